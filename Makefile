@@ -1,0 +1,39 @@
+# Two commands: `make up` and `make test`. Everything that they need is set up by the first that is called.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+# The stamp is named after what the venv was built from, so a change of the lock builds it anew and a build that was
+# cut short is taken up again.
+READY := .venv/.ready-$(shell cat uv.lock pyproject.toml | cksum | cut -d' ' -f1)
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test check format
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+up: $(READY)  ## start the local cloud, deploy the program to it and send sample events (STACK=local)
+	@$(BIN)/lab up
+
+down: $(READY)  ## stop what `make up` started
+	@$(BIN)/lab down
+
+test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
+	@$(BIN)/pytest -n 2 --dist loadgroup -v --durations=10 $(ARGS)
+
+check: $(READY)  ## lint, format, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY)  ## put the code in the house's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+$(READY):
+	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.14 is needed; none was found (PYTHON=/path/to/python names one)" >&2; exit 1; }
+	@echo "Setting up .venv (once, and again when uv.lock changes) ..." >&2
+	@$(BIN)/uv --version >/dev/null 2>&1 || { rm -rf .venv && $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }
+	@VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv sync --active --frozen --quiet
+	@rm -f .venv/.ready-* && touch $@

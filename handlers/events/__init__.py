@@ -1,0 +1,1 @@
+"""The events pipeline: ingest, worker, model and business step."""

@@ -1,0 +1,213 @@
+"""Lambda entry point: the events API. 202 means that SQS has confirmed the message."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from handlers.events import submission
+from handlers.events.submission import Submission
+from handlers.shared import aws, clock, env, http, queue, schema
+from handlers.shared.aws import AWS_ERRORS
+from handlers.shared.batch import LambdaContext
+from handlers.shared.claims import Claim, Standing
+from handlers.shared.claims import Request as KeyRequest
+from handlers.shared.http import Answer, HttpError, Request
+from handlers.shared.idempotency import StateStore
+from handlers.shared.observability import logger, start_invocation
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MAX_BATCH_EVENTS = 100
+_JSON_FIELDS = ("payload", "result")
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What the function's environment must say."""
+
+    environment: str
+    pipeline: str
+    queue_url: str
+    table_name: str
+    ttl_days: int
+    powertools_service_name: str
+
+
+class Api:
+    """The routes of the events API."""
+
+    def __init__(self, config: Env, *, sqs: "SQSClient", store: StateStore) -> None:
+        self._config = config
+        self._sqs = sqs
+        self._store = store
+        self._endpoints = {
+            "POST /events": self.post_event,
+            "POST /events/batch": self.post_batch,
+            "GET /events/{idempotencyKey}": self.get_event,
+            "GET /health": self.get_health,
+        }
+
+    def handle(self, event: Mapping[str, Any]) -> Answer:
+        """Answers one request and logs the outcome in one line."""
+        request = Request.from_event(event)
+        started = clock.now_ms()
+        fields: dict[str, Any] = {"route": request.route, "correlationId": request.correlation_id}
+        try:
+            answer = http.dispatch(request, self._endpoints)
+        except HttpError as exc:
+            answer = http.refusal(exc, request.request_id)
+            fields["errorType"] = exc.error_type
+        fields |= {"status": answer["statusCode"], "latencyMs": clock.now_ms() - started}
+        logger.info("request", extra=fields)
+        return answer
+
+    def post_event(self, request: Request) -> Answer:
+        """Queues one event: 202 ``{idempotencyKey, messageId, statusUrl}``."""
+        one = submission.read(request.json(), request.headers.get("idempotency-key", ""))
+        outcome = self._submit([one], request)[0]
+        if isinstance(outcome, HttpError):
+            raise outcome
+        status_url = f"{request.path.rstrip('/')}/{one.key}"
+        return http.answer(202, {"idempotencyKey": one.key, "messageId": outcome, "statusUrl": status_url})
+
+    def post_batch(self, request: Request) -> Answer:
+        """Queues 1 to 100 events, each answered on its own; 202 all taken, 207 mixed, else 400 (503: none for now)."""
+        read = [_read_or_refuse(item) for item in _items(request)]
+        good = [one for one in read if isinstance(one, Submission)]
+        sent = iter(self._submit(good, request))
+        outcomes = [one if isinstance(one, HttpError) else next(sent) for one in read]
+        results = [
+            _result(index, one, outcome) for index, (one, outcome) in enumerate(zip(read, outcomes, strict=True))
+        ]
+        refused = [outcome for outcome in outcomes if isinstance(outcome, HttpError)]
+        body = {"accepted": len(results) - len(refused), "rejected": len(refused), "results": results}
+        if not refused:
+            return http.answer(202, body)
+        if len(refused) < len(results):
+            return http.answer(207, body)
+        down = next((error for error in refused if error.status == 503), None)
+        return http.answer(503, body, down.headers) if down else http.answer(400, body)
+
+    def get_event(self, request: Request) -> Answer:
+        """The state record of a key."""
+        key = request.path_parameters.get("idempotencyKey", "")
+        try:
+            item = self._store.get(key) if submission.is_key(key) else None
+        except AWS_ERRORS as exc:
+            raise HttpError.unavailable("the state table") from exc
+        if item is None:
+            raise HttpError(404, "NotFound", "there is no event with this key")
+        return http.answer(200, _record(item))
+
+    def get_health(self, _request: Request) -> Answer:
+        """Whether an event could be queued now."""
+        try:
+            self._sqs.get_queue_attributes(QueueUrl=self._config.queue_url, AttributeNames=["QueueArn"])
+        except AWS_ERRORS as exc:
+            raise HttpError.unavailable("the queue") from exc
+        return http.answer(
+            200,
+            {
+                "status": "healthy",
+                "service": self._config.powertools_service_name,
+                "environment": self._config.environment,
+                "timestamp": clock.iso(clock.now_ms()),
+            },
+        )
+
+    def _submit(self, submissions: Sequence[Submission], request: Request) -> list[str | HttpError]:
+        """Queues submissions; each comes back as its message id or as the reason of its refusal."""
+        refused = self._reserve(submissions)
+        now = clock.iso(clock.now_ms())
+        trace_header = os.environ.get("_X_AMZN_TRACE_ID", "")
+        messages = [
+            one.message(str(i), submitted_at=now, correlation_id=request.correlation_id, trace_header=trace_header)
+            for i, one in enumerate(submissions)
+            if i not in refused
+        ]
+        report = queue.send(self._sqs, self._config.queue_url, messages)
+        for index, code in report.failed.items():
+            logger.error("message not queued", extra={"errorType": code})
+            refused[int(index)] = HttpError.unavailable("the queue")
+        return [refused.get(i) or report.sent[str(i)] for i in range(len(submissions))]
+
+    def _reserve(self, submissions: Sequence[Submission]) -> dict[int, HttpError]:
+        """Binds the callers' own keys to their payloads; returns the refusals by index."""
+        owners: dict[str, Submission] = {}
+        for one in submissions:
+            if one.key_given:
+                owners.setdefault(one.key, one)
+        if not owners:
+            return {}
+        claims = self._store.reserve([KeyRequest(one.key, one.checksum, "", one.body) for one in owners.values()])
+        refusals = {
+            i: _key_refusal(one, owners[one.key], claims[one.key])
+            for i, one in enumerate(submissions)
+            if one.key in owners
+        }
+        return {i: refusal for i, refusal in refusals.items() if refusal}
+
+
+def _key_refusal(one: Submission, owner: Submission, claim: Claim) -> HttpError | None:
+    if claim.error:
+        logger.error("key not reserved", extra={"errorType": claim.error, "idempotencyKey": one.key})
+        return HttpError.unavailable("the state table")
+    if claim.standing is Standing.CONFLICT or one.checksum != owner.checksum:
+        return HttpError(409, "IdempotencyConflictError", "this idempotency key was used with another payload")
+    return None
+
+
+def _items(request: Request) -> list[schema.Json]:
+    body = request.json()
+    if not isinstance(body, list) or not 1 <= len(body) <= MAX_BATCH_EVENTS:
+        raise HttpError(400, "SchemaValidationError", f"send a JSON array of 1 to {MAX_BATCH_EVENTS} events")
+    if "idempotency-key" in request.headers:
+        raise HttpError(400, "SchemaValidationError", "a batch takes idempotencyKey in each event, not as a header")
+    return body
+
+
+def _read_or_refuse(item: schema.Json) -> Submission | HttpError:
+    try:
+        return submission.read(item)
+    except HttpError as exc:
+        return exc
+
+
+def _result(index: int, one: Submission | HttpError, outcome: str | HttpError) -> schema.JsonObject:
+    if isinstance(outcome, HttpError) or isinstance(one, HttpError):
+        error = outcome if isinstance(outcome, HttpError) else one
+        assert isinstance(error, HttpError)  # noqa: S101 - one of the two is
+        return {"index": index, "status": error.status, **error.as_json()}
+    return {"index": index, "status": 202, "idempotencyKey": one.key, "messageId": outcome}
+
+
+def _record(item: Mapping[str, Any]) -> schema.JsonObject:
+    """A state item as JSON: payload and result are JSON again, numbers are numbers."""
+    plain: schema.JsonObject = {
+        name: int(value["N"]) if "N" in value else value.get("S") for name, value in item.items()
+    }
+    for name in _JSON_FIELDS:
+        if isinstance(text := plain.get(name), str):
+            plain[name] = schema.parse(text)
+    return plain
+
+
+@cache
+def api() -> Api:
+    """The API of this execution environment, made once."""
+    config = env.load(Env, os.environ)
+    store = StateStore(aws.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days)
+    return Api(config, sqs=aws.client("sqs"), store=store)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
+    """Answers one HTTP request."""
+    start_invocation(context.aws_request_id)
+    return api().handle(event)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the clients in Lambda's init phase, not in the first request
+    api()

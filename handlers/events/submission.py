@@ -1,0 +1,78 @@
+"""From a caller's JSON to the message that the queue is to hold."""
+
+import re
+from dataclasses import dataclass
+
+from handlers.events import model
+from handlers.shared import schema
+from handlers.shared.errors import Detail, SchemaValidationError
+from handlers.shared.http import HttpError
+from handlers.shared.queue import MAX_BATCH_BYTES, Attribute, Outgoing
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@=+-]{0,255}")
+# Room for the attributes that the message has and for those that a dead letter gets, out of SQS's 1 MiB.
+_ATTRIBUTE_BYTES = 4096
+MAX_BODY_BYTES = MAX_BATCH_BYTES - _ATTRIBUTE_BYTES
+# What a consumer may say of a dead letter of which nobody recorded a cause.
+_UNKNOWN_ERROR = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An accepted event. ``key_given`` tells whether the key is the caller's own."""
+
+    key: str
+    key_given: bool
+    checksum: str
+    body: str
+
+    def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str) -> Outgoing:
+        """The SQS message, named ``message_id`` in the send report."""
+        attributes = {
+            "idempotencyKey": Attribute("String", self.key),
+            "submittedAt": Attribute("String", submitted_at),
+            "errorTypeCandidate": Attribute("String", _UNKNOWN_ERROR),
+            "correlationId": Attribute("String", correlation_id),
+        }
+        return Outgoing(message_id, self.body, attributes, trace_header=trace_header)
+
+
+def read(value: schema.Json, header_key: str = "") -> Submission:
+    """Reads one event; its key is the caller's (header or ``idempotencyKey``), else the payload's SHA-256.
+
+    The payload is the event without ``idempotencyKey``.
+
+    Raises:
+        HttpError: 400 where it is not an event or the key is malformed, 413 where SQS could not hold it.
+    """
+    try:
+        event = model.validate(value)
+        given = _given_key(event, header_key)
+    except SchemaValidationError as exc:
+        raise HttpError.invalid(exc) from exc
+    payload = {name: item for name, item in event.items() if name != "idempotencyKey"}
+    body = schema.compact(payload)
+    if len(body) > MAX_BODY_BYTES:
+        raise HttpError(
+            413, "PayloadTooLarge", f"an event may have {MAX_BODY_BYTES} bytes as ASCII JSON, got {len(body)}"
+        )
+    checksum = schema.checksum(payload)
+    return Submission(given or checksum, bool(given), checksum, body)
+
+
+def is_key(text: str) -> bool:
+    """Whether a text can be an idempotency key."""
+    return _KEY.fullmatch(text) is not None
+
+
+def _given_key(event: schema.JsonObject, header_key: str) -> str:
+    in_body = event.get("idempotencyKey", "")
+    if not isinstance(in_body, str):
+        raise SchemaValidationError(Detail("/idempotencyKey", f"must be a string, got {schema.describe(in_body)}"))
+    if header_key and in_body and header_key != in_body:
+        raise SchemaValidationError(Detail("/idempotencyKey", "differs from the Idempotency-Key header"))
+    key = header_key or in_body
+    if (key or "idempotencyKey" in event) and not is_key(key):
+        message = "must have 1 to 256 characters of A-Z a-z 0-9 . _ ~ : @ = + - and begin with a letter or digit"
+        raise SchemaValidationError(Detail("/idempotencyKey", message))
+    return key

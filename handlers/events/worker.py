@@ -1,0 +1,56 @@
+"""Lambda entry point: the events queue's consumer."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from handlers.events.process import process
+from handlers.shared import aws, env
+from handlers.shared.batch import BatchResponse, LambdaContext, Worker, WorkerSettings
+from handlers.shared.idempotency import StateStore
+
+SOURCE = "myapp.ingestion"
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What the function's environment must say. Backoff in seconds."""
+
+    environment: str
+    pipeline: str
+    queue_url: str
+    dlq_url: str
+    table_name: str
+    event_bus_name: str
+    ttl_days: int
+    max_receive_count: int
+    retry_backoff_base_seconds: float
+    retry_backoff_max_seconds: float
+
+
+@cache
+def worker() -> Worker:
+    """The worker of this execution environment, made once."""
+    config = env.load(Env, os.environ)
+    settings = WorkerSettings(
+        pipeline=config.pipeline,
+        source=SOURCE,
+        queue_url=config.queue_url,
+        dlq_url=config.dlq_url,
+        bus_name=config.event_bus_name,
+        max_receive_count=config.max_receive_count,
+        backoff_base_seconds=config.retry_backoff_base_seconds,
+        backoff_max_seconds=config.retry_backoff_max_seconds,
+    )
+    store = StateStore(aws.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days)
+    return Worker(settings, store=store, sqs=aws.client("sqs"), events=aws.client("events"), process=process)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
+    """Works one SQS batch."""
+    return worker().handle(event, context)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the clients in Lambda's init phase, not in the first batch
+    worker()

@@ -1,0 +1,1 @@
+"""What every pipeline's handlers share."""

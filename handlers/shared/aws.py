@@ -1,0 +1,25 @@
+"""botocore clients as the handlers want them: short time-outs, capped retries, made once."""
+
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+# What a call may raise when AWS is slow, refuses or cannot be reached.
+AWS_ERRORS = (ClientError, BotoCoreError)
+
+# A call that hangs must not eat the invocation: 3 tries of at most 1 s + 3 s each, with botocore's jittered backoff.
+_CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+def client(service: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time; callers name the stub's type
+    """A botocore client (boto3 would add its resource layer's import time to every cold start)."""
+    return botocore.session.get_session().create_client(service, config=_CONFIG)
+
+
+def error_code(error: Exception) -> str:
+    """AWS's code of a failed call, or the exception's name where the call got no answer."""
+    if isinstance(error, ClientError):
+        return error.response["Error"]["Code"]
+    return type(error).__name__

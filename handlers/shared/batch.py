@@ -1,0 +1,239 @@
+"""The worker: an SQS batch in, exactly ``{"batchItemFailures": [...]}`` out.
+
+For N new messages it makes one DynamoDB call to claim them, one to write their outcomes and ⌈N/10⌉ `PutEvents`.
+The steps stand in an order from which a crash between any two of them ends right on redelivery:
+
+    claim → business step → outcome → events → dead-letter queue → visibility → answer
+
+An outcome that is written but not yet told is told again by the redelivery of its message; a message is acknowledged
+only after everything that it caused is confirmed.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from handlers.shared import bus, clock, messages, queue, retry, schema
+from handlers.shared.claims import Claim, Lease, Request, Standing, Status
+from handlers.shared.deadline import time_limit
+from handlers.shared.errors import IdempotencyConflictError, IngestionError, PermanentError, UnhandledError
+from handlers.shared.idempotency import StateStore
+from handlers.shared.messages import Message
+from handlers.shared.observability import logger, start_invocation
+from handlers.shared.outcome import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sqs import SQSClient
+
+SUCCESS = "IngestionSuccess"
+FAILURE = "IngestionFailure"
+
+Process = Callable[[schema.JsonObject], schema.Json]
+BatchResponse = dict[str, list[dict[str, str]]]
+
+# Kept free for outcomes, events and the hand-back: a fifth of the invocation, at most 2 s.
+_RESERVE_SHARE = 5
+_RESERVE_MS = 2000
+
+
+class LambdaContext(Protocol):
+    """What the worker reads of Lambda's context."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSettings:
+    """What the stack decides. Backoff in seconds."""
+
+    pipeline: str
+    source: str
+    queue_url: str
+    dlq_url: str
+    bus_name: str
+    max_receive_count: int
+    backoff_base_seconds: float
+    backoff_max_seconds: float
+
+
+class Worker:
+    """Works batches of one pipeline's queue."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        store: StateStore,
+        sqs: "SQSClient",
+        events: "EventBridgeClient",
+        process: Process,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._sqs = sqs
+        self._events = events
+        self._process = process
+
+    def handle(self, event: Mapping[str, Any], context: LambdaContext) -> BatchResponse:
+        """Works one batch; the answer names the messages that SQS is to keep."""
+        start_invocation(context.aws_request_id)
+        remaining = context.get_remaining_time_in_millis()
+        lease_until = clock.now_ms() + remaining
+        stop_at = time.monotonic() + (remaining - min(_RESERVE_MS, remaining // _RESERVE_SHARE)) / 1000
+
+        received = messages.unique(event["Records"])
+        firsts, repeats = messages.fold(received)
+        outcomes = self._first_outcomes(firsts, lease_until=lease_until, stop_at=stop_at)
+        outcomes += [self._follow(message, outcomes) for message in repeats]
+        self._finish(outcomes)
+        for outcome in outcomes:
+            outcome.log()
+        return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
+
+    # claim and business step
+
+    def _first_outcomes(self, firsts: Sequence[Message], *, lease_until: int, stop_at: float) -> list[Outcome]:
+        requests = [Request(m.key, m.checksum, m.id, m.body) for m in firsts if m.fault is None]
+        claims = self._store.claim(requests, lease_until=lease_until) if requests else {}
+        outcomes = []
+        blocked: set[str] = set()
+        for message in firsts:
+            outcome = self._work(message, claims.get(message.key), blocked=message.group_id in blocked, stop_at=stop_at)
+            outcomes.append(outcome)
+            if outcome.retry and message.group_id:  # FIFO: what follows in its group must wait for it
+                blocked.add(message.group_id)
+        return outcomes
+
+    def _work(self, message: Message, claim: Claim | None, *, blocked: bool, stop_at: float) -> Outcome:
+        if message.fault is not None:
+            return self._failed(message, message.fault)
+        assert claim is not None  # noqa: S101 - every message without a fault was claimed
+        if claim.lease is None:
+            return self._not_ours(message, claim)
+        if blocked or (seconds := stop_at - time.monotonic()) <= 0:
+            return Outcome(message, "handed_back", claim.lease, retry=True, visibility=0)
+        started = time.monotonic()
+        outcome = self._attempt(message, claim.lease, seconds)
+        outcome.latency_ms = int((time.monotonic() - started) * 1000)
+        return outcome
+
+    def _attempt(self, message: Message, lease: Lease, seconds: float) -> Outcome:
+        try:
+            with time_limit(seconds):
+                result = schema.compact(self._process(message.payload))
+        except IngestionError as exc:
+            return self._failed(message, exc, lease)
+        except Exception as exc:  # noqa: BLE001 - the step is an adopter's: its bug must not fail the other records
+            return self._failed(message, UnhandledError(exc), lease)
+        return Outcome(message, "succeeded", lease, result=result, attempts=lease.attempts, event=SUCCESS)
+
+    def _failed(self, message: Message, error: IngestionError, lease: Lease | None = None) -> Outcome:
+        outcome = Outcome(message, "retried", lease, error=error, error_type=error.error_type, retry=True)
+        outcome.attempts = lease.attempts if lease else 0
+        if isinstance(error, PermanentError):
+            outcome.name, outcome.retry, outcome.dead_letter, outcome.event = "dead_lettered", False, True, FAILURE
+            return outcome
+        if message.receive_count >= self._settings.max_receive_count:  # SQS moves it at the next receive
+            outcome.name, outcome.event = "exhausted", FAILURE
+        outcome.visibility = round(
+            retry.backoff_seconds(
+                message.receive_count - 1,
+                base=self._settings.backoff_base_seconds,
+                cap=self._settings.backoff_max_seconds,
+            )
+        )
+        return outcome
+
+    def _not_ours(self, message: Message, claim: Claim) -> Outcome:
+        record = claim.record
+        if claim.standing is Standing.CONFLICT:
+            return self._failed(message, _conflict(message))
+        if record is None or claim.standing not in (Standing.DONE, Standing.LIVE):
+            return Outcome(message, "unclaimed", error_type=claim.error, retry=True)
+        if claim.standing is Standing.LIVE:
+            wait = -(-(record.lease_until - clock.now_ms()) // 1000)
+            return Outcome(message, "leased", retry=True, visibility=max(wait, 0) + 1)
+        outcome = Outcome(message, "duplicate", attempts=record.attempts, processed_at=record.processed_at)
+        if message.is_same_as(record.message_id):  # its outcome was written, but perhaps never told
+            outcome.name, outcome.event = "redelivered", SUCCESS
+        return outcome
+
+    def _follow(self, message: Message, outcomes: Sequence[Outcome]) -> Outcome:
+        """A message whose key came earlier in the batch follows that one, or comes back to be judged on its own."""
+        first = next(o for o in outcomes if o.message.key == message.key)
+        same = first.message.checksum == message.checksum
+        if first.lease is not None and not same:
+            return self._failed(message, _conflict(message))
+        if same and first.name in ("succeeded", "duplicate", "redelivered"):
+            return Outcome(message, "duplicate", lease=None, attempts=first.attempts)
+        return Outcome(message, "handed_back", retry=True, visibility=0)
+
+    # outcome, events, dead-letter queue, visibility
+
+    def _finish(self, outcomes: Sequence[Outcome]) -> None:
+        self._write_outcomes([o for o in outcomes if o.lease is not None])
+        self._tell([o for o in outcomes if o.event])
+        self._dead_letter([o for o in outcomes if o.dead_letter])
+        waits = {o.message.receipt: o.visibility for o in outcomes if o.retry and o.visibility is not None}
+        if waits and (refused := queue.change_visibility(self._sqs, self._settings.queue_url, waits)):
+            logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
+
+    def _write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
+        lost = self._store.complete([o.completion(o.lease) for o in outcomes if o.lease])
+        written = clock.iso(clock.now_ms())
+        for outcome in outcomes:
+            outcome.processed_at = written
+            if code := lost.get(outcome.message.key):
+                outcome.undo("unrecorded", code)
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
+        failed = bus.put(self._events, self._settings.bus_name, [self._event(o) for o in outcomes])
+        for outcome in outcomes:
+            if code := failed.get(outcome.message.id):
+                outcome.undo("untold", code)
+
+    def _event(self, outcome: Outcome) -> bus.Event:
+        message, detail_type = outcome.message, outcome.event
+        detail: schema.JsonObject = {
+            "eventId": bus.event_id(detail_type, self._settings.pipeline, message.key, message.checksum),
+            "pipeline": self._settings.pipeline,
+            "idempotencyKey": message.key,
+            "checksum": message.checksum,
+            "messageId": message.id,
+            "correlationId": message.correlation_id,
+            "attempts": outcome.attempts,
+        }
+        if outcome.error is None:
+            detail |= {"status": Status.SUCCEEDED, "processedAt": outcome.processed_at}
+        else:
+            detail |= {
+                "status": Status.FAILED,
+                "errorType": outcome.error_type,
+                "errorMessage": outcome.error_message,
+                "deadLettered": outcome.dead_letter,
+            }
+        return bus.Event(message.id, self._settings.source, detail_type, detail)
+
+    def _dead_letter(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
+        now = clock.iso(clock.now_ms())
+        letters = [o.message.dead_letter(o.error, now, self._settings.pipeline) for o in outcomes if o.error]
+        report = queue.send(self._sqs, self._settings.dlq_url, letters)
+        for outcome in outcomes:
+            if code := report.failed.get(outcome.message.id):
+                # SQS itself moves it after the last receive, so a letter that can't be sent is late, not lost.
+                outcome.undo("not_dead_lettered", code)
+
+
+def _conflict(message: Message) -> IdempotencyConflictError:
+    return IdempotencyConflictError(f"key {message.key} is bound to another payload")

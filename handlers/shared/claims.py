@@ -1,0 +1,105 @@
+"""Claims on idempotency keys as data, and the one decision about them: how a record stands towards a request."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Where a key stands."""
+
+    INFLIGHT = "INFLIGHT"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class Standing(StrEnum):
+    """What a record says to somebody who wants its key."""
+
+    OURS = "ours"  # written by this very claim, whose answer was lost on the way
+    FREE = "free"  # failed, lapsed or expired: may be taken over
+    LIVE = "live"  # another invocation is at it
+    DONE = "done"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A state record, without payload and result. ``lease_until`` in ms, ``expires_at`` in s since the epoch."""
+
+    key: str
+    status: Status
+    checksum: str
+    attempts: int
+    lease_until: int
+    expires_at: int
+    message_id: str
+    processed_at: str
+
+    @classmethod
+    def from_item(cls, item: dict[str, Any]) -> "Record":
+        """Reads a DynamoDB item (attribute-value form)."""
+        return cls(
+            key=item["idempotencyKey"]["S"],
+            status=Status(item["status"]["S"]),
+            checksum=item["checksum"]["S"],
+            attempts=int(item["attempts"]["N"]),
+            lease_until=int(item["leaseUntil"]["N"]),
+            expires_at=int(item["expiresAt"]["N"]),
+            message_id=item["messageId"]["S"],
+            processed_at=item.get("processedAt", {}).get("S", ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody wants to work on ``key``."""
+
+    key: str
+    checksum: str
+    message_id: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a key and to write its outcome. ``until`` in ms since the epoch."""
+
+    key: str
+    attempts: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a request: a lease, or where the key stands, or the code of an AWS error."""
+
+    lease: Lease | None = None
+    standing: Standing | None = None
+    record: Record | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The outcome of a leased key: SUCCEEDED with a result, FAILED with an error, or INFLIGHT (handed back)."""
+
+    lease: Lease
+    status: Status
+    result: str = ""
+    error_type: str = ""
+    error_message: str = ""
+
+
+def judge(record: Record, request: Request, *, now_ms: int, lease_until: int) -> Standing:
+    """How a record stands towards a request, as a function of data alone."""
+    if record.expires_at * 1000 <= now_ms:  # TTL deletes up to days late; the record is forgotten all the same
+        return Standing.FREE
+    if record.checksum != request.checksum:
+        return Standing.CONFLICT
+    if record.status is Status.SUCCEEDED:
+        return Standing.DONE
+    if record.status is Status.INFLIGHT and record.lease_until > now_ms:
+        ours = record.message_id == request.message_id and record.lease_until == lease_until
+        return Standing.OURS if ours else Standing.LIVE
+    return Standing.FREE

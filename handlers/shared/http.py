@@ -1,0 +1,142 @@
+"""HTTP API requests (payload format 2.0) in, JSON answers out, and every refusal in one form.
+
+A refusal is ``{error, errorType, details[], requestId}``; it never holds what the caller sent.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.shared import schema
+from handlers.shared.errors import Detail, SchemaValidationError
+
+Answer = dict[str, Any]
+
+_RETRY_AFTER_SECONDS = 5
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:=@+-]{1,128}")
+_JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json\s*(;.*)?", re.IGNORECASE)
+
+
+class HttpError(Exception):
+    """A refusal: what the caller gets instead of what was asked for."""
+
+    def __init__(
+        self,
+        status: int,
+        error_type: str,
+        message: str,
+        *details: Detail,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_type = error_type
+        self.details = details
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def invalid(cls, error: SchemaValidationError, status: int = 400) -> "HttpError":
+        """The refusal of an input that does not fit its schema."""
+        return cls(status, error.error_type, "the input is not valid", *error.details)
+
+    @classmethod
+    def unavailable(cls, what: str) -> "HttpError":
+        """The refusal for now: the caller is to come again."""
+        return cls(
+            503, "ServiceUnavailable", f"{what} is not available", headers={"Retry-After": str(_RETRY_AFTER_SECONDS)}
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The refusal's part of a body."""
+        details = [{"pointer": d.pointer, "message": d.message} for d in self.details]
+        return {"error": str(self), "errorType": self.error_type, "details": details}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. Header names are lower case."""
+
+    route: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    path_parameters: Mapping[str, str]
+    raw_body: str
+    is_base64: bool
+    request_id: str
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "Request":
+        """Reads API Gateway's event."""
+        http = event["requestContext"]["http"]
+        return cls(
+            route=event["routeKey"],
+            method=http["method"],
+            path=event["rawPath"],
+            headers={name.lower(): value for name, value in event.get("headers", {}).items()},
+            path_parameters=event.get("pathParameters") or {},
+            raw_body=event.get("body") or "",
+            is_base64=bool(event.get("isBase64Encoded")),
+            request_id=event["requestContext"]["requestId"],
+        )
+
+    @property
+    def correlation_id(self) -> str:
+        """The caller's `X-Correlation-Id` where it is a plain token, else the request's id."""
+        given = self.headers.get("x-correlation-id", "")
+        return given if _CORRELATION_ID.fullmatch(given) else self.request_id
+
+    def json(self) -> schema.Json:
+        """The body.
+
+        Raises:
+            HttpError: 415 where it is not declared as JSON, 400 where it is none.
+        """
+        if not _JSON_TYPE.fullmatch(self.headers.get("content-type", "").strip()):
+            raise HttpError(415, "UnsupportedMediaType", "send Content-Type: application/json")
+        try:
+            body = base64.b64decode(self.raw_body, validate=True) if self.is_base64 else self.raw_body
+            return schema.parse(body)
+        except binascii.Error as exc:
+            raise HttpError(400, "SchemaValidationError", "the body is not valid base64") from exc
+        except SchemaValidationError as exc:
+            raise HttpError.invalid(exc) from exc
+
+
+Endpoint = Callable[[Request], Answer]
+
+
+def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer as API Gateway takes it."""
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", **(headers or {})},
+        "body": schema.compact(dict(body)),
+    }
+
+
+def refusal(error: HttpError, request_id: str) -> Answer:
+    """The answer to a request that is refused."""
+    return answer(error.status, {**error.as_json(), "requestId": request_id}, error.headers)
+
+
+def dispatch(request: Request, endpoints: Mapping[str, Endpoint]) -> Answer:
+    """Calls the endpoint of the request's route key; other paths are 404, other methods of a known path 405.
+
+    Raises:
+        HttpError: the route is unknown, or the endpoint refuses.
+    """
+    if endpoint := endpoints.get(request.route):
+        return endpoint(request)
+    allowed = sorted({route.split(" ")[0] for route in endpoints if _matches(route.split(" ")[1], request.path)})
+    if not allowed:
+        raise HttpError(404, "NotFound", "there is no such route")
+    raise HttpError(405, "MethodNotAllowed", f"use {' or '.join(allowed)}", headers={"Allow": ", ".join(allowed)})
+
+
+def _matches(template: str, path: str) -> bool:
+    pattern = re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(template))
+    return re.fullmatch(pattern, path) is not None

@@ -1,0 +1,115 @@
+"""SQS records as the worker sees them: read, folded by key, and turned into dead letters with their cause."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from handlers.shared import schema
+from handlers.shared.errors import Detail, IngestionError, SchemaValidationError
+from handlers.shared.queue import Attribute, Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A received message. ``fault`` says why its body cannot be a payload; such a one has no state record."""
+
+    id: str
+    receipt: str
+    body: str
+    key: str
+    checksum: str
+    receive_count: int
+    correlation_id: str = ""
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    trace_header: str = ""
+    group_id: str = ""
+    deduplication_id: str = ""
+    payload: schema.JsonObject = field(default_factory=dict)
+    fault: SchemaValidationError | None = None
+
+    def is_same_as(self, message_id: str) -> bool:
+        """Whether this is the message ``message_id``, redelivered or redriven."""
+        original = self.attributes.get("originalMessageId")
+        return message_id in (self.id, original.value if original else self.id)
+
+    def dead_letter(self, error: IngestionError, failed_at: str, pipeline: str) -> Outgoing:
+        """This message as the DLQ is to hold it: equal, and with its cause as attributes (the most telling first)."""
+        cause = {
+            "errorType": Attribute.text(error.error_type),
+            "originalMessageId": Attribute.text(self.id),
+            "pipeline": Attribute.text(pipeline),
+            "failedAt": Attribute.text(failed_at),
+            "errorMessage": Attribute.text(str(error)),
+        }
+        letter = Outgoing(
+            self.id,
+            self.body,
+            self.attributes,
+            trace_header=self.trace_header,
+            group_id=self.group_id,
+            deduplication_id=self.deduplication_id,
+        )
+        return letter.with_attributes(cause)
+
+
+def unique(records: Iterable[Mapping[str, Any]]) -> list[Message]:
+    """Reads the records of a Lambda event; a message that SQS delivered twice in one batch counts once."""
+    return list({record["messageId"]: read(record) for record in records}.values())
+
+
+def read(record: Mapping[str, Any]) -> Message:
+    """Reads one record. The key is the attribute `idempotencyKey`, else the checksum of the payload."""
+    attributes = {name: _attribute(raw) for name, raw in record.get("messageAttributes", {}).items()}
+    system, body = record["attributes"], record["body"]
+    payload: schema.JsonObject = {}
+    fault = None
+    try:
+        payload = _object(schema.parse(body))
+        checksum = schema.checksum(payload)
+    except SchemaValidationError as exc:
+        checksum, fault = hashlib.sha256(body.encode()).hexdigest(), exc
+    return Message(
+        id=record["messageId"],
+        receipt=record["receiptHandle"],
+        body=body,
+        key=_text(attributes, "idempotencyKey") or checksum,
+        checksum=checksum,
+        receive_count=int(system["ApproximateReceiveCount"]),
+        correlation_id=_text(attributes, "correlationId"),
+        attributes=attributes,
+        trace_header=system.get("AWSTraceHeader", ""),
+        group_id=system.get("MessageGroupId", ""),
+        deduplication_id=system.get("MessageDeduplicationId", ""),
+        payload=payload,
+        fault=fault,
+    )
+
+
+def fold(received: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """Parts a batch into the first message of each key and the repeats: a key is claimed once per batch.
+
+    A message with a fault has no claim, so it neither leads nor follows.
+    """
+    firsts: dict[str, Message] = {}
+    faulty = [message for message in received if message.fault is not None]
+    repeats = [m for m in received if m.fault is None and firsts.setdefault(m.key, m) is not m]
+    return [*firsts.values(), *faulty], repeats
+
+
+def _object(value: schema.Json) -> schema.JsonObject:
+    if not isinstance(value, dict):
+        raise SchemaValidationError(Detail("", f"must be an object, got {schema.describe(value)}"))
+    return value
+
+
+def _attribute(raw: Mapping[str, Any]) -> Attribute:
+    if raw.get("stringValue") is not None:
+        return Attribute(raw["dataType"], raw["stringValue"])
+    return Attribute(raw["dataType"], base64.b64decode(raw.get("binaryValue") or ""))
+
+
+def _text(attributes: Mapping[str, Attribute], name: str) -> str:
+    value = attributes[name].value if name in attributes else ""
+    return value if isinstance(value, str) else ""

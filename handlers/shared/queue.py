@@ -1,0 +1,173 @@
+"""SQS in batches: every entry of every batch is accounted for, sent or failed, with its reason.
+
+Limits (SQS API reference): 10 entries and 1 MiB a call, 10 attributes a message, visibility of at most 12 hours.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from handlers.shared import retry
+from handlers.shared.aws import AWS_ERRORS, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        MessageAttributeValueTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
+
+MAX_BATCH_ENTRIES = 10
+MAX_BATCH_BYTES = 1024 * 1024
+MAX_ATTRIBUTES = 10
+MAX_VISIBILITY_SECONDS = 12 * 3600
+_MAX_ATTRIBUTE_TEXT = 512
+# What SQS does not take in a string (API reference, SendMessage: the XML 1.0 characters).
+_NOT_ALLOWED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A message attribute as SQS holds it: ``data_type`` String, Number or Binary, with an optional custom suffix."""
+
+    data_type: str
+    value: str | bytes
+
+    @classmethod
+    def text(cls, value: str) -> "Attribute":
+        """A String attribute that SQS will take: characters it refuses replaced, cut to 512, never empty."""
+        return cls("String", _NOT_ALLOWED.sub("\ufffd", value)[:_MAX_ATTRIBUTE_TEXT] or "-")
+
+    def size(self) -> int:
+        """Bytes that count against the message's limit."""
+        raw = self.value.encode() if isinstance(self.value, str) else self.value
+        return len(self.data_type) + len(raw)
+
+    def as_api(self) -> "MessageAttributeValueTypeDef":
+        """As ``SendMessage`` takes it."""
+        key = "StringValue" if isinstance(self.value, str) else "BinaryValue"
+        return {"DataType": self.data_type, key: self.value}  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to send. ``id`` is the caller's name for it in the report."""
+
+    id: str
+    body: str
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    trace_header: str = ""
+    group_id: str = ""
+    deduplication_id: str = ""
+
+    def size(self) -> int:
+        """Bytes that count against the message's and the batch's limit of 1 MiB."""
+        names = sum(len(name.encode()) + attribute.size() for name, attribute in self.attributes.items())
+        return len(self.body.encode()) + names
+
+    def as_api(self, entry_id: str) -> "SendMessageBatchRequestEntryTypeDef":
+        """As ``SendMessageBatch`` takes it."""
+        entry: SendMessageBatchRequestEntryTypeDef = {"Id": entry_id, "MessageBody": self.body}
+        if self.attributes:
+            entry["MessageAttributes"] = {name: a.as_api() for name, a in self.attributes.items()}
+        if self.trace_header:
+            entry["MessageSystemAttributes"] = {
+                "AWSTraceHeader": {"DataType": "String", "StringValue": self.trace_header}
+            }
+        if self.group_id:
+            entry["MessageGroupId"] = self.group_id
+        if self.deduplication_id:
+            entry["MessageDeduplicationId"] = self.deduplication_id
+        return entry
+
+    def with_attributes(self, extra: dict[str, Attribute]) -> "Outgoing":
+        """Adds or overwrites attributes, earliest first, for as many as SQS's limit of 10 leaves room for."""
+        merged = dict(self.attributes)
+        for name, attribute in extra.items():
+            if name in merged or len(merged) < MAX_ATTRIBUTES:
+                merged[name] = attribute
+        return replace(self, attributes=merged)
+
+
+@dataclass(slots=True)
+class SendReport:
+    """What became of each message: SQS's message id, or the code of the refusal."""
+
+    sent: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+    """Cuts messages into calls of at most 10 entries and 1 MiB, in order."""
+    batch: list[Outgoing] = []
+    size = 0
+    for message in messages:
+        if batch and (len(batch) == MAX_BATCH_ENTRIES or size + message.size() > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += message.size()
+    if batch:
+        yield batch
+
+
+def send(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:
+    """Sends messages; an entry that SQS failed for a reason of its own is tried again, up to 3 times.
+
+    Raises nothing of AWS's: a call that failed as a whole is a failure of each of its entries. Such an entry may
+    have been sent all the same (an answer lost on the way), which is why consumers are idempotent.
+    """
+    report = SendReport()
+    for batch in batches(messages):
+        pending = batch
+        for _ in retry.attempts():
+            pending = _send_once(sqs, queue_url, pending, report)
+            if not pending:
+                break
+    return report
+
+
+def _send_once(sqs: "SQSClient", url: str, batch: list[Outgoing], report: SendReport) -> list[Outgoing]:
+    """One call; returns the entries worth another."""
+    try:
+        answer = sqs.send_message_batch(
+            QueueUrl=url, Entries=[message.as_api(str(i)) for i, message in enumerate(batch)]
+        )
+    except AWS_ERRORS as exc:  # botocore has retried it already
+        report.failed |= {message.id: error_code(exc) for message in batch}
+        return []
+    again = []
+    for ok in answer.get("Successful", []):
+        message = batch[int(ok["Id"])]
+        report.sent[message.id] = ok["MessageId"]
+        report.failed.pop(message.id, None)
+    for failure in answer.get("Failed", []):
+        message = batch[int(failure["Id"])]
+        report.failed[message.id] = failure["Code"]
+        if not failure["SenderFault"]:
+            again.append(message)
+    return again
+
+
+def change_visibility(sqs: "SQSClient", queue_url: str, seconds_by_receipt: dict[str, int]) -> dict[str, str]:
+    """Sets when each received message shows again; returns the refusals by receipt handle.
+
+    A refusal loses nothing: that message shows again after the visibility that it has.
+    """
+    refused: dict[str, str] = {}
+    receipts = list(seconds_by_receipt.items())
+    for start in range(0, len(receipts), MAX_BATCH_ENTRIES):
+        chunk = receipts[start : start + MAX_BATCH_ENTRIES]
+        entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+            {"Id": str(i), "ReceiptHandle": receipt, "VisibilityTimeout": min(seconds, MAX_VISIBILITY_SECONDS)}
+            for i, (receipt, seconds) in enumerate(chunk)
+        ]
+        try:
+            answer = sqs.change_message_visibility_batch(QueueUrl=queue_url, Entries=entries)
+        except AWS_ERRORS as exc:
+            refused |= {receipt: error_code(exc) for receipt, _ in chunk}
+            continue
+        refused |= {chunk[int(failure["Id"])][0]: failure["Code"] for failure in answer.get("Failed", [])}
+    return refused

@@ -1,0 +1,134 @@
+"""What the handler tests share: a clock that stands still, no pauses, an AWS in memory and a worker on it."""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from handlers.shared import clock, retry, schema
+from handlers.shared.batch import Worker, WorkerSettings
+from handlers.shared.errors import Detail as ErrorDetail
+from handlers.shared.errors import DownstreamError, SchemaValidationError
+from handlers.shared.idempotency import StateStore
+from handlers.shared.observability import logger
+from tests.handlers.fakes import FakeAws
+
+NOW_MS = 1_800_000_000_000
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass
+class FakeClock:
+    """Time that moves only when told to."""
+
+    ms: int = NOW_MS
+
+    def advance(self, milliseconds: int) -> None:
+        """Lets time pass."""
+        self.ms += milliseconds
+
+
+@pytest.fixture(autouse=True)
+def fake_clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The handlers' wall clock; retries do not pause."""
+    fake = FakeClock()
+    monkeypatch.setattr(clock, "now_ms", lambda: fake.ms)
+    monkeypatch.setattr(retry, "pause", lambda _seconds: None)
+    return fake
+
+
+@pytest.fixture
+def fake_aws() -> FakeAws:
+    """An empty AWS."""
+    return FakeAws()
+
+
+@pytest.fixture
+def log_stream(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the handlers log, as Lambda would read it from stdout."""
+    stream = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", stream)
+    return stream
+
+
+@dataclass
+class Step:
+    """A business step that does what the payload says and remembers each time it ran to its end.
+
+    ``{"fail": "permanent"}`` always fails for good; ``{"fail": "transient", "times": n}`` fails n times, then works;
+    ``{"fail": "bug"}`` raises a KeyError.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    failures: dict[str, int] = field(default_factory=dict)
+    on_run: Callable[[str], None] = lambda _name: None
+
+    def __call__(self, event: schema.JsonObject) -> schema.Json:
+        name = cast("str", event["n"])
+        self.on_run(name)
+        match event.get("fail"):
+            case "permanent":
+                raise SchemaValidationError(ErrorDetail("/n", "is poison"))
+            case "transient" if self.failures.get(name, 0) < cast("int", event.get("times", 1)):
+                self.failures[name] = self.failures.get(name, 0) + 1
+                raise DownstreamError("not now")
+            case "bug":
+                raise KeyError(name)
+        self.runs.append(name)
+        return {"did": name}
+
+
+@pytest.fixture
+def step() -> Step:
+    """The business step."""
+    return Step()
+
+
+SETTINGS = WorkerSettings(
+    pipeline="events",
+    source="myapp.ingestion",
+    queue_url="https://queue",
+    dlq_url="https://dlq",
+    bus_name="bus",
+    max_receive_count=5,
+    backoff_base_seconds=2,
+    backoff_max_seconds=300,
+)
+
+
+@pytest.fixture
+def worker(fake_aws: FakeAws, step: Step) -> Worker:
+    """The real worker on the fake AWS."""
+    client = cast("Any", fake_aws)
+    store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
+    return Worker(SETTINGS, store=store, sqs=client, events=client, process=step)
+
+
+def record(
+    message_id: str,
+    payload: schema.Json,
+    *,
+    key: str = "",
+    receive_count: int = 1,
+    attributes: dict[str, dict[str, Any]] | None = None,
+    body: str | None = None,
+    group: str = "",
+) -> dict[str, Any]:
+    """An SQS record as Lambda delivers it."""
+    given = {"idempotencyKey": {"dataType": "String", "stringValue": key}} if key else {}
+    system = {"ApproximateReceiveCount": str(receive_count), **({"MessageGroupId": group} if group else {})}
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"receipt-{message_id}-{receive_count}",
+        "body": json.dumps(payload) if body is None else body,
+        "attributes": system,
+        "messageAttributes": given | (attributes or {}),
+    }
+
+
+def failures(*message_ids: str) -> dict[str, list[dict[str, str]]]:
+    """The answer that returns exactly these messages."""
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in message_ids]}

@@ -1,0 +1,177 @@
+"""An AWS in memory for the handlers: exactly the calls they make, counted, and able to fail or crash at each.
+
+It interprets the PartiQL that `handlers.shared.partiql` writes and nothing else; what DynamoDB itself makes of those
+statements is shown on the emulator (tests/pipelines).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+_INSERT = re.compile(r'INSERT INTO "[^"]+" VALUE \{(?P<fields>.*)\}')
+_UPDATE = re.compile(r'UPDATE "[^"]+" (?P<changes>.*) WHERE (?P<where>.*)')
+KEY = "idempotencyKey"
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def client_error(code: str, operation: str = "Call") -> ClientError:
+    """A refusal of a whole call."""
+    return ClientError({"Error": {"Code": code, "Message": "made by a test"}}, operation)
+
+
+@dataclass
+class FakeAws:
+    """DynamoDB, SQS and EventBridge behind one object; pass it as every client.
+
+    ``before`` and ``after`` are called with each call's name; they may raise. ``entry_failures`` maps a call's name to
+    a function of an entry that returns an error code, or "" to let it pass.
+    """
+
+    items: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    visibility: dict[str, int] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    before: Callable[[str], None] = lambda _name: None
+    after: Callable[[str], None] = lambda _name: None
+    entry_failures: dict[str, Callable[[dict[str, Any]], str]] = field(default_factory=dict)
+    _ids: Any = field(default_factory=lambda: count(1))
+
+    def _call(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        self.calls.append(name)
+        self.before(name)
+        answer = work()
+        self.after(name)
+        return answer
+
+    def _failure(self, name: str, entry: dict[str, Any]) -> str:
+        return self.entry_failures[name](entry) if name in self.entry_failures else ""
+
+    # DynamoDB
+
+    def batch_execute_statement(self, *, Statements: list[dict[str, Any]]) -> dict[str, Any]:
+        assert 1 <= len(Statements) <= 25
+        return self._call("BatchExecuteStatement", lambda: {"Responses": [self._execute(s) for s in Statements]})
+
+    def _execute(self, statement: dict[str, Any]) -> dict[str, Any]:
+        code = self._failure("BatchExecuteStatement", statement) or self._write(statement)
+        return {"Error": {"Code": code, "Message": ""}} if code else {"TableName": "t"}
+
+    def _write(self, statement: dict[str, Any]) -> str:
+        text, parameters = statement["Statement"], list(statement["Parameters"])
+        if match := _INSERT.fullmatch(text):
+            names = re.findall(r"'(\w+)': \?", match["fields"])
+            item = dict(zip(names, parameters, strict=True))
+            if item[KEY]["S"] in self.items:
+                return "DuplicateItem"
+            self.items[item[KEY]["S"]] = item
+            return ""
+        match = _UPDATE.fullmatch(text)
+        assert match, text
+        sets, removes = re.findall(r'SET "(\w+)"=\?', match["changes"]), re.findall(r'REMOVE "(\w+)"', match["changes"])
+        wanted = dict(zip(re.findall(r'"(\w+)"=\?', match["where"]), parameters[len(sets) :], strict=True))
+        found = self.items.get(wanted[KEY]["S"], {})
+        if any(found.get(name) != value for name, value in wanted.items()):
+            return "ConditionalCheckFailed"
+        found |= dict(zip(sets, parameters, strict=False))
+        for name in removes:
+            found.pop(name, None)
+        return ""
+
+    def batch_get_item(self, *, RequestItems: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        (table, request), *_ = RequestItems.items()
+        assert request["ConsistentRead"] is True
+        assert 1 <= len(request["Keys"]) <= 100
+        names = request["ExpressionAttributeNames"].values()
+
+        def read() -> dict[str, Any]:
+            left = [key for key in request["Keys"] if self._failure("BatchGetItem", key)]
+            found = [
+                self.items[key[KEY]["S"]] for key in request["Keys"] if key not in left and key[KEY]["S"] in self.items
+            ]
+            rows = [{name: item[name] for name in names if name in item} for item in found]
+            return {"Responses": {table: rows}, "UnprocessedKeys": {table: {"Keys": left}} if left else {}}
+
+        return self._call("BatchGetItem", read)
+
+    def get_item(self, *, TableName: str, Key: dict[str, Any], ConsistentRead: bool) -> dict[str, Any]:
+        assert TableName
+        assert ConsistentRead
+        item = self.items.get(Key[KEY]["S"])
+        return self._call("GetItem", lambda: {"Item": item} if item else {})
+
+    # SQS
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        assert 1 <= len(Entries) <= 10
+        assert len({entry["Id"] for entry in Entries}) == len(Entries)
+
+        def send() -> dict[str, Any]:
+            answer: dict[str, Any] = {"Successful": [], "Failed": []}
+            for entry in Entries:
+                assert len(entry.get("MessageAttributes", {})) <= 10
+                if code := self._failure("SendMessageBatch", entry):
+                    answer["Failed"].append({"Id": entry["Id"], "Code": code, "SenderFault": code.startswith("Sender")})
+                    continue
+                message_id = f"sent-{next(self._ids)}"
+                self.sent.append({"QueueUrl": QueueUrl, "MessageId": message_id, **entry})
+                answer["Successful"].append({"Id": entry["Id"], "MessageId": message_id})
+            return answer
+
+        return self._call("SendMessageBatch", send)
+
+    def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        assert QueueUrl
+        assert 1 <= len(Entries) <= 10
+
+        def change() -> dict[str, Any]:
+            failed = []
+            for entry in Entries:
+                if code := self._failure("ChangeMessageVisibilityBatch", entry):
+                    failed.append({"Id": entry["Id"], "Code": code, "SenderFault": False})
+                else:
+                    assert 0 <= entry["VisibilityTimeout"] <= 43200
+                    self.visibility[entry["ReceiptHandle"]] = entry["VisibilityTimeout"]
+            return {"Successful": [], "Failed": failed}
+
+        return self._call("ChangeMessageVisibilityBatch", change)
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+        assert QueueUrl
+        return self._call("GetQueueAttributes", lambda: {"Attributes": dict.fromkeys(AttributeNames, "x")})
+
+    # EventBridge
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        assert 1 <= len(Entries) <= 10
+
+        def put() -> dict[str, Any]:
+            answers = []
+            for entry in Entries:
+                if code := self._failure("PutEvents", entry):
+                    answers.append({"ErrorCode": code, "ErrorMessage": ""})
+                else:
+                    self.events.append(entry)
+                    answers.append({"EventId": str(next(self._ids))})
+            return {"FailedEntryCount": sum("ErrorCode" in a for a in answers), "Entries": answers}
+
+        return self._call("PutEvents", put)
+
+
+@dataclass
+class FakeContext:
+    """Lambda's context with as much time left as the test says."""
+
+    aws_request_id: str = "request-1"
+    remaining_ms: int = 30_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Always the same: the fake's time does not pass."""
+        return self.remaining_ms
