@@ -1,0 +1,1 @@
+"""What runs on AWS: Pulumi component resources and the pure data behind them."""

@@ -1,0 +1,17 @@
+"""Limits of AWS that configuration and components both keep to. Times in seconds."""
+
+DAY = 86_400
+MAX_RETENTION = 14 * DAY
+MAX_VISIBILITY = 43_200
+MAX_TIMEOUT = 900
+MAX_WINDOW = 300
+MAX_RECEIVE_COUNT = 1000
+MAX_BATCH = 10_000
+MAX_BATCH_WITHOUT_WINDOW = 10
+MAX_CONCURRENCY = 1000
+MIN_CONCURRENCY = 2  # of an event source mapping
+
+
+def least_visibility(consumer_timeout: int, batching_window: int) -> int:
+    """Six time-outs plus the window (AWS's advice), so that a throttled batch is not redelivered mid-retry."""
+    return 6 * consumer_timeout + batching_window

@@ -1,0 +1,38 @@
+"""Names that outsiders need; everything else is named by Pulumi."""
+
+from collections.abc import Mapping
+
+_ROLE_PREFIX_LENGTH = 38  # what IAM's 64 leave once the provider has added its 26 unique digits
+
+
+def function_log_group(project: str, stack: str, function: str) -> str:
+    """The log group of a function, under the prefix that log tools look below.
+
+    It exists before the function does, so it can't carry the function's generated name.
+    """
+    return f"/aws/lambda/{project}-{stack}-{function}"
+
+
+def access_log_group(project: str, stack: str, api: str) -> str:
+    """The log group of an API, under the prefix for which AWS keeps its delivery policy short."""
+    return f"/aws/vendedlogs/{project}-{stack}-{api}"
+
+
+def log_group_patterns(project: str, stack: str) -> tuple[str, str]:
+    """Patterns of all log groups above, for policies."""
+    return function_log_group(project, stack, "*"), access_log_group(project, stack, "*")
+
+
+def role_prefix(prefix: str, role: str) -> str:
+    """The start of a role's name: the organization's prefix whole, of ours what still fits."""
+    return f"{prefix}{role}-"[:_ROLE_PREFIX_LENGTH]
+
+
+def key_alias(project: str, stack: str) -> str:
+    """The alias of the stack's customer key when the configuration gives none."""
+    return f"alias/{project}-{stack}"
+
+
+def stack_tags(project: str, stack: str, extra: Mapping[str, str], *, restricted: bool) -> Mapping[str, str] | None:
+    """The tags of every resource; None in accounts that forbid tagging."""
+    return None if restricted else {"Project": project, "Stack": stack, **extra}

@@ -1,0 +1,1 @@
+"""Each pipeline composes the components into one path for events."""

@@ -1,0 +1,214 @@
+"""Every configuration key: its default, its limit, and the one place that reads it.
+
+`Pulumi.yaml` describes the same keys to people and to the Pulumi CLI; a test keeps the two equal.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pulumi
+from pulumi.runtime import config as pulumi_config
+
+from components import limits
+from components.rules import Choice, Flag, Items, Maybe, Rule, Tags, Text, Whole, WholeIn
+
+T = TypeVar("T")
+
+PRODUCTION_STACK = "prod"
+
+_LOG_RETENTION_DAYS = (  # CloudWatch Logs takes no other numbers
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+_CONCURRENCY = Whole(limits.MIN_CONCURRENCY, limits.MAX_CONCURRENCY)
+_ALIAS = Text(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}", "a name that starts with alias/ but not with alias/aws/")
+_QUEUE_URL = Text(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", "the URL of a standard SQS queue")
+_QUEUE_ARN = Text(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}", "the ARN of a standard SQS queue")
+
+
+class SettingsError(pulumi.RunError):
+    """The configuration can't be used; the message lists every fault with its limit and the value received."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        noun = "value is" if len(problems) == 1 else "values are"
+        super().__init__("\n  - ".join([f"{len(problems)} configuration {noun} wrong; nothing was made:", *problems]))
+
+
+def _key(default: T, rule: Rule[T]) -> T:
+    return field(default=default, metadata={"rule": rule})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The configuration of one stack, typed and within its limits. Times in seconds unless the name says otherwise."""
+
+    stack: str
+    pipelines: tuple[str, ...] = _key(("events",), Items(Choice(("events",)), at_least=1))
+    max_receive_count: int = _key(5, Whole(1, limits.MAX_RECEIVE_COUNT))
+    batch_size: int = _key(10, Whole(1, limits.MAX_BATCH))
+    max_batching_window_seconds: int = _key(2, Whole(0, limits.MAX_WINDOW))
+    worker_timeout_seconds: int = _key(30, Whole(1, limits.MAX_TIMEOUT))
+    queue_visibility_seconds: int | None = _key(None, Maybe(Whole(1, limits.MAX_VISIBILITY), unset="0"))
+    worker_max_concurrency: int = _key(5, _CONCURRENCY)
+    worker_reserved_concurrency: int | None = _key(None, Maybe(_CONCURRENCY, unset="0"))
+    message_retention_seconds: int = _key(4 * limits.DAY, Whole(60, limits.MAX_RETENTION))
+    dlq_retention_seconds: int = _key(limits.MAX_RETENTION, Whole(60, limits.MAX_RETENTION))
+    ttl_days: int = _key(7, Whole(1, 3650))
+    use_kms_cmk: bool = _key(default=False, rule=Flag())
+    kms_alias: str | None = _key(None, Maybe(_ALIAS))
+    cors_origin: str | None = _key(
+        None, Maybe(Text(r"https?://[^/\s*,]+", "one origin, scheme and host, such as https://shop.example"))
+    )
+    throttle_rate: int = _key(100, Whole(1, 10_000))
+    throttle_burst: int = _key(200, Whole(1, 5_000))
+    log_level: str = _key("INFO", Choice(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")))
+    log_retention_days: int = _key(14, WholeIn(_LOG_RETENTION_DAYS))
+    tracing: bool = _key(default=True, rule=Flag())
+    retry_backoff_base_seconds: int = _key(2, Whole(1, 900))
+    retry_backoff_max_seconds: int = _key(300, Whole(1, limits.MAX_VISIBILITY))
+    vpc_subnet_ids: tuple[str, ...] = _key((), Items(Text(r"subnet-[0-9a-f]{8,17}", "a subnet id")))
+    vpc_security_group_ids: tuple[str, ...] = _key((), Items(Text(r"sg-[0-9a-f]{8,17}", "a security group id")))
+    iam_name_prefix: str = _key("", Text(r"[A-Za-z0-9+=,.@_-]{0,20}", "at most 20 characters that IAM allows in names"))
+    permissions_boundary_arn: str | None = _key(
+        None, Maybe(Text(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+", "the ARN of an IAM policy"))
+    )
+    resource_tags: Mapping[str, str] = field(default_factory=dict, metadata={"rule": Tags()})
+    tag_restricted: bool = _key(default=False, rule=Flag())
+    existing_queue_url: str | None = _key(None, Maybe(_QUEUE_URL))
+    existing_queue_arn: str | None = _key(None, Maybe(_QUEUE_ARN))
+    existing_dlq_url: str | None = _key(None, Maybe(_QUEUE_URL))
+    existing_dlq_arn: str | None = _key(None, Maybe(_QUEUE_ARN))
+    ingest_memory_mb: int = _key(256, Whole(128, 10_240))
+    worker_memory_mb: int = _key(256, Whole(128, 10_240))
+    architecture: str = _key("arm64", Choice(("arm64", "x86_64")))
+
+    @property
+    def is_production(self) -> bool:
+        """Whether data is protected from deletion."""
+        return self.stack == PRODUCTION_STACK
+
+    @property
+    def least_visibility_seconds(self) -> int:
+        """The shortest visibility timeout that the main queue may have."""
+        return limits.least_visibility(self.worker_timeout_seconds, self.max_batching_window_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """What values that are fine alone must be to each other; `fields` starts with the one to report."""
+
+    fields: tuple[str, ...]
+    kept: bool
+    limit: str
+
+
+def _timing(s: Settings) -> Iterator[_Agreement]:
+    yield _Agreement(
+        ("queue_visibility_seconds", "worker_timeout_seconds", "max_batching_window_seconds"),
+        s.queue_visibility_seconds is None or s.queue_visibility_seconds >= s.least_visibility_seconds,
+        f"at least {s.least_visibility_seconds} (6 x workerTimeoutSeconds + maxBatchingWindowSeconds), or 0 for that",
+    )
+    yield _Agreement(
+        ("dlq_retention_seconds", "message_retention_seconds"),
+        s.dlq_retention_seconds > s.message_retention_seconds,
+        f"more than messageRetentionSeconds ({s.message_retention_seconds}): a dead letter keeps its first send time",
+    )
+    yield _Agreement(
+        ("retry_backoff_max_seconds", "retry_backoff_base_seconds"),
+        s.retry_backoff_max_seconds >= s.retry_backoff_base_seconds,
+        f"at least retryBackoffBaseSeconds ({s.retry_backoff_base_seconds})",
+    )
+
+
+def _capacity(s: Settings) -> Iterator[_Agreement]:
+    yield _Agreement(
+        ("worker_reserved_concurrency", "worker_max_concurrency"),
+        s.worker_reserved_concurrency is None or s.worker_reserved_concurrency >= s.worker_max_concurrency,
+        f"at least workerMaxConcurrency ({s.worker_max_concurrency}), or 0 for none",
+    )
+    yield _Agreement(
+        ("max_batching_window_seconds", "batch_size"),
+        s.max_batching_window_seconds >= 1 or s.batch_size <= limits.MAX_BATCH_WITHOUT_WINDOW,
+        f"at least 1 when batchSize is over {limits.MAX_BATCH_WITHOUT_WINDOW} ({s.batch_size})",
+    )
+
+
+def _pairs(s: Settings) -> Iterator[_Agreement]:
+    yield _Agreement(
+        ("vpc_security_group_ids", "vpc_subnet_ids"),
+        bool(s.vpc_security_group_ids) == bool(s.vpc_subnet_ids),
+        "set together with vpcSubnetIds",
+    )
+    yield _Agreement(
+        ("kms_alias", "use_kms_cmk"), s.kms_alias is None or s.use_kms_cmk, "empty unless useKmsCmk is true"
+    )
+    yield _Agreement(
+        ("existing_queue_arn", "existing_queue_url"),
+        _same_queue(s.existing_queue_url, s.existing_queue_arn),
+        f"that of the queue of existingQueueUrl ({s.existing_queue_url})",
+    )
+    yield _Agreement(
+        ("existing_dlq_arn", "existing_dlq_url"),
+        _same_queue(s.existing_dlq_url, s.existing_dlq_arn),
+        f"that of the queue of existingDlqUrl ({s.existing_dlq_url})",
+    )
+
+
+def _same_queue(url: str | None, arn: str | None) -> bool:
+    if url is None or arn is None:
+        return url is arn
+    return url.endswith("/" + "/".join(arn.split(":")[4:]))
+
+
+def read_settings() -> Settings:
+    """The stack's configuration.
+
+    Raises:
+        SettingsError: for all wrong and unknown keys together.
+    """
+    config = pulumi.Config()
+    keys = {_camel(f.name): f for f in dataclasses.fields(Settings) if "rule" in f.metadata}
+    problems = [_unknown(config, key) for key in sorted(_keys_given(config.name) - set(keys))]
+    values: dict[str, Any] = {}
+    wrong: set[str] = set()
+    for key, setting in keys.items():
+        raw = config.get(key)
+        try:
+            values |= {} if raw is None else {setting.name: setting.metadata["rule"].parse(raw)}
+        except ValueError:
+            wrong.add(setting.name)
+            problems.append(_problem(config, key, setting.metadata["rule"].limit))
+    settings = Settings(stack=pulumi.get_stack(), **values)
+    problems += _disagreements(config, settings, wrong)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _disagreements(config: pulumi.Config, settings: Settings, wrong: set[str]) -> Iterator[str]:
+    for agreement in (*_timing(settings), *_capacity(settings), *_pairs(settings)):
+        # a value that could not be read says nothing about how the others fit it
+        if not agreement.kept and not wrong.intersection(agreement.fields):
+            yield _problem(config, _camel(agreement.fields[0]), agreement.limit)
+
+
+def _problem(config: pulumi.Config, key: str, limit: str) -> str:
+    received = config.get(key)
+    return f"{config.full_key(key)} must be {limit}; got {'its default' if received is None else repr(received)}"
+
+
+def _unknown(config: pulumi.Config, key: str) -> str:
+    return f"{config.full_key(key)} is not a key of this program; got {config.get(key)!r}"
+
+
+def _keys_given(namespace: str) -> set[str]:
+    full_keys = {*pulumi_config.CONFIG.get(), *pulumi_config.get_config_env()}
+    return {key.partition(":")[2] for key in full_keys if key.startswith(f"{namespace}:")}
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match.group(1).upper(), name)

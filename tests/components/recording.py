@@ -1,0 +1,169 @@
+"""Runs Pulumi programs against mocks that only write down what is registered."""
+
+import json
+import runpy
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime import rpc
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import get_root_resource
+from pulumi.runtime.stack import Stack
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "ingestion-lab"
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One registration: type token, logical name, what was passed in, and what the engine is to mind."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    parent: str
+    protect: bool
+    depends_on: frozenset[str]
+
+
+@dataclass
+class Recording(pulumi.runtime.Mocks):
+    """What a program registered, in order; outputs are the inputs and invented ARNs, or in preview the inputs alone."""
+
+    preview: bool = False
+    resources: list[Registered] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        """The resource as AWS would have made it, or unknown in preview."""
+        if self.preview:
+            return "", dict(args.inputs)
+        made = {"arn": f"arn:{args.name}", "url": f"https://{args.name}", "name": args.name, **args.inputs}
+        made |= {"invokeArn": f"invoke:{args.name}", "executionArn": f"execute:{args.name}", "keyId": f"id:{args.name}"}
+        return f"id:{args.name}", made | {"apiEndpoint": f"https://api.{args.name}"}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        """The deployer's surroundings."""
+        known = {"accountId": ACCOUNT, "partition": "aws", "region": REGION}
+        return known if args.token.startswith("aws:index/get") else {}, []
+
+    def one(self, type_: str, name: str) -> Registered:
+        """The registration of this type (its class name is enough) and name."""
+        (found,) = [r for r in self.resources if r.type.endswith(f":{type_}") and r.name == name]
+        return found
+
+    def inputs(self, type_: str, name: str) -> Mapping[str, Any]:
+        """What that registration was given."""
+        return self.one(type_, name).inputs
+
+    def of(self, type_: str) -> list[Registered]:
+        """All registrations of this type."""
+        return [r for r in self.resources if r.type.endswith(f":{type_}")]
+
+    def names(self) -> set[tuple[str, str]]:
+        """Type and name of everything registered."""
+        return {(r.type, r.name) for r in self.resources}
+
+
+class _Monitor(MockMonitor):
+    """Adds to the recording what Pulumi's mocks are not shown."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(recording)
+        self._recording = recording
+        self._lock = threading.Lock()
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name and types are Pulumi's
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            inputs = _plain(rpc.deserialize_properties(request.object, keep_unknowns=True))
+            with self._lock:
+                self._recording.resources.append(
+                    Registered(
+                        type=request.type,
+                        name=request.name,
+                        inputs=inputs,
+                        parent=_last(request.parent),
+                        protect=request.protect,
+                        depends_on=frozenset(map(_last, request.dependencies)),
+                    )
+                )
+        return answer
+
+
+def run(
+    program: Callable[[], object],
+    *,
+    stack: str = "dev",
+    config: Mapping[str, object] | None = None,
+    preview: bool = False,
+    into: Recording | None = None,
+) -> Recording:
+    """Runs the program to its end, every late registration included, and returns what it registered.
+
+    `into` is for programs that fail: it keeps what they registered before.
+    """
+    recording = into or Recording()
+    recording.preview = preview
+    pulumi.runtime.set_mocks(recording, PROJECT, stack, preview=preview, monitor=_Monitor(recording))
+    given = {key if ":" in key else f"{PROJECT}:{key}": _text(value) for key, value in (config or {}).items()}
+    pulumi.runtime.set_all_config(given)
+    root = get_root_resource()
+    assert isinstance(root, Stack)
+    root.outputs.clear()
+
+    def whole() -> pulumi.Output[None]:
+        program()
+        return pulumi.Output.from_input(dict(root.outputs)).apply(recording.outputs.update)
+
+    pulumi.runtime.test(whole)()  # type: ignore[no-untyped-call]
+    return recording
+
+
+def run_main(
+    stack: str,
+    config: Mapping[str, object] | None = None,
+    *,
+    preview: bool = False,
+    into: Recording | None = None,
+) -> Recording:
+    """Runs `__main__.py` with the stack's own YAML and these keys on top."""
+    merged = {**stack_config(stack), **(config or {})}
+    program = ROOT / "__main__.py"
+    return run(lambda: runpy.run_path(str(program)), stack=stack, config=merged, preview=preview, into=into)
+
+
+def stack_config(stack: str) -> dict[str, object]:
+    """The configuration that `Pulumi.<stack>.yaml` holds."""
+    config: dict[str, object] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}
+
+
+def statements(documents: Iterable[str]) -> list[dict[str, Any]]:
+    """All statements of these JSON policies."""
+    return [statement for document in documents for statement in json.loads(document)["Statement"]]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _last(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, pulumi.FileArchive):
+        return f"archive of {Path(value.path).name.split('-')[0].removesuffix('.zip')}"
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

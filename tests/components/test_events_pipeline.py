@@ -1,0 +1,223 @@
+"""The parts of the events pipeline and how they are connected."""
+
+import json
+
+import pytest
+
+from tests.components.recording import Recording, run_main
+
+
+def test_ingest_function(dev: Recording) -> None:
+    """Every input of the ingest function."""
+    assert dev.inputs("Function", "events-ingest") == {
+        "architectures": ["arm64"],
+        "code": "archive of handlers",
+        "environment": {
+            "variables": {
+                "ENVIRONMENT": "dev",
+                "PIPELINE": "events",
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+                "POWERTOOLS_SERVICE_NAME": "ingestion-lab",
+                "QUEUE_URL": "https://events-queue",
+                "TABLE_NAME": "ingestion_state",
+                "TTL_DAYS": "7",
+            }
+        },
+        "handler": "handlers.events.ingest.handler",
+        "layers": ["arn:dependencies"],
+        "loggingConfig": {
+            "applicationLogLevel": "INFO",
+            "logFormat": "JSON",
+            "logGroup": "/aws/lambda/ingestion-lab-dev-events-ingest",
+            "systemLogLevel": "WARN",
+        },
+        "memorySize": 256,
+        "role": "arn:events-ingest-role",
+        "runtime": "python3.13",
+        "tags": {"Project": "ingestion-lab", "Stack": "dev"},
+        "timeout": 29,
+        "tracingConfig": {"mode": "Active"},
+    }
+
+
+def test_worker_function_is_told_its_surroundings_and_limits() -> None:
+    """The worker's environment, time-out, memory and reserved concurrency follow the configuration."""
+    chosen = {
+        "workerTimeoutSeconds": 60,
+        "workerMemoryMb": 512,
+        "workerReservedConcurrency": 7,
+        "maxReceiveCount": 3,
+        "retryBackoffBaseSeconds": 4,
+        "retryBackoffMaxSeconds": 99,
+        "ttlDays": 2,
+        "logLevel": "WARNING",
+    }
+    worker = run_main("dev", chosen).inputs("Function", "events-worker")
+
+    assert worker["environment"]["variables"] == {
+        "DLQ_URL": "https://events-dlq",
+        "ENVIRONMENT": "dev",
+        "EVENT_BUS_NAME": "ingestion-bus",
+        "MAX_RECEIVE_COUNT": "3",
+        "PIPELINE": "events",
+        "POWERTOOLS_LOG_LEVEL": "WARNING",
+        "POWERTOOLS_SERVICE_NAME": "ingestion-lab",
+        "QUEUE_URL": "https://events-queue",
+        "RETRY_BACKOFF_BASE_SECONDS": "4",
+        "RETRY_BACKOFF_MAX_SECONDS": "99",
+        "TABLE_NAME": "ingestion_state",
+        "TTL_DAYS": "2",
+    }
+    assert (worker["timeout"], worker["memorySize"], worker["reservedConcurrentExecutions"]) == (60, 512, 7)
+    assert worker["loggingConfig"]["applicationLogLevel"] == "WARN"
+
+
+def test_queues_have_the_configured_times_and_count() -> None:
+    """Visibility, retentions and the receives before the dead-letter queue are those of the configuration."""
+    chosen = {
+        "queueVisibilitySeconds": 500,
+        "maxReceiveCount": 3,
+        "messageRetentionSeconds": 600,
+        "dlqRetentionSeconds": 700,
+    }
+    recording = run_main("dev", chosen)
+    main = recording.inputs("Queue", "events-queue")
+
+    assert json.loads(main["redrivePolicy"]) == {"deadLetterTargetArn": "arn:events-dlq", "maxReceiveCount": 3}
+    assert (main["visibilityTimeoutSeconds"], main["messageRetentionSeconds"]) == (500, 600)
+    assert recording.inputs("Queue", "events-dlq")["messageRetentionSeconds"] == 700
+
+
+def test_organization_rules_reach_every_role() -> None:
+    """The configured name prefix and permissions boundary are on both functions' roles."""
+    boundary = "arn:aws:iam::123456789012:policy/edge"
+    recording = run_main("dev", {"iamNamePrefix": "team-a-", "permissionsBoundaryArn": boundary})
+
+    assert {(r.inputs["namePrefix"], r.inputs["permissionsBoundary"]) for r in recording.of("Role")} == {
+        ("team-a-events-ingest-", boundary),
+        ("team-a-events-worker-", boundary),
+    }
+
+
+def test_ingest_has_its_own_memory() -> None:
+    """The key ingestMemoryMb is the ingest function's and not the worker's."""
+    functions = run_main("dev", {"ingestMemoryMb": 1024}).of("Function")
+
+    assert {f.name: f.inputs["memorySize"] for f in functions} == {"events-ingest": 1024, "events-worker": 256}
+
+
+def test_consumer_takes_partial_batches_of_the_configured_size() -> None:
+    """The mapping reports failures per message and has the configured batch size, window and concurrency."""
+    chosen = {"batchSize": 25, "maxBatchingWindowSeconds": 3, "workerMaxConcurrency": 9}
+
+    assert run_main("dev", chosen).inputs("EventSourceMapping", "events-worker-mapping") == {
+        "batchSize": 25,
+        "eventSourceArn": "arn:events-queue",
+        "functionName": "arn:events-worker",
+        "functionResponseTypes": ["ReportBatchItemFailures"],
+        "maximumBatchingWindowInSeconds": 3,
+        "scalingConfig": {"maximumConcurrency": 9},
+        "tags": {"Project": "ingestion-lab", "Stack": "dev"},
+    }
+
+
+def test_layer_follows_the_architecture() -> None:
+    """The layer says for which runtime and processor it was built, and functions run on that processor."""
+    recording = run_main("dev", {"architecture": "x86_64"})
+
+    assert recording.inputs("LayerVersion", "dependencies") == {
+        "code": "archive of dependencies",
+        "compatibleArchitectures": ["x86_64"],
+        "compatibleRuntimes": ["python3.13"],
+        "layerName": "ingestion-lab-dev-dependencies",
+    }
+    assert [f.inputs["architectures"] for f in recording.of("Function")] == [["x86_64"], ["x86_64"]]
+
+
+def test_state_table(dev: Recording) -> None:
+    """On demand, by idempotency key, with TTL and point-in-time recovery; outside prod it may be deleted."""
+    table = dev.one("Table", "ingestion_state")
+
+    assert table.inputs == {
+        "attributes": [{"name": "idempotencyKey", "type": "S"}],
+        "billingMode": "PAY_PER_REQUEST",
+        "deletionProtectionEnabled": False,
+        "hashKey": "idempotencyKey",
+        "pointInTimeRecovery": {"enabled": True},
+        "tags": {"Project": "ingestion-lab", "Stack": "dev"},
+        "ttl": {"attributeName": "expiresAt", "enabled": True},
+    }
+    assert not table.protect
+
+
+def test_api(dev: Recording) -> None:
+    """Five routes to the ingest function on one default stage, throttled, each request a JSON line; no CORS unasked."""
+    stage = dev.inputs("Stage", "ingestion-api-stage")
+
+    assert dev.inputs("Api", "ingestion-api") == {
+        "protocolType": "HTTP",
+        "tags": {"Project": "ingestion-lab", "Stack": "dev"},
+    }
+    assert {route.inputs["routeKey"] for route in dev.of("Route")} == {
+        "POST /events",
+        "POST /events/batch",
+        "GET /events/{idempotencyKey}",
+        "GET /health",
+        "$default",
+    }
+    assert {route.inputs["target"] for route in dev.of("Route")} == {"integrations/id:events-ingest-integration"}
+    assert dev.inputs("Integration", "events-ingest-integration") == {
+        "apiId": "id:ingestion-api",
+        "integrationType": "AWS_PROXY",
+        "integrationUri": "invoke:events-ingest",
+        "payloadFormatVersion": "2.0",
+    }
+    assert (stage["name"], stage["autoDeploy"]) == ("$default", True)
+    assert stage["defaultRouteSettings"] == {"throttlingBurstLimit": 200, "throttlingRateLimit": 100}
+    assert stage["accessLogSettings"]["destinationArn"] == "arn:ingestion-api-access-logs"
+    assert json.loads(stage["accessLogSettings"]["format"])["status"] == "$context.status"
+
+
+def test_cors_is_for_the_one_origin() -> None:
+    """Browsers of the configured origin, and of no other, may call the API."""
+    cors = run_main("dev", {"corsOrigin": "https://shop.example"}).inputs("Api", "ingestion-api")["corsConfiguration"]
+
+    assert cors == {
+        "allowHeaders": ["content-type", "idempotency-key"],
+        "allowMethods": ["GET", "POST"],
+        "allowOrigins": ["https://shop.example"],
+        "exposeHeaders": ["retry-after"],
+        "maxAge": 600,
+    }
+
+
+@pytest.mark.parametrize("outcome", ["success", "failure"])
+def test_each_outcome_has_a_rule_to_its_topic(dev: Recording, outcome: str) -> None:
+    """The rule matches this outcome of this pipeline on the stack's own bus and targets the topic."""
+    rule = dev.inputs("EventRule", f"events-{outcome}")
+
+    assert json.loads(rule["eventPattern"]) == {
+        "source": ["myapp.ingestion"],
+        "detail-type": [f"Ingestion{outcome.title()}"],
+        "detail": {"pipeline": ["events"]},
+    }
+    assert rule["eventBusName"] == "ingestion-bus"
+    assert f"events-{outcome}-policy" in dev.one("EventTarget", f"events-{outcome}-target").depends_on
+    assert dev.inputs("EventTarget", f"events-{outcome}-target") == {
+        "arn": f"arn:events-{outcome}",
+        "eventBusName": "ingestion-bus",
+        "rule": f"events-{outcome}",
+        "targetId": "topic",
+    }
+
+
+def test_log_groups_precede_their_functions(dev: Recording) -> None:
+    """A function names its log group, which keeps lines as long as configured, so Lambda never makes one itself."""
+    for function in dev.of("Function"):
+        assert f"{function.name}-logs" in function.depends_on
+
+    assert {group.inputs["name"]: group.inputs["retentionInDays"] for group in dev.of("LogGroup")} == {
+        "/aws/lambda/ingestion-lab-dev-events-ingest": 7,
+        "/aws/lambda/ingestion-lab-dev-events-worker": 7,
+        "/aws/vendedlogs/ingestion-lab-dev-ingestion-api": 7,
+    }
