@@ -1,0 +1,1 @@
+"""What an operator touches: the `lab` command and the laptop's AWS."""

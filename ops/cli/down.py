@@ -1,0 +1,29 @@
+"""`lab down`: stops what `lab up` started."""
+
+from __future__ import annotations
+
+import typer
+
+from ops.cli import output, target
+from ops.local.emulator import Emulator, clean, stale_record
+
+
+def down(stack: target.StackOption = target.LOCAL) -> None:
+    """Stop a stack; what it held is gone. Nothing to stop is fine.
+
+    On the laptop: ends the local cloud and every process it started. Other stacks: pulumi destroy.
+
+    Example: lab down
+    """
+    if stack != target.LOCAL:
+        raise typer.Exit(target.pulumi("destroy", stack=stack))
+    home = target.home()
+    emulator = Emulator.attach(home)
+    reason = stale_record(home)
+    with output.busy("stopping the local cloud"):
+        clean(home)  # also what a crash may have left without a record
+    target.state_file().unlink(missing_ok=True)
+    if emulator is not None:
+        output.say(f"stopped: {emulator.endpoint} (pid {emulator.pid})")
+    else:
+        output.say(f"{reason}; cleaned up" if reason else "nothing runs")

@@ -1,0 +1,77 @@
+"""`lab failure`: the failure switch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ops.cli import output, target
+from ops.cli.http import ask
+
+app = typer.Typer(help="Switch faults on and off (stacks with failureInjection).", no_args_is_help=True)
+
+ModeArgument = Annotated[
+    str,
+    typer.Argument(
+        help="none, poison_payload, slow_downstream, random_fail_p30 (any pNN), duplicate_submit, downstream_outage."
+    ),
+]
+TtlOption = Annotated[int | None, typer.Option("--ttl", help="Seconds after which the mode ends by itself.")]
+MatchOption = Annotated[
+    list[str] | None,
+    typer.Option("--match", metavar="FIELD=TEXT", help="Hit only events whose field has this text; repeatable."),
+]
+
+
+@app.command("set")
+def set_(
+    mode: ModeArgument,
+    ttl: TtlOption = None,
+    match: MatchOption = None,
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Switch a fault on; the functions see it within 5 s.
+
+    Example: lab failure set poison_payload --ttl 300
+    """
+    body: dict[str, Any] = {"mode": mode}
+    body |= {"ttlSeconds": ttl} if ttl is not None else {}
+    body |= {"match": dict(_pair(text) for text in match)} if match else {}
+    _show(ask(target.find(stack), "POST", "/failure-mode", body), as_json=as_json)
+
+
+@app.command()
+def show(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
+    """Show which fault is on.
+
+    Example: lab failure show
+    """
+    _show(ask(target.find(stack), "GET", "/failure-mode"), as_json=as_json)
+
+
+@app.command()
+def reset(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
+    """Switch every fault off.
+
+    Example: lab failure reset
+    """
+    _show(ask(target.find(stack), "POST", "/failure-mode/reset", {}), as_json=as_json)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        output.fail(f"--match wants FIELD=TEXT, got {text!r}")
+    return name, value
+
+
+def _show(fault: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        output.as_json(fault)
+        return
+    until = f", until {fault['expiresAt']}" if "expiresAt" in fault else ""
+    whom = f", only {fault['match']}" if "match" in fault else ""
+    over = "" if fault["effective"] == fault["mode"] else " (expired)"
+    output.result([f"failure mode: {fault['mode']}{over}{until}{whom}"])

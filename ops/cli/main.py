@@ -1,0 +1,60 @@
+"""Entry point of `lab`: the same commands on the laptop and on AWS (--stack)."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ops.cli import events, failure, output, redrive
+from ops.cli.down import down
+from ops.cli.send import send
+from ops.cli.status import status
+from ops.cli.target import NotRunningError
+from ops.cli.up import up
+from ops.local.errors import LabError
+
+
+class _Commands(TyperGroup):
+    """Turns what is expected to go wrong into one clear line and an exit code; anything else keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer carries a click of its own
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            output.fail("interrupted", output.INTERRUPTED)
+        except NotRunningError as error:
+            output.fail(str(error), output.NOT_RUNNING)
+        except (LabError, OSError) as error:
+            output.fail(str(error))
+        except Exception as error:
+            if not type(error).__module__.startswith("botocore."):  # not imported here: most commands do without it
+                raise
+            output.fail(str(error))
+
+
+app = typer.Typer(
+    name="lab",
+    cls=_Commands,
+    help="A reliable ingestion pipeline, and the lab that proves it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for _command in (up, down, status, send):
+    app.command()(_command)
+for _name, _group in {"events": events.app, "failure": failure.app, "redrive": redrive.app}.items():
+    app.add_typer(_group, name=_name)
+
+
+def main() -> None:
+    """Run `lab`; a polite kill or a closed terminal ends it as Ctrl-C does, so that nothing half-made stays."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    app()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

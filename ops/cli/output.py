@@ -1,0 +1,89 @@
+"""The only place that prints: results to stdout, everything else to stderr.
+
+Colour and progress bars are for terminals; NO_COLOR and pipes switch them off.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+FAILED = 1  # the work was done, with failures, or could not be done
+NOT_RUNNING = 3  # there is nothing to ask
+INTERRUPTED = 130  # Ctrl-C
+
+Advance: TypeAlias = "Callable[[int], None]"
+
+
+def say(message: str) -> None:
+    """A message to the person who waits."""
+    _messages().print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """Say what is wrong and leave with `code`."""
+    _messages().print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def result(lines: Sequence[str]) -> None:
+    """A result as text."""
+    for line in lines:
+        _results().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def as_json(document: Mapping[str, object]) -> None:
+    """A result for programs."""
+    _results().print(json.dumps(document, indent=2), markup=False, highlight=False, soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A result as a table."""
+    shown = Table(*columns, title=title, title_justify="left", title_style="bold")
+    for row in rows:
+        shown.add_row(*(escape(str(cell)) for cell in row))
+    _results().print(shown)
+
+
+@contextmanager
+def busy(message: str) -> Iterator[None]:
+    """Say what is going on while the block runs; a spinner on a terminal, a line elsewhere."""
+    console = _messages()
+    if not console.is_terminal:
+        say(f"{message} ...")
+        yield
+        return
+    with console.status(escape(message)):
+        yield
+
+
+@contextmanager
+def progress(message: str, total: int) -> Iterator[Advance]:
+    """A bar that the block advances; on a pipe, just the message."""
+    console = _messages()
+    if not console.is_terminal:
+        say(f"{message} ({total}) ...")
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(escape(message), total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def _messages() -> Console:
+    return Console(stderr=True)
+
+
+def _results() -> Console:
+    return Console()

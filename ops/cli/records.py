@@ -1,0 +1,64 @@
+"""State records of events, read from the table."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from ops.cli.target import Target
+
+FINAL = frozenset({"SUCCEEDED", "FAILED"})
+ABSENT = "UNKNOWN"  # no record yet
+_READ_LIMIT = 100  # keys that BatchGetItem takes at once
+_POLL_SECONDS = 0.1
+
+
+def settle(
+    target: Target, keys: Collection[str], seconds: float, advance: Callable[[int], None] = lambda _: None
+) -> dict[str, str]:
+    """Key -> status once all are final, or as they are when `seconds` have passed."""
+    client = target.client("dynamodb")
+    table = target.outputs["DynamoTableName"]
+    statuses = dict.fromkeys(keys, ABSENT)
+    deadline = time.monotonic() + seconds
+    while open_keys := [key for key, status in statuses.items() if status not in FINAL]:
+        found = dict(_read(client, table, open_keys))
+        statuses |= found
+        advance(sum(status in FINAL for status in found.values()))
+        if time.monotonic() >= deadline:
+            break
+        if len(found) < len(open_keys) or any(status not in FINAL for status in found.values()):
+            time.sleep(_POLL_SECONDS)
+    return statuses
+
+
+def counts(target: Target) -> dict[str, int]:
+    """Status -> number of records. Reads the whole table."""
+    pages = (
+        target.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=target.outputs["DynamoTableName"],
+            ProjectionExpression="#status",
+            ExpressionAttributeNames={"#status": "status"},
+        )
+    )
+    return dict(Counter(item.get("status", {}).get("S", ABSENT) for page in pages for item in page["Items"]))
+
+
+def _read(client: Any, table: str, keys: list[str]) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a boto3 client, made by name
+    for start in range(0, len(keys), _READ_LIMIT):
+        wanted = [{"idempotencyKey": {"S": key}} for key in keys[start : start + _READ_LIMIT]]
+        request = {
+            "Keys": wanted,
+            "ProjectionExpression": "idempotencyKey, #status",
+            "ExpressionAttributeNames": {"#status": "status"},
+        }
+        answer = client.batch_get_item(RequestItems={table: request})
+        # What DynamoDB leaves unprocessed is asked for again in the next round.
+        for item in answer["Responses"].get(table, []):
+            yield item["idempotencyKey"]["S"], item.get("status", {}).get("S", ABSENT)

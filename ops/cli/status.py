@@ -1,0 +1,118 @@
+"""`lab status`: what runs, and what is in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ops.cli import output, records, target
+
+if TYPE_CHECKING:
+    from ops.cli.target import Target
+
+_DEPTHS = {
+    "visible": "ApproximateNumberOfMessages",
+    "inFlight": "ApproximateNumberOfMessagesNotVisible",
+    "delayed": "ApproximateNumberOfMessagesDelayed",
+}
+
+StatesOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--states/--no-states",
+        help="Count the state records; reads the whole table. Default: on the laptop only.",
+        show_default=False,
+    ),
+]
+
+OutputOption = Annotated[
+    str,
+    typer.Option(
+        "--output", metavar="NAME", help="Print the value of one output and nothing else, as scripts want it."
+    ),
+]
+
+
+def status(
+    stack: target.StackOption = target.LOCAL,
+    states: StatesOption = None,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+    only: OutputOption = "",
+) -> None:
+    """Show a stack: outputs, queue depths, functions, state records by status.
+
+    Leaves with 3 when the laptop's stack is down.
+
+    Example: export API_URL=$(lab status --output ApiEndpoint)
+    """
+    found = target.find(stack)
+    if only:
+        output.result([_one(found.outputs, only)])
+        return
+    count = found.emulator is not None if states is None else states
+    document = {
+        "stack": stack,
+        "emulator": _emulator(found),
+        "outputs": found.outputs,
+        "queues": _queues(found),
+        "functions": _functions(found),
+        "states": records.counts(found) if count else None,
+    }
+    if as_json:
+        output.as_json(document)
+    else:
+        _show(document)
+
+
+def _one(outputs: dict[str, Any], name: str) -> str:
+    values = dict(_flat(outputs))
+    if name not in values:
+        output.fail(f"there is no output {name}; there are: {', '.join(values)}")
+    return values[name]
+
+
+def _emulator(found: Target) -> dict[str, Any] | None:
+    emulator = found.emulator
+    return {"endpoint": emulator.endpoint, "pid": emulator.pid, "log": str(emulator.log)} if emulator else None
+
+
+def _queues(found: Target) -> dict[str, dict[str, dict[str, int]]]:
+    client = found.client("sqs")
+    return {
+        name: {"main": _depth(client, group["queueUrl"]), "dlq": _depth(client, group["dlqUrl"])}
+        for name, group in found.pipelines.items()
+    }
+
+
+def _depth(client: Any, url: str) -> dict[str, int]:  # noqa: ANN401 - a boto3 client, made by name
+    counts = client.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS.values()))["Attributes"]
+    return {word: int(counts[attribute]) for word, attribute in _DEPTHS.items()}
+
+
+def _functions(found: Target) -> dict[str, str]:
+    client = found.client("lambda")
+    names = [value for name, value in _flat(found.outputs) if name.endswith("FunctionName")]
+    return {name: client.get_function_configuration(FunctionName=name).get("State", "") for name in names}
+
+
+def _show(document: dict[str, Any]) -> None:
+    if emulator := document["emulator"]:
+        output.result([f"local cloud: {emulator['endpoint']} (pid {emulator['pid']}, log {emulator['log']})"])
+    output.table("Outputs", ["name", "value"], list(_flat(document["outputs"])))
+    rows = [
+        [pipeline, role, *counts.values()]
+        for pipeline, roles in document["queues"].items()
+        for role, counts in roles.items()
+    ]
+    output.table("Queues", ["pipeline", "queue", "visible", "in flight", "delayed"], rows)
+    output.table("Functions", ["name", "state"], list(document["functions"].items()))
+    if document["states"] is not None:
+        output.table("State records", ["status", "count"], sorted(document["states"].items()))
+
+
+def _flat(outputs: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in outputs.items():
+        rows += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, str(value))]
+    return rows

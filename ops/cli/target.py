@@ -1,0 +1,148 @@
+"""The only place that knows the laptop from AWS: where a stack is, what it exports, how to reach it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ops.local.emulator import ROOT, Emulator
+from ops.local.errors import LabError
+
+LOCAL = "local"
+DEFAULT_PORT = 4566
+_AWS_CONNECTIONS = 8
+
+StackOption = Annotated[str, typer.Option("--stack", envvar="LAB_STACK", help="local, or a stack of the Pulumi CLI.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+class TargetError(LabError):
+    """The stack can't be reached; the message says why and what to do."""
+
+
+class NotRunningError(TargetError):
+    """The laptop's stack is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A deployed stack."""
+
+    stack: str
+    outputs: dict[str, Any]
+    emulator: Emulator | None  # on AWS there is none
+
+    @property
+    def api(self) -> str:
+        """Base URL of the HTTP API, without a slash at the end."""
+        return str(self.outputs["ApiEndpoint"]).rstrip("/")
+
+    @property
+    def pipelines(self) -> dict[str, dict[str, str]]:
+        """Name of each pipeline -> its group of outputs."""
+        groups = ((name, group) for name, group in self.outputs.items() if isinstance(group, dict))
+        return {name: group for name, group in groups if "queueUrl" in group}
+
+    @property
+    def connections(self) -> int:
+        """Calls that are worth making at once: each may be a cold start, and a laptop has few cores."""
+        return _AWS_CONNECTIONS if self.emulator is None else min(_AWS_CONNECTIONS, os.cpu_count() or 1)
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - one class per service
+        """A client of the emulator, or of AWS with the caller's own credentials."""
+        import botocore.session  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
+        from botocore.config import Config  # noqa: PLC0415
+
+        session = botocore.session.Session()
+        settings = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60)
+        if self.emulator is None:
+            return session.create_client(service, config=settings)
+        session.set_credentials("test", "test")  # the emulator's root user
+        return session.create_client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.emulator.endpoint,
+            config=settings.merge(Config(proxies={})),
+        )
+
+
+def home() -> Path:
+    """Folder of everything that the laptop's stack keeps."""
+    return Path(os.environ.get("LAB_HOME") or ROOT / ".lab").resolve()
+
+
+def port() -> int:
+    """Port for the emulator.
+
+    Raises:
+        TargetError: LAB_PORT is not a port.
+    """
+    given = os.environ.get("LAB_PORT") or str(DEFAULT_PORT)
+    if not given.isdigit() or not 1 <= int(given) <= 65535:
+        raise TargetError(f"LAB_PORT must be 1-65535, got {given!r}")
+    return int(given)
+
+
+def state_file() -> Path:
+    """What the deployer remembers of the laptop's stack."""
+    return home() / f"{LOCAL}.json"
+
+
+def find(stack: str) -> Target:
+    """The deployed stack.
+
+    Raises:
+        NotRunningError: it is the laptop's, and nothing runs or nothing is deployed.
+        TargetError: the Pulumi CLI is not there or does not know the stack.
+    """
+    return _on_the_laptop() if stack == LOCAL else Target(stack, _pulumi_outputs(stack), None)
+
+
+def pulumi(*arguments: str, stack: str) -> int:
+    """Run the Pulumi CLI on a stack, on this terminal; returns its exit code.
+
+    Raises:
+        TargetError: it is not installed.
+    """
+    return subprocess.run([_pulumi_cli(), *arguments, "--stack", stack, "--cwd", str(ROOT)], check=False).returncode
+
+
+def _on_the_laptop() -> Target:
+    emulator = Emulator.attach(home())
+    if emulator is None:
+        raise NotRunningError("the laptop's stack is down; start it with: lab up")
+    try:
+        state = json.loads(state_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        state = {}
+    if state.get("endpoint") != emulator.endpoint or not state.get("outputs"):
+        raise NotRunningError("the emulator runs, but nothing is deployed to it; deploy with: lab up")
+    return Target(LOCAL, state["outputs"], emulator)
+
+
+def _pulumi_outputs(stack: str) -> dict[str, Any]:
+    command = [_pulumi_cli(), "stack", "output", "--json", "--stack", stack, "--cwd", str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise TargetError(f"pulumi can't read stack {stack!r}: {done.stderr.strip()}")
+    outputs: dict[str, Any] = json.loads(done.stdout)
+    if "ApiEndpoint" not in outputs:
+        raise TargetError(f"stack {stack!r} has no output ApiEndpoint: is it deployed? (pulumi up --stack {stack})")
+    return outputs
+
+
+def _pulumi_cli() -> str:
+    program = shutil.which("pulumi")
+    if program is None:
+        raise TargetError(
+            "stacks other than local are reached through the Pulumi CLI, which is not installed: "
+            "https://www.pulumi.com/docs/install/ (the laptop needs none: --stack local)"
+        )
+    return program

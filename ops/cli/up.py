@@ -1,0 +1,146 @@
+"""`lab up`: from nothing to events that are SUCCEEDED."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import typer
+
+from ops.cli import output, target
+from ops.cli.http import ApiClient
+from ops.local import venv
+from ops.local.emulator import ROOT, Emulator, EmulatorError, stale_record
+
+if TYPE_CHECKING:
+    from ops.local.deployer import Deployment
+
+PROGRAM = ROOT  # the folder of __main__.py and Pulumi.yaml
+_ANSWER_SECONDS = 5.0  # one whose start was cut short may be coming up still
+_SETTLE_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+
+
+def up(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
+    """Start or tune a stack, and send sample events through it.
+
+    On the laptop: starts the local cloud (LAB_PORT, default 4566), deploys the program to it and waits until the
+    sample events are SUCCEEDED. Again on a running stack: tunes it in place. Other stacks: pulumi up.
+
+    Example: lab up
+    """
+    if stack != target.LOCAL:
+        raise typer.Exit(target.pulumi("up", stack=stack))
+    started = time.monotonic()
+    threading.Thread(target=_import_deployer, daemon=True).start()  # meanwhile the emulator starts
+    emulator, is_new = _emulator()
+    try:
+        deployment = _deploy(emulator)
+        keys = _send_samples(deployment)
+        _await_success(deployment, keys)
+    except BaseException:
+        if is_new:  # what this command began and could not finish must not stay
+            output.say("stopping the local cloud again")
+            emulator.stop()
+        raise
+    output.say(f"up in {time.monotonic() - started:.1f} s")
+    _show(emulator, deployment, keys, as_json=as_json)
+
+
+def _import_deployer() -> None:
+    import ops.local.deployer  # noqa: F401, PLC0415 - takes a second; only this command needs it
+
+
+def _emulator() -> tuple[Emulator, bool]:
+    home = target.home()
+    running = Emulator.attach(home)
+    if running is not None:
+        if not running.answers(within=_ANSWER_SECONDS):
+            raise EmulatorError(f"the local cloud (pid {running.pid}) does not answer; restart it: lab down, lab up")
+        output.say(f"local cloud: runs already at {running.endpoint}")
+        return running, False
+    if reason := stale_record(home):
+        output.say(f"{reason}; starting anew")
+    if not venv.is_built(ROOT):
+        with output.busy("setting up the local cloud's environment (once)"):
+            venv.ensure(ROOT)
+    with output.busy("starting the local cloud"):
+        emulator = Emulator.start(home, port=target.port())
+    output.say(f"local cloud: {emulator.endpoint}")
+    return emulator, True
+
+
+def _deploy(emulator: Emulator) -> Deployment:
+    from ops.local.deployer import deploy  # noqa: PLC0415 - takes a second; only this command needs it
+
+    with output.busy("deploying"):
+        deployment = deploy(
+            PROGRAM, target.LOCAL, endpoint=emulator.endpoint, state_file=target.state_file(), notify=output.say
+        )
+    done = deployment.changes
+    parts = {"created": done.created, "updated": done.updated, "replaced": done.replaced, "deleted": done.deleted}
+    words = [f"{len(names)} {word}" for word, names in parts.items() if names]
+    output.say(f"deployed: {', '.join([*words, f'{len(done.unchanged)} unchanged'])}")
+    for name in [*done.updated, *done.replaced, *done.deleted]:
+        output.say(f"  {name.partition('::')[2]}")
+    return deployment
+
+
+def _send_samples(deployment: Deployment) -> list[str]:
+    client = ApiClient(str(deployment.outputs["ApiEndpoint"]))
+    orders = [{"orderId": f"sample-{uuid.uuid4().hex[:8]}", "amount": 42.5 + i, "currency": "EUR"} for i in range(4)]
+    try:
+        single = client.post("/events", orders[0])
+        batch = client.post("/events/batch", orders[1:])
+    except OSError as error:
+        output.fail(f"the API does not answer: {error}")
+    finally:
+        client.close()
+    if (single.status, batch.status) != (202, 202):
+        output.fail(f"the API refused the sample events: {single.status} {single.body}, {batch.status} {batch.body}")
+    return [single.body["idempotencyKey"], *(item["idempotencyKey"] for item in batch.body["results"])]
+
+
+def _await_success(deployment: Deployment, keys: list[str]) -> None:
+    client = ApiClient(str(deployment.outputs["ApiEndpoint"]))
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    statuses = dict.fromkeys(keys, "")
+    try:
+        with output.progress("sample events", len(keys)) as advance:
+            while waiting := [key for key, status in statuses.items() if status != "SUCCEEDED"]:
+                for key in waiting:
+                    answer = client.get(f"/events/{key}")
+                    statuses[key] = answer.body["status"] if answer.status == 200 else str(answer.status)
+                advance(sum(statuses[key] == "SUCCEEDED" for key in waiting))
+                if time.monotonic() > deadline:
+                    shown = ", ".join(f"{key[:12]}… {status}" for key, status in statuses.items())
+                    output.fail(f"the sample events are not SUCCEEDED after {_SETTLE_SECONDS:.0f} s: {shown}")
+                time.sleep(_POLL_SECONDS)
+    except OSError as error:
+        output.fail(f"the API does not answer: {error}")
+    finally:
+        client.close()
+    output.say(f"sample events: {len(keys)} of {len(keys)} SUCCEEDED")
+
+
+def _show(emulator: Emulator, deployment: Deployment, keys: list[str], *, as_json: bool) -> None:
+    outputs = deployment.outputs
+    url = str(outputs["ApiEndpoint"])
+    if as_json:
+        output.as_json({"apiUrl": url, "endpoint": emulator.endpoint, "sampleKeys": keys, "outputs": outputs})
+        return
+    body = json.dumps({"orderId": "123", "amount": 42.5})
+    table = outputs["DynamoTableName"]
+    credentials = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
+    output.result(
+        [
+            f"API URL: {url}",
+            "",
+            f"curl -X POST '{url}/events' -H 'Content-Type: application/json' -d '{body}'",
+            f"curl '{url}/events/{keys[0]}'",
+            f"{credentials} aws --endpoint-url {emulator.endpoint} dynamodb scan --table-name {table}",
+        ]
+    )

@@ -1,0 +1,85 @@
+"""Deploys the Pulumi program to an emulator without the Pulumi CLI.
+
+The program runs under pulumi's public mocks, and the mocks make what it registers: one small class per resource type,
+create-or-update, with a state file that makes the second run tune the first one's result in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+
+from ops.local.deployer.aws import Aws
+from ops.local.deployer.config import project_name, stack_config
+from ops.local.deployer.engine import Changes, Engine
+from ops.local.deployer.errors import DeployError
+from ops.local.deployer.program import Outputs, Program
+from ops.local.deployer.state import State
+from ops.local.files import BusyError, locked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+__all__ = ["Changes", "DeployError", "Deployment", "deploy"]
+
+_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Result of a deployment."""
+
+    outputs: dict[str, Any]  # what the program exported
+    changes: Changes
+
+
+def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
+    root: Path,
+    stack: str,
+    *,
+    endpoint: str,
+    state_file: Path,
+    config: Mapping[str, object] | None = None,
+    notify: Callable[[str], None] = lambda _: None,
+) -> Deployment:
+    """Bring the account behind `endpoint` to what the program in `root` registers as `stack`.
+
+    `config` overrides keys of the stack's YAML. `notify` hears of replacements. What an interrupted run has made is in
+    the state file: the next run goes on from there.
+
+    Raises:
+        DeployError: the configuration, the program or AWS refuses; the program's own words for what it refuses.
+    """
+    program = Program(root.resolve(), project_name(root), stack, stack_config(root, stack, config or {}))
+    try:
+        with locked(state_file.with_suffix(".lock"), wait=False):
+            state = State.load(state_file, endpoint)
+            engine = Engine(Aws(endpoint, program.config.get("aws:region", _REGION)), state, program.root, notify)
+            outputs = _run(program, engine)
+            engine.remove_strays()
+            state.finish(outputs.shown())
+            return Deployment(outputs.values, engine.changes)
+    except BusyError as busy:
+        raise DeployError(f"another deployment to this stack is running: {busy}") from busy
+
+
+def _run(program: Program, engine: Engine) -> Outputs:
+    try:
+        return program.run(engine, engine.stop)
+    except Exception as error:  # noqa: BLE001 - a program may raise anything; all of it is told, none is hidden
+        cause = engine.failure or error  # the first failure: what waited for it has failed after it
+        raise DeployError(_words(cause)) from cause
+
+
+def _words(error: BaseException) -> str:
+    """What the program meant to say: the bare message of a refusal, the place as well for anything unexpected."""
+    if isinstance(error, ValueError | pulumi.RunError | DeployError):
+        return str(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace else ""
+    return f"{type(error).__name__}: {error}{place}"

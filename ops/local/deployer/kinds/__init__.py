@@ -1,0 +1,39 @@
+"""The resource types that the laptop's deployer knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.local.deployer.kinds import apigateway, dynamodb, events, functions, iam, invocations, kms, logs, sns, sqs, ssm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ops.local.deployer.kinds.base import Kind
+
+KINDS: Mapping[str, Kind] = {
+    "aws:apigatewayv2/api:Api": apigateway.Api(),
+    "aws:apigatewayv2/integration:Integration": apigateway.Integration(),
+    "aws:apigatewayv2/route:Route": apigateway.Route(),
+    "aws:apigatewayv2/stage:Stage": apigateway.Stage(),
+    "aws:cloudwatch/eventBus:EventBus": events.EventBus(),
+    "aws:cloudwatch/eventRule:EventRule": events.EventRule(),
+    "aws:cloudwatch/eventTarget:EventTarget": events.EventTarget(),
+    "aws:cloudwatch/logGroup:LogGroup": logs.LogGroup(),
+    "aws:dynamodb/table:Table": dynamodb.Table(),
+    "aws:iam/role:Role": iam.Role(),
+    "aws:iam/rolePolicy:RolePolicy": iam.RolePolicy(),
+    "aws:kms/alias:Alias": kms.Alias(),
+    "aws:kms/key:Key": kms.Key(),
+    "aws:lambda/eventSourceMapping:EventSourceMapping": invocations.EventSourceMapping(),
+    "aws:lambda/function:Function": functions.Function(),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": invocations.FunctionEventInvokeConfig(),
+    "aws:lambda/layerVersion:LayerVersion": functions.LayerVersion(),
+    "aws:lambda/permission:Permission": invocations.Permission(),
+    "aws:sns/topic:Topic": sns.Topic(),
+    "aws:sns/topicPolicy:TopicPolicy": sns.TopicPolicy(),
+    "aws:sqs/queue:Queue": sqs.Queue(),
+    "aws:sqs/queuePolicy:QueuePolicy": sqs.QueuePolicy(),
+    "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": sqs.RedriveAllowPolicy(),
+    "aws:ssm/parameter:Parameter": ssm.Parameter(),
+}

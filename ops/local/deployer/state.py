@@ -1,0 +1,92 @@
+"""What has been deployed, remembered in a file that is right at every moment."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ops.local.deployer.errors import DeployError
+from ops.local.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One resource as it was last deployed."""
+
+    type: str
+    name: str  # logical
+    id: str
+    inputs: dict[str, Any]  # as registered; digests stand for secrets and archives
+    outputs: dict[str, Any]  # what AWS added to the inputs
+
+    @property
+    def key(self) -> str:
+        """Identity within a deployment."""
+        return f"{self.type}::{self.name}"
+
+
+@dataclass(slots=True)
+class State:
+    """The deployed resources of one stack at one endpoint, in the order in which they were made; safe for threads."""
+
+    path: Path
+    endpoint: str
+    resources: dict[str, Deployed] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)  # the stack's
+    _lines: dict[str, str] = field(default_factory=dict)  # resources as written: each is put into words once
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def load(cls, path: Path, endpoint: str) -> State:
+        """Read `path`; state of another endpoint is of no use, since ids and URLs belong to it.
+
+        Raises:
+            DeployError: the file is not a state file.
+        """
+        if not path.exists():
+            return cls(path, endpoint)
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            entries = [Deployed(**entry) for entry in document["resources"]]
+            recorded, outputs = document["endpoint"], document["outputs"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeployError(f"{path} is not a state file of the deployer; remove it to begin anew") from error
+        if recorded != endpoint:
+            return cls(path, endpoint)
+        return cls(path, endpoint, {entry.key: entry for entry in entries}, outputs)
+
+    def put(self, deployed: Deployed) -> None:
+        """Remember a resource at once: a kill right after loses nothing."""
+        with self._lock:
+            self.resources[deployed.key] = deployed
+            self._lines.pop(deployed.key, None)
+            self._write()
+
+    def drop(self, key: str) -> None:
+        """Forget a resource that was deleted."""
+        with self._lock:
+            self.resources.pop(key, None)
+            self._lines.pop(key, None)
+            self._write()
+
+    def finish(self, outputs: dict[str, Any]) -> None:
+        """Remember the outputs of the stack."""
+        with self._lock:
+            self.outputs = outputs
+            self._write()
+
+    def _write(self) -> None:
+        lines = [self._line(entry) for entry in self.resources.values()]
+        head = json.dumps({"endpoint": self.endpoint, "outputs": self.outputs})
+        write_atomically(self.path, f'{head[:-1]}, "resources": [\n' + ",\n".join(lines) + "\n]}\n")
+
+    def _line(self, entry: Deployed) -> str:
+        key = entry.key
+        if key not in self._lines:
+            self._lines[key] = json.dumps({name: getattr(entry, name) for name in Deployed.__slots__})
+        return self._lines[key]

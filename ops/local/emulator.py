@@ -1,0 +1,239 @@
+"""The laptop's AWS: the MiniStack emulator as a supervised process.
+
+It listens on 127.0.0.1 only, enforces IAM, sees nothing of the caller's environment, runs in a session of its own (so
+that Ctrl-C in a terminal does not reach it) and is found again through a record file in its home folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from ops.local import processes, record, venv
+from ops.local.errors import LabError
+from ops.local.files import locked
+from ops.local.record import Record
+
+ROOT = Path(__file__).resolve().parents[2]
+_LOG = "emulator.log"
+_TEMPORARY = "tmp"
+_READY_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+_SWEEPS = 5  # the emulator may start a function between our looking and its end
+_TAIL_LINES = 15
+_FREE_PORT_TRIES = 3  # another program may take a free port between our finding it and the emulator's binding it
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no way to our loopback
+
+# Children of this very interpreter: kept so that they can be reaped when they end.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class EmulatorError(LabError):
+    """The emulator can't be started, reached or stopped; the message says why and what to do."""
+
+
+class PortInUseError(EmulatorError):
+    """Another program has the port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """A running emulator; as a context manager it is stopped on leaving."""
+
+    home: Path
+    pid: int
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        """URL of every AWS API of this emulator."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """File with everything the emulator printed since it started."""
+        return self.home / _LOG
+
+    @classmethod
+    def start(cls, home: Path, *, port: int | None = None) -> Emulator:
+        """Start an emulator in `home` on `port` (None: any free one) and wait until it answers.
+
+        Raises:
+            EmulatorError: one runs in `home` already, or it died or did not answer; nothing is left running then.
+            PortInUseError: another program has `port`.
+        """
+        home = home.resolve()
+        with locked(home / "emulator.lock"):
+            if running := cls.attach(home):
+                raise EmulatorError(f"an emulator runs here already: {running.endpoint} (pid {running.pid})")
+            _clear(home)  # what a killed start or a dead emulator left
+            program = venv.ensure(ROOT)
+            for _ in range(_FREE_PORT_TRIES - 1 if port is None else 0):
+                try:
+                    return _launch(program, home, _free_port())
+                except PortInUseError:
+                    continue
+            return _launch(program, home, port or _free_port())
+
+    @classmethod
+    def attach(cls, home: Path) -> Emulator | None:
+        """The emulator that runs in `home`, or None; a record of a dead or another process does not count."""
+        home = home.resolve()
+        found = Record.read(home)
+        if found is None or found.process(home) is None:
+            return None
+        return cls(home, found.pid, found.port)
+
+    def answers(self, *, within: float = 0) -> bool:
+        """Whether the emulator serves requests now, or does so `within` some seconds."""
+        deadline = time.monotonic() + within
+        while not (healthy := _healthy(self.port)) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return healthy
+
+    def stop(self) -> None:
+        """End the emulator and every function process it started, and wait until they are gone.
+
+        Raises:
+            EmulatorError: some process survived SIGKILL.
+        """
+        _clear(self.home)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def clean(home: Path) -> None:
+    """End whatever an emulator that is no longer recorded left in `home`: function processes, record, scratch files."""
+    _clear(home.resolve())
+
+
+def stale_record(home: Path) -> str | None:
+    """Why the record in `home` is of no use, in words; None when there is none or it is good."""
+    home = home.resolve()
+    found = Record.read(home)
+    if found is None or found.process(home) is not None:
+        return None
+    if processes.reused(found.pid, found.started):
+        return f"the emulator of {home} is gone (its pid {found.pid} is now another program)"
+    return f"the emulator of {home} is gone (pid {found.pid} is dead)"
+
+
+def _launch(program: Path, home: Path, port: int) -> Emulator:
+    if _taken(port):
+        raise PortInUseError(
+            f"port {port} is in use by {processes.listener(port)}; "
+            f"stop it, or choose another port: LAB_PORT={port + 1} make up"
+        )
+    with (home / _LOG).open("wb") as log:
+        child = subprocess.Popen(
+            [program],
+            cwd=home,
+            env=_environment(home, port),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    try:
+        process = psutil.Process(child.pid)
+        Record(child.pid, process.create_time(), port, str(ROOT)).write(home)
+        _await_ready(child, home, port)
+    except BaseException:  # Ctrl-C too: what did not come up must not stay
+        _clear(home)
+        raise
+    return Emulator(home, child.pid, port)
+
+
+def _await_ready(child: subprocess.Popen[bytes], home: Path, port: int) -> None:
+    process = psutil.Process(child.pid)
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            error = PortInUseError if _taken(port) else EmulatorError
+            raise error(f"the emulator died on start (exit code {child.returncode}):\n{_tail(home)}")
+        if _healthy(port) and processes.listens(process, port):  # else it is somebody else who answers there
+            return
+        time.sleep(_POLL_SECONDS)
+    raise EmulatorError(f"the emulator did not answer within {_READY_SECONDS:.0f} s:\n{_tail(home)}")
+
+
+def _environment(home: Path, port: int) -> dict[str, str]:
+    """All that the emulator and the functions may see of this machine."""
+    temporary = home / _TEMPORARY
+    temporary.mkdir(exist_ok=True)
+    return {
+        "PATH": os.defpath,
+        "HOME": str(temporary),  # no ~/.aws
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "LOG_LEVEL": "WARNING",
+        "AUTH": "true",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "S3_DATA_DIR": str(temporary / "s3"),
+        processes.MARK: str(home),
+    }
+
+
+def _clear(home: Path) -> None:
+    """Kill all that carries the mark of `home`: there is nothing to save, and an orderly exit takes seconds."""
+    for _ in range(_SWEEPS):
+        found = processes.marked(home)
+        if not found:
+            break
+        alive = processes.kill(found)
+        _reap()
+        if alive:
+            raise EmulatorError(f"these processes do not end: {', '.join(str(process.pid) for process in alive)}")
+    record.remove(home)
+    shutil.rmtree(home / _TEMPORARY, ignore_errors=True)
+
+
+def _reap() -> None:
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            del _children[pid]
+
+
+def _healthy(port: int) -> bool:
+    try:
+        with _DIRECT.open(f"http://127.0.0.1:{port}/_ministack/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _tail(home: Path) -> str:
+    lines = (home / _LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-_TAIL_LINES:]) or "(it printed nothing)"

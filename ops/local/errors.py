@@ -1,0 +1,7 @@
+"""What can go wrong in a way that is told in one sentence."""
+
+from __future__ import annotations
+
+
+class LabError(RuntimeError):
+    """Something expected is in the way; the message says what and, where it can, what to do."""

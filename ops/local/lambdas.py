@@ -1,0 +1,33 @@
+"""The processes that run Lambda functions on the laptop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+
+from ops.local import processes
+
+if TYPE_CHECKING:
+    from ops.local.emulator import Emulator
+
+
+def running(emulator: Emulator, function_name: str) -> list[psutil.Process]:
+    """The warm processes of one function of this emulator."""
+    try:
+        children = psutil.Process(emulator.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [p for p in children if processes.environment(p).get("AWS_LAMBDA_FUNCTION_NAME") == function_name]
+
+
+def kill(emulator: Emulator, function_name: str) -> int:
+    """SIGKILL every process of a function, as a crash of its host would; returns how many there were."""
+    killed = 0
+    for process in running(emulator, function_name):
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+        killed += 1
+    return killed

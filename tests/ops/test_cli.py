@@ -1,0 +1,175 @@
+"""The `lab` command on its own: help, refusals, interruptions, stacks of the Pulumi CLI."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops.cli import up as up_module
+from ops.cli.target import find
+from ops.local import processes
+from ops.local.emulator import ROOT, Emulator
+from tests.ops.laptop import Laptop
+from tests.ops.stack import wait_for
+
+_FAKE_PULUMI = """#!{python}
+import json, sys
+if "broken" in sys.argv:
+    sys.exit("no stack named 'broken' found")
+outputs = {{}} if "empty" in sys.argv else {{"ApiEndpoint": "https://api/"}}
+print(json.dumps(outputs | {{"args": sys.argv[1:]}}))
+"""
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "send"])
+def test_help_shows_an_example(laptop: Laptop, command: str) -> None:
+    """The help of every command has one that can be typed."""
+    shown = laptop.lab(command, "--help")
+    assert shown.exit_code == 0
+    assert re.search(rf"Example: .*\blab {command}\b", shown.stdout)
+
+
+def test_nothing_runs(laptop: Laptop) -> None:
+    """Down is fine with that; what needs a stack says how to start it, on stderr, with a code of its own."""
+    assert (laptop.lab("down").exit_code, laptop.lab("down").stderr.splitlines()[-1]) == (0, "nothing runs")
+    for command in ("status", "send"):
+        refused = laptop.lab(command)
+        assert (refused.exit_code, refused.stdout) == (3, "")
+        assert refused.stderr == "error: the laptop's stack is down; start it with: lab up\n"
+
+
+def test_emulator_without_deployment(laptop: Laptop) -> None:
+    """A cloud with nothing on it is not a stack."""
+    with Emulator.start(laptop.home):
+        refused = laptop.lab("status")
+    assert (refused.exit_code, refused.stderr) == (
+        3,
+        "error: the emulator runs, but nothing is deployed to it; deploy with: lab up\n",
+    )
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+def test_impossible_port(laptop: Laptop, port: str) -> None:
+    """LAB_PORT is checked before anything starts."""
+    refused = laptop.lab("up", LAB_PORT=port)
+    assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (1, f"error: LAB_PORT must be 1-65535, got '{port}'")
+
+
+def test_port_in_use(laptop: Laptop) -> None:
+    """Up names who has the port and how to take another one."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", laptop.port))
+        holder.listen()
+        refused = laptop.lab("up")
+    assert refused.exit_code == 1
+    assert f"error: port {laptop.port} is in use by" in refused.stderr
+    assert f"LAB_PORT={laptop.port + 1} make up" in refused.stderr
+    assert processes.marked(laptop.home) == []
+
+
+def test_program_that_refuses(laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program's own words, without a traceback; the cloud that was started for it is stopped again."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "Pulumi.yaml").write_text("name: small\n")
+    (project / "Pulumi.local.yaml").write_text("")
+    (project / "__main__.py").write_text("raise ValueError('a must be [1-2], got 3\\nb must be [1-2], got 4')\n")
+    monkeypatch.setattr(up_module, "PROGRAM", project)
+    refused = laptop.lab("up")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.endswith(
+        "stopping the local cloud again\nerror: a must be [1-2], got 3\nb must be [1-2], got 4\n"
+    )
+    assert processes.marked(laptop.home) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_up(laptop: Laptop, number: signal.Signals) -> None:
+    """Ctrl-C or a polite kill in the middle: nothing stays, and the code says so."""
+    with laptop.start("up") as run:
+        wait_for((laptop.home / "emulator.json").exists, "an emulator", 60)
+        run.send_signal(number)
+        stdout, stderr = run.communicate()
+    assert (run.returncode, stdout, stderr.splitlines()[-1]) == (130, "", "error: interrupted")
+    assert (processes.marked(laptop.home), Emulator.attach(laptop.home)) == ([], None)
+
+
+def test_killed_up(laptop: Laptop) -> None:
+    """After SIGKILL in the middle, down finds what is left."""
+    with laptop.start("up") as run:
+        wait_for((laptop.home / "local.json").exists, "a deployment under way", 60)
+        run.kill()
+    assert processes.marked(laptop.home) != []
+    assert laptop.lab("down").exit_code == 0
+    assert processes.marked(laptop.home) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "error: {path} holds no event"),
+        ('{"a": 1}\n{', "error: {path}:2: not JSON: "),
+        ("[1]", "error: {path}:1: an event is a JSON object"),
+    ],
+)
+def test_send_a_bad_file(laptop: Laptop, tmp_path: Path, content: str, message: str) -> None:
+    """The file is read to its end before anything is sent."""
+    path = tmp_path / "e.jsonl"
+    path.write_text(content)
+    refused = laptop.lab("send", "--file", str(path))
+    assert (refused.exit_code, refused.stderr.startswith(message.format(path=path))) == (1, True)
+
+
+@pytest.fixture
+def pulumi_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the Pulumi CLI on the path."""
+    program = tmp_path / "bin" / "pulumi"
+    program.parent.mkdir()
+    program.write_text(_FAKE_PULUMI.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+
+
+def test_other_stacks_need_the_pulumi_cli(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, the message says where to get it and what works without."""
+    monkeypatch.setenv("PATH", "")
+    for command in ("up", "down", "status", "send"):
+        refused = laptop.lab(command, "--stack", "dev")
+        assert refused.exit_code == 1
+        assert refused.stderr == (
+            "error: stacks other than local are reached through the Pulumi CLI, which is not installed: "
+            "https://www.pulumi.com/docs/install/ (the laptop needs none: --stack local)\n"
+        )
+
+
+@pytest.mark.usefixtures("pulumi_cli")
+@pytest.mark.parametrize(
+    ("stack", "message"),
+    [
+        ("broken", "error: pulumi can't read stack 'broken': no stack named 'broken' found\n"),
+        ("empty", "error: stack 'empty' has no output ApiEndpoint: is it deployed? (pulumi up --stack empty)\n"),
+    ],
+)
+def test_stacks_that_pulumi_does_not_have(laptop: Laptop, stack: str, message: str) -> None:
+    """What pulumi says comes through; a stack that was never deployed is named as such."""
+    refused = laptop.lab("status", "--stack", stack)
+    assert (refused.exit_code, refused.stderr) == (1, message)
+
+
+@pytest.mark.usefixtures("pulumi_cli")
+def test_stack_on_aws() -> None:
+    """Its outputs come from pulumi, and its clients are those of AWS."""
+    found = find("dev")
+    assert (found.api, found.emulator) == ("https://api", None)
+    assert found.outputs["args"] == ["stack", "output", "--json", "--stack", "dev", "--cwd", str(ROOT)]
+
+
+def test_real_command() -> None:
+    """The installed command starts."""
+    program = Path(sys.executable).with_name("lab")
+    shown = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+    assert "Usage: lab" in shown.stdout

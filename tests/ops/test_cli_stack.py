@@ -1,0 +1,136 @@
+"""The `lab` command on the laptop's stack, with the real program."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.local import processes
+from ops.local.emulator import Emulator
+from tests.ops.laptop import Laptop
+from tests.ops.stack import free_port
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    """One with the stack up; on leaving it is taken down and nothing may be left."""
+    laptop = Laptop(tmp_path_factory.mktemp("home"), free_port())
+    with laptop.start("up", "--json") as run:
+        stdout, stderr = run.communicate()
+    assert run.returncode == 0, stderr
+    assert json.loads(stdout)["endpoint"] == f"http://127.0.0.1:{laptop.port}"
+    assert stderr.splitlines()[-2:][0] == "sample events: 4 of 4 SUCCEEDED"
+    yield laptop
+    emulator = Emulator.attach(laptop.home)
+    assert emulator is not None
+    done = laptop.lab("down")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr.endswith(f"stopped: {emulator.endpoint} (pid {emulator.pid})\n")
+    assert processes.marked(laptop.home) == []
+    assert sorted(path.name for path in laptop.home.iterdir()) == ["emulator.lock", "emulator.log", "local.lock"]
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - our own emulator
+        return json.loads(answer.read())
+
+
+def test_status(running: Laptop) -> None:
+    """Outputs, depths, functions and records, as one document."""
+    shown = running.lab("status", "--json")
+    document = json.loads(shown.stdout)
+    emulator = Emulator.attach(running.home)
+    assert emulator is not None
+    assert document["outputs"]["ApiEndpoint"].startswith(f"{emulator.endpoint}/_aws/execute-api/")
+    assert {"events-ingest", "events-worker"} <= set(document["functions"])
+    assert document == {
+        "stack": "local",
+        "emulator": {"endpoint": emulator.endpoint, "pid": emulator.pid, "log": str(emulator.log)},
+        "outputs": document["outputs"],
+        "queues": document["queues"],
+        "functions": dict.fromkeys(document["functions"], "Active"),
+        "states": document["states"],
+    }
+    assert set(document["queues"]["events"]) == {"main", "dlq"}
+    assert document["queues"]["events"]["dlq"] == {"visible": 0, "inFlight": 0, "delayed": 0}
+    assert document["states"]["SUCCEEDED"] >= 4
+
+
+def test_status_as_text(running: Laptop) -> None:
+    """For people: tables; without counting records where that is not wanted."""
+    shown = running.lab("status", "--no-states").stdout
+    assert [title for title in ("Outputs", "Queues", "Functions", "State records") if title in shown] == [
+        "Outputs",
+        "Queues",
+        "Functions",
+    ]
+
+
+def test_one_output(running: Laptop) -> None:
+    """For scripts: the value of one output and nothing else; a name that does not exist is told with those that do."""
+    assert running.lab("status", "--output", "events.workerFunctionName").stdout == "events-worker\n"
+    refused = running.lab("status", "--output", "nothing")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("error: there is no output nothing; there are: ApiEndpoint, ")
+
+
+def test_up_again(running: Laptop) -> None:
+    """On a running stack nothing is made anew; the result is the URL and lines that work when they are pasted."""
+    shown = running.lab("up")
+    assert shown.exit_code == 0, shown.stderr
+    assert f"local cloud: runs already at http://127.0.0.1:{running.port}" in shown.stderr
+    assert "unchanged\n" in shown.stderr
+    url, empty, post, get, aws = shown.stdout.splitlines()
+    assert (url.startswith("API URL: http://127.0.0.1:"), empty) == (True, "")
+    assert aws.endswith("dynamodb scan --table-name ingestion_state")
+    words = shlex.split(get)
+    assert (words[0], _get(words[1])["status"]) == ("curl", "SUCCEEDED")
+    if shutil.which("curl"):
+        answer = subprocess.run(shlex.split(post), capture_output=True, check=True).stdout
+        assert set(json.loads(answer)) == {"idempotencyKey", "messageId", "statusUrl"}
+
+
+@pytest.mark.parametrize("way", ["--single", "--batch"])
+def test_send(running: Laptop, way: str) -> None:
+    """Made-up orders are accepted and, with --wait, seen to their end."""
+    shown = running.lab("send", "--count", "12", way, "--wait", "--json")
+    document = json.loads(shown.stdout)
+    assert (shown.exit_code, len(set(document["keys"]))) == (0, 12)
+    assert document | {"seconds": 0, "keys": []} == {
+        "events": 12,
+        "accepted": 12,
+        "refused": [],
+        "unsent": 0,
+        "seconds": 0,
+        "keys": [],
+        "states": {"SUCCEEDED": 12},
+    }
+
+
+def test_send_with_a_key(running: Laptop) -> None:
+    """The caller's key is used; the same one for another payload is refused, which the exit code tells."""
+    first = running.lab("send", "--count", "1", "--key", "mine", "--json")
+    assert (first.exit_code, json.loads(first.stdout)["keys"]) == (0, ["mine"])
+    second = running.lab("send", "--count", "1", "--key", "mine")
+    assert (second.exit_code, second.stdout.startswith("accepted 0 of 1, refused 1, in ")) == (1, True)
+    assert "event 0 refused (409): IdempotencyConflict" in second.stderr
+
+
+def test_send_a_file(running: Laptop, tmp_path: Path) -> None:
+    """Events of one's own; what the API refuses is told with its place in the file and the reason."""
+    events = [{"orderId": "file-1", "amount": 1}, {"orderId": "file-2"}]
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n\n".join(json.dumps(event) for event in events) + "\n")
+    shown = running.lab("send", "--file", str(path), "--json")
+    document = json.loads(shown.stdout)
+    assert (shown.exit_code, document["accepted"]) == (1, 1)
+    assert [(refusal["index"], refusal["status"]) for refusal in document["refused"]] == [(1, 400)]
+    assert "/amount" in document["refused"][0]["reason"]
+    piped = running.lab("send", "--file", "-", typed=json.dumps(events[0]))
+    assert (piped.exit_code, piped.stdout.startswith("accepted 1 of 1")) == (0, True)

@@ -1,0 +1,143 @@
+"""What the deployer refuses, what it replaces, and what it would never lose."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops.local.deployer import DeployError
+from tests.ops.stack import Stack, small_program
+
+
+def _queue(*, fifo: bool) -> str:
+    return f"aws.sqs.Queue('ordered', fifo_queue={fifo})"
+
+
+def _table(key: str) -> str:
+    return (
+        f"aws.dynamodb.Table('table', billing_mode='PAY_PER_REQUEST', hash_key='{key}', "
+        f"attributes=[{{'name': '{key}', 'type': 'S'}}])"
+    )
+
+
+def test_replacement(stack: Stack, tmp_path: Path) -> None:
+    """What can't be changed in place is replaced while it is empty, and said."""
+    stack.deploy(small_program(tmp_path / "small", f"{_queue(fifo=True)}\n{_table('pk')}"))
+    changes = stack.deploy(small_program(tmp_path / "small", f"{_queue(fifo=False)}\n{_table('other')}")).changes
+    assert sorted(changes.replaced) == ["aws:dynamodb/table:Table::table", "aws:sqs/queue:Queue::ordered"]
+    assert sorted(stack.notices) == [
+        "replacing aws:dynamodb/table:Table 'table': attributes, hashKey can't be changed in place",
+        "replacing aws:sqs/queue:Queue 'ordered': fifoQueue can't be changed in place",
+    ]
+    table = stack.client("dynamodb").describe_table(TableName="table")["Table"]
+    assert table["KeySchema"] == [{"AttributeName": "other", "KeyType": "HASH"}]
+    assert stack.client("sqs").list_queues()["QueueUrls"] == [f"{stack.emulator.endpoint}/000000000000/ordered"]
+
+
+def test_replacement_that_would_lose_messages(stack: Stack, tmp_path: Path) -> None:
+    """A queue that holds a message is not replaced."""
+    stack.deploy(small_program(tmp_path / "small", _queue(fifo=True)))
+    sqs = stack.client("sqs")
+    url = sqs.get_queue_url(QueueName="ordered.fifo")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="kept", MessageGroupId="g", MessageDeduplicationId="1")
+    with pytest.raises(DeployError) as refused:
+        stack.deploy(small_program(tmp_path / "small", _queue(fifo=False)))
+    assert str(refused.value) == (
+        "aws:sqs/queue:Queue 'ordered': fifoQueue can't be changed in place, and a replacement would lose 1 messages; "
+        "empty it first, or give the new one another name"
+    )
+    assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "kept"
+
+
+def test_replacement_that_would_lose_items(stack: Stack, tmp_path: Path) -> None:
+    """A table that holds an item is not replaced."""
+    stack.deploy(small_program(tmp_path / "small", _table("pk")))
+    stack.client("dynamodb").put_item(TableName="table", Item={"pk": {"S": "kept"}})
+    with pytest.raises(DeployError, match=r"attributes, hashKey can't be changed in place, and .* would lose items"):
+        stack.deploy(small_program(tmp_path / "small", _table("other")))
+    assert stack.client("dynamodb").scan(TableName="table")["Count"] == 1
+
+
+def test_renamed(stack: Stack, tmp_path: Path) -> None:
+    """Another physical name is another queue: the old one goes."""
+    stack.deploy(small_program(tmp_path / "small", "aws.sqs.Queue('q', name='before')"))
+    changes = stack.deploy(small_program(tmp_path / "small", "aws.sqs.Queue('q', name='after')")).changes
+    assert changes.replaced == ["aws:sqs/queue:Queue::q"]
+    assert stack.client("sqs").list_queues()["QueueUrls"] == [f"{stack.emulator.endpoint}/000000000000/after"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "aws.route53.Zone('odd', name='odd.example')",
+            r"aws:route53/zone:Zone \('odd'\) is not known to",
+        ),
+        (
+            "aws.sqs.Queue('odd', name_prefix='o-')",
+            r"aws:sqs/queue:Queue 'odd': the laptop's deployer would drop namePr",
+        ),
+        (
+            "aws.cloudwatch.EventBus('odd', log_config={'level': 'INFO'}, dead_letter_config={'arn': 'a'})",
+            r"aws:cloudwatch/eventBus:EventBus 'odd': the laptop's deployer would drop logConfig; teach it",
+        ),
+        (
+            (
+                "aws.dynamodb.Table('odd', hash_key='k', attributes=[{'name': 'k', 'type': 'S'}], "
+                "global_secondary_indexes=[{'name': 'i', 'projection_type': 'ALL', 'write_capacity': 1}])"
+            ),
+            r"aws:dynamodb/table:Table 'odd': .* would drop globalSecondaryIndexes.writeCapacity; teach it in",
+        ),
+        (
+            "raise ValueError('batchSize must be 1-10, got 11\\nttlDays must be 1-9')",
+            r"\AbatchSize .* 11\nttlDays .* 1-9\Z",
+        ),
+        ("raise pulumi.RunError('as it is')", r"\Aas it is\Z"),
+        ("raise KeyError('nobody expects this')", r"\AKeyError: 'nobody expects this' \(.*small/__main__.py:3\)\Z"),
+        ("import nowhere", r"\AModuleNotFoundError: No module named 'nowhere' \(.*__main__.py:3\)\Z"),
+        (
+            "aws.sqs.Queue('q')\naws.sqs.Queue('q', opts=pulumi.ResourceOptions(parent=aws.sqs.Queue('p')))",
+            "they clash",
+        ),
+        ("aws.sqs.Queue.get('q', 'http://elsewhere/q')", "can't read or import existing resources"),
+        ("aws.sqs.Queue('q', opts=pulumi.ResourceOptions(import_='q'))", "can't read or import existing resources"),
+        ("aws.get_availability_zones()", "getAvailabilityZones is not known to the laptop's deployer"),
+        (
+            "aws.lambda_.LayerVersion('l', layer_name='l', code=pulumi.FileArchive('missing'))",
+            "an archive of the program is empty or missing: .*missing",
+        ),
+        (
+            "aws.lambda_.LayerVersion('l', layer_name='l', code=pulumi.RemoteArchive('https://example.org/l.zip'))",
+            "RemoteArchive is not supported on the laptop: use a local file",
+        ),
+    ],
+)
+def test_refusals(stack: Stack, tmp_path: Path, body: str, message: str) -> None:
+    """One clear error for what it would not do right, and the program's own words for what the program refuses."""
+    with pytest.raises(DeployError) as refused:
+        stack.deploy(small_program(tmp_path / "small", body))
+    assert re.search(message, str(refused.value), re.DOTALL), str(refused.value)
+
+
+def test_a_program_that_refuses_makes_nothing(stack: Stack, tmp_path: Path) -> None:
+    """An error at the end of the program's text comes before the first resource is made."""
+    with pytest.raises(DeployError, match=r"\Arefused\Z"):
+        stack.deploy(small_program(tmp_path / "small", "aws.sqs.Queue('early')\nraise ValueError('refused')"))
+    assert stack.client("sqs").list_queues().get("QueueUrls", []) == []
+
+
+def test_failure_of_aws_names_the_resource(stack: Stack, tmp_path: Path) -> None:
+    """What AWS refuses comes with the resource, and what was made before it is remembered."""
+    body = "q = aws.sqs.Queue('good')\naws.sqs.Queue('bad', visibility_timeout_seconds=q.arn.apply(lambda _: 99999))"
+    with pytest.raises(DeployError, match=r"aws:sqs/queue:Queue 'bad': An error occurred \(InvalidAttributeValue\)"):
+        stack.deploy(small_program(tmp_path / "small", body))
+    assert [entry["name"] for entry in stack.state()["resources"]] == ["good"]
+
+
+def test_environment_of_the_caller_is_left_alone(stack: Stack, tmp_path: Path) -> None:
+    """A deployment changes neither the path nor the folder of the process."""
+    before = (list(sys.path), Path.cwd(), dict(os.environ))
+    stack.deploy(small_program(tmp_path / "small", "pulumi.export('one', 1)"))
+    assert (list(sys.path), Path.cwd(), dict(os.environ)) == before

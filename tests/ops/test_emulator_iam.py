@@ -1,0 +1,97 @@
+"""What the emulator's IAM needs beside the program's own policies, and nothing more."""
+
+import json
+from typing import Any
+
+from ops.local.deployer.emulator_iam import resource_policy, role_policy
+
+_QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
+_TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/t"
+_GROUP = "arn:aws:logs:us-east-1:000000000000:log-group:/g"
+
+
+def _document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def test_role_policy() -> None:
+    """Batch actions beside the single ones, PartiQL calls beside PartiQL rights, groups beside their streams."""
+    untouched = {"Sid": "Other", "Effect": "Allow", "Action": ["events:PutEvents"], "Resource": ["arn:bus"]}
+    document = _document(
+        {"Effect": "Allow", "Action": ["sqs:SendMessage", "sqs:ReceiveMessage"], "Resource": _QUEUE},
+        {"Effect": "Allow", "Action": "dynamodb:PartiQLInsert", "Resource": [_TABLE]},
+        {"Effect": "Allow", "Action": ["logs:PutLogEvents"], "Resource": [f"{_GROUP}:*", f"{_GROUP}:log-stream:*"]},
+        untouched,
+    )
+    assert json.loads(role_policy(document)) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:SendMessageBatch"],
+                "Resource": [_QUEUE],
+            },
+            {"Effect": "Allow", "Action": ["dynamodb:PartiQLInsert"], "Resource": [_TABLE]},
+            {
+                "Effect": "Allow",
+                "Action": ["logs:PutLogEvents"],
+                "Resource": [f"{_GROUP}:*", f"{_GROUP}:log-stream:*", _GROUP],
+            },
+            untouched,
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "dynamodb:BatchExecuteStatement",
+                    "dynamodb:ExecuteStatement",
+                    "dynamodb:ExecuteTransaction",
+                ],
+                "Resource": "*",
+            },
+        ],
+    }
+
+
+def test_no_partiql_without_the_right() -> None:
+    """A role that may not use PartiQL does not get its calls, nor does one that is denied it."""
+    statement = {"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": [_TABLE]}
+    denial = {"Effect": "Deny", "Action": ["dynamodb:PartiQLInsert"], "Resource": [_TABLE]}
+    document = _document(statement, denial)
+    assert json.loads(role_policy(document)) == json.loads(document)
+
+
+def test_resource_policy() -> None:
+    """No demand of TLS, and with a role its sessions; who else is named stays as it is."""
+    others = ["arn:aws:iam::000000000000:user/u", "arn:aws:iam::000000000000:root"]
+    document = _document(
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:*",
+            "Resource": _QUEUE,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:SendMessage",
+            "Resource": _QUEUE,
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": ["arn:aws:iam::000000000000:role/path/r", *others]}},
+        },
+    )
+    assert json.loads(resource_policy(document))["Statement"] == [
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": ["sqs:SendMessage", "sqs:SendMessageBatch"],
+            "Resource": [_QUEUE],
+            "Condition": {
+                "ArnNotEquals": {
+                    "aws:PrincipalArn": [
+                        "arn:aws:iam::000000000000:role/path/r",
+                        *others,
+                        "arn:aws:sts::000000000000:assumed-role/r/*",
+                    ]
+                }
+            },
+        }
+    ]
