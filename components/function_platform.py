@@ -7,6 +7,8 @@ from pathlib import Path
 import pulumi
 from pulumi_aws import lambda_
 
+from components import iam
+
 RUNTIME = lambda_.Runtime.PYTHON3D13
 
 
@@ -49,3 +51,11 @@ class FunctionPlatform(pulumi.ComponentResource):
         )
         self.layer_arn = layer.arn
         self.register_outputs({"layer_arn": self.layer_arn})
+
+    def queue_key(self) -> list[iam.Statement]:
+        """What a function needs besides to use encrypted queues; nothing without a customer key."""
+        return [] if self.args.kms_key_arn is None else [iam.use_key_of_queues(self.args.kms_key_arn)]
+
+    def table_key(self) -> list[iam.Statement]:
+        """What a function needs besides to use encrypted tables; nothing without a customer key."""
+        return [] if self.args.kms_key_arn is None else [iam.use_key_of_tables(self.args.kms_key_arn)]

@@ -43,9 +43,9 @@ def document(statements: Sequence[Statement]) -> Document:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def allow(sid: str, actions: Sequence[str], resource: Arn) -> Statement:
-    """Permission for these actions on this one resource."""
-    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
+def allow(sid: str, actions: Sequence[str], resources: Arn | Sequence[Arn]) -> Statement:
+    """Permission for these actions on this resource, or on these."""
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resources}
 
 
 def assumed_by_lambda() -> Document:
@@ -54,18 +54,27 @@ def assumed_by_lambda() -> Document:
     return document([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}])
 
 
-def use_key(key_arn: Arn) -> list[Statement]:
-    """Permission to use the customer key, but only through the queues and the table that it encrypts."""
-    return [
-        {
-            **allow("QueueKey", _SEND, key_arn),
-            "Condition": {"StringLike": {"kms:ViaService": "sqs.*"}},
-        },
-        {
-            **allow("TableKey", _ENCRYPT_AND_DECRYPT, key_arn),
-            "Condition": {"StringLike": {"kms:ViaService": "dynamodb.*"}},
-        },
-    ]
+def use_key_of_queues(key_arn: Arn) -> Statement:
+    """Permission to use the customer key, but only through the queues that it encrypts."""
+    return {**allow("QueueKey", _SEND, key_arn), "Condition": {"StringLike": {"kms:ViaService": "sqs.*"}}}
+
+
+def use_key_of_tables(key_arn: Arn) -> Statement:
+    """Permission to use the customer key, but only through the tables that it encrypts."""
+    through = {"StringLike": {"kms:ViaService": "dynamodb.*"}}
+    return {**allow("TableKey", _ENCRYPT_AND_DECRYPT, key_arn), "Condition": through}
+
+
+def tls_only(action: str, resource: Arn) -> Statement:
+    """A refusal of plain HTTP, for a resource policy."""
+    return {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resource,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
 
 
 def queue_policy(queue_arn: Arn, producer_arns: Sequence[Arn]) -> Document:
@@ -76,7 +85,7 @@ def queue_policy(queue_arn: Arn, producer_arns: Sequence[Arn]) -> Document:
     """
     return document(
         [
-            _tls_only("sqs:*", queue_arn),
+            tls_only("sqs:*", queue_arn),
             {
                 "Sid": "NamedProducersOnly",
                 "Effect": "Deny",
@@ -106,7 +115,7 @@ def topic_policy(topic_arn: Arn, rule_arn: Arn, account_id: object) -> Document:
             },
             _deny_other_source("OtherRules", topic_arn, "ArnNotEquals", "aws:SourceArn", rule_arn),
             _deny_other_source("OtherAccounts", topic_arn, "StringNotEquals", "aws:SourceAccount", account_id),
-            _tls_only("sns:Publish", topic_arn),
+            tls_only("sns:Publish", topic_arn),
         ]
     )
 
@@ -114,7 +123,7 @@ def topic_policy(topic_arn: Arn, rule_arn: Arn, account_id: object) -> Document:
 def key_policy(partition: str, region: str, account_id: str, log_groups: Sequence[str]) -> Document:
     """A customer key for the account's principals and for the services that use it on nobody's behalf.
 
-    SQS and DynamoDB come with the caller's own permission (`use_key`; DynamoDB's grants are made by whoever deploys),
+    SQS and DynamoDB come with the caller's own permission (see above; DynamoDB's grants are made by whoever deploys),
     so they have no statement of their own. In a key policy the resource "*" is the key that carries it.
     """
     groups = [f"arn:{partition}:logs:{region}:{account_id}:log-group:{group}" for group in log_groups]
@@ -157,15 +166,4 @@ def _deny_other_source(sid: str, topic_arn: Arn, differs: str, key: str, ours: o
         "Action": "sns:Publish",
         "Resource": topic_arn,
         "Condition": {"Null": {key: "false"}, differs: {key: ours}},  # a negated test alone also matches no key at all
-    }
-
-
-def _tls_only(action: str, resource: Arn) -> Statement:
-    return {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": action,
-        "Resource": resource,
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }

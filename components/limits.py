@@ -10,6 +10,7 @@ MAX_BATCH = 10_000
 MAX_BATCH_WITHOUT_WINDOW = 10
 MAX_CONCURRENCY = 1000
 MIN_CONCURRENCY = 2  # of an event source mapping
+MAX_REDRIVES = 10  # Lambda takes what comes through SQS to the same function about 16 times for a loop, and stops it
 
 
 def least_visibility(consumer_timeout: int, batching_window: int) -> int:

@@ -20,6 +20,7 @@ class QueueConsumerArgs:
     max_concurrency: int = 5
     reserved_concurrency: int | None = None
     fifo: bool = False
+    paused_by_breaker: bool = False
     tags: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
@@ -57,6 +58,7 @@ class QueueConsumer(pulumi.ComponentResource):
             function_response_types=["ReportBatchItemFailures"],
             scaling_config={"maximum_concurrency": args.max_concurrency},
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            # a deployment in the middle of an outage must not set the consumer going
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["enabled"] if args.paused_by_breaker else None),
         )
         self.register_outputs({"mapping_id": self.mapping.id})

@@ -16,7 +16,7 @@ class ExistingQueue:
     A main queue's owner must have set: a visibility timeout of at least 6 consumer timeouts plus the batching window, a
     redrive policy to the dead-letter queue, and, if its policy or key is closed, access for the function roles. A
     dead-letter queue's owner must have set: a redrive-allow policy that names the main queue or allows all, a retention
-    above the main queue's, the same kind (FIFO or standard), and access for the consumer's role.
+    above the main queue's, the same kind (FIFO or standard), and access for the roles of the consumer and the redrive.
     """
 
     url: str

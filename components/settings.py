@@ -27,6 +27,9 @@ _CONCURRENCY = Whole(limits.MIN_CONCURRENCY, limits.MAX_CONCURRENCY)
 _ALIAS = Text(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}", "a name that starts with alias/ but not with alias/aws/")
 _QUEUE_URL = Text(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", "the URL of a standard SQS queue")
 _QUEUE_ARN = Text(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}", "the ARN of a standard SQS queue")
+_PARAMETER = Text(  # SSM keeps names that begin with aws or ssm to itself
+    r"(?!/(?i:aws|ssm))(/[A-Za-z0-9_.-]+){1,15}", "the full name of an SSM parameter, such as /team/failure_mode"
+)
 
 
 class SettingsError(pulumi.RunError):
@@ -70,6 +73,10 @@ class Settings:
     tracing: bool = _key(default=True, rule=Flag())
     retry_backoff_base_seconds: int = _key(2, Whole(1, 900))
     retry_backoff_max_seconds: int = _key(300, Whole(1, limits.MAX_VISIBILITY))
+    max_redrives: int = _key(3, Whole(1, limits.MAX_REDRIVES))
+    breaker_hold_seconds: int = _key(60, Whole(0, 900))
+    failure_injection: bool = _key(default=False, rule=Flag())
+    failure_mode_parameter: str = _key("/ingestion/failure_mode", _PARAMETER)
     vpc_subnet_ids: tuple[str, ...] = _key((), Items(Text(r"subnet-[0-9a-f]{8,17}", "a subnet id")))
     vpc_security_group_ids: tuple[str, ...] = _key((), Items(Text(r"sg-[0-9a-f]{8,17}", "a security group id")))
     iam_name_prefix: str = _key("", Text(r"[A-Za-z0-9+=,.@_-]{0,20}", "at most 20 characters that IAM allows in names"))
@@ -158,6 +165,14 @@ def _pairs(s: Settings) -> Iterator[_Agreement]:
     )
 
 
+def _safety(s: Settings) -> Iterator[_Agreement]:
+    yield _Agreement(
+        ("failure_injection",),
+        not (s.failure_injection and s.is_production),
+        "false in production: faults are for stacks in which nobody is hurt",
+    )
+
+
 def _same_queue(url: str | None, arn: str | None) -> bool:
     if url is None or arn is None:
         return url is arn
@@ -190,7 +205,7 @@ def read_settings() -> Settings:
 
 
 def _disagreements(config: pulumi.Config, settings: Settings, wrong: set[str]) -> Iterator[str]:
-    for agreement in (*_timing(settings), *_capacity(settings), *_pairs(settings)):
+    for agreement in (*_timing(settings), *_capacity(settings), *_pairs(settings), *_safety(settings)):
         # a value that could not be read says nothing about how the others fit it
         if not agreement.kept and not wrong.intersection(agreement.fields):
             yield _problem(config, _camel(agreement.fields[0]), agreement.limit)

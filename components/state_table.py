@@ -33,7 +33,7 @@ class StateTable(pulumi.ComponentResource):
             billing_mode="PAY_PER_REQUEST",
             ttl={"attribute_name": _EXPIRY, "enabled": True},
             point_in_time_recovery={"enabled": True},
-            server_side_encryption=_encryption(args.kms_key_arn),
+            server_side_encryption=encryption(args.kms_key_arn),
             deletion_protection_enabled=args.deletion_protected,
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self, protect=args.deletion_protected),
@@ -41,7 +41,8 @@ class StateTable(pulumi.ComponentResource):
         self.register_outputs({"table_name": self.table.name})
 
 
-def _encryption(key_arn: pulumi.Input[str] | None) -> dynamodb.TableServerSideEncryptionArgs | None:
+def encryption(key_arn: pulumi.Input[str] | None) -> dynamodb.TableServerSideEncryptionArgs | None:
+    """A table's encryption with the customer key, where there is one."""
     if key_arn is None:
         return None  # DynamoDB then encrypts with a key of its own
     return dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=key_arn)

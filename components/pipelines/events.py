@@ -1,32 +1,19 @@
 """The events pipeline: HTTP to a queue, queue to a state record and an outcome event."""
 
-from dataclasses import dataclass
-
 import pulumi
 
 from components import iam
-from components.event_bus import EventBus, OutcomeTopic, OutcomeTopicArgs
-from components.function_platform import FunctionPlatform
+from components.circuit_breaker import CircuitBreaker, CircuitBreakerArgs
+from components.event_bus import OutcomeTopic, OutcomeTopicArgs
+from components.foundation import Foundation
 from components.http_api import FunctionRoutes
 from components.instrumented_function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.queue_consumer import QueueConsumer, QueueConsumerArgs
 from components.reliable_queue import ExistingQueue, ReliableQueue, ReliableQueueArgs
-from components.settings import Settings
-from components.state_table import StateTable
 
 _SOURCE = "myapp.ingestion"
 _INGEST_TIMEOUT_SECONDS = 29  # the API gives up after 30; until then the answer to a slow AWS is our own 503
 _ROUTES = ("POST /events", "POST /events/batch", "GET /events/{idempotencyKey}", "GET /health", "$default")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EventsPipelineArgs:
-    """What the pipeline shares with the rest of the stack."""
-
-    settings: Settings
-    platform: FunctionPlatform
-    table: StateTable
-    bus: EventBus
 
 
 class EventsPipeline(pulumi.ComponentResource):
@@ -38,16 +25,17 @@ class EventsPipeline(pulumi.ComponentResource):
     backend: FunctionRoutes
     outputs: dict[str, pulumi.Output[str]]
 
-    def __init__(self, name: str, args: EventsPipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, base: Foundation, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:pipelines:Events", name, None, opts)
         self._name = name
-        self._args = args
+        self._base = base
         self._child = pulumi.ResourceOptions(parent=self)
         self.queue = ReliableQueue(name, self._queue_args(), self._child)
         self.ingest = InstrumentedFunction(f"{name}-ingest", self._ingest_args(), self._child)
         self.worker = InstrumentedFunction(f"{name}-worker", self._worker_args(), self._child)
-        self.queue.limit_producers(queue=[self.ingest.role.arn], dlq=[self.worker.role.arn])
-        QueueConsumer(f"{name}-worker", self._consumer_args(), self._child)
+        consumer = QueueConsumer(f"{name}-worker", self._consumer_args(), self._child)
+        if base.settings.breaker_hold_seconds:
+            CircuitBreaker(f"{name}-breaker", self._breaker_args(consumer), self._child)
         self.backend = FunctionRoutes(name=f"{name}-ingest", function=self.ingest.function, routes=_ROUTES)
         self.outputs = {
             "queueUrl": self.queue.queue_url,
@@ -59,8 +47,12 @@ class EventsPipeline(pulumi.ComponentResource):
         }
         self.register_outputs(self.outputs)
 
+    def limit_producers(self, redriver_arn: pulumi.Input[str]) -> None:
+        """Closes the queues to all but the pipeline's own functions and the role that redrives."""
+        self.queue.limit_producers(queue=[self.ingest.role.arn, redriver_arn], dlq=[self.worker.role.arn])
+
     def _queue_args(self) -> ReliableQueueArgs:
-        settings = self._args.settings
+        settings = self._base.settings
         return ReliableQueueArgs(
             consumer_timeout_seconds=settings.worker_timeout_seconds,
             batching_window_seconds=settings.max_batching_window_seconds,
@@ -68,52 +60,48 @@ class EventsPipeline(pulumi.ComponentResource):
             max_receive_count=settings.max_receive_count,
             retention_seconds=settings.message_retention_seconds,
             dlq_retention_seconds=settings.dlq_retention_seconds,
-            kms_key_arn=self._args.platform.args.kms_key_arn,
+            kms_key_arn=self._base.platform.args.kms_key_arn,
             existing_queue=_existing(settings.existing_queue_url, settings.existing_queue_arn),
             existing_dlq=_existing(settings.existing_dlq_url, settings.existing_dlq_arn),
-            tags=self._args.platform.args.tags,
+            tags=self._base.platform.args.tags,
         )
 
     def _ingest_args(self) -> InstrumentedFunctionArgs:
         return InstrumentedFunctionArgs(
             handler="handlers.events.ingest.handler",
-            platform=self._args.platform,
+            platform=self._base.platform,
             timeout_seconds=_INGEST_TIMEOUT_SECONDS,
-            memory_mb=self._args.settings.ingest_memory_mb,
+            memory_mb=self._base.settings.ingest_memory_mb,
             environment=self._shared_environment(),
             statements=[
                 iam.allow("Queue", ["sqs:GetQueueAttributes", "sqs:SendMessage"], self.queue.queue_arn),
                 iam.allow(
                     "State",
-                    [
-                        "dynamodb:BatchGetItem",
-                        "dynamodb:GetItem",
-                        "dynamodb:PartiQLInsert",
-                        "dynamodb:PartiQLUpdate",
-                    ],
-                    self._args.table.table.arn,
+                    ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"],
+                    self._base.table.table.arn,
                 ),
-                *self._key_statements(),
+                *self._shared_statements(),
             ],
         )
 
     def _worker_args(self) -> InstrumentedFunctionArgs:
-        settings = self._args.settings
+        settings = self._base.settings
         return InstrumentedFunctionArgs(
             handler="handlers.events.worker.handler",
-            platform=self._args.platform,
+            platform=self._base.platform,
             timeout_seconds=settings.worker_timeout_seconds,
             memory_mb=settings.worker_memory_mb,
             reserved_concurrency=settings.worker_reserved_concurrency,
             environment={
                 **self._shared_environment(),
                 "DLQ_URL": self.queue.dlq_url,
-                "EVENT_BUS_NAME": self._args.bus.bus.name,
+                "EVENT_BUS_NAME": self._base.bus.bus.name,
                 "MAX_RECEIVE_COUNT": str(settings.max_receive_count),
                 "RETRY_BACKOFF_BASE_SECONDS": str(settings.retry_backoff_base_seconds),
                 "RETRY_BACKOFF_MAX_SECONDS": str(settings.retry_backoff_max_seconds),
+                "BREAKER_HOLD_SECONDS": str(settings.breaker_hold_seconds),
             },
-            statements=[*self._worker_statements(), *self._key_statements()],
+            statements=[*self._worker_statements(), *self._shared_statements()],
         )
 
     def _worker_statements(self) -> list[iam.Statement]:
@@ -132,25 +120,27 @@ class EventsPipeline(pulumi.ComponentResource):
             iam.allow(
                 "State",
                 ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"],
-                self._args.table.table.arn,
+                self._base.table.table.arn,
             ),
-            iam.allow("Outcomes", ["events:PutEvents"], self._args.bus.bus.arn),
+            iam.allow("Outcomes", ["events:PutEvents"], self._base.bus.bus.arn),
         ]
 
     def _shared_environment(self) -> dict[str, pulumi.Input[str]]:
         return {
             "PIPELINE": self._name,
             "QUEUE_URL": self.queue.queue_url,
-            "TABLE_NAME": self._args.table.table.name,
-            "TTL_DAYS": str(self._args.settings.ttl_days),
+            "TABLE_NAME": self._base.table.table.name,
+            "TTL_DAYS": str(self._base.settings.ttl_days),
+            **(self._base.failure_switch.environment if self._base.failure_switch else {}),
         }
 
-    def _key_statements(self) -> list[iam.Statement]:
-        key_arn = self._args.platform.args.kms_key_arn
-        return [] if key_arn is None else iam.use_key(key_arn)
+    def _shared_statements(self) -> list[iam.Statement]:
+        switch = self._base.failure_switch
+        platform = self._base.platform
+        return [*platform.queue_key(), *platform.table_key(), *([switch.reader] if switch else [])]
 
     def _consumer_args(self) -> QueueConsumerArgs:
-        settings = self._args.settings
+        settings = self._base.settings
         return QueueConsumerArgs(
             queue_arn=self.queue.queue_arn,
             function_arn=self.worker.function.arn,
@@ -158,15 +148,29 @@ class EventsPipeline(pulumi.ComponentResource):
             batching_window_seconds=settings.max_batching_window_seconds,
             max_concurrency=settings.worker_max_concurrency,
             reserved_concurrency=settings.worker_reserved_concurrency,
-            tags=self._args.platform.args.tags,
+            paused_by_breaker=settings.breaker_hold_seconds > 0,
+            tags=self._base.platform.args.tags,
+        )
+
+    def _breaker_args(self, consumer: QueueConsumer) -> CircuitBreakerArgs:
+        return CircuitBreakerArgs(
+            pipeline=self._name,
+            event_source=_SOURCE,
+            platform=self._base.platform,
+            control=self._base.control,
+            table=self._base.table,
+            bus=self._base.bus,
+            mapping=consumer.mapping,
+            worker=self.worker.function,
+            worker_timeout_seconds=self._base.settings.worker_timeout_seconds,
         )
 
     def _topic(self, outcome: str, detail_type: str) -> OutcomeTopic:
-        shared = self._args.platform.args
+        shared = self._base.platform.args
         return OutcomeTopic(
             f"{self._name}-{outcome}",
             OutcomeTopicArgs(
-                bus_name=self._args.bus.bus.name,
+                bus_name=self._base.bus.bus.name,
                 source=_SOURCE,
                 detail_type=detail_type,
                 pipeline=self._name,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,12 @@ from handlers.events import submission
 from handlers.events.submission import Submission
 from handlers.shared import aws, clock, env, http, queue, schema
 from handlers.shared.aws import AWS_ERRORS
-from handlers.shared.batch import LambdaContext
 from handlers.shared.claims import Claim, Standing
 from handlers.shared.claims import Request as KeyRequest
+from handlers.shared.faults import FaultSwitch
 from handlers.shared.http import Answer, HttpError, Request
 from handlers.shared.idempotency import StateStore
-from handlers.shared.observability import logger, start_invocation
+from handlers.shared.observability import LambdaContext, logger, start_invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -34,15 +34,17 @@ class Env:
     table_name: str
     ttl_days: int
     powertools_service_name: str
+    failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
 class Api:
     """The routes of the events API."""
 
-    def __init__(self, config: Env, *, sqs: "SQSClient", store: StateStore) -> None:
+    def __init__(self, config: Env, *, sqs: "SQSClient", store: StateStore, faults: FaultSwitch | None = None) -> None:
         self._config = config
         self._sqs = sqs
         self._store = store
+        self._faults = faults
         self._endpoints = {
             "POST /events": self.post_event,
             "POST /events/batch": self.post_batch,
@@ -51,18 +53,8 @@ class Api:
         }
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
-        """Answers one request and logs the outcome in one line."""
-        request = Request.from_event(event)
-        started = clock.now_ms()
-        fields: dict[str, Any] = {"route": request.route, "correlationId": request.correlation_id}
-        try:
-            answer = http.dispatch(request, self._endpoints)
-        except HttpError as exc:
-            answer = http.refusal(exc, request.request_id)
-            fields["errorType"] = exc.error_type
-        fields |= {"status": answer["statusCode"], "latencyMs": clock.now_ms() - started}
-        logger.info("request", extra=fields)
-        return answer
+        """Answers one request."""
+        return http.serve(Request.from_event(event), self._endpoints)
 
     def post_event(self, request: Request) -> Answer:
         """Queues one event: 202 ``{idempotencyKey, messageId, statusUrl}``."""
@@ -128,11 +120,16 @@ class Api:
             for i, one in enumerate(submissions)
             if i not in refused
         ]
-        report = queue.send(self._sqs, self._config.queue_url, messages)
-        for index, code in report.failed.items():
+        copies = [replace(m, id=f"{m.id}-copy") for m in messages if self._doubles(submissions[int(m.id)])]
+        report = queue.send(self._sqs, self._config.queue_url, [*messages, *copies])
+        for index in [message.id for message in messages if message.id in report.failed]:
+            code = report.failed[index]
             logger.error("message not queued", extra={"errorType": code})
             refused[int(index)] = HttpError.unavailable("the queue")
         return [refused.get(i) or report.sent[str(i)] for i in range(len(submissions))]
+
+    def _doubles(self, one: Submission) -> bool:
+        return self._faults is not None and self._faults.duplicates(one.payload)
 
     def _reserve(self, submissions: Sequence[Submission]) -> dict[int, HttpError]:
         """Binds the callers' own keys to their payloads; returns the refusals by index."""
@@ -200,7 +197,9 @@ def api() -> Api:
     """The API of this execution environment, made once."""
     config = env.load(Env, os.environ)
     store = StateStore(aws.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days)
-    return Api(config, sqs=aws.client("sqs"), store=store)
+    parameter = config.failure_mode_parameter
+    faults = FaultSwitch(aws.client("ssm"), parameter) if parameter else None
+    return Api(config, sqs=aws.client("sqs"), store=store, faults=faults)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Answer:

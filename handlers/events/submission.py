@@ -25,6 +25,7 @@ class Submission:
     key_given: bool
     checksum: str
     body: str
+    payload: schema.JsonObject
 
     def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str) -> Outgoing:
         """The SQS message, named ``message_id`` in the send report."""
@@ -57,7 +58,7 @@ def read(value: schema.Json, header_key: str = "") -> Submission:
             413, "PayloadTooLarge", f"an event may have {MAX_BODY_BYTES} bytes as ASCII JSON, got {len(body)}"
         )
     checksum = schema.checksum(payload)
-    return Submission(given or checksum, bool(given), checksum, body)
+    return Submission(given or checksum, bool(given), checksum, body, payload)
 
 
 def is_key(text: str) -> bool:

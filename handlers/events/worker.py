@@ -7,8 +7,12 @@ from typing import Any
 
 from handlers.events.process import process
 from handlers.shared import aws, env
-from handlers.shared.batch import BatchResponse, LambdaContext, Worker, WorkerSettings
+from handlers.shared.batch import BatchResponse, Worker
+from handlers.shared.breaker import TripWire
+from handlers.shared.faults import FaultSwitch
 from handlers.shared.idempotency import StateStore
+from handlers.shared.observability import LambdaContext
+from handlers.shared.settlement import WorkerSettings
 
 SOURCE = "myapp.ingestion"
 
@@ -27,6 +31,8 @@ class Env:
     max_receive_count: int
     retry_backoff_base_seconds: float
     retry_backoff_max_seconds: float
+    breaker_hold_seconds: int
+    failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
 @cache
@@ -44,7 +50,16 @@ def worker() -> Worker:
         backoff_max_seconds=config.retry_backoff_max_seconds,
     )
     store = StateStore(aws.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days)
-    return Worker(settings, store=store, sqs=aws.client("sqs"), events=aws.client("events"), process=process)
+    hold, parameter = config.breaker_hold_seconds, config.failure_mode_parameter
+    return Worker(
+        settings,
+        store=store,
+        sqs=aws.client("sqs"),
+        events=aws.client("events"),
+        process=process,
+        trip_wire=TripWire(hold_seconds=hold, max_receive_count=config.max_receive_count) if hold else None,
+        faults=FaultSwitch(aws.client("ssm"), parameter) if parameter else None,
+    )
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:

@@ -10,12 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 AWS_ERRORS = (ClientError, BotoCoreError)
 
 # A call that hangs must not eat the invocation: 3 tries of at most 1 s + 3 s each, with botocore's jittered backoff.
-_CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+_RETRIES: Any = {"mode": "standard", "total_max_attempts": 3}
 
 
-def client(service: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time; callers name the stub's type
+def client(service: str, *, read_timeout: int = 3) -> Any:  # noqa: ANN401 - botocore makes its classes at run time; callers name the stub's type
     """A botocore client (boto3 would add its resource layer's import time to every cold start)."""
-    return botocore.session.get_session().create_client(service, config=_CONFIG)
+    config = Config(connect_timeout=1, read_timeout=read_timeout, retries=_RETRIES)
+    return botocore.session.get_session().create_client(service, config=config)
 
 
 def error_code(error: Exception) -> str:

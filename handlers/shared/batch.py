@@ -11,17 +11,19 @@ only after everything that it caused is confirmed.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from handlers.shared import bus, clock, messages, queue, retry, schema
-from handlers.shared.claims import Claim, Lease, Request, Standing, Status
+from handlers.shared import bus, clock, messages, retry, schema
+from handlers.shared.breaker import TRIPPED, TripWire, is_downstream
+from handlers.shared.claims import Claim, Lease, Request, Standing
 from handlers.shared.deadline import time_limit
 from handlers.shared.errors import IdempotencyConflictError, IngestionError, PermanentError, UnhandledError
+from handlers.shared.faults import FaultSwitch
 from handlers.shared.idempotency import StateStore
 from handlers.shared.messages import Message
-from handlers.shared.observability import logger, start_invocation
+from handlers.shared.observability import LambdaContext, start_invocation
 from handlers.shared.outcome import Outcome
+from handlers.shared.settlement import Settlement, WorkerSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -38,33 +40,10 @@ _RESERVE_SHARE = 5
 _RESERVE_MS = 2000
 
 
-class LambdaContext(Protocol):
-    """What the worker reads of Lambda's context."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda ends the invocation."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerSettings:
-    """What the stack decides. Backoff in seconds."""
-
-    pipeline: str
-    source: str
-    queue_url: str
-    dlq_url: str
-    bus_name: str
-    max_receive_count: int
-    backoff_base_seconds: float
-    backoff_max_seconds: float
-
-
 class Worker:
     """Works batches of one pipeline's queue."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a worker works with
         self,
         settings: WorkerSettings,
         *,
@@ -72,30 +51,55 @@ class Worker:
         sqs: "SQSClient",
         events: "EventBridgeClient",
         process: Process,
+        faults: FaultSwitch | None = None,
+        trip_wire: TripWire | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._sqs = sqs
-        self._events = events
+        self._settlement = Settlement(settings, store=store, sqs=sqs, events=events)
         self._process = process
+        self._faults = faults
+        self._trip_wire = trip_wire
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> BatchResponse:
-        """Works one batch; the answer names the messages that SQS is to keep."""
-        start_invocation(context.aws_request_id)
-        remaining = context.get_remaining_time_in_millis()
-        lease_until = clock.now_ms() + remaining
-        stop_at = time.monotonic() + (remaining - min(_RESERVE_MS, remaining // _RESERVE_SHARE)) / 1000
+        """Works one batch; the answer names the messages that SQS is to keep.
 
+        ``{"Records": […], "probe": true}`` comes from the circuit breaker: it is worked while others are held.
+        """
+        start_invocation(context.aws_request_id)
         received = messages.unique(event["Records"])
-        firsts, repeats = messages.fold(received)
-        outcomes = self._first_outcomes(firsts, lease_until=lease_until, stop_at=stop_at)
-        outcomes += [self._follow(message, outcomes) for message in repeats]
-        self._finish(outcomes)
+        probe = bool(event.get("probe"))
+        if self._trip_wire and not probe and (seconds := self._trip_wire.hold_seconds()):
+            outcomes = [Outcome(message, "held", retry=True, visibility=seconds) for message in received]
+            self._settlement.settle(outcomes)
+        else:
+            outcomes = self._work_all(received, context)
+            self._settlement.settle(outcomes, self._trip(outcomes, probe=probe))
         for outcome in outcomes:
             outcome.log()
         return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
 
-    # claim and business step
+    def _trip(self, outcomes: Sequence[Outcome], *, probe: bool) -> list[bus.Event]:
+        """The event that asks the circuit breaker to open, where the batch shows that the downstream is out."""
+        if self._trip_wire is None or not self._trip_wire.observe(outcomes) or probe:
+            return []
+        key = next(o.message.key for o in outcomes if is_downstream(o))
+        for outcome in filter(is_downstream, outcomes):
+            outcome.visibility = max(outcome.visibility or 0, self._trip_wire.seconds)
+        detail: schema.JsonObject = {
+            "pipeline": self._settings.pipeline,
+            "idempotencyKey": key,
+            "trippedAt": clock.now_ms(),
+        }
+        return [bus.Event("trip", self._settings.source, TRIPPED, detail)]
+
+    def _work_all(self, received: Sequence[Message], context: LambdaContext) -> list[Outcome]:
+        remaining = context.get_remaining_time_in_millis()
+        lease_until = clock.now_ms() + remaining
+        stop_at = time.monotonic() + (remaining - min(_RESERVE_MS, remaining // _RESERVE_SHARE)) / 1000
+        firsts, repeats = messages.fold(received)
+        outcomes = self._first_outcomes(firsts, lease_until=lease_until, stop_at=stop_at)
+        return outcomes + [self._follow(message, outcomes) for message in repeats]
 
     def _first_outcomes(self, firsts: Sequence[Message], *, lease_until: int, stop_at: float) -> list[Outcome]:
         requests = [Request(m.key, m.checksum, m.id, m.body) for m in firsts if m.fault is None]
@@ -124,6 +128,8 @@ class Worker:
 
     def _attempt(self, message: Message, lease: Lease, seconds: float) -> Outcome:
         try:
+            if self._faults:
+                self._faults.disturb(message.key, lease.attempts, message.payload, seconds_left=seconds)
             with time_limit(seconds):
                 result = schema.compact(self._process(message.payload))
         except IngestionError as exc:
@@ -172,67 +178,6 @@ class Worker:
         if same and first.name in ("succeeded", "duplicate", "redelivered"):
             return Outcome(message, "duplicate", lease=None, attempts=first.attempts)
         return Outcome(message, "handed_back", retry=True, visibility=0)
-
-    # outcome, events, dead-letter queue, visibility
-
-    def _finish(self, outcomes: Sequence[Outcome]) -> None:
-        self._write_outcomes([o for o in outcomes if o.lease is not None])
-        self._tell([o for o in outcomes if o.event])
-        self._dead_letter([o for o in outcomes if o.dead_letter])
-        waits = {o.message.receipt: o.visibility for o in outcomes if o.retry and o.visibility is not None}
-        if waits and (refused := queue.change_visibility(self._sqs, self._settings.queue_url, waits)):
-            logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
-
-    def _write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        if not outcomes:
-            return
-        lost = self._store.complete([o.completion(o.lease) for o in outcomes if o.lease])
-        written = clock.iso(clock.now_ms())
-        for outcome in outcomes:
-            outcome.processed_at = written
-            if code := lost.get(outcome.message.key):
-                outcome.undo("unrecorded", code)
-
-    def _tell(self, outcomes: Sequence[Outcome]) -> None:
-        if not outcomes:
-            return
-        failed = bus.put(self._events, self._settings.bus_name, [self._event(o) for o in outcomes])
-        for outcome in outcomes:
-            if code := failed.get(outcome.message.id):
-                outcome.undo("untold", code)
-
-    def _event(self, outcome: Outcome) -> bus.Event:
-        message, detail_type = outcome.message, outcome.event
-        detail: schema.JsonObject = {
-            "eventId": bus.event_id(detail_type, self._settings.pipeline, message.key, message.checksum),
-            "pipeline": self._settings.pipeline,
-            "idempotencyKey": message.key,
-            "checksum": message.checksum,
-            "messageId": message.id,
-            "correlationId": message.correlation_id,
-            "attempts": outcome.attempts,
-        }
-        if outcome.error is None:
-            detail |= {"status": Status.SUCCEEDED, "processedAt": outcome.processed_at}
-        else:
-            detail |= {
-                "status": Status.FAILED,
-                "errorType": outcome.error_type,
-                "errorMessage": outcome.error_message,
-                "deadLettered": outcome.dead_letter,
-            }
-        return bus.Event(message.id, self._settings.source, detail_type, detail)
-
-    def _dead_letter(self, outcomes: Sequence[Outcome]) -> None:
-        if not outcomes:
-            return
-        now = clock.iso(clock.now_ms())
-        letters = [o.message.dead_letter(o.error, now, self._settings.pipeline) for o in outcomes if o.error]
-        report = queue.send(self._sqs, self._settings.dlq_url, letters)
-        for outcome in outcomes:
-            if code := report.failed.get(outcome.message.id):
-                # SQS itself moves it after the last receive, so a letter that can't be sent is late, not lost.
-                outcome.undo("not_dead_lettered", code)
 
 
 def _conflict(message: Message) -> IdempotencyConflictError:

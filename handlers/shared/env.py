@@ -19,16 +19,25 @@ def variable_names(cls: type[Any]) -> set[str]:
     return {field.name.upper() for field in dataclasses.fields(cls)}
 
 
+def _optional(cls: type[Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING}
+
+
 def load(cls: type[T], environ: Mapping[str, str]) -> T:
     """Builds the dataclass ``cls`` from ``environ``; field ``queue_url: str`` comes from ``QUEUE_URL``.
+
+    A field with a default may be missing.
 
     Raises:
         EnvError: a variable is missing, empty or not of its field's type (``str``, ``int`` or ``float``).
     """
     values: dict[str, Any] = {}
     faults = []
+    optional = _optional(cls)
     for name, kind in typing.get_type_hints(cls).items():
         raw = environ.get(name.upper(), "")
+        if not raw and name in optional:
+            continue
         if not raw:
             faults.append(f"{name.upper()} is not set")
             continue

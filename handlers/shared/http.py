@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.shared import schema
+from handlers.shared import clock, schema
 from handlers.shared.errors import Detail, SchemaValidationError
+from handlers.shared.observability import logger
 
 Answer = dict[str, Any]
 
@@ -121,6 +122,19 @@ def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | No
 def refusal(error: HttpError, request_id: str) -> Answer:
     """The answer to a request that is refused."""
     return answer(error.status, {**error.as_json(), "requestId": request_id}, error.headers)
+
+
+def serve(request: Request, endpoints: Mapping[str, Endpoint]) -> Answer:
+    """Answers one request and logs the outcome in one line."""
+    started = clock.now_ms()
+    fields: dict[str, Any] = {"route": request.route, "correlationId": request.correlation_id}
+    try:
+        reply = dispatch(request, endpoints)
+    except HttpError as exc:
+        reply = refusal(exc, request.request_id)
+        fields["errorType"] = exc.error_type
+    logger.info("request", extra=fields | {"status": reply["statusCode"], "latencyMs": clock.now_ms() - started})
+    return reply
 
 
 def dispatch(request: Request, endpoints: Mapping[str, Endpoint]) -> Answer:

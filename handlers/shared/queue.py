@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import (
         ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        DeleteMessageBatchRequestEntryTypeDef,
         MessageAttributeValueTypeDef,
         SendMessageBatchRequestEntryTypeDef,
     )
@@ -61,6 +62,7 @@ class Outgoing:
     trace_header: str = ""
     group_id: str = ""
     deduplication_id: str = ""
+    delay_seconds: int = 0
 
     def size(self) -> int:
         """Bytes that count against the message's and the batch's limit of 1 MiB."""
@@ -80,7 +82,13 @@ class Outgoing:
             entry["MessageGroupId"] = self.group_id
         if self.deduplication_id:
             entry["MessageDeduplicationId"] = self.deduplication_id
+        if self.delay_seconds:
+            entry["DelaySeconds"] = self.delay_seconds
         return entry
+
+    def replace_attributes(self, attributes: dict[str, Attribute]) -> "Outgoing":
+        """The same message with other attributes."""
+        return replace(self, attributes=attributes)
 
     def with_attributes(self, extra: dict[str, Attribute]) -> "Outgoing":
         """Adds or overwrites attributes, earliest first, for as many as SQS's limit of 10 leaves room for."""
@@ -88,15 +96,19 @@ class Outgoing:
         for name, attribute in extra.items():
             if name in merged or len(merged) < MAX_ATTRIBUTES:
                 merged[name] = attribute
-        return replace(self, attributes=merged)
+        return self.replace_attributes(merged)
 
 
 @dataclass(slots=True)
 class SendReport:
-    """What became of each message: SQS's message id, or the code of the refusal."""
+    """What became of each message: SQS's message id, or the code of the refusal.
+
+    ``errors`` holds, for those whose call failed as a whole, what it raised.
+    """
 
     sent: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
 
 
 def batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
@@ -137,6 +149,7 @@ def _send_once(sqs: "SQSClient", url: str, batch: list[Outgoing], report: SendRe
         )
     except AWS_ERRORS as exc:  # botocore has retried it already
         report.failed |= {message.id: error_code(exc) for message in batch}
+        report.errors |= dict.fromkeys((message.id for message in batch), exc)
         return []
     again = []
     for ok in answer.get("Successful", []):
@@ -171,3 +184,32 @@ def change_visibility(sqs: "SQSClient", queue_url: str, seconds_by_receipt: dict
             continue
         refused |= {chunk[int(failure["Id"])][0]: failure["Code"] for failure in answer.get("Failed", [])}
     return refused
+
+
+def delete(sqs: "SQSClient", queue_url: str, receipts: Sequence[str]) -> dict[str, str]:
+    """Deletes received messages, 10 a call; returns the refusals by receipt handle.
+
+    An entry that SQS failed is tried again, up to 3 times. A refusal loses nothing: that message shows again.
+    """
+    refused: dict[str, str] = {}
+    for start in range(0, len(receipts), MAX_BATCH_ENTRIES):
+        pending = list(receipts[start : start + MAX_BATCH_ENTRIES])
+        codes: dict[str, str] = {}
+        for _ in retry.attempts():
+            codes = _delete_once(sqs, queue_url, pending)
+            pending = list(codes)
+            if not pending:
+                break
+        refused |= codes
+    return refused
+
+
+def _delete_once(sqs: "SQSClient", queue_url: str, receipts: list[str]) -> dict[str, str]:
+    entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+        {"Id": str(i), "ReceiptHandle": receipt} for i, receipt in enumerate(receipts)
+    ]
+    try:
+        answer = sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
+    except AWS_ERRORS as exc:
+        return dict.fromkeys(receipts, error_code(exc))
+    return {receipts[int(failure["Id"])]: failure["Code"] for failure in answer.get("Failed", [])}

@@ -5,6 +5,7 @@ import runpy
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Registered:
     parent: str
     protect: bool
     depends_on: frozenset[str]
+    ignore_changes: tuple[str, ...]
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Recording(pulumi.runtime.Mocks):
             return "", dict(args.inputs)
         made = {"arn": f"arn:{args.name}", "url": f"https://{args.name}", "name": args.name, **args.inputs}
         made |= {"invokeArn": f"invoke:{args.name}", "executionArn": f"execute:{args.name}", "keyId": f"id:{args.name}"}
+        made["uuid"] = f"uuid:{args.name}"
         return f"id:{args.name}", made | {"apiEndpoint": f"https://api.{args.name}"}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -93,6 +96,7 @@ class _Monitor(MockMonitor):
                         parent=_last(request.parent),
                         protect=request.protect,
                         depends_on=frozenset(map(_last, request.dependencies)),
+                        ignore_changes=tuple(request.ignoreChanges),
                     )
                 )
         return answer
@@ -127,17 +131,20 @@ def run(
     return recording
 
 
-def run_main(
-    stack: str,
-    config: Mapping[str, object] | None = None,
-    *,
-    preview: bool = False,
-    into: Recording | None = None,
-) -> Recording:
-    """Runs `__main__.py` with the stack's own YAML and these keys on top."""
-    merged = {**stack_config(stack), **(config or {})}
-    program = ROOT / "__main__.py"
-    return run(lambda: runpy.run_path(str(program)), stack=stack, config=merged, preview=preview, into=into)
+def run_main(stack: str, config: Mapping[str, object] | None = None, *, preview: bool = False) -> Recording:
+    """What `__main__.py` registers with the stack's own YAML and these keys on top. Asked twice, it runs once."""
+    return _run_main(stack, json.dumps(config or {}), preview)
+
+
+@cache
+def _run_main(stack: str, config: str, preview: bool) -> Recording:  # noqa: FBT001 - a key of the cache
+    given = {**stack_config(stack), **json.loads(config)}
+    return run(main_program, stack=stack, config=given, preview=preview)
+
+
+def main_program() -> None:
+    """Runs `__main__.py`."""
+    runpy.run_path(str(ROOT / "__main__.py"))
 
 
 def stack_config(stack: str) -> dict[str, object]:
@@ -151,6 +158,19 @@ def statements(documents: Iterable[str]) -> list[dict[str, Any]]:
     return [statement for document in documents for statement in json.loads(document)["Statement"]]
 
 
+def grants(recording: Recording, function: str) -> dict[str, tuple[set[str], Any]]:
+    """What a function's role is allowed: actions and resources by statement id."""
+    policy = recording.inputs("RolePolicy", f"{function}-policy")["policy"]
+    allowed = [s for s in statements([policy]) if s["Effect"] == "Allow"]
+    return {s["Sid"]: (set(s["Action"]), s["Resource"]) for s in allowed}
+
+
+def variables(recording: Recording, function: str) -> dict[str, str]:
+    """A function's environment."""
+    found: dict[str, str] = recording.inputs("Function", function)["environment"]["variables"]
+    return found
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -162,6 +182,8 @@ def _last(urn: str) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, pulumi.FileArchive):
         return f"archive of {Path(value.path).name.split('-')[0].removesuffix('.zip')}"
+    if rpc.is_rpc_secret(value):
+        return _plain(rpc.unwrap_rpc_secret(value))
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

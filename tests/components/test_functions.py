@@ -76,7 +76,7 @@ def test_vpc_functions_have_the_network_and_the_right_to_join_it() -> None:
 
 
 def test_program_passes_the_network_on() -> None:
-    """The configured subnets and groups are those of both functions."""
+    """The configured subnets and groups are those of every function."""
     chosen = {"vpcSubnetIds": ["subnet-0123456789abcdef0"], "vpcSecurityGroupIds": ["sg-0123456789abcdef0"]}
 
     for function in run_main("dev", chosen).of("Function"):

@@ -4,13 +4,18 @@ import json
 
 import pytest
 
-from tests.components.recording import Recording, run_main, stack_config
+from tests.components.recording import Recording, run_main, stack_config, variables
 
 _COMPONENTS = {
     ("lab:api:HttpApi", "ingestion-api"),
     ("lab:compute:FunctionPlatform", "platform"),
     ("lab:compute:InstrumentedFunction", "events-ingest"),
     ("lab:compute:InstrumentedFunction", "events-worker"),
+    ("lab:compute:InstrumentedFunction", "redrive"),
+    ("lab:compute:InstrumentedFunction", "redrive-api"),
+    ("lab:control:ControlPlane", "control"),
+    ("lab:control:RedriveTool", "redrive"),
+    ("lab:control:RuleTrigger", "redrive-tick"),
     ("lab:messaging:EventBus", "ingestion-bus"),
     ("lab:messaging:OutcomeTopic", "events-failure"),
     ("lab:messaging:OutcomeTopic", "events-success"),
@@ -22,39 +27,96 @@ _COMPONENTS = {
 _RESOURCES = {
     ("aws:apigatewayv2/api:Api", "ingestion-api"),
     ("aws:apigatewayv2/integration:Integration", "events-ingest-integration"),
+    ("aws:apigatewayv2/integration:Integration", "redrive-api-integration"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-default"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-get-events-idempotencykey"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-get-health"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-get-redrive-preview"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-get-redrive-redriveid"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-post-events"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-post-events-batch"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-post-redrive-cancel"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-post-redrive-start"),
     ("aws:apigatewayv2/stage:Stage", "ingestion-api-stage"),
     ("aws:cloudwatch/eventBus:EventBus", "ingestion-bus"),
     ("aws:cloudwatch/eventRule:EventRule", "events-failure"),
     ("aws:cloudwatch/eventRule:EventRule", "events-success"),
+    ("aws:cloudwatch/eventRule:EventRule", "redrive-tick"),
     ("aws:cloudwatch/eventTarget:EventTarget", "events-failure-target"),
     ("aws:cloudwatch/eventTarget:EventTarget", "events-success-target"),
+    ("aws:cloudwatch/eventTarget:EventTarget", "redrive-tick-target"),
     ("aws:cloudwatch/logGroup:LogGroup", "events-ingest-logs"),
     ("aws:cloudwatch/logGroup:LogGroup", "events-worker-logs"),
     ("aws:cloudwatch/logGroup:LogGroup", "ingestion-api-access-logs"),
+    ("aws:cloudwatch/logGroup:LogGroup", "redrive-api-logs"),
+    ("aws:cloudwatch/logGroup:LogGroup", "redrive-logs"),
+    ("aws:dynamodb/table:Table", "control-table"),
     ("aws:dynamodb/table:Table", "ingestion_state"),
     ("aws:iam/role:Role", "events-ingest-role"),
     ("aws:iam/role:Role", "events-worker-role"),
+    ("aws:iam/role:Role", "redrive-api-role"),
+    ("aws:iam/role:Role", "redrive-role"),
     ("aws:iam/rolePolicy:RolePolicy", "events-ingest-policy"),
     ("aws:iam/rolePolicy:RolePolicy", "events-worker-policy"),
+    ("aws:iam/rolePolicy:RolePolicy", "redrive-api-policy"),
+    ("aws:iam/rolePolicy:RolePolicy", "redrive-policy"),
     ("aws:lambda/eventSourceMapping:EventSourceMapping", "events-worker-mapping"),
     ("aws:lambda/function:Function", "events-ingest"),
     ("aws:lambda/function:Function", "events-worker"),
+    ("aws:lambda/function:Function", "redrive"),
+    ("aws:lambda/function:Function", "redrive-api"),
+    ("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", "redrive-async"),
     ("aws:lambda/layerVersion:LayerVersion", "dependencies"),
     ("aws:lambda/permission:Permission", "events-ingest-invocation"),
+    ("aws:lambda/permission:Permission", "redrive-api-invocation"),
+    ("aws:lambda/permission:Permission", "redrive-tick-invocation"),
     ("aws:sns/topic:Topic", "events-failure"),
     ("aws:sns/topic:Topic", "events-success"),
     ("aws:sns/topicPolicy:TopicPolicy", "events-failure-policy"),
     ("aws:sns/topicPolicy:TopicPolicy", "events-success-policy"),
+    ("aws:sqs/queue:Queue", "control-failures"),
     ("aws:sqs/queue:Queue", "events-dlq"),
     ("aws:sqs/queue:Queue", "events-queue"),
+    ("aws:sqs/queuePolicy:QueuePolicy", "control-failures-policy"),
     ("aws:sqs/queuePolicy:QueuePolicy", "events-dlq-policy"),
     ("aws:sqs/queuePolicy:QueuePolicy", "events-queue-policy"),
     ("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy", "events-dlq-redrive-allow"),
+}
+_BREAKER = {
+    ("lab:compute:InstrumentedFunction", "events-breaker"),
+    ("lab:control:CircuitBreaker", "events-breaker"),
+    ("lab:control:RuleTrigger", "events-breaker-tick"),
+    ("lab:control:RuleTrigger", "events-breaker-trip"),
+    ("aws:cloudwatch/eventRule:EventRule", "events-breaker-tick"),
+    ("aws:cloudwatch/eventRule:EventRule", "events-breaker-trip"),
+    ("aws:cloudwatch/eventTarget:EventTarget", "events-breaker-tick-target"),
+    ("aws:cloudwatch/eventTarget:EventTarget", "events-breaker-trip-target"),
+    ("aws:cloudwatch/logGroup:LogGroup", "events-breaker-logs"),
+    ("aws:iam/role:Role", "events-breaker-role"),
+    ("aws:iam/rolePolicy:RolePolicy", "events-breaker-policy"),
+    ("aws:lambda/function:Function", "events-breaker"),
+    ("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", "events-breaker-async"),
+    ("aws:lambda/permission:Permission", "events-breaker-tick-invocation"),
+    ("aws:lambda/permission:Permission", "events-breaker-trip-invocation"),
+}
+_FAILURE_LAB = {
+    ("lab:compute:InstrumentedFunction", "failure-mode"),
+    ("lab:control:FailureSwitch", "failure-mode"),
+    ("lab:control:RuleTrigger", "failure-mode-expiry"),
+    ("aws:apigatewayv2/integration:Integration", "failure-mode-integration"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-get-failure-mode"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-post-failure-mode"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-post-failure-mode-reset"),
+    ("aws:cloudwatch/eventRule:EventRule", "failure-mode-expiry"),
+    ("aws:cloudwatch/eventTarget:EventTarget", "failure-mode-expiry-target"),
+    ("aws:cloudwatch/logGroup:LogGroup", "failure-mode-logs"),
+    ("aws:iam/role:Role", "failure-mode-role"),
+    ("aws:iam/rolePolicy:RolePolicy", "failure-mode-policy"),
+    ("aws:lambda/function:Function", "failure-mode"),
+    ("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", "failure-mode-async"),
+    ("aws:lambda/permission:Permission", "failure-mode-expiry-invocation"),
+    ("aws:lambda/permission:Permission", "failure-mode-invocation"),
+    ("aws:ssm/parameter:Parameter", "failure-mode-parameter"),
 }
 _CUSTOMER_KEY = {
     ("lab:security:CustomerKey", "ingestion"),
@@ -62,9 +124,9 @@ _CUSTOMER_KEY = {
     ("aws:kms/alias:Alias", "ingestion-alias"),
 }
 _BY_STACK = {
-    "local": _COMPONENTS | _RESOURCES,
-    "dev": _COMPONENTS | _RESOURCES,
-    "prod": _COMPONENTS | _RESOURCES | _CUSTOMER_KEY,
+    "local": _COMPONENTS | _RESOURCES | _BREAKER | _FAILURE_LAB,
+    "dev": _COMPONENTS | _RESOURCES | _BREAKER | _FAILURE_LAB,
+    "prod": _COMPONENTS | _RESOURCES | _BREAKER | _CUSTOMER_KEY,
 }
 
 
@@ -80,15 +142,26 @@ def test_each_stack_registers_exactly_its_resources(stack: str, preview: bool) -
 
 def test_every_resource_belongs_to_a_component(dev: Recording) -> None:
     """Nothing but components hangs on the stack itself."""
-    components = {name for _, name in _COMPONENTS}
+    components = {r.name for r in dev.resources if r.type.startswith("lab:")}
 
-    assert {r.name for r in dev.resources if r.parent not in components} == {
-        "events",
-        "ingestion-api",
-        "ingestion-bus",
-        "ingestion_state",
-        "platform",
+    assert {(r.type.partition(":")[0], r.name) for r in dev.resources if r.parent not in components} == {
+        ("lab", "control"),
+        ("lab", "events"),
+        ("lab", "failure-mode"),
+        ("lab", "ingestion-api"),
+        ("lab", "ingestion-bus"),
+        ("lab", "ingestion_state"),
+        ("lab", "platform"),
+        ("lab", "redrive"),
     }
+
+
+def test_no_hold_builds_no_breaker() -> None:
+    """With breakerHoldSeconds 0 there is no breaker, and the worker holds nothing back."""
+    recording = run_main("dev", {"breakerHoldSeconds": 0})
+
+    assert recording.names() == _COMPONENTS | _RESOURCES | _FAILURE_LAB
+    assert variables(recording, "events-worker")["BREAKER_HOLD_SECONDS"] == "0"
 
 
 def test_outputs(dev: Recording) -> None:
@@ -99,6 +172,8 @@ def test_outputs(dev: Recording) -> None:
         "MainQueueUrl": "https://events-queue",
         "DlqUrl": "https://events-dlq",
         "DynamoTableName": "ingestion_state",
+        "RedriveFunctionName": "redrive",
+        "FailureResetFunctionName": "failure-mode",
         "events": {
             "queueUrl": "https://events-queue",
             "dlqUrl": "https://events-dlq",
@@ -110,18 +185,16 @@ def test_outputs(dev: Recording) -> None:
     }
 
 
-def test_prod_protects_the_table_and_nothing_else() -> None:
+def test_prod_protects_the_table_and_nothing_else(prod: Recording) -> None:
     """In prod both DynamoDB and Pulumi refuse to delete the state table."""
-    recording = run_main("prod")
-
-    assert recording.inputs("Table", "ingestion_state")["deletionProtectionEnabled"] is True
-    assert [r.name for r in recording.resources if r.protect] == ["ingestion_state"]
+    assert prod.inputs("Table", "ingestion_state")["deletionProtectionEnabled"] is True
+    assert [r.name for r in prod.resources if r.protect] == ["ingestion_state"]
 
 
 def test_tags_reach_everything_that_takes_them() -> None:
     """The stack's tags and the configured ones are on every resource that has tags at all."""
     untagged = {
-        *("EventTarget", "Integration", "LayerVersion", "Permission", "QueuePolicy"),
+        *("EventTarget", "FunctionEventInvokeConfig", "Integration", "LayerVersion", "Permission", "QueuePolicy"),
         *("RedriveAllowPolicy", "RolePolicy", "Route", "TopicPolicy"),
     }
     recording = run_main("dev", {"resourceTags": {"CostCenter": "42"}})
@@ -148,5 +221,7 @@ def test_laptop_stack_is_quick_and_points_the_provider_at_the_laptop() -> None:
         "workerTimeoutSeconds": 5,
         "maxBatchingWindowSeconds": 0,
         "tracing": False,
+        "failureInjection": True,
+        "breakerHoldSeconds": 10,
     }
     assert set(endpoints.values()) == {"http://127.0.0.1:4566"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.reliable_queue import ExistingQueue, ReliableQueue, ReliableQueueArgs
-from tests.components.recording import Recording, run, run_main
+from tests.components.recording import Recording, grants, run, run_main, variables
 
 _QUEUE = ExistingQueue(
     url="https://sqs.eu-central-1.amazonaws.com/123456789012/theirs",
@@ -150,16 +150,16 @@ def test_program_works_on_adopted_queues() -> None:
         "existingDlqArn": _DLQ.arn,
     }
     recording = run_main("dev", chosen)
-    grants = json.loads(recording.inputs("RolePolicy", "events-worker-policy")["policy"])["Statement"]
-    variables = recording.inputs("Function", "events-worker")["environment"]["variables"]
+    worker = variables(recording, "events-worker")
 
-    assert [r.name for r in recording.resources if ":sqs/" in r.type] == []
+    assert [r.name for r in recording.resources if ":sqs/" in r.type] == ["control-failures", "control-failures-policy"]
     assert recording.inputs("EventSourceMapping", "events-worker-mapping")["eventSourceArn"] == _QUEUE.arn
-    assert {s["Sid"]: s["Resource"] for s in grants if "sqs:" in str(s["Action"])} == {
-        "Queue": _QUEUE.arn,
-        "DeadLetters": _DLQ.arn,
+    assert [grants(recording, "events-worker")[sid][1] for sid in ("Queue", "DeadLetters")] == [_QUEUE.arn, _DLQ.arn]
+    assert [grants(recording, "redrive")[sid][1] for sid in ("Queues", "DeadLetters")] == [[_QUEUE.arn], [_DLQ.arn]]
+    assert (worker["QUEUE_URL"], worker["DLQ_URL"]) == (_QUEUE.url, _DLQ.url)
+    assert json.loads(variables(recording, "redrive")["QUEUES"]) == {
+        "events": {"queueUrl": _QUEUE.url, "dlqUrl": _DLQ.url}
     }
-    assert (variables["QUEUE_URL"], variables["DLQ_URL"]) == (_QUEUE.url, _DLQ.url)
     assert (recording.outputs["MainQueueUrl"], recording.outputs["DlqUrl"]) == (_QUEUE.url, _DLQ.url)
 
 

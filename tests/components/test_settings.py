@@ -1,16 +1,15 @@
 """The configuration: defaults, limits, and one report of everything that is wrong."""
 
 import dataclasses
-import json
-import re
 from typing import Any
 
 import pytest
 import yaml
 
 from components.rules import Maybe
-from components.settings import Settings, SettingsError, read_settings
-from tests.components.recording import ROOT, Recording, run, run_main
+from components.settings import Settings, SettingsError
+from tests.components.configuring import key_of, problems, read
+from tests.components.recording import ROOT, Recording, main_program, run
 
 _FORMULA = "(6 x workerTimeoutSeconds + maxBatchingWindowSeconds), or 0 for that"
 _REASON = ": a dead letter keeps its first send time"
@@ -20,21 +19,9 @@ _URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/theirs"
 _ARN = "arn:aws:sqs:eu-central-1:123456789012:theirs"
 
 
-def _read(config: dict[str, object], stack: str = "dev") -> Settings:
-    read: list[Settings] = []
-    run(lambda: read.append(read_settings()), stack=stack, config=config)
-    return read[0]
-
-
-def _problems(config: dict[str, object]) -> list[str]:
-    with pytest.raises(SettingsError) as caught:
-        _read(config)
-    return [problem.removeprefix("ingestion-lab:") for problem in caught.value.problems]
-
-
 def test_without_configuration_the_defaults_hold() -> None:
     """An empty configuration gives exactly the dataclass's defaults."""
-    assert _read({}) == Settings(stack="dev")
+    assert read({}) == Settings(stack="dev")
 
 
 def test_pulumi_yaml_describes_every_key_with_its_default() -> None:
@@ -42,8 +29,8 @@ def test_pulumi_yaml_describes_every_key_with_its_default() -> None:
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     defaults = {key: declaration["default"] for key, declaration in declared.items()}
 
-    assert set(defaults) == {_camel(f.name) for f in dataclasses.fields(Settings)} - {"stack"}
-    assert _read(defaults) == Settings(stack="dev")
+    assert set(defaults) == {key_of(f.name) for f in dataclasses.fields(Settings)} - {"stack"}
+    assert read(defaults) == Settings(stack="dev")
     assert [key for key, declaration in declared.items() if not declaration.get("description")] == []
     assert [key for key, declaration in declared.items() if "type" not in declaration] == ["resourceTags"]
 
@@ -58,7 +45,7 @@ def test_pulumi_yaml_types_fit_the_values() -> None:
 
 def test_every_value_arrives() -> None:
     """Each key sets its own field and no other."""
-    settings = _read(
+    settings = read(
         {
             "batchSize": 20,
             "useKmsCmk": True,
@@ -90,7 +77,7 @@ def test_three_wrong_values_are_reported_together_and_nothing_is_made() -> None:
     """One error names all three with their limits and what was received; no resource was registered before it."""
     recording = Recording()
     with pytest.raises(SettingsError) as caught:
-        run_main("local", {"batchSize": 0, "ttlDays": "week", "architecture": "riscv"}, into=recording)
+        run(main_program, config={"batchSize": 0, "ttlDays": "week", "architecture": "riscv"}, into=recording)
 
     assert str(caught.value).splitlines() == [
         "3 configuration values are wrong; nothing was made:",
@@ -103,71 +90,10 @@ def test_three_wrong_values_are_reported_together_and_nothing_is_made() -> None:
 
 def test_unknown_keys_are_reported_with_the_rest() -> None:
     """A misspelt key is an error and not a value that silently does nothing; other namespaces are not ours to judge."""
-    assert _problems({"bachSize": 3, "maxReceiveCount": 0, "aws:region": "nowhere"}) == [
+    assert problems({"bachSize": 3, "maxReceiveCount": 0, "aws:region": "nowhere"}) == [
         "bachSize is not a key of this program; got '3'",
         "maxReceiveCount must be a whole number from 1 to 1000; got '0'",
     ]
-
-
-_OUT_OF_LIMITS: list[tuple[str, object]] = [
-    ("pipelines", []),
-    ("pipelines", ["events", "events"]),
-    ("pipelines", ["cooking"]),
-    ("pipelines", "events"),
-    ("maxReceiveCount", 1001),
-    ("batchSize", 10_001),
-    ("batchSize", 2.5),
-    ("maxBatchingWindowSeconds", -1),
-    ("maxBatchingWindowSeconds", 301),
-    ("workerTimeoutSeconds", 0),
-    ("workerTimeoutSeconds", 901),
-    ("queueVisibilitySeconds", 43_201),
-    ("workerMaxConcurrency", 1),
-    ("workerReservedConcurrency", 1),
-    ("messageRetentionSeconds", 59),
-    ("dlqRetentionSeconds", 1_209_601),
-    ("ttlDays", 3651),
-    ("useKmsCmk", "yes"),
-    ("kmsAlias", "alias/aws/sqs"),
-    ("corsOrigin", "*"),
-    ("corsOrigin", "https://shop.example/"),
-    ("throttleRate", 0),
-    ("throttleBurst", 5001),
-    ("logLevel", "LOUD"),
-    ("logRetentionDays", 8),
-    ("tracing", 1),
-    ("retryBackoffBaseSeconds", 0),
-    ("retryBackoffMaxSeconds", 43_201),
-    ("vpcSubnetIds", ["net"]),
-    ("vpcSecurityGroupIds", [7]),
-    ("iamNamePrefix", "a" * 21),
-    ("permissionsBoundaryArn", "edge"),
-    ("resourceTags", ["CostCenter"]),
-    ("resourceTags", {"CostCenter": 42}),
-    ("resourceTags", {"aws:x": "y"}),
-    ("tagRestricted", "maybe"),
-    ("existingQueueUrl", "theirs"),
-    ("existingQueueArn", f"{_ARN}.fifo"),
-    ("existingDlqUrl", "theirs"),
-    ("existingDlqArn", "theirs"),
-    ("ingestMemoryMb", 127),
-    ("workerMemoryMb", 10_241),
-    ("architecture", "riscv"),
-]
-
-
-@pytest.mark.parametrize(("key", "value"), _OUT_OF_LIMITS)
-def test_values_out_of_limits_are_refused(key: str, value: object) -> None:
-    """The report is one line: the key, its limit, and the value as received."""
-    received = value if isinstance(value, str) else json.dumps(value)
-    (problem,) = _problems({key: value})
-
-    assert re.fullmatch(rf"{key} must be .+; got {re.escape(repr(received))}", problem)
-
-
-def test_every_key_has_a_case_out_of_its_limits() -> None:
-    """No key's limit goes untested; the list above is complete."""
-    assert {key for key, _ in _OUT_OF_LIMITS} == {_camel(f.name) for f in dataclasses.fields(Settings)} - {"stack"}
 
 
 @pytest.mark.parametrize(
@@ -214,12 +140,24 @@ def test_every_key_has_a_case_out_of_its_limits() -> None:
 )
 def test_values_that_disagree_are_refused(config: dict[str, object], problem: str) -> None:
     """Values that are fine alone and wrong together are reported with the limit that the other one sets."""
-    assert _problems(config) == [problem]
+    assert problems(config) == [problem]
+
+
+def test_failure_injection_is_refused_in_production() -> None:
+    """Prod refuses the failure lab and says why; every other stack may have it."""
+    assert problems({"failureInjection": True}, "prod") == [
+        "failureInjection must be false in production: faults are for stacks in which nobody is hurt; got 'true'"
+    ]
+    assert [read({"failureInjection": True}, stack).failure_injection for stack in ("local", "dev", "staging")] == [
+        True,
+        True,
+        True,
+    ]
 
 
 def test_a_value_out_of_limits_is_not_also_said_to_disagree() -> None:
     """What could not be read is reported once, and not compared as if it had its default."""
-    assert _problems({"workerTimeoutSeconds": 5000, "queueVisibilitySeconds": 60}) == [
+    assert problems({"workerTimeoutSeconds": 5000, "queueVisibilitySeconds": 60}) == [
         "workerTimeoutSeconds must be a whole number from 1 to 900; got '5000'"
     ]
 
@@ -229,19 +167,14 @@ def test_a_value_out_of_limits_is_not_also_said_to_disagree() -> None:
 )
 def test_not_set_can_be_written(field: dataclasses.Field[Any]) -> None:
     """Every optional key takes the mark that Pulumi.yaml's default has for "not set"."""
-    assert getattr(_read({_camel(field.name): field.metadata["rule"].unset}), field.name) is None
+    assert getattr(read({key_of(field.name): field.metadata["rule"].unset}), field.name) is None
 
 
 def test_only_prod_is_production() -> None:
     """A stack copied from dev under another name is not protected."""
-    assert [_read({}, stack).is_production for stack in ("local", "dev", "staging", "prod")] == [
+    assert [read({}, stack).is_production for stack in ("local", "dev", "staging", "prod")] == [
         False,
         False,
         False,
         True,
     ]
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(word.title() for word in rest)

@@ -9,11 +9,12 @@ from typing import Any, cast
 import pytest
 
 from handlers.shared import clock, retry, schema
-from handlers.shared.batch import Worker, WorkerSettings
+from handlers.shared.batch import Worker
 from handlers.shared.errors import Detail as ErrorDetail
 from handlers.shared.errors import DownstreamError, SchemaValidationError
 from handlers.shared.idempotency import StateStore
 from handlers.shared.observability import logger
+from handlers.shared.settlement import WorkerSettings
 from tests.handlers.fakes import FakeAws
 
 NOW_MS = 1_800_000_000_000

@@ -1,0 +1,55 @@
+"""What the functions of the control plane share: a table for their state and a queue for their failed invocations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import dynamodb, sqs
+
+from components import iam, limits
+from components.state_table import encryption
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ControlPlaneArgs:
+    """What the caller decides."""
+
+    kms_key_arn: pulumi.Input[str] | None = None
+    tags: Mapping[str, str] | None = None
+
+
+class ControlPlane(pulumi.ComponentResource):
+    """Breakers, redrives and their ledgers in one on-demand table; invocations that failed for good in one queue."""
+
+    table: dynamodb.Table
+    failures: sqs.Queue
+
+    def __init__(self, name: str, args: ControlPlaneArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:control:ControlPlane", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.table = dynamodb.Table(
+            f"{name}-table",
+            attributes=[{"name": "id", "type": "S"}, {"name": "item", "type": "S"}],
+            hash_key="id",
+            range_key="item",
+            billing_mode="PAY_PER_REQUEST",
+            ttl={"attribute_name": "expiresAt", "enabled": True},
+            server_side_encryption=encryption(args.kms_key_arn),
+            tags=args.tags,
+            opts=child,
+        )
+        self.failures = sqs.Queue(
+            f"{name}-failures",
+            message_retention_seconds=limits.MAX_RETENTION,
+            sqs_managed_sse_enabled=True if args.kms_key_arn is None else None,
+            kms_master_key_id=args.kms_key_arn,
+            tags=args.tags,
+            opts=child,
+        )
+        sqs.QueuePolicy(
+            f"{name}-failures-policy",
+            queue_url=self.failures.url,
+            policy=pulumi.Output.json_dumps(iam.document([iam.tls_only("sqs:*", self.failures.arn)])),
+            opts=child,
+        )
+        self.register_outputs({"table_name": self.table.name})

@@ -1,0 +1,77 @@
+"""Faults that can be switched on. Exists only where `failureInjection` is on; nothing else refers to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import ssm
+
+from components import iam
+from components.function_platform import FunctionPlatform
+from components.http_api import FunctionRoutes
+from components.instrumented_function import InstrumentedFunction, InstrumentedFunctionArgs
+from components.rule_trigger import RuleTrigger, RuleTriggerArgs
+
+_ROUTES = ("GET /failure-mode", "POST /failure-mode", "POST /failure-mode/reset")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailureSwitchArgs:
+    """What the caller decides."""
+
+    platform: FunctionPlatform
+    parameter_name: str
+    failures_queue_arn: pulumi.Input[str]
+
+
+class FailureSwitch(pulumi.ComponentResource):
+    """The parameter that says which fault is on, and the function that sets, shows, expires and resets it."""
+
+    backend: FunctionRoutes
+    reader: iam.Statement
+    environment: Mapping[str, pulumi.Input[str]]
+    function_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: FailureSwitchArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:control:FailureSwitch", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        parameter = ssm.Parameter(
+            f"{name}-parameter",
+            name=args.parameter_name,
+            type=ssm.ParameterType.STRING,
+            value="none",
+            tags=args.platform.args.tags,
+            # drills change it; a deployment must not end one
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
+        )
+        self.environment = {"FAILURE_MODE_PARAMETER": parameter.name}
+        self.reader = iam.allow("FailureMode", ["ssm:GetParameter"], parameter.arn)
+        made = InstrumentedFunction(
+            name,
+            InstrumentedFunctionArgs(
+                handler="handlers.control.failure_mode.handler",
+                platform=args.platform,
+                timeout_seconds=29,
+                environment=self.environment,
+                statements=[
+                    iam.allow("FailureMode", ["ssm:GetParameter", "ssm:PutParameter"], parameter.arn),
+                    *args.platform.queue_key(),  # of its failed invocations
+                ],
+                async_failure_queue_arn=args.failures_queue_arn,
+            ),
+            child,
+        )
+        RuleTrigger(
+            f"{name}-expiry",
+            RuleTriggerArgs(
+                function=made.function,
+                description="Sets the failure mode back to none when it has expired",
+                schedule="rate(1 minute)",
+                payload={"onlyIfExpired": True},
+                tags=args.platform.args.tags,
+            ),
+            child,
+        )
+        self.backend = FunctionRoutes(name=name, function=made.function, routes=_ROUTES)
+        self.function_name = made.function.name
+        self.register_outputs({"parameter": parameter.name})

@@ -1,0 +1,235 @@
+"""Lambda entry point: the circuit breaker of one pipeline. It alone changes the breaker's state.
+
+A worker that sees its downstream out asks for it by the event `CircuitTripped`. OPEN pauses the queue's consumer, so
+that the queue, not the receive counts, takes the outage. Every tick probes with one real event: the one that failed,
+invoked on the worker directly, which costs no receive and, being idempotent, does nothing twice. Once the downstream
+answers, the consumer goes on.
+
+States: CLOSED → OPEN → HALF_OPEN (a probe is under way, under a lease) → CLOSED or OPEN. Each write is conditional on
+the version that was read, so of two invocations one probes and the other leaves. Opening writes the state before it
+pauses, closing resumes before it writes, so a crash in between is mended by the next tick. Where the state can't be
+read, the consumer runs: a breaker that has lost its memory must not hold traffic.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from handlers.shared import aws, bus, clock, env, schema
+from handlers.shared.aws import AWS_ERRORS, error_code
+from handlers.shared.breaker import TRIPPED
+from handlers.shared.observability import LambdaContext, logger, start_invocation
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
+
+OPEN = "OPEN"
+HALF_OPEN = "HALF_OPEN"
+CLOSED = "CLOSED"
+OPENED_EVENT = "CircuitOpened"
+CLOSED_EVENT = "CircuitClosed"
+NAMESPACE = "IngestionLab"
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What the function's environment must say."""
+
+    environment: str
+    pipeline: str
+    event_source: str
+    control_table_name: str
+    state_table_name: str
+    event_bus_name: str
+    event_source_mapping_id: str
+    worker_function_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The breaker as it is kept. ``changed_at`` (last opened or closed) and ``lease_until`` (of a probe) in ms.
+
+    ``key`` is the event that probes, ``probes`` counts those that failed.
+    """
+
+    name: str = CLOSED
+    changed_at: int = 0
+    key: str = ""
+    probes: int = 0
+    lease_until: int = 0
+    version: int = 0
+
+
+class LostRaceError(Exception):
+    """Another invocation has changed the breaker since it was read: that one acts, this one leaves."""
+
+
+class Breaker:
+    """Opens, probes and closes."""
+
+    def __init__(
+        self, config: Env, *, dynamodb: "DynamoDBClient", functions: "LambdaClient", events: "EventBridgeClient"
+    ) -> None:
+        self._config = config
+        self._dynamodb = dynamodb
+        self._lambda = functions
+        self._events = events
+
+    def handle(self, event: Mapping[str, Any], context: LambdaContext) -> schema.JsonObject:
+        """Opens on a trip, probes on anything else; returns the state that it leaves."""
+        try:
+            state = self._load()
+        except AWS_ERRORS as exc:
+            logger.error("breaker state not read, consumer left running", extra={"errorType": error_code(exc)})
+            self._consume(enabled=True)
+            return {"state": "UNKNOWN"}
+        try:
+            if event.get("detail-type") == TRIPPED:
+                state = self._open(state, event["detail"])
+            elif state.name != CLOSED and state.lease_until <= clock.now_ms():
+                state = self._probe(state, clock.now_ms() + context.get_remaining_time_in_millis())
+        except LostRaceError:
+            return {"state": "CONTENDED"}
+        _gauge(self._config.pipeline, state)
+        return {"state": state.name, "probes": state.probes}
+
+    def _open(self, state: State, trip: Mapping[str, Any]) -> State:
+        if state.name != CLOSED:
+            self._consume(enabled=False)  # the attempt that opened it may have died before this
+            return state
+        if trip["trippedAt"] <= state.changed_at:
+            return state  # a trip that arrives after what it tells of has been mended
+        state = self._save(State(OPEN, clock.now_ms(), trip["idempotencyKey"], version=state.version))
+        self._consume(enabled=False)
+        self._tell(OPENED_EVENT, state)
+        return state
+
+    def _probe(self, state: State, lease_until: int) -> State:
+        state = self._save(replace(state, name=HALF_OPEN, lease_until=lease_until))
+        self._consume(enabled=False)
+        if not self._answers(state.key):
+            return self._save(replace(state, name=OPEN, probes=state.probes + 1, lease_until=0))
+        self._consume(enabled=True)
+        closed = self._save(State(CLOSED, clock.now_ms(), version=state.version))
+        self._tell(CLOSED_EVENT, closed)
+        return closed
+
+    def _answers(self, key: str) -> bool:
+        """Whether the worker gets the probing event through; without one that it could try, it is worth a try."""
+        record = self._record(key)
+        if record is None:
+            return True
+        answer = self._lambda.invoke(
+            FunctionName=self._config.worker_function_name,
+            Payload=schema.compact({"Records": [record], "probe": True}).encode(),
+        )
+        result = schema.parse(answer["Payload"].read())
+        return not answer.get("FunctionError") and result == {"batchItemFailures": []}
+
+    def _record(self, key: str) -> schema.JsonObject | None:
+        """The failed event as SQS would deliver it, made of its state record."""
+        answer = self._dynamodb.get_item(
+            TableName=self._config.state_table_name, Key={"idempotencyKey": {"S": key}}, ConsistentRead=True
+        )
+        item = answer.get("Item", {})
+        if "payload" not in item or item["status"]["S"] == "SUCCEEDED":
+            return None
+        return {
+            "messageId": item["messageId"]["S"],
+            "receiptHandle": "",
+            "body": item["payload"]["S"],
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "messageAttributes": {"idempotencyKey": {"dataType": "String", "stringValue": key}},
+        }
+
+    def _consume(self, *, enabled: bool) -> None:
+        """Pauses or resumes the queue's consumer."""
+        self._lambda.update_event_source_mapping(UUID=self._config.event_source_mapping_id, Enabled=enabled)
+
+    def _item_key(self) -> dict[str, Any]:
+        return {"id": {"S": f"breaker#{self._config.pipeline}"}, "item": {"S": "state"}}
+
+    def _load(self) -> State:
+        answer = self._dynamodb.get_item(
+            TableName=self._config.control_table_name, Key=self._item_key(), ConsistentRead=True
+        )
+        if (item := answer.get("Item")) is None:
+            return State()
+        numbers = {name: int(item[name]["N"]) for name in ("changedAt", "probes", "leaseUntil", "version")}
+        return State(
+            item["state"]["S"],
+            numbers["changedAt"],
+            item["key"]["S"],
+            numbers["probes"],
+            numbers["leaseUntil"],
+            numbers["version"],
+        )
+
+    def _save(self, state: State) -> State:
+        """Writes a state over the version that it was derived from.
+
+        Raises:
+            LostRaceError: that version is no longer there.
+        """
+        saved = replace(state, version=state.version + 1)
+        try:
+            self._dynamodb.put_item(
+                TableName=self._config.control_table_name,
+                Item=self._item_key()
+                | {
+                    "state": {"S": saved.name},
+                    "changedAt": {"N": str(saved.changed_at)},
+                    "key": {"S": saved.key},
+                    "probes": {"N": str(saved.probes)},
+                    "leaseUntil": {"N": str(saved.lease_until)},
+                    "version": {"N": str(saved.version)},
+                },
+                ConditionExpression="attribute_not_exists(id) OR version = :read",
+                ExpressionAttributeValues={":read": {"N": str(state.version)}},
+            )
+        except AWS_ERRORS as exc:
+            if error_code(exc) == "ConditionalCheckFailedException":
+                raise LostRaceError from exc
+            raise
+        return saved
+
+    def _tell(self, detail_type: str, state: State) -> None:
+        detail: schema.JsonObject = {"pipeline": self._config.pipeline, "at": clock.iso(state.changed_at)}
+        event = bus.Event(detail_type, self._config.event_source, detail_type, detail)
+        failed = bus.put(self._events, self._config.event_bus_name, [event])
+        logger.warning(
+            "breaker changed", extra={"state": state.name, "pipeline": self._config.pipeline} | _code(failed)
+        )
+
+
+def _code(failed: Mapping[str, str]) -> dict[str, str]:
+    return {"errorType": next(iter(failed.values()))} if failed else {}
+
+
+def _gauge(pipeline: str, state: State) -> None:
+    """The embedded metric `CircuitOpen`: 1 while open, 0 while closed, once per tick."""
+    with single_metric(
+        name="CircuitOpen", unit=MetricUnit.Count, value=float(state.name != CLOSED), namespace=NAMESPACE
+    ) as metric:
+        metric.add_dimension(name="pipeline", value=pipeline)
+
+
+@cache
+def breaker() -> Breaker:
+    """The breaker of this execution environment, made once."""
+    config = env.load(Env, os.environ)
+    # A probe runs the worker to its end: the answer may take as long as the worker's timeout.
+    functions = aws.client("lambda", read_timeout=900)
+    return Breaker(config, dynamodb=aws.client("dynamodb"), functions=functions, events=aws.client("events"))
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> schema.JsonObject:
+    """Opens on a trip, probes on a tick."""
+    start_invocation(context.aws_request_id)
+    return breaker().handle(event, context)

@@ -1,0 +1,130 @@
+"""Lambda entry point: the failure switch. Its routes show and set it; a call without a route resets it.
+
+``aws lambda invoke`` with any payload sets `none`; the schedule sends ``{"onlyIfExpired": true}``.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from handlers.shared import aws, clock, env, faults, http, schema
+from handlers.shared.aws import AWS_ERRORS, error_code
+from handlers.shared.errors import Detail, SchemaValidationError
+from handlers.shared.faults import Fault
+from handlers.shared.http import Answer, HttpError, Request
+from handlers.shared.observability import LambdaContext, logger, start_invocation
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+_MAX_TTL_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What the function's environment must say."""
+
+    environment: str
+    failure_mode_parameter: str
+
+
+class Switch:
+    """The failure switch's control."""
+
+    def __init__(self, ssm: "SSMClient", parameter: str) -> None:
+        self._ssm = ssm
+        self._parameter = parameter
+        self._endpoints = {
+            "GET /failure-mode": self.show,
+            "POST /failure-mode": self.set,
+            "POST /failure-mode/reset": self.reset,
+        }
+
+    def handle(self, event: Mapping[str, Any]) -> Answer:
+        """Answers a request, or resets the switch where the event is none."""
+        if "routeKey" not in event:
+            return self.clear(only_if_expired=event.get("onlyIfExpired") is True)
+        return http.serve(Request.from_event(event), self._endpoints)
+
+    def show(self, _request: Request) -> Answer:
+        """The switch as it is, and the mode in force."""
+        return http.answer(200, _described(self._read()))
+
+    def set(self, request: Request) -> Answer:
+        """Sets a mode: ``{mode, ttlSeconds?, match?}``."""
+        try:
+            fault = _wanted(request.json())
+        except SchemaValidationError as exc:
+            raise HttpError.invalid(exc) from exc
+        self._write(fault)
+        return http.answer(200, _described(fault))
+
+    def reset(self, _request: Request) -> Answer:
+        """Sets `none`."""
+        self._write(Fault())
+        return http.answer(200, _described(Fault()))
+
+    def clear(self, *, only_if_expired: bool) -> schema.JsonObject:
+        """Sets `none`; on the schedule only where a mode has expired.
+
+        Raises:
+            HttpError: SSM refused, so that the invocation fails and is tried again.
+        """
+        fault = self._read() if only_if_expired else None
+        if fault and fault.effective(clock.now_ms()) == fault.mode:
+            return {"mode": fault.mode, "reset": False}
+        self._write(Fault())
+        return {"mode": faults.NONE, "reset": True}
+
+    def _read(self) -> Fault:
+        try:
+            return faults.parse(self._ssm.get_parameter(Name=self._parameter)["Parameter"]["Value"])
+        except AWS_ERRORS as exc:
+            logger.error("failure mode not read", extra={"errorType": error_code(exc)})
+            raise HttpError.unavailable("the failure mode parameter") from exc
+        except SchemaValidationError:
+            return Fault()  # what nobody understands is in force nowhere
+
+    def _write(self, fault: Fault) -> None:
+        value = schema.compact(fault.as_json()) if fault.expires_at or fault.match else fault.mode
+        try:
+            self._ssm.put_parameter(Name=self._parameter, Value=value, Type="String", Overwrite=True)
+        except AWS_ERRORS as exc:
+            logger.error("failure mode not written", extra={"errorType": error_code(exc)})
+            raise HttpError.unavailable("the failure mode parameter") from exc
+        logger.info("failure mode set", extra={"mode": fault.mode})
+
+
+def _wanted(body: schema.Json) -> Fault:
+    if not isinstance(body, dict):
+        raise SchemaValidationError(Detail("", f"must be an object, got {schema.describe(body)}"))
+    details = [Detail(f"/{name}", "is not known") for name in sorted(body.keys() - {"mode", "ttlSeconds", "match"})]
+    mode, ttl, match = body.get("mode"), body.get("ttlSeconds"), body.get("match", {})
+    if not isinstance(mode, str) or not faults.is_mode(mode):
+        details.append(Detail("/mode", f"must be one of {', '.join(faults.MODES)}"))
+    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int) or not 1 <= ttl <= _MAX_TTL_SECONDS):
+        details.append(Detail("/ttlSeconds", f"must be an integer from 1 to {_MAX_TTL_SECONDS}"))
+    if not isinstance(match, dict):
+        details.append(Detail("/match", f"must be an object, got {schema.describe(match)}"))
+    if details:
+        raise SchemaValidationError(*details)
+    expires_at = clock.now_ms() + ttl * 1000 if isinstance(ttl, int) else 0
+    return Fault(str(mode), expires_at, match if isinstance(match, dict) else {})
+
+
+def _described(fault: Fault) -> schema.JsonObject:
+    return fault.as_json() | {"effective": fault.effective(clock.now_ms())}
+
+
+@cache
+def switch() -> Switch:
+    """The switch of this execution environment, made once."""
+    return Switch(aws.client("ssm"), env.load(Env, os.environ).failure_mode_parameter)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
+    """Answers a request or resets the switch."""
+    start_invocation(context.aws_request_id)
+    return switch().handle(event)

@@ -1,0 +1,177 @@
+"""A look at a dead-letter queue that leaves it as it was: each letter once, all given back, and an end to it."""
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handlers.control.redrive import plan
+from handlers.control.redrive.inbox import Box, Inbox
+from handlers.control.redrive.letter import Letter
+from handlers.control.redrive.plan import Action, Decision, Terms
+from handlers.control.redrive.request import RedriveRequest
+from handlers.control.redrive.states import StateRecord, States
+from handlers.shared import clock, schema
+from handlers.shared.queue import Attribute
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+
+_BODY_CHARACTERS = 1024
+_MESSAGE_CHARACTERS = 512
+_MAX_EXAMINED = 10_000
+_TOTALS: "dict[str, QueueAttributeNameType]" = {
+    "totalMessages": "ApproximateNumberOfMessages",
+    "notVisible": "ApproximateNumberOfMessagesNotVisible",
+    "delayed": "ApproximateNumberOfMessagesDelayed",
+}
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_HEXADECIMAL = re.compile(r"\b(?=[0-9a-fA-F-]*[0-9])[0-9a-fA-F]{4,}(?:-[0-9a-fA-F]{4,})*\b")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A letter, its key's record and what a redrive would do with it."""
+
+    letter: Letter
+    record: StateRecord | None
+    decision: Decision
+
+    @property
+    def error_type(self) -> str:
+        """Why it is a dead letter."""
+        return self.letter.error_type(self.record)
+
+    @property
+    def error_message(self) -> str:
+        """That in words, cut."""
+        return self.letter.error_message(self.record)[:_MESSAGE_CHARACTERS]
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the filters take it."""
+        return self.decision.action is not Action.SKIP
+
+    def as_json(self, now: int) -> schema.JsonObject:
+        """As the API shows it."""
+        message = self.letter.message
+        return {
+            "messageId": self.letter.id,
+            "idempotencyKey": message.key,
+            "errorType": self.error_type,
+            "errorMessage": self.error_message,
+            "ageSeconds": _age(self.letter, now),
+            "redriveCount": self.letter.redrive_count,
+            "action": self.decision.action,
+            "reason": self.decision.reason,
+            "attributes": {name: _shown(attribute) for name, attribute in message.attributes.items()},
+            "body": message.body[:_BODY_CHARACTERS],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found. ``complete``: nothing more came, which a FIFO queue also says where a group is held."""
+
+    findings: list[Finding]
+    complete: bool
+
+    def denies(self, error_type: str, total: int) -> bool:
+        """Whether no letter has this error type: only a look at all ``total`` of them can tell."""
+        seen = any(one.error_type == error_type for one in self.findings)
+        return not seen and self.complete and len(self.findings) >= total
+
+
+class Preview:
+    """Looks through one dead-letter queue for a limited time."""
+
+    def __init__(self, box: Box, states: States, *, seconds_left: Callable[[], float]) -> None:
+        self._box = box
+        self._states = states
+        self._seconds_left = seconds_left
+
+    def stats(self) -> dict[str, int]:
+        """How many letters there are, as SQS estimates it."""
+        answer = self._box.sqs.get_queue_attributes(QueueUrl=self._box.url, AttributeNames=list(_TOTALS.values()))
+        return {name: int(answer["Attributes"][attribute]) for name, attribute in _TOTALS.items()}
+
+    def look(self, terms: Terms, limit: int) -> "Look":
+        """Examines letters until ``limit`` are wanted, all have been seen or the time is up; gives all back.
+
+        Raises:
+            InterruptedRedriveError: SQS or the state table would not go on.
+        """
+        inbox = Inbox(self._box)
+        findings: dict[str, Finding] = {}
+        wanted = 0
+        try:
+            while wanted < limit and len(findings) < _MAX_EXAMINED and self._seconds_left() > 0:
+                letters = [one for one in inbox.receive(plan.WAVE_MESSAGES) if one.id not in findings]
+                judged = self._judge(letters, terms)
+                findings |= {one.letter.id: one for one in judged}
+                wanted += sum(one.is_wanted for one in judged)
+                if inbox.is_drained:
+                    break
+        finally:
+            inbox.hand_back()
+        return Look(list(findings.values()), complete=inbox.is_drained)
+
+    def _judge(self, letters: list[Letter], terms: Terms) -> list[Finding]:
+        records = self._states.lookup(letter.message.key for letter in letters)
+        found = [(letter, records.get(letter.message.key)) for letter in letters]
+        return [Finding(letter, record, plan.decide(letter, record, terms)) for letter, record in found]
+
+
+def fingerprint(error_type: str, message: str) -> str:
+    """The error without what differs from one event to the next: quoted text, ids and numbers."""
+    text = _QUOTED.sub("<text>", message)
+    text = _NUMBER.sub("<n>", _HEXADECIMAL.sub("<id>", text))
+    return f"{error_type}: {text}" if text else error_type
+
+
+def groups(findings: Iterable[Finding]) -> list[schema.Json]:
+    """Counts by fingerprint, the largest first, and what would happen to each."""
+    by_print: dict[str, list[Finding]] = {}
+    for one in findings:
+        by_print.setdefault(fingerprint(one.error_type, one.error_message), []).append(one)
+    return [_group(text, members) for text, members in sorted(by_print.items(), key=lambda item: -len(item[1]))]
+
+
+def _group(text: str, members: list[Finding]) -> schema.JsonObject:
+    going = sum(one.decision.action in (Action.MOVE, Action.NO_OP) for one in members)
+    reasons = Counter(one.decision.reason for one in members if one.decision.reason)
+    return {
+        "errorType": members[0].error_type,
+        "fingerprint": text,
+        "count": len(members),
+        "wouldMove": going,
+        "wouldSkip": len(members) - going,
+        "reasons": dict(reasons),
+    }
+
+
+def report(findings: list[Finding], stats: dict[str, int], request: RedriveRequest) -> schema.JsonObject:
+    """The answer to a preview: ``{dlqStats, groups, messages, filters}``."""
+    now = clock.now_ms()
+    ages = [_age(one.letter, now) for one in findings]
+    wanted = [one for one in findings if one.is_wanted]
+    return {
+        "dlqStats": {**stats, "examined": len(findings), "oldestAgeSeconds": max(ages, default=None)},
+        "groups": groups(findings),
+        "messages": [one.as_json(now) for one in wanted[: request.max_messages]],
+        "filters": request.filters(),
+    }
+
+
+def _age(letter: Letter, now: int) -> int:
+    return max(0, (now - letter.sent_at) // 1000)
+
+
+def _shown(attribute: Attribute) -> schema.JsonObject:
+    """An attribute as JSON; bytes as base64."""
+    value = attribute.value
+    text = value if isinstance(value, str) else base64.b64encode(value).decode()
+    return {"type": attribute.data_type, "value": text[:_BODY_CHARACTERS]}

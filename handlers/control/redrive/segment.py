@@ -1,0 +1,219 @@
+"""One invocation's share of a run: waves of receive → look up → plan → ledger → send → ledger → delete.
+
+The order is what a crash between any two calls is harmless for. The ledger says MOVING before anything is sent and
+MOVED before anything is deleted; a successor resolves what is left MOVING (`plan.resolve`) and deletes what is MOVED.
+Receives of the next wave and deletions of the last run beside the calls in between.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from handlers.control.redrive import plan
+from handlers.control.redrive.book import Book
+from handlers.control.redrive.errors import CancelRequestedError, InterruptedRedriveError
+from handlers.control.redrive.inbox import VISIBILITY_SECONDS, Inbox
+from handlers.control.redrive.ledger import Entry, EntryState
+from handlers.control.redrive.letter import Letter
+from handlers.control.redrive.mover import Mover, MoveReport
+from handlers.control.redrive.plan import Terms
+from handlers.control.redrive.run import Run, RunState
+from handlers.control.redrive.runs import Runs
+from handlers.control.redrive.states import States
+from handlers.shared import clock
+
+# So much of an invocation is kept for handing letters back, which takes its time where many were skipped.
+_RESERVE_SECONDS = 30
+_BEAT_SECONDS = 5
+_RECEIVE_SECONDS = 10  # more than a receive takes
+MAX_EXAMINED = 100_000  # SQS lets at most 120,000 messages of a queue be in hand
+_SPENDING = (EntryState.MOVING, EntryState.WOULD_MOVE)
+# A receipt handle that is no longer good: the letter is gone, or shows again and is deleted then.
+_STALE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run has ended."""
+
+    state: RunState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a segment works with. ``seconds_left`` tells how long the invocation may still take."""
+
+    runs: Runs
+    states: States
+    inbox: Inbox
+    mover: Mover
+    seconds_left: Callable[[], float]
+    pause: Callable[[float], None]
+    max_redrives: int
+    fifo: bool
+
+
+class Segment:
+    """Works on a run that has been taken."""
+
+    def __init__(self, run: Run, tools: Tools) -> None:
+        self._run = run
+        self._tools = tools
+        self._book = Book(run, tools.runs, tools.states)
+        self._canaries = self._book.canaries
+        self._started = clock.now_ms()
+        self._moved = 0
+        self._waves = 0
+
+    def work(self) -> Ending | None:
+        """Works until the run has ended, or until the time is up (None).
+
+        Raises:
+            CancelRequestedError, LeaseLostError, InterruptedRedriveError, ClientError, BotoCoreError: it can't go on.
+        """
+        self._tools.inbox.delete(self._book.read())
+        self._settle()
+        if self._run.cancel_requested:
+            raise CancelRequestedError
+        while not self._is_time_up():
+            if ending := self._ending():
+                self._settle()
+                return ending
+            self._step()
+        return None
+
+    def give_up(self) -> None:
+        """Brings the ledger to an end without asking anybody what became of letters on their way."""
+        self._book.read(blindly=True)
+
+    def close(self) -> bool:
+        """Gives every letter back; whether SQS took it for each."""
+        self._tools.inbox.settle()
+        return self._tools.inbox.hand_back()
+
+    # when
+
+    def _ending(self) -> Ending | None:
+        if failed := self._canaries.failed:
+            shown = ", ".join(f"{key} ({error})" for key, error in list(failed.items())[:10])
+            return Ending(RunState.STOPPED, f"{len(failed)} canaries failed again: {shown}")
+        if self._canaries.are_out:
+            return None
+        if self._remaining() <= 0:
+            return Ending(RunState.SUCCEEDED, "maxMessages reached")
+        if len(self._book) >= MAX_EXAMINED:
+            return Ending(RunState.SUCCEEDED, f"{MAX_EXAMINED} letters examined, start another run for the rest")
+        if self._tools.inbox.is_drained and not self._canaries.end():
+            return Ending(RunState.SUCCEEDED, "nothing new on the dead-letter queue")
+        return None
+
+    def _step(self) -> None:
+        if self._canaries.are_out:
+            self._canaries.look()
+            self._tools.runs.beat(self._run)
+            if self._canaries.are_out:
+                self._pause(random.uniform(0.5, 2))  # noqa: S311 - spreads load
+            return
+        pace = self._pace()
+        self._pause(pace.wait)
+        if not self._is_time_up():
+            self._wave(pace.size)
+
+    def _remaining(self) -> int:
+        return self._run.request.max_messages - self._run.tally.spent()
+
+    def _is_time_up(self) -> bool:
+        return self._tools.seconds_left() < _RESERVE_SECONDS
+
+    def _pace(self) -> plan.Pace:
+        elapsed = (clock.now_ms() - self._started) / 1000
+        remaining = min(self._remaining(), self._canaries.wanted or self._remaining())
+        rate = self._run.request.rate
+        return plan.pace(self._waves, moved=self._moved, elapsed=elapsed, rate=rate, remaining=remaining)
+
+    def _pause(self, seconds: float) -> None:
+        """Waits, with heartbeats, no longer than the invocation's time."""
+        end = clock.now_ms() + seconds * 1000
+        while (left := (end - clock.now_ms()) / 1000) > 0 and not self._is_time_up():
+            self._tools.pause(min(left, _BEAT_SECONDS))
+            self._tools.runs.beat(self._run)
+
+    # a wave
+
+    def _wave(self, size: int) -> None:
+        inbox, book = self._tools.inbox, self._book
+        self._keep_lease()
+        letters = inbox.receive(size)
+        planned = self._plan([letter for letter in letters if letter.id not in book])
+        entries = [one for _, one in planned]
+        moving = [letter for letter, one in planned if one.state is EntryState.MOVING]
+        self._settle()
+        wave = book.open(entries, inbox.receipts(letter.id for letter in moving))
+        if letters:
+            self._prefetch(sum(one.state in _SPENDING for one in entries))
+        report = self._send(moving)
+        if wave:
+            book.close(wave, report)
+        self._clear([letter.id for letter in letters])
+        self._waves += 1
+        self._moved += len(report.sent)
+        if code := report.interruption():
+            raise InterruptedRedriveError("SendMessageBatch", code)
+
+    def _keep_lease(self) -> None:
+        """What is received now must show again before a successor could take the run over."""
+        if self._run.lease_until < clock.now_ms() + (VISIBILITY_SECONDS + _RECEIVE_SECONDS) * 1000:
+            self._tools.runs.beat(self._run)
+
+    def _plan(self, letters: Sequence[Letter]) -> list[tuple[Letter, Entry]]:
+        run = self._run
+        records = self._tools.states.lookup(letter.message.key for letter in letters)
+        terms = replace(
+            Terms.of(run.request, max_redrives=self._tools.max_redrives, now=clock.now_ms()),
+            started_at=run.created_at,
+            blocked_groups=self._book.blocked_groups,
+        )
+        planned = []
+        for letter in plan.order(letters, fifo=self._tools.fifo):
+            record = records.get(letter.message.key)
+            decision = plan.decide(letter, record, terms)
+            planned.append((letter, plan.entry(letter, record, decision, dry_run=run.request.dry_run)))
+        return planned
+
+    def _settle(self) -> None:
+        """All that a wave has moved must be gone before the next is opened: a successor looks after the last alone."""
+        codes = set(self._tools.inbox.settle().values()) - _STALE
+        if codes:
+            raise InterruptedRedriveError("DeleteMessageBatch", min(codes))
+
+    def _prefetch(self, spending: int) -> None:
+        """Begins to receive the next wave, where nothing is to pass before it."""
+        request = self._run.request
+        if self._tools.fifo or request.rate or (request.canary and not self._run.canaries_passed):
+            return
+        remaining = self._remaining() - spending
+        self._tools.inbox.start(plan.pace(self._waves + 1, moved=0, elapsed=0, rate=0, remaining=remaining).size)
+
+    def _send(self, letters: Sequence[Letter]) -> MoveReport:
+        run = self._run
+        # Jitter spreads load, and canaries are none.
+        longest = run.request.jitter if run.canaries_passed or not run.request.canary else 0
+        return self._tools.mover.move(
+            [
+                letter.outgoing(redrive_id=run.redrive_id, delay_seconds=random.randint(0, longest))  # noqa: S311 - load
+                for letter in letters
+            ]
+        )
+
+    def _clear(self, ids: Sequence[str]) -> None:
+        """Deletes what is moved and keeps the rest out of sight while the run goes on.
+
+        A FIFO queue shows nothing of a group behind what is held, so there it is given back at once.
+        """
+        inbox, book = self._tools.inbox, self._book
+        inbox.delete(inbox.receipts(one for one in ids if book.is_moved(one)))
+        kept = [one for one in ids if not book.is_moved(one)]
+        inbox.hold(kept, 0 if self._tools.fifo else int(self._tools.seconds_left()))
+        if self._tools.fifo:
+            self._settle()

@@ -1,0 +1,63 @@
+"""Lambda entry point: works on redrives. `POST /redrive/start` invokes it for one, a schedule every minute for all.
+
+A run that its invocation does not end (the time is up, AWS fails, the process dies) is taken up by the next tick.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from handlers.control.redrive import clients, target
+from handlers.control.redrive.runner import Runner
+from handlers.control.redrive.runs import Runs
+from handlers.control.redrive.states import States
+from handlers.control.redrive.table import ControlTable
+from handlers.shared import aws, env, schema
+from handlers.shared.observability import LambdaContext, start_invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What the function's environment must say. ``queues``: see `target.parse`."""
+
+    environment: str
+    control_table_name: str
+    state_table_name: str
+    queues: str
+    max_redrives: int
+
+
+def handle(event: Mapping[str, Any], seconds_left: Callable[[], float], runner: Runner) -> schema.JsonObject:
+    """Works on the run that the event names, else on every run that waits; returns where they stand."""
+    named = event.get("redriveId")
+    waiting = [named] if isinstance(named, str) else runner.runs.active()
+    return {"runs": list(runner.resume(waiting, seconds_left))}
+
+
+@cache
+def runner() -> Runner:
+    """The runner of this execution environment, made once."""
+    config = env.load(Env, os.environ)
+    dynamodb = aws.client("dynamodb")
+    return Runner(
+        targets=target.parse(config.queues),
+        runs=Runs(ControlTable(dynamodb, config.control_table_name)),
+        states=States(dynamodb, config.state_table_name),
+        sqs=clients.sqs(attempts=3),
+        once=clients.sqs(attempts=1),
+        pool=ThreadPoolExecutor(clients.PARALLEL_CALLS),
+        max_redrives=config.max_redrives,
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> schema.JsonObject:
+    """Works on one run or on all that wait."""
+    start_invocation(context.aws_request_id)
+    return handle(event, lambda: context.get_remaining_time_in_millis() / 1000, runner())
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the clients in Lambda's init phase, not in the first run
+    runner()

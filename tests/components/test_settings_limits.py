@@ -1,0 +1,88 @@
+"""The limit of every configuration key."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from components.settings import Settings
+from tests.components.configuring import key_of, problems, read
+
+_ARN = "arn:aws:sqs:eu-central-1:123456789012:theirs"
+
+_OUT_OF_LIMITS: list[tuple[str, object]] = [
+    ("pipelines", []),
+    ("pipelines", ["events", "events"]),
+    ("pipelines", ["cooking"]),
+    ("pipelines", "events"),
+    ("maxReceiveCount", 1001),
+    ("batchSize", 10_001),
+    ("batchSize", 2.5),
+    ("maxBatchingWindowSeconds", -1),
+    ("maxBatchingWindowSeconds", 301),
+    ("workerTimeoutSeconds", 0),
+    ("workerTimeoutSeconds", 901),
+    ("queueVisibilitySeconds", 43_201),
+    ("workerMaxConcurrency", 1),
+    ("workerReservedConcurrency", 1),
+    ("messageRetentionSeconds", 59),
+    ("dlqRetentionSeconds", 1_209_601),
+    ("ttlDays", 3651),
+    ("useKmsCmk", "yes"),
+    ("kmsAlias", "alias/aws/sqs"),
+    ("corsOrigin", "*"),
+    ("corsOrigin", "https://shop.example/"),
+    ("throttleRate", 0),
+    ("throttleBurst", 5001),
+    ("logLevel", "LOUD"),
+    ("logRetentionDays", 8),
+    ("tracing", 1),
+    ("retryBackoffBaseSeconds", 0),
+    ("retryBackoffMaxSeconds", 43_201),
+    ("maxRedrives", 0),
+    ("maxRedrives", 11),
+    ("breakerHoldSeconds", -1),
+    ("breakerHoldSeconds", 901),
+    ("failureInjection", "on"),
+    ("failureModeParameter", "failure_mode"),
+    ("failureModeParameter", "/team/failure mode"),
+    ("failureModeParameter", "/aws/failure_mode"),
+    ("failureModeParameter", "/SSM-failure_mode"),
+    ("failureModeParameter", "/a" * 16),
+    ("vpcSubnetIds", ["net"]),
+    ("vpcSecurityGroupIds", [7]),
+    ("iamNamePrefix", "a" * 21),
+    ("permissionsBoundaryArn", "edge"),
+    ("resourceTags", ["CostCenter"]),
+    ("resourceTags", {"CostCenter": 42}),
+    ("resourceTags", {"aws:x": "y"}),
+    ("tagRestricted", "maybe"),
+    ("existingQueueUrl", "theirs"),
+    ("existingQueueArn", f"{_ARN}.fifo"),
+    ("existingDlqUrl", "theirs"),
+    ("existingDlqArn", "theirs"),
+    ("ingestMemoryMb", 127),
+    ("workerMemoryMb", 10_241),
+    ("architecture", "riscv"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), _OUT_OF_LIMITS)
+def test_values_out_of_limits_are_refused(key: str, value: object) -> None:
+    """The report is one line: the key, its limit, and the value as received."""
+    received = value if isinstance(value, str) else json.dumps(value)
+    (problem,) = problems({key: value})
+
+    assert re.fullmatch(rf"{key} must be .+; got {re.escape(repr(received))}", problem)
+
+
+def test_every_key_has_a_case_out_of_its_limits() -> None:
+    """No key's limit goes untested; the list above is complete."""
+    assert {key for key, _ in _OUT_OF_LIMITS} == {key_of(f.name) for f in dataclasses.fields(Settings)} - {"stack"}
+
+
+@pytest.mark.parametrize("name", ["/x", "/team/aws/ssm", "/a" * 15, "/team-a/lab_1/failure.mode"])
+def test_parameter_names_that_ssm_takes_are_taken(name: str) -> None:
+    """The failure mode's parameter may have any name that is not SSM's own."""
+    assert read({"failureModeParameter": name}).failure_mode_parameter == name

@@ -1,0 +1,76 @@
+"""What a component sets in a function's environment is what that handler reads: neither side may import the other."""
+
+import dataclasses
+import importlib
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.shared import constants
+
+from handlers.control.redrive import target
+from handlers.shared import env
+from tests.components.recording import Recording, Registered, run_main
+
+_READ_BY_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
+_FAILURE_LAB = {"FAILURE_MODE_PARAMETER"}
+_STACKS = ("local", "dev", "prod")
+
+
+@pytest.fixture(scope="module", params=_STACKS)
+def program(request: pytest.FixtureRequest) -> Recording:
+    """The program as a stack's YAML configures it."""
+    return run_main(request.param)
+
+
+def _env(function: Registered) -> type[Any]:
+    """The dataclass that says what the function's handler module reads."""
+    module = importlib.import_module(function.inputs["handler"].rpartition(".")[0])
+    read: type[Any] = module.Env
+    return read
+
+
+def _variables(function: Registered) -> dict[str, str]:
+    variables: dict[str, str] = function.inputs["environment"]["variables"]
+    return variables
+
+
+def _optional(cls: type[Any]) -> set[str]:
+    return {f.name.upper() for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
+
+
+def test_functions_get_exactly_the_variables_that_they_read(program: Recording) -> None:
+    """No variable is missing and none is set for nobody; where the failure lab is not, its variable is not."""
+    absent = set() if program.of("Parameter") else _FAILURE_LAB
+    set_here = {f.name: set(_variables(f)) for f in program.of("Function")}
+
+    assert set_here == {
+        f.name: _READ_BY_POWERTOOLS | (env.variable_names(_env(f)) - (_optional(_env(f)) & absent))
+        for f in program.of("Function")
+    }
+
+
+def test_only_the_failure_lab_is_optional(program: Recording) -> None:
+    """A handler does without a variable only where that says that there is no failure lab."""
+    assert set().union(*(_optional(_env(f)) for f in program.of("Function"))) == _FAILURE_LAB
+
+
+def test_values_are_of_the_types_that_handlers_expect(program: Recording) -> None:
+    """Every function starts on what it is given: nothing is empty or of the wrong type."""
+    for function in program.of("Function"):
+        env.load(_env(function), _variables(function))
+
+
+def test_queues_are_written_as_redrive_reads_them(program: Recording) -> None:
+    """The one variable that is more than a word: redrive finds every pipeline's queues in it."""
+    pipelines = {name: group for name, group in program.outputs.items() if isinstance(group, dict)}
+
+    for function in ("redrive", "redrive-api"):
+        targets = target.parse(_variables(program.one("Function", function))["QUEUES"])
+        assert {name: (found.queue_url, found.dlq_url) for name, found in targets.items()} == {
+            name: (group["queueUrl"], group["dlqUrl"]) for name, group in pipelines.items()
+        }
+
+
+def test_powertools_reads_what_is_set_for_it() -> None:
+    """The variables that no handler reads itself are Powertools' own names."""
+    assert {constants.SERVICE_NAME_ENV, constants.POWERTOOLS_LOG_LEVEL_ENV} == _READ_BY_POWERTOOLS
