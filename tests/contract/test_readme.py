@@ -1,11 +1,13 @@
 """The README's shell blocks run as they stand, in their order, on a stack that `lab up` has started."""
 
+import json
 import os
 import re
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +35,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     subprocess.run(["lab", "down"], cwd=ROOT, env=variables, check=True, timeout=60)  # noqa: S607
 
 
+def lab_status(environment: dict[str, str]) -> dict[str, Any]:
+    """What `lab status` knows."""
+    command = ["lab", "status", "--json"]
+    shown = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    status: dict[str, Any] = json.loads(shown.stdout)
+    return status
+
+
 def test_the_readme_runs(environment: dict[str, str]) -> None:
     """Every line of every bash block succeeds and shows what the text around it says."""
     blocks = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
@@ -56,7 +66,11 @@ def test_the_readme_runs(environment: dict[str, str]) -> None:
         '"accepted":2,"rejected":1',
         "events-worker",
         '"ApproximateNumberOfMessages": "0"',
-        '"idempotencyKey"',
+        '"errorType":"SchemaValidationError"',
+        '"dlqStats":{"totalMessages":10',
+        '"state":"RUNNING"',
     ):
         assert expected in run.stdout, run.stdout
     assert '"attempts":2' not in run.stdout
+    assert lab_status(environment)["queues"]["events"]["dlq"] == {"visible": 0, "inFlight": 0, "delayed": 0}
+    assert set(lab_status(environment)["states"]) == {"SUCCEEDED"}
