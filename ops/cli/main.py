@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from typing import Any
 
@@ -15,6 +16,8 @@ from ops.cli.status import status
 from ops.cli.target import NotRunningError
 from ops.cli.up import up
 from ops.local.errors import LabError
+
+_GC_THRESHOLD = 100_000  # the Pulumi SDK makes a million objects that stay: looking for garbage among them is slow
 
 
 class _Commands(TyperGroup):
@@ -51,6 +54,7 @@ for _name, _group in {"events": events.app, "failure": failure.app, "redrive": r
 
 def main() -> None:
     """Run `lab`; a polite kill or a closed terminal ends it as Ctrl-C does, so that nothing half-made stays."""
+    gc.set_threshold(_GC_THRESHOLD)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     app()

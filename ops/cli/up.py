@@ -14,6 +14,7 @@ from ops.cli import output, target
 from ops.cli.http import ApiClient
 from ops.local import venv
 from ops.local.emulator import ROOT, Emulator, EmulatorError, stale_record
+from ops.local.errors import LabError
 
 if TYPE_CHECKING:
     from ops.local.deployer import Deployment
@@ -22,6 +23,10 @@ PROGRAM = ROOT  # the folder of __main__.py and Pulumi.yaml
 _ANSWER_SECONDS = 5.0  # one whose start was cut short may be coming up still
 _SETTLE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+
+
+class _SamplesError(LabError):
+    """The stack is deployed, but the sample events did not come through it."""
 
 
 def up(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
@@ -41,6 +46,9 @@ def up(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = Fa
         deployment = _deploy(emulator)
         keys = _send_samples(deployment)
         _await_success(deployment, keys)
+    except _SamplesError:
+        output.say("the local cloud stays up for you to look: lab status; stop it with: lab down")
+        raise
     except BaseException:
         if is_new:  # what this command began and could not finish must not stay
             output.say("stopping the local cloud again")
@@ -96,11 +104,13 @@ def _send_samples(deployment: Deployment) -> list[str]:
         single = client.post("/events", orders[0])
         batch = client.post("/events/batch", orders[1:])
     except OSError as error:
-        output.fail(f"the API does not answer: {error}")
+        raise _SamplesError(f"the API does not answer: {error}") from error
     finally:
         client.close()
     if (single.status, batch.status) != (202, 202):
-        output.fail(f"the API refused the sample events: {single.status} {single.body}, {batch.status} {batch.body}")
+        raise _SamplesError(
+            f"the API refused the sample events: {single.status} {single.body}, {batch.status} {batch.body}"
+        )
     return [single.body["idempotencyKey"], *(item["idempotencyKey"] for item in batch.body["results"])]
 
 
@@ -111,16 +121,17 @@ def _await_success(deployment: Deployment, keys: list[str]) -> None:
     try:
         with output.progress("sample events", len(keys)) as advance:
             while waiting := [key for key, status in statuses.items() if status != "SUCCEEDED"]:
-                for key in waiting:
-                    answer = client.get(f"/events/{key}")
-                    statuses[key] = answer.body["status"] if answer.status == 200 else str(answer.status)
-                advance(sum(statuses[key] == "SUCCEEDED" for key in waiting))
+                answer = client.get(f"/events/{waiting[0]}")
+                statuses[waiting[0]] = answer.body["status"] if answer.status == 200 else str(answer.status)
+                if statuses[waiting[0]] == "SUCCEEDED":
+                    advance(1)
+                    continue
                 if time.monotonic() > deadline:
                     shown = ", ".join(f"{key[:12]}… {status}" for key, status in statuses.items())
-                    output.fail(f"the sample events are not SUCCEEDED after {_SETTLE_SECONDS:.0f} s: {shown}")
+                    raise _SamplesError(f"the sample events are not SUCCEEDED after {_SETTLE_SECONDS:.0f} s: {shown}")
                 time.sleep(_POLL_SECONDS)
     except OSError as error:
-        output.fail(f"the API does not answer: {error}")
+        raise _SamplesError(f"the API does not answer: {error}") from error
     finally:
         client.close()
     output.say(f"sample events: {len(keys)} of {len(keys)} SUCCEEDED")

@@ -6,6 +6,7 @@ children inherit, so that the functions an emulator started are found even when 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MARK = "INGESTION_LAB_EMULATOR_HOME"
 _KILL_SECONDS = 5.0
+_POLL_SECONDS = 0.005
 
 
 def environment(process: psutil.Process) -> dict[str, str]:
@@ -44,13 +46,15 @@ def reused(pid: int, started: float) -> bool:
 
 
 def kill(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """SIGKILL all and wait; returns those that are still alive."""
+    """SIGKILL all and wait; returns those that are still alive. A zombie is dead, whoever may reap it."""
     for process in processes:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    _, alive = psutil.wait_procs(processes, timeout=_KILL_SECONDS)
+    deadline = time.monotonic() + _KILL_SECONDS
+    while (alive := [process for process in processes if _is_live(process)]) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
     return alive
 
 
@@ -88,6 +92,6 @@ def _began(process: psutil.Process, started: float) -> bool:
 
 def _is_live(process: psutil.Process) -> bool:
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False

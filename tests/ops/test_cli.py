@@ -14,7 +14,7 @@ from ops.cli.target import find
 from ops.local import processes
 from ops.local.emulator import ROOT, Emulator
 from tests.ops.laptop import Laptop
-from tests.ops.stack import wait_for
+from tests.ops.stack import small_program, wait_for
 
 _FAKE_PULUMI = """#!{python}
 import json, sys
@@ -73,11 +73,7 @@ def test_port_in_use(laptop: Laptop) -> None:
 
 def test_program_that_refuses(laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program's own words, without a traceback; the cloud that was started for it is stopped again."""
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "Pulumi.yaml").write_text("name: small\n")
-    (project / "Pulumi.local.yaml").write_text("")
-    (project / "__main__.py").write_text("raise ValueError('a must be [1-2], got 3\\nb must be [1-2], got 4')\n")
+    project = small_program(tmp_path / "bad", "raise ValueError('a must be [1-2], got 3\\nb must be [1-2], got 4')")
     monkeypatch.setattr(up_module, "PROGRAM", project)
     refused = laptop.lab("up")
     assert (refused.exit_code, refused.stdout) == (1, "")
@@ -85,6 +81,23 @@ def test_program_that_refuses(laptop: Laptop, tmp_path: Path, monkeypatch: pytes
         "stopping the local cloud again\nerror: a must be [1-2], got 3\nb must be [1-2], got 4\n"
     )
     assert processes.marked(laptop.home) == []
+
+
+_DEAF = """
+api = aws.apigatewayv2.Api("api", protocol_type="HTTP")
+pulumi.export("ApiEndpoint", api.api_endpoint)
+"""
+
+
+def test_samples_that_fail(laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack that does not take the sample events is left up, so that one can see why."""
+    monkeypatch.setattr(up_module, "PROGRAM", small_program(tmp_path / "deaf", _DEAF))
+    refused = laptop.lab("up")
+    assert refused.exit_code == 1
+    assert "the local cloud stays up for you to look: lab status; stop it with: lab down\n" in refused.stderr
+    assert "error: the API refused the sample events: 404 " in refused.stderr
+    assert Emulator.attach(laptop.home) is not None
+    assert laptop.lab("down").exit_code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -59,6 +59,7 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
             state = State.load(state_file, endpoint)
             engine = Engine(Aws(endpoint, program.config.get("aws:region", _REGION)), state, program.root, notify)
             outputs = _run(program, engine)
+            engine.settle()
             engine.remove_strays()
             state.finish(outputs.shown())
             return Deployment(outputs.values, engine.changes)

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ops.local.deployer.errors import DeployError
 from ops.local.deployer.invokes import invoke
 from ops.local.deployer.kinds import KINDS
-from ops.local.deployer.kinds.base import Keeper, Kind, Resource
+from ops.local.deployer.kinds.base import Keeper, Kind, Resource, Settling
 from ops.local.deployer.state import Deployed, State
 from ops.local.deployer.translate import unknown
 from ops.local.deployer.values import Plain, plain
@@ -50,6 +50,7 @@ class Engine(pulumi.runtime.Mocks):
         self._root = root
         self._notify = notify
         self._seen: set[str] = set()
+        self._settling: list[tuple[Settling, Resource]] = []
         self._lock = threading.Lock()
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
@@ -76,6 +77,11 @@ class Engine(pulumi.runtime.Mocks):
         """Let what is in flight end, and begin nothing more."""
         if self.failure is None:
             self.failure = reason
+
+    def settle(self) -> None:
+        """Wait until all that was made or changed can be used."""
+        for kind, resource in self._settling:
+            kind.settle(resource)
 
     def remove_strays(self) -> None:
         """Delete what has left the program, the last made first."""
@@ -148,6 +154,8 @@ class Engine(pulumi.runtime.Mocks):
         deployed = Deployed(it.type, it.name, it.id, recorded, kind.outputs(it))
         self._state.put(deployed)
         changes.append(deployed.key)
+        if isinstance(kind, Settling):
+            self._settling.append((kind, it))
         return deployed
 
     def _delete(self, deployed: Deployed) -> None:

@@ -104,6 +104,14 @@ class Attached(Kind):
         self.put(it)
 
 
+class Settling(Kind):
+    """A resource that takes a while to become usable; that is awaited once, when everything has been made."""
+
+    @abstractmethod
+    def settle(self, it: Resource) -> None:
+        """Return when it can be used."""
+
+
 class Keeper(Kind):
     """A resource that holds data: it is never replaced while it does."""
 

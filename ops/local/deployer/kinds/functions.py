@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.local.deployer.aws import if_there
 from ops.local.deployer.errors import DeployError
-from ops.local.deployer.kinds.base import Kind, Resource, sync_tags
+from ops.local.deployer.kinds.base import Kind, Resource, Settling, sync_tags
 from ops.local.deployer.translate import Fields, Sub
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _CONFIGURATION: dict[str, Any] = {  # AWS's defaults, for settings that the prog
 }
 
 
-class Function(Kind):
+class Function(Settling):
     """aws:lambda/function:Function, from a zip."""
 
     fields: ClassVar[Fields] = {
@@ -81,25 +81,22 @@ class Function(Kind):
         return None
 
     def create(self, it: Resource) -> str:
-        """Wait until it can run, then reserve its concurrency."""
+        """With its concurrency."""
         given = it.pick("Architectures", "Publish", "Tags", *_CONFIGURATION)
         content: bytes = it.inputs["code"].content
         it.aws.lambda_.create_function(FunctionName=it.physical, Code={"ZipFile": content}, **given)
-        _settle(it, it.physical)
         self._reserve(it)
         return it.physical
 
     def update(self, it: Resource) -> None:
-        """Code, settings, reservation, tags: each only where it changed, each awaited, as AWS demands."""
+        """Code, settings, reservation, tags: each only where it changed."""
         if it.touches(*_CODE):
             content = it.inputs["code"].content
             it.aws.lambda_.update_function_code(
                 FunctionName=it.id, ZipFile=content, **it.pick("Architectures", "Publish")
             )
-            _settle(it, it.id)
-        if settings := it.with_defaults(_CONFIGURATION):
-            it.aws.lambda_.update_function_configuration(FunctionName=it.id, **settings)
-            _settle(it, it.id)
+            self.settle(it)  # before that Lambda refuses the next change
+        it.aws.lambda_.update_function_configuration(FunctionName=it.id, **it.with_defaults(_CONFIGURATION))
         self._reserve(it)
         arn = _arn(it.aws, it.id)
         sync_tags(
@@ -130,6 +127,23 @@ class Function(Kind):
             "codeSha256": code.sha256_base64,
             "sourceCodeSize": len(code.content),
         }
+
+    def settle(self, it: Resource) -> None:
+        """Wait until Lambda has taken the last change; botocore's own waiters look once a second only.
+
+        Raises:
+            DeployError: Lambda could not, or did not in time; with its own reason.
+        """
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            now = it.aws.lambda_.get_function_configuration(FunctionName=it.id)
+            state, last = now.get("State", "Active"), now.get("LastUpdateStatus", "Successful")
+            if "Failed" in (state, last):
+                raise DeployError(f"function {it.id!r}: {now.get('StateReason') or now.get('LastUpdateStatusReason')}")
+            if state != "Pending" and last != "InProgress":
+                return
+            time.sleep(_POLL_SECONDS)
+        raise DeployError(f"function {it.id!r} was not ready within {_SETTLE_SECONDS} s")
 
     def _reserve(self, it: Resource) -> None:
         reserved = it.inputs.get("reservedConcurrentExecutions", _UNRESERVED)
@@ -191,24 +205,6 @@ class LayerVersion(Kind):
             "codeSha256": code.sha256_base64,
             "sourceCodeSize": len(code.content),
         }
-
-
-def _settle(it: Resource, name: str) -> None:
-    """Wait until Lambda has taken the change, before which it refuses the next one; botocore looks once a second only.
-
-    Raises:
-        DeployError: Lambda could not, or did not in time; with its own reason.
-    """
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    while time.monotonic() < deadline:
-        now = it.aws.lambda_.get_function_configuration(FunctionName=name)
-        state, last = now.get("State", "Active"), now.get("LastUpdateStatus", "Successful")
-        if "Failed" in (state, last):
-            raise DeployError(f"function {name!r}: {now.get('StateReason') or now.get('LastUpdateStatusReason')}")
-        if state != "Pending" and last != "InProgress":
-            return
-        time.sleep(_POLL_SECONDS)
-    raise DeployError(f"function {name!r} was not ready within {_SETTLE_SECONDS} s")
 
 
 def _version(layer_arn: str) -> int:
