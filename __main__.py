@@ -39,6 +39,7 @@ pulumi.export("EventBusName", foundation.bus.bus.name)
 pulumi.export("MainQueueUrl", pipelines[settings.pipelines[0]].queue.queue_url)
 pulumi.export("DlqUrl", pipelines[settings.pipelines[0]].queue.dlq_url)
 pulumi.export("DynamoTableName", foundation.table.table.name)
+pulumi.export("ControlTableName", foundation.control.table.name)
 pulumi.export("RedriveFunctionName", redrive.function_name)
 if foundation.failure_switch:
     pulumi.export("FailureResetFunctionName", foundation.failure_switch.function_name)

@@ -57,6 +57,7 @@ def status(
         "outputs": found.outputs,
         "queues": _queues(found),
         "functions": _functions(found),
+        "breakers": _breakers(found),
         "states": records.counts(found) if count else None,
     }
     if as_json:
@@ -96,6 +97,17 @@ def _functions(found: Target) -> dict[str, str]:
     return {name: client.get_function_configuration(FunctionName=name).get("State", "") for name in names}
 
 
+def _breakers(found: Target) -> dict[str, str]:
+    """State of each pipeline's circuit breaker; one that has never opened has no item and is CLOSED."""
+    client, table = found.client("dynamodb"), found.outputs["ControlTableName"]
+    states = {}
+    for pipeline in found.pipelines:
+        key = {"id": {"S": f"breaker#{pipeline}"}, "item": {"S": "state"}}
+        item = client.get_item(TableName=table, Key=key).get("Item", {})
+        states[pipeline] = item.get("state", {"S": "CLOSED"})["S"]
+    return states
+
+
 def _show(document: dict[str, Any]) -> None:
     if emulator := document["emulator"]:
         output.result([f"local cloud: {emulator['endpoint']} (pid {emulator['pid']}, log {emulator['log']})"])
@@ -107,6 +119,7 @@ def _show(document: dict[str, Any]) -> None:
     ]
     output.table("Queues", ["pipeline", "queue", "visible", "in flight", "delayed"], rows)
     output.table("Functions", ["name", "state"], list(document["functions"].items()))
+    output.table("Circuit breakers", ["pipeline", "state"], list(document["breakers"].items()))
     if document["states"] is not None:
         output.table("State records", ["status", "count"], sorted(document["states"].items()))
 

@@ -172,6 +172,7 @@ def test_outputs(dev: Recording) -> None:
         "MainQueueUrl": "https://events-queue",
         "DlqUrl": "https://events-dlq",
         "DynamoTableName": "ingestion_state",
+        "ControlTableName": "control-table",
         "RedriveFunctionName": "redrive",
         "FailureResetFunctionName": "failure-mode",
         "events": {

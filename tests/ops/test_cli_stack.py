@@ -55,6 +55,7 @@ def test_status(running: Laptop) -> None:
         "outputs": document["outputs"],
         "queues": document["queues"],
         "functions": dict.fromkeys(document["functions"], "Active"),
+        "breakers": {"events": "CLOSED"},
         "states": document["states"],
     }
     assert set(document["queues"]["events"]) == {"main", "dlq"}

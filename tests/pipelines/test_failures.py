@@ -133,6 +133,9 @@ def test_an_outage_longer_than_the_receives_last(short_lived: Lab, hold: int) ->
         )
         assert paused
         assert lab.invoke("events-breaker")["state"] == "OPEN"  # a probe during the outage
+        breaker = {"id": {"S": "breaker#events"}, "item": {"S": "state"}}
+        kept = lab.client("dynamodb").get_item(TableName=lab.outputs["ControlTableName"], Key=breaker)
+        assert kept["Item"]["state"] == {"S": "OPEN"}  # what `lab status` shows
     wait_for("the end of the outage", lambda: time.monotonic() >= outage_ends, seconds=60)
 
     if not hold:
