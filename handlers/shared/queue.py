@@ -43,8 +43,7 @@ class Attribute:
 
     def size(self) -> int:
         """Bytes that count against the message's limit."""
-        raw = self.value.encode() if isinstance(self.value, str) else self.value
-        return len(self.data_type) + len(raw)
+        return len(self.data_type) + (_bytes(self.value) if isinstance(self.value, str) else len(self.value))
 
     def as_api(self) -> "MessageAttributeValueTypeDef":
         """As ``SendMessage`` takes it."""
@@ -66,8 +65,7 @@ class Outgoing:
 
     def size(self) -> int:
         """Bytes that count against the message's and the batch's limit of 1 MiB."""
-        names = sum(len(name.encode()) + attribute.size() for name, attribute in self.attributes.items())
-        return len(self.body.encode()) + names
+        return _bytes(self.body) + sum(_bytes(name) + one.size() for name, one in self.attributes.items())
 
     def as_api(self, entry_id: str) -> "SendMessageBatchRequestEntryTypeDef":
         """As ``SendMessageBatch`` takes it."""
@@ -111,16 +109,22 @@ class SendReport:
     errors: dict[str, Exception] = field(default_factory=dict)
 
 
+def _bytes(text: str) -> int:
+    """The length of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
     """Cuts messages into calls of at most 10 entries and 1 MiB, in order."""
     batch: list[Outgoing] = []
     size = 0
     for message in messages:
-        if batch and (len(batch) == MAX_BATCH_ENTRIES or size + message.size() > MAX_BATCH_BYTES):
+        more = message.size()
+        if batch and (len(batch) == MAX_BATCH_ENTRIES or size + more > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(message)
-        size += message.size()
+        size += more
     if batch:
         yield batch
 

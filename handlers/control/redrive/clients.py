@@ -8,7 +8,7 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-PARALLEL_CALLS = 24  # receives, sends and deletions of 80 messages at once
+PARALLEL_CALLS = 24  # receives, sends and deletions of 100 messages at once, nearly
 
 
 def sqs(*, attempts: int) -> "SQSClient":

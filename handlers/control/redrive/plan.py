@@ -11,8 +11,8 @@ from handlers.control.redrive.request import RedriveRequest
 from handlers.control.redrive.states import MAX_KEY, StateRecord
 from handlers.shared.claims import Status
 
-WAVE_MESSAGES = 80
-_RAMP = (1, 10, 20, 40, WAVE_MESSAGES)
+WAVE_MESSAGES = 100  # what one BatchGetItem takes
+_RAMP = (1, 10, 20, 50, WAVE_MESSAGES)
 _MAX_ERROR_TYPE = 128
 # The first message needs no second to have passed.
 _FIRST = 1
@@ -122,6 +122,17 @@ def pace(wave: int, *, moved: int, elapsed: float, rate: float, remaining: int) 
         return Pace(size, 0)
     size = min(size, max(1, int(rate)))  # a second's worth at a time, so that a wave's own calls are worth it
     return Pace(size, max(0.0, (moved + size - _FIRST) / rate - elapsed))
+
+
+def pace_from(now: int, moved_at: int, rate: float) -> tuple[int, int]:
+    """From when (ms) and from how many messages an invocation counts its pace.
+
+    One that goes on with a run owes the wait since the last message, ``moved_at`` (0: there is none); a pause of hours
+    does not add up to more than a second's worth.
+    """
+    if not moved_at or not rate:
+        return now, 0
+    return max(moved_at, now - round(1000 * max(1, 1 / rate))), _FIRST
 
 
 def resolve(one: Entry, record: StateRecord | None) -> Entry:

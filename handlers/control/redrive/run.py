@@ -26,8 +26,8 @@ class Run:
     """A run. Times in ms since the epoch, 0 is never.
 
     ``reason`` says how it ended, and before that what has interrupted it since it last got anything done.
-    ``lease_owner`` is the invocation that works on it until ``lease_until``; ``starts`` counts the invocations since
-    the last that got anything done; ``waves`` is the number of the last wave in the ledger.
+    ``lease_owner`` is the invocation that works on it until ``lease_until``, ``moved_at`` when it last sent anything.
+    ``starts`` counts the invocations since the last that got anything done; ``waves`` numbers the ledger's last wave.
     """
 
     redrive_id: str
@@ -43,6 +43,7 @@ class Run:
     lease_until: int = 0
     cancel_requested: bool = False
     canaries_passed: bool = False
+    moved_at: int = 0
     starts: int = 0
     waves: int = 0
 
@@ -54,6 +55,7 @@ class Run:
             "reason": self.reason,
             "updatedAt": clock.now_ms(),
             "canariesPassed": self.canaries_passed,
+            "movedAt": self.moved_at,
             "starts": self.starts,
             "waves": self.waves,
         }
@@ -90,6 +92,7 @@ class Run:
             lease_until=values["leaseUntil"],
             cancel_requested=values["cancelRequested"],
             canaries_passed=values["canariesPassed"],
+            moved_at=values["movedAt"],
             starts=values["starts"],
             waves=values["waves"],
         )

@@ -82,9 +82,10 @@ class Runner:
 
     def _interrupt(self, run: Run, segment: Segment, cause: Exception) -> None:
         """Lays the run down until all that is in hand shows again by itself, should giving it back fail as well."""
-        known = isinstance(cause, InterruptedRedriveError)
-        code = cause.code if known else error_code(cause)
-        run.reason = str(cause) if known else code
+        if isinstance(cause, InterruptedRedriveError):
+            code, run.reason = cause.code, str(cause)
+        else:
+            code = run.reason = error_code(cause)
         logger.error("redrive interrupted", extra=_fields(run) | {"errorType": code})
         segment.close()
         try:

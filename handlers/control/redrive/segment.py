@@ -62,8 +62,7 @@ class Segment:
         self._tools = tools
         self._book = Book(run, tools.runs, tools.states)
         self._canaries = self._book.canaries
-        self._started = clock.now_ms()
-        self._moved = 0
+        self._started, self._moved = plan.pace_from(clock.now_ms(), run.moved_at, run.request.rate)
         self._waves = 0
 
     def work(self) -> Ending | None:
@@ -100,13 +99,16 @@ class Segment:
             return Ending(RunState.STOPPED, f"{len(failed)} canaries failed again: {shown}")
         if self._canaries.are_out:
             return None
+        reason = self._exhausted()
+        return Ending(RunState.SUCCEEDED, reason) if reason and not self._canaries.end() else None
+
+    def _exhausted(self) -> str:
+        """Why no more letters are to go out, "" where some are."""
         if self._remaining() <= 0:
-            return Ending(RunState.SUCCEEDED, "maxMessages reached")
+            return "maxMessages reached"
         if len(self._book) >= MAX_EXAMINED:
-            return Ending(RunState.SUCCEEDED, f"{MAX_EXAMINED} letters examined, start another run for the rest")
-        if self._tools.inbox.is_drained and not self._canaries.end():
-            return Ending(RunState.SUCCEEDED, "nothing new on the dead-letter queue")
-        return None
+            return f"{MAX_EXAMINED} letters examined, start another run for the rest"
+        return "nothing new on the dead-letter queue" if self._tools.inbox.is_drained else ""
 
     def _step(self) -> None:
         if self._canaries.are_out:
@@ -134,7 +136,7 @@ class Segment:
 
     def _pause(self, seconds: float) -> None:
         """Waits, with heartbeats, no longer than the invocation's time."""
-        end = clock.now_ms() + seconds * 1000
+        end = clock.now_ms() + round(seconds * 1000)
         while (left := (end - clock.now_ms()) / 1000) > 0 and not self._is_time_up():
             self._tools.pause(min(left, _BEAT_SECONDS))
             self._tools.runs.beat(self._run)
@@ -157,7 +159,9 @@ class Segment:
             book.close(wave, report)
         self._clear([letter.id for letter in letters])
         self._waves += 1
-        self._moved += len(report.sent)
+        if report.sent:
+            self._moved += len(report.sent)
+            self._run.moved_at = clock.now_ms()
         if code := report.interruption():
             raise InterruptedRedriveError("SendMessageBatch", code)
 
@@ -209,7 +213,7 @@ class Segment:
     def _clear(self, ids: Sequence[str]) -> None:
         """Deletes what is moved and keeps the rest out of sight while the run goes on.
 
-        A FIFO queue shows nothing of a group behind what is held, so there it is given back at once.
+        A FIFO queue shows nothing of a group behind what is in hand, so there all is settled before the next receive.
         """
         inbox, book = self._tools.inbox, self._book
         inbox.delete(inbox.receipts(one for one in ids if book.is_moved(one)))

@@ -22,7 +22,8 @@ from handlers.control.redrive_runner import handle
 from handlers.shared import schema
 from tests.handlers.conftest import FakeClock
 from tests.handlers.redrive.fake_dynamodb import FakeDynamoDB
-from tests.handlers.redrive.fakes import FakeFunctions, FakeSqs, Hub, Inline, Wire
+from tests.handlers.redrive.fake_sqs import FakeSqs
+from tests.handlers.redrive.fakes import FakeFunctions, Hub, Inline, Wire
 
 MAIN, DLQ = "https://main", "https://dlq"
 FIFO_MAIN, FIFO_DLQ = "https://main.fifo", "https://dlq.fifo"
@@ -37,6 +38,12 @@ MINUTE_MS = 60_000
 def text(value: str) -> dict[str, str]:
     """A String attribute as the API has it."""
     return {"DataType": "String", "StringValue": value}
+
+
+def counts(**some: int) -> dict[str, int]:
+    """All counts, 0 where not given."""
+    names = ("examined", "moved", "skipped", "failed", "parked", "uncertain", "wouldMove")
+    return {name: some.get(name, 0) for name in names}
 
 
 @dataclass
@@ -91,7 +98,10 @@ class Lab:
             max_redrives=MAX_REDRIVES,
             pause=self._pause,
         )
-        return handle({"redriveId": redrive_id} if redrive_id else {}, self.seconds_left, runner)
+        return handle({"redriveId": redrive_id} if redrive_id else {}, self._seconds_left, runner)
+
+    def _seconds_left(self) -> float:
+        return self.seconds_left()
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -117,7 +127,9 @@ class Lab:
         body = options.pop("body", json.dumps({"n": name}))
         return self.sqs.put(url, body, attributes, age_ms=options.pop("age_ms", 1000), **options)
 
-    def record(self, name: str, status: str = "FAILED", *, attempts: int = 1, message_id: str = "", **more: Any) -> None:
+    def record(
+        self, name: str, status: str = "FAILED", *, attempts: int = 1, message_id: str = "", **more: Any
+    ) -> None:
         """Puts the state record of event ``name``."""
         item = {
             "idempotencyKey": {"S": name},

@@ -1,6 +1,6 @@
 """DynamoDB in memory for the control and the state table: exactly the calls and expressions that the redrive makes.
 
-`test_runs` and `test_run_on_moto` run the same code on moto's DynamoDB, which reads the expressions as AWS does.
+`test_runs` runs the same code on moto's DynamoDB as well, which reads the expressions as AWS does.
 """
 
 import re
@@ -40,6 +40,7 @@ class FakeDynamoDB:
         ((table, request),) = RequestItems.items()
         keys = [_identity(key) for key in request["Keys"]]
         assert len(set(keys)) == len(keys) <= 100
+        assert all(len(key[0].encode()) <= 2048 for key in keys)
         return {"Responses": {table: [self.tables[table][key] for key in keys if key in self.tables[table]]}}
 
     def query(self, *, TableName: str, ExpressionAttributeValues: Item, Limit: int = 1000, **arguments: Any) -> Item:

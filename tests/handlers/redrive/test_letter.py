@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from handlers.control.redrive.letter import Letter
 from handlers.shared.queue import MAX_ATTRIBUTES, MAX_BATCH_BYTES
-from tests.handlers.redrive.conftest import text
+from tests.handlers.redrive.conftest import DLQ, MAIN, Lab, text
 
 _NAMES = ("idempotencyKey", "errorType", "originalMessageId", "errorMessage", "redriveCount", "a", "b", "c", "d", "e")
 _VALUES = st.one_of(
@@ -95,3 +95,14 @@ def test_a_letter_of_the_largest_size() -> None:
 
     assert sent({"k": text("v")}, body=body)["MessageAttributes"] == {"k": text("v")}
     assert "redriveCount" in sent({"k": text("v")}, body=body[:-100])["MessageAttributes"]
+
+
+def test_large_letters_go_in_batches_that_sqs_takes(lab: Lab) -> None:
+    """At most 1 MiB a call, by bytes and attributes; one of the largest size goes by itself."""
+    sizes = [700_000, 300_000, MAX_BATCH_BYTES - 200, 10, 524_000, 524_000, 600_000, 500_000, *[150_000] * 8]
+    for i, size in enumerate(sizes):
+        lab.letter(f"k{i}", body="\u00e9" * (size // 2), error="")
+
+    run = lab.go()
+
+    assert (run.state, len(lab.on(MAIN)), lab.on(DLQ)) == ("SUCCEEDED", len(sizes), [])

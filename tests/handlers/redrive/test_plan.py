@@ -96,7 +96,9 @@ def test_what_the_ledger_says_first(decision: Decision, dry_run: bool, state: En
 
 def test_a_foreign_letters_names_are_cut() -> None:
     """A key or type of a megabyte would let no wave of them fit into an item."""
-    one = plan.entry(letter(idempotencyKey="k" * 5000, errorType="e" * 5000), None, Decision(Action.MOVE), dry_run=False)
+    one = plan.entry(
+        letter(idempotencyKey="k" * 5000, errorType="e" * 5000), None, Decision(Action.MOVE), dry_run=False
+    )
 
     assert (len(one.key), len(one.error_type)) == (512, 128)
 
@@ -127,10 +129,10 @@ def test_rounds_keep_each_group_in_order(groups: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("wave", "remaining", "size"),
-    [(0, 500, 1), (1, 500, 10), (2, 500, 20), (3, 500, 40), (4, 500, 80), (99, 500, 80), (4, 7, 7), (0, 0, 0)],
+    [(0, 500, 1), (1, 500, 10), (2, 500, 20), (3, 500, 50), (4, 500, 100), (99, 500, 100), (4, 7, 7), (0, 0, 0)],
 )
 def test_the_ramp(wave: int, remaining: int, size: int) -> None:
-    """From one message to waves of 80, never more than are left."""
+    """From one message to waves of 100, never more than are left."""
     assert plan.pace(wave, moved=0, elapsed=0, rate=0, remaining=remaining) == Pace(size, 0)
 
 
@@ -138,7 +140,7 @@ def test_the_rate_waits_for_a_seconds_worth() -> None:
     """At 5 a second: the first goes at once, then five go a second later, and so on."""
     paces = [plan.pace(9, moved=moved, elapsed=t, rate=5, remaining=99) for moved, t in [(0, 0), (5, 0.8), (10, 5)]]
 
-    assert paces == [Pace(5, 0.8), Pace(5, pytest.approx(1.0)), Pace(5, 0)]
+    assert [(pace.size, round(pace.wait, 9)) for pace in paces] == [(5, 0.8), (5, 1.0), (5, 0)]
     assert plan.pace(0, moved=0, elapsed=0, rate=0.01, remaining=99) == Pace(1, 0)
     assert plan.pace(1, moved=1, elapsed=0, rate=0.01, remaining=99) == Pace(1, 100)
 
@@ -156,6 +158,21 @@ def test_the_rate_is_never_exceeded(rate: float, total: int, seconds_a_wave: flo
         elapsed += seconds_a_wave
         wave += 1
     assert moved == total
+
+
+@pytest.mark.parametrize(
+    ("moved_at", "rate", "expected"),
+    [
+        (0, 5, (NOW, 0)),
+        (NOW - 400, 0, (NOW, 0)),
+        (NOW - 400, 5, (NOW - 400, 1)),
+        (NOW - 3_600_000, 5, (NOW - 1000, 1)),
+        (NOW - 3_600_000, 0.1, (NOW - 10_000, 1)),
+    ],
+)
+def test_where_an_invocation_takes_up_the_pace(moved_at: int, rate: float, expected: tuple[int, int]) -> None:
+    """At the last message, but an hour's pause is not made up for."""
+    assert plan.pace_from(NOW, moved_at, rate) == expected
 
 
 SENT = Entry(
@@ -177,7 +194,9 @@ SENT = Entry(
         (replace(DONE, checksum="another payload's"), FAILED.snapshot, EntryState.UNCERTAIN),
     ],
 )
-def test_what_a_dead_run_left_on_its_way(record: StateRecord | None, before: Snapshot | None, state: EntryState) -> None:
+def test_what_a_dead_run_left_on_its_way(
+    record: StateRecord | None, before: Snapshot | None, state: EntryState
+) -> None:
     """Only a change of the key's own record since proves that it was sent."""
     reason = "MayHaveBeenSent" if state is EntryState.UNCERTAIN else ""
 
