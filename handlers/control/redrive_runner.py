@@ -18,6 +18,9 @@ from handlers.control.redrive.table import ControlTable
 from handlers.shared import aws, env, schema
 from handlers.shared.observability import LambdaContext, start_invocation
 
+# A send that is given up too soon leaves its letters uncertain.
+_PATIENCE_SECONDS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Env:
@@ -46,8 +49,8 @@ def runner() -> Runner:
         targets=target.parse(config.queues),
         runs=Runs(ControlTable(dynamodb, config.control_table_name)),
         states=States(dynamodb, config.state_table_name),
-        sqs=clients.sqs(attempts=3),
-        once=clients.sqs(attempts=1),
+        sqs=clients.sqs(attempts=3, read_timeout=_PATIENCE_SECONDS),
+        once=clients.sqs(attempts=1, read_timeout=_PATIENCE_SECONDS),
         pool=ThreadPoolExecutor(clients.PARALLEL_CALLS),
         max_redrives=config.max_redrives,
     )

@@ -1,5 +1,6 @@
 """botocore clients as the handlers want them: short time-outs, capped retries, made once."""
 
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -16,7 +17,13 @@ _RETRIES: Any = {"mode": "standard", "total_max_attempts": 3}
 def client(service: str, *, read_timeout: int = 3) -> Any:  # noqa: ANN401 - botocore makes its classes at run time; callers name the stub's type
     """A botocore client (boto3 would add its resource layer's import time to every cold start)."""
     config = Config(connect_timeout=1, read_timeout=read_timeout, retries=_RETRIES)
-    return botocore.session.get_session().create_client(service, config=config)
+    return _session().create_client(service, config=config)
+
+
+@cache
+def _session() -> botocore.session.Session:
+    """One for all clients: each session reads the SDK's data anew, which is most of a cold start."""
+    return botocore.session.get_session()
 
 
 def error_code(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """A run's ledger in hand: what is known of each letter, written before and after anything is done with it."""
 
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 
 from handlers.control.redrive import plan
@@ -15,11 +16,13 @@ from handlers.control.redrive.states import States
 class Book:
     """The ledger of a run that has been taken."""
 
-    def __init__(self, run: Run, runs: Runs, states: States) -> None:
+    def __init__(self, run: Run, runs: Runs, states: States, pool: Executor) -> None:
         self.canaries = Canaries(run, states)
         self._run = run
         self._runs = runs
         self._states = states
+        self._pool = pool
+        self._closing: list[Future[None]] = []
         self._known: dict[str, EntryState] = {}
         self._blocked: set[str] = set()
 
@@ -41,21 +44,21 @@ class Book:
     def read(self, *, blindly: bool = False) -> dict[str, str]:
         """Reads the ledger, settles what a predecessor left on its way, and returns what that one had yet to delete.
 
-        That is receipt handles by message id, of the last wave's moved letters. ``blindly`` does not ask the state
-        table: what was on its way is then uncertain.
+        That is receipt handles by message id, of moved letters. ``blindly`` does not ask the state table: what was on
+        its way is then uncertain.
         """
-        last = Wave(0, [])
         self._run.tally.clear()
         for wave in self._runs.waves(self._run.redrive_id):
-            last = self._settle(wave, blindly=blindly)
-            self._note(last.entries)
-        self._run.waves = last.number
-        moved = {one.message_id for one in last.entries if one.state is EntryState.MOVED}
-        receipts = self._runs.receipts(self._run) if moved else {}
-        return {one: receipt for one, receipt in receipts.items() if one in moved}
+            self._note(self._settle(wave, blindly=blindly).entries)
+            self._run.waves = wave.number
+        receipts = self._runs.receipts(self._run) if self._known else {}
+        return {one: receipt for one, receipt in receipts.items() if self.is_moved(one)}
 
     def open(self, entries: list[Entry], receipts: dict[str, str]) -> Wave | None:
-        """Writes a wave before anything of it is done; a heartbeat alone where it has nothing new."""
+        """Writes a wave before anything of it is done; a heartbeat alone where it has nothing new.
+
+        ``receipts`` are of all letters that may have been moved and not yet deleted once this one has been sent.
+        """
         if not entries:
             self._runs.beat(self._run)
             return None
@@ -65,14 +68,24 @@ class Book:
         return wave
 
     def close(self, wave: Wave, report: MoveReport) -> None:
-        """Writes what became of a wave; letters that were not sent at all leave it and count as never seen."""
+        """Begins to write what became of a wave; letters that were not sent at all leave it, as if never seen."""
         moving = any(one.state is EntryState.MOVING for one in wave.entries)
         wave.entries = [plan.settle(one, report) for one in wave.entries if one.message_id not in report.unsent]
         if moving:
-            self._runs.close_wave(self._run, wave)
+            self._closing.append(self._pool.submit(self._runs.close_wave, self._run, wave))
         self._note(wave.entries)
         if wave.entries:
             self._run.starts, self._run.reason = 0, ""
+
+    def wait(self) -> None:
+        """Waits until all is written that was begun.
+
+        Raises:
+            LeaseLostError, ClientError, BotoCoreError: it is not.
+        """
+        closing, self._closing = self._closing, []
+        for future in closing:
+            future.result()
 
     def _settle(self, wave: Wave, *, blindly: bool) -> Wave:
         left = [one for one in wave.entries if one.state is EntryState.MOVING]

@@ -11,16 +11,20 @@ if TYPE_CHECKING:
 PARALLEL_CALLS = 24  # receives, sends and deletions of 100 messages at once, nearly
 
 
-def sqs(*, attempts: int) -> "SQSClient":
+def sqs(*, attempts: int, read_timeout: int) -> "SQSClient":
     """An SQS client with a connection for each call that may be under way, which tries a call ``attempts`` times.
 
-    botocore does not check parameters (SQS does): that would be a fifth of the time that a redrive takes.
+    Each try waits ``read_timeout`` seconds for its answer.
+
+    botocore neither checks the parameters (SQS does) nor composes a user agent for each call: together that would be
+    a quarter of the time that a redrive takes.
     """
     config = Config(
         connect_timeout=1,
-        read_timeout=3,
+        read_timeout=read_timeout,
         max_pool_connections=PARALLEL_CALLS,
         parameter_validation=False,
+        user_agent="ingestion-lab-redrive",
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
     return cast("SQSClient", botocore.session.get_session().create_client("sqs", config=config))

@@ -74,14 +74,18 @@ class Inbox:
         self._seen |= unique.keys()
         return [Letter.from_api(message) for message in unique.values()]
 
+    @property
+    def deleting(self) -> dict[str, str]:
+        """The receipt handles of the letters whose deletion has begun, by message id."""
+        return {one: receipt for chunk, _ in self._deleting for one, receipt in chunk.items()}
+
     def receipts(self, ids: Iterable[str]) -> dict[str, str]:
-        """The receipt handles of letters in hand."""
-        return {one: self._receipts[one] for one in ids}
+        """The receipt handles of those letters that are still in hand."""
+        return {one: self._receipts[one] for one in ids if one in self._receipts}
 
     def hold(self, ids: Sequence[str], seconds: int) -> None:
         """Begins to keep letters out of sight for longer than they were received for."""
-        receipts = [self._receipts[one] for one in ids]
-        self._holding += self._change_visibility(receipts, seconds)
+        self._holding += self._change_visibility(list(self.receipts(ids).values()), seconds)
 
     def delete(self, receipts: dict[str, str]) -> None:
         """Begins to delete letters, by their ids' receipt handles."""

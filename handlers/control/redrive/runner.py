@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from handlers.control.redrive.errors import CancelRequestedError, InterruptedRedriveError, LeaseLostError
+from handlers.control.redrive.errors import InterruptedRedriveError, LeaseLostError
 from handlers.control.redrive.inbox import VISIBILITY_SECONDS, Box, Inbox
 from handlers.control.redrive.mover import Mover
 from handlers.control.redrive.run import Run, RunState
@@ -68,10 +68,7 @@ class Runner:
             segment.give_up()
             self._end(run, Ending(RunState.FAILED, f"{MAX_STARTS} invocations in a row got nothing done: {run.reason}"))
             return
-        try:
-            ending = segment.work()
-        except CancelRequestedError:
-            ending = Ending(RunState.CANCELLED, "cancelled by an operator")
+        ending = segment.work()
         clean = segment.close()
         if ending:
             self._end(run, ending)
@@ -104,6 +101,7 @@ class Runner:
             states=self.states,
             inbox=Inbox(Box(target.dlq_url, self.sqs, self.once, self.pool)),
             mover=Mover(target.queue_url, self.once, self.pool),
+            pool=self.pool,
             seconds_left=seconds_left,
             pause=self.pause,
             max_redrives=self.max_redrives,

@@ -3,7 +3,7 @@
     lock#<dlqUrl>        lock            who runs on this dead-letter queue
     runs#active          <redriveId>     what the tick looks through
     redrive#<redriveId>  run             the run
-                         receipts        receipt handles of the last wave, to delete what it has moved
+                         receipts        receipt handles of the last two waves, to delete what they have moved
                          wave#000001 …   the ledger
 
 Every write of a runner holds only while its lease does, so of two that think they have a run only one can change it.
@@ -83,7 +83,7 @@ class Runs:
         self._as_owner(run, self._heartbeat(run))
 
     def open_wave(self, run: Run, wave: Wave, receipts: dict[str, str]) -> None:
-        """Writes a wave before anything of it is done, the receipt handles of what it is to move, and a heartbeat.
+        """Writes a wave before anything of it is done, receipt handles of what is to be deleted, and a heartbeat.
 
         Raises:
             CancelRequestedError, LeaseLostError: the run is not to go on; nothing is written.
@@ -93,7 +93,7 @@ class Runs:
             run,
             self._heartbeat(run),
             table.put(_wave(run, wave.number), _entries(wave, run.lease_owner) | _expiry(run), ABSENT),
-            # One item for all waves, because only the last can have left anything undeleted.
+            # One item for all waves, because only the last two can have left anything undeleted.
             table.put(Key(_partition(run.redrive_id), "receipts"), _receipts(receipts) | _expiry(run), {}),
         )
 
@@ -145,7 +145,7 @@ class Runs:
             yield Wave(int(str(item["item"]).removeprefix("wave#")), entries, str(item["writer"]))
 
     def receipts(self, run: Run) -> dict[str, str]:
-        """The receipt handles of what the last wave was to move, by message id."""
+        """The receipt handles of what may have been moved and not deleted, by message id."""
         item = self._table.get(Key(_partition(run.redrive_id), "receipts"))
         return cast("dict[str, str]", json.loads(str(item["receipts"]))) if item else {}
 
@@ -197,7 +197,9 @@ def _expiry(run: Run) -> Item:
 
 
 def _entries(wave: Wave, writer: str) -> Item:
-    return {"entries": json.dumps([one.as_kept() for one in wave.entries], separators=(",", ":")), "writer": writer}
+    # Not as ASCII, which could make a wave of foreign keys too large for an item.
+    entries = [one.as_kept() for one in wave.entries]
+    return {"entries": json.dumps(entries, separators=(",", ":"), ensure_ascii=False), "writer": writer}
 
 
 def _receipts(receipts: dict[str, str]) -> Item:

@@ -2,16 +2,19 @@
 
 The order is what a crash between any two calls is harmless for. The ledger says MOVING before anything is sent and
 MOVED before anything is deleted; a successor resolves what is left MOVING (`plan.resolve`) and deletes what is MOVED.
-Receives of the next wave and deletions of the last run beside the calls in between.
+Where waves follow each other without a pause they overlap: the next is received while one is sent, looked up while that
+one's outcome is written, and sent while that one is deleted.
 """
 
 import random
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from handlers.control.redrive import plan
 from handlers.control.redrive.book import Book
-from handlers.control.redrive.errors import CancelRequestedError, InterruptedRedriveError
+from handlers.control.redrive.errors import CancelRequestedError, InterruptedRedriveError, LeaseLostError
 from handlers.control.redrive.inbox import VISIBILITY_SECONDS, Inbox
 from handlers.control.redrive.ledger import Entry, EntryState
 from handlers.control.redrive.letter import Letter
@@ -21,11 +24,12 @@ from handlers.control.redrive.run import Run, RunState
 from handlers.control.redrive.runs import Runs
 from handlers.control.redrive.states import States
 from handlers.shared import clock
+from handlers.shared.aws import AWS_ERRORS
 
 # So much of an invocation is kept for handing letters back, which takes its time where many were skipped.
 _RESERVE_SECONDS = 30
 _BEAT_SECONDS = 5
-_RECEIVE_SECONDS = 10  # more than a receive takes
+_RECEIVE_SECONDS = 12  # more than a receive takes, its client's read time-out included
 MAX_EXAMINED = 100_000  # SQS lets at most 120,000 messages of a queue be in hand
 _SPENDING = (EntryState.MOVING, EntryState.WOULD_MOVE)
 # A receipt handle that is no longer good: the letter is gone, or shows again and is deleted then.
@@ -48,6 +52,7 @@ class Tools:
     states: States
     inbox: Inbox
     mover: Mover
+    pool: Executor
     seconds_left: Callable[[], float]
     pause: Callable[[float], None]
     max_redrives: int
@@ -60,27 +65,24 @@ class Segment:
     def __init__(self, run: Run, tools: Tools) -> None:
         self._run = run
         self._tools = tools
-        self._book = Book(run, tools.runs, tools.states)
+        self._book = Book(run, tools.runs, tools.states, tools.pool)
         self._canaries = self._book.canaries
         self._started, self._moved = plan.pace_from(clock.now_ms(), run.moved_at, run.request.rate)
         self._waves = 0
+        self._uncleared: list[str] = []
 
     def work(self) -> Ending | None:
         """Works until the run has ended, or until the time is up (None).
 
         Raises:
-            CancelRequestedError, LeaseLostError, InterruptedRedriveError, ClientError, BotoCoreError: it can't go on.
+            LeaseLostError, InterruptedRedriveError, ClientError, BotoCoreError: it can't go on.
         """
-        self._tools.inbox.delete(self._book.read())
-        self._settle()
-        if self._run.cancel_requested:
-            raise CancelRequestedError
-        while not self._is_time_up():
-            if ending := self._ending():
-                self._settle()
-                return ending
-            self._step()
-        return None
+        try:
+            ending = self._go_through()
+        except CancelRequestedError:
+            ending = Ending(RunState.CANCELLED, "cancelled by an operator")
+        self._finish_waves()
+        return ending
 
     def give_up(self) -> None:
         """Brings the ledger to an end without asking anybody what became of letters on their way."""
@@ -88,10 +90,23 @@ class Segment:
 
     def close(self) -> bool:
         """Gives every letter back; whether SQS took it for each."""
+        with suppress(LeaseLostError, *AWS_ERRORS):  # what could not be written is for a successor to settle
+            self._book.wait()
         self._tools.inbox.settle()
         return self._tools.inbox.hand_back()
 
     # when
+
+    def _go_through(self) -> Ending | None:
+        self._tools.inbox.delete(self._book.read())
+        self._settle()
+        if self._run.cancel_requested:
+            raise CancelRequestedError
+        while not self._is_time_up():
+            if ending := self._ending():
+                return ending
+            self._step()
+        return None
 
     def _ending(self) -> Ending | None:
         if failed := self._canaries.failed:
@@ -150,18 +165,19 @@ class Segment:
         planned = self._plan([letter for letter in letters if letter.id not in book])
         entries = [one for _, one in planned]
         moving = [letter for letter, one in planned if one.state is EntryState.MOVING]
-        self._settle()
-        wave = book.open(entries, inbox.receipts(letter.id for letter in moving))
-        if letters:
-            self._prefetch(sum(one.state in _SPENDING for one in entries))
+        self._clear_last()
+        wave = book.open(entries, inbox.deleting | inbox.receipts(letter.id for letter in moving))
+        goes_on = bool(letters) and self._prefetch(sum(one.state in _SPENDING for one in entries))
         report = self._send(moving)
         if wave:
             book.close(wave, report)
-        self._clear([letter.id for letter in letters])
+        self._uncleared = [letter.id for letter in letters]
         self._waves += 1
         if report.sent:
             self._moved += len(report.sent)
             self._run.moved_at = clock.now_ms()
+        if not goes_on:
+            self._finish_waves()
         if code := report.interruption():
             raise InterruptedRedriveError("SendMessageBatch", code)
 
@@ -186,18 +202,24 @@ class Segment:
         return planned
 
     def _settle(self) -> None:
-        """All that a wave has moved must be gone before the next is opened: a successor looks after the last alone."""
+        """Waits for deletions; one that fails interrupts the run."""
         codes = set(self._tools.inbox.settle().values()) - _STALE
         if codes:
             raise InterruptedRedriveError("DeleteMessageBatch", min(codes))
 
-    def _prefetch(self, spending: int) -> None:
-        """Begins to receive the next wave, where nothing is to pass before it."""
+    def _finish_waves(self) -> None:
+        """Waits until the last wave is written and what it has moved is gone."""
+        self._clear_last()
+        self._settle()
+
+    def _prefetch(self, spending: int) -> bool:
+        """Begins to receive the next wave; False where something is to pass before it."""
         request = self._run.request
         if self._tools.fifo or request.rate or (request.canary and not self._run.canaries_passed):
-            return
+            return False
         remaining = self._remaining() - spending
         self._tools.inbox.start(plan.pace(self._waves + 1, moved=0, elapsed=0, rate=0, remaining=remaining).size)
+        return remaining > 0
 
     def _send(self, letters: Sequence[Letter]) -> MoveReport:
         run = self._run
@@ -210,14 +232,16 @@ class Segment:
             ]
         )
 
-    def _clear(self, ids: Sequence[str]) -> None:
-        """Deletes what is moved and keeps the rest out of sight while the run goes on.
+    def _clear_last(self) -> None:
+        """Once the last wave is written: begins to delete what it has moved, and to keep the rest out of sight.
 
-        A FIFO queue shows nothing of a group behind what is in hand, so there all is settled before the next receive.
+        Before that, what the one before has moved must be gone: a successor has the receipt handles of two waves.
+        A FIFO queue shows nothing of a group behind what is in hand, so there the rest is given back at once.
         """
         inbox, book = self._tools.inbox, self._book
+        book.wait()
+        self._settle()
+        ids, self._uncleared = self._uncleared, []
         inbox.delete(inbox.receipts(one for one in ids if book.is_moved(one)))
         kept = [one for one in ids if not book.is_moved(one)]
         inbox.hold(kept, 0 if self._tools.fifo else int(self._tools.seconds_left()))
-        if self._tools.fifo:
-            self._settle()

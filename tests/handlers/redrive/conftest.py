@@ -86,9 +86,9 @@ class Lab:
             )
         )
 
-    def tick(self, redrive_id: str = "") -> Any:
-        """One invocation of the runner: by its schedule, or for one run."""
-        runner = Runner(
+    @property
+    def runner(self) -> Runner:
+        return Runner(
             targets=self.targets,
             runs=self.runs,
             states=States(self._wire(self.dynamodb), self.tables[1]),
@@ -98,7 +98,10 @@ class Lab:
             max_redrives=MAX_REDRIVES,
             pause=self._pause,
         )
-        return handle({"redriveId": redrive_id} if redrive_id else {}, self._seconds_left, runner)
+
+    def tick(self, redrive_id: str = "") -> Any:
+        """One invocation of the runner: by its schedule, or for one run."""
+        return handle({"redriveId": redrive_id} if redrive_id else {}, self._seconds_left, self.runner)
 
     def _seconds_left(self) -> float:
         return self.seconds_left()

@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 Item = dict[str, Any]
+_MAX_ITEM_BYTES = 400 * 1024
 _PART = re.compile(r"attribute_not_exists\((?P<absent>#\w+)\)|(?P<name>#\w+) = (?P<value>:\w+)")
 
 
@@ -106,6 +107,7 @@ class FakeDynamoDB:
     def _apply(self, kind: str, write: Item) -> None:
         table = self.tables[write["TableName"]]
         if kind == "Put":
+            assert len(str(write["Item"]).encode()) < _MAX_ITEM_BYTES
             table[_identity(write["Item"])] = deepcopy(write["Item"])
             return
         if kind == "Delete":

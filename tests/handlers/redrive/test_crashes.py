@@ -6,12 +6,14 @@ What a redrive cannot know it says: a letter that may have been sent stays, and 
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import pytest
 
 from tests.handlers.fakes import Crash
 from tests.handlers.redrive.conftest import DLQ, MAIN, MINUTE_MS, Lab
+from tests.handlers.redrive.fakes import Inline, Late
 
 _LETTERS = [f"k{i:02}" for i in range(16)]
 _GOING = set(_LETTERS) - {"k03", "k07"}
@@ -103,8 +105,10 @@ def _nothing() -> None:
     """No worker is there."""
 
 
-def test_without_a_crash_nothing_is_uncertain(story: Story) -> None:
+@pytest.mark.parametrize("pool", [Inline(), Late()], ids=["early", "late"])
+def test_without_a_crash_nothing_is_uncertain(story: Story, pool: Executor) -> None:
     """Every kind of call of the runner occurs, as many as the other tests crash at."""
+    story.lab.pool = pool
     calls: list[str] = []
 
     assert story.run(then=lambda: calls.extend(story.lab.hub.calls)) is False
@@ -115,10 +119,15 @@ def test_without_a_crash_nothing_is_uncertain(story: Story) -> None:
 
 
 @pytest.mark.parametrize("worker", [True, False], ids=["worked", "unworked"])
+@pytest.mark.parametrize("pool", [Inline(), Late()], ids=["early", "late"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("call", range(_CALLS))
-def test_a_crash_around_each_call(story: Story, call: int, moment: str, worker: bool) -> None:  # noqa: FBT001
-    """Dead just before a call, or just after AWS has done it; the worker has had what was sent by then, or not yet."""
+def test_a_crash_around_each_call(story: Story, call: int, moment: str, pool: Executor, worker: bool) -> None:  # noqa: FBT001
+    """Dead just before a call, or just after AWS has done it; the worker has had what was sent by then, or not yet.
+
+    Calls in the background are made at once, or as late as can be.
+    """
+    story.lab.pool = pool
 
     def crash(_name: str) -> None:
         if len(story.lab.hub.calls) == call + 1:

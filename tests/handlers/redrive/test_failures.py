@@ -109,6 +109,29 @@ def test_a_moved_letter_that_shows_again_is_deleted_not_sent(lab: Lab, most: int
     assert lab.run(redrive_id).state == "SUCCEEDED"
 
 
+def test_a_cancel_waits_for_deletions(lab: Lab) -> None:
+    """What a cancelled run has moved is gone before it ends, else the next run would move it again."""
+    redrive_id = letters(lab)
+    lab.sqs.entry_failures["DeleteMessageBatch"] = lambda entry: (
+        "InternalError" if "m3-" in entry["ReceiptHandle"] else ""
+    )
+
+    def cancel(name: str) -> None:
+        if name == "send_message_batch" and len(lab.sqs.sends) > 1:
+            lab.hub.before = lambda _name: None
+            lab.ask("POST /redrive/cancel", {"redriveId": redrive_id})
+
+    lab.hub.before = cancel
+    lab.tick(redrive_id)
+    assert lab.run(redrive_id).state == "RUNNING"
+
+    lab.sqs.entry_failures.clear()
+    lab.tick_until_ended(redrive_id)
+
+    check(lab, redrive_id)
+    assert lab.run(redrive_id).state == "CANCELLED"
+
+
 def test_a_send_whose_answer_is_lost_leaves_its_letters_uncertain(lab: Lab) -> None:
     """They may have been sent, so they are not sent again under this redrive; the next one moves them."""
     redrive_id = letters(lab)

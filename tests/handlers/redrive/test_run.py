@@ -1,8 +1,11 @@
 """A run from start to end: what is moved, what stays and why, when it ends, and that nothing stays out of sight."""
 
+from concurrent.futures import Executor
+
 import pytest
 
 from tests.handlers.redrive.conftest import DLQ, MAIN, Lab, counts, text
+from tests.handlers.redrive.fakes import Inline, Late
 
 DRAINED = "nothing new on the dead-letter queue"
 
@@ -172,6 +175,33 @@ def test_each_redrive_counts_until_a_letter_is_parked(lab: Lab) -> None:
 
     assert states == [("MOVED", "")] * 3 + [("PARKED", "MaxRedrives")]
     assert lab.on(DLQ) == ["bad"]
+
+
+@pytest.mark.parametrize("pool", [Inline(), Late()])
+def test_letters_that_keep_showing_again_are_sent_once(lab: Lab, pool: Executor) -> None:
+    """Wave after wave brings what the last has moved and not yet deleted: it is deleted, by its latest receipt."""
+    lab.pool = pool
+    for i in range(60):
+        lab.letter(f"k{i}")
+
+    def show_again(name: str) -> None:
+        if name == "send_message_batch":
+            for message in lab.sqs.queues[DLQ]:
+                message.visible_at = 0
+
+    lab.hub.after = show_again
+    run = lab.go()
+
+    assert (sorted(lab.on(MAIN)), lab.on(DLQ)) == (sorted(f"k{i}" for i in range(60)), [])
+    assert run.tally.states == {"MOVED": 60}
+
+
+def test_foreign_letters_fit_into_the_ledger(lab: Lab) -> None:
+    """Keys and types as long as they can be: an item holds 400 KB."""
+    for i in range(140):
+        lab.letter(f"{i}" + "\U0001f600" * 4000, error="\u00e9" * 4000, MessageGroupId="")
+
+    assert lab.go(maxMessages=140).tally.states == {"MOVED": 140}
 
 
 def test_a_duplicate_delivery_is_one_letter(lab: Lab) -> None:

@@ -1,0 +1,73 @@
+"""The two functions as Lambda calls them, made from their environment."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from handlers.control import redrive_api, redrive_runner
+from handlers.control.redrive.target import Target
+from tests.handlers.fakes import FakeContext
+from tests.handlers.redrive.conftest import DLQ, MAIN, Lab
+
+ENVIRONMENT = {
+    "ENVIRONMENT": "test",
+    "CONTROL_TABLE_NAME": "control",
+    "STATE_TABLE_NAME": "state",
+    "RUNNER_FUNCTION_NAME": "redrive",
+    "QUEUES": json.dumps({"events": {"queueUrl": MAIN, "dlqUrl": DLQ}}),
+    "MAX_REDRIVES": "3",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A function's environment, and nothing made from another."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    redrive_api.api.cache_clear()
+    redrive_runner.runner.cache_clear()
+    yield
+    redrive_api.api.cache_clear()
+    redrive_runner.runner.cache_clear()
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_runner_is_made_from_its_environment() -> None:
+    """What it sends and receives is not repeated behind its back; a long poll fits into the read time-out."""
+    runner = redrive_runner.runner()
+
+    assert (runner.targets, runner.max_redrives) == ({"events": Target("events", MAIN, DLQ)}, 3)
+    config: Any = runner.once.meta.config
+    assert (config.retries["total_max_attempts"], config.read_timeout) == (1, 10)
+    config = runner.sqs.meta.config
+    assert (config.retries["total_max_attempts"], config.max_pool_connections) == (3, 24)
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_api_answers() -> None:
+    """A request that needs nothing of AWS."""
+    event = {
+        "routeKey": "POST /redrive/start",
+        "rawPath": "/redrive/start",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"requestId": "r-1", "http": {"method": "POST"}},
+        "body": '{"canary": -1}',
+    }
+
+    assert redrive_api.handler(event, FakeContext())["statusCode"] == 400
+
+
+def test_the_schedule_and_the_start_invoke_the_same(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one for every run that waits, the other for its own."""
+    runs = [lab.start(), lab.start(pipeline="ordered")]
+    monkeypatch.setattr(redrive_runner, "runner", lambda: lab.runner)
+    context = FakeContext(remaining_ms=900_000)
+
+    assert redrive_runner.handler({"redriveId": runs[1]}, context) == {
+        "runs": [{"redriveId": runs[1], "state": "SUCCEEDED"}]
+    }
+    assert redrive_runner.handler({"redriveId": "rd-none"}, context) == {"runs": []}
+    assert redrive_runner.handler({}, context) == {"runs": [{"redriveId": runs[0], "state": "SUCCEEDED"}]}
