@@ -15,7 +15,7 @@ from handlers.control.redrive.runner import Runner
 from handlers.control.redrive.runs import Runs
 from handlers.control.redrive.states import States
 from handlers.control.redrive.table import ControlTable
-from handlers.shared import aws, env, schema
+from handlers.shared import env, schema
 from handlers.shared.observability import LambdaContext, start_invocation
 
 # A send that is given up too soon leaves its letters uncertain.
@@ -44,13 +44,13 @@ def handle(event: Mapping[str, Any], seconds_left: Callable[[], float], runner: 
 def runner() -> Runner:
     """The runner of this execution environment, made once."""
     config = env.load(Env, os.environ)
-    dynamodb = aws.client("dynamodb")
+    dynamodb = clients.client("dynamodb", attempts=3, read_timeout=_PATIENCE_SECONDS)
     return Runner(
         targets=target.parse(config.queues),
         runs=Runs(ControlTable(dynamodb, config.control_table_name)),
         states=States(dynamodb, config.state_table_name),
-        sqs=clients.sqs(attempts=3, read_timeout=_PATIENCE_SECONDS),
-        once=clients.sqs(attempts=1, read_timeout=_PATIENCE_SECONDS),
+        sqs=clients.client("sqs", attempts=3, read_timeout=_PATIENCE_SECONDS),
+        once=clients.client("sqs", attempts=1, read_timeout=_PATIENCE_SECONDS),
         pool=ThreadPoolExecutor(clients.PARALLEL_CALLS),
         max_redrives=config.max_redrives,
     )

@@ -1,23 +1,18 @@
-"""SQS clients for calls in parallel."""
+"""Clients for many calls in parallel."""
 
-from typing import TYPE_CHECKING, cast
+from typing import Any
 
 import botocore.session
 from botocore.config import Config
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
 PARALLEL_CALLS = 24  # receives, sends and deletions of 100 messages at once, nearly
 
 
-def sqs(*, attempts: int, read_timeout: int) -> "SQSClient":
-    """An SQS client with a connection for each call that may be under way, which tries a call ``attempts`` times.
+def client(service: str, *, attempts: int, read_timeout: int) -> Any:  # noqa: ANN401 - see handlers.shared.aws
+    """A client with a connection for each call that may be under way, which tries a call ``attempts`` times.
 
-    Each try waits ``read_timeout`` seconds for its answer.
-
-    botocore neither checks the parameters (SQS does) nor composes a user agent for each call: together that would be
-    a quarter of the time that a redrive takes.
+    Each try waits ``read_timeout`` seconds for its answer. botocore neither checks the parameters (AWS does) nor
+    composes a user agent for each call: together that would be a quarter of the time that a redrive takes.
     """
     config = Config(
         connect_timeout=1,
@@ -27,4 +22,4 @@ def sqs(*, attempts: int, read_timeout: int) -> "SQSClient":
         user_agent="ingestion-lab-redrive",
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    return cast("SQSClient", botocore.session.get_session().create_client("sqs", config=config))
+    return botocore.session.get_session().create_client(service, config=config)

@@ -78,7 +78,7 @@ class Mover:
             pending = [message for message in pending if message.id in attempt.unsent]
             report.unsent = {}
             report.merge(attempt)
-            if not pending or _is_about_a_message(attempt):
+            if not pending:
                 break
         if not _is_about_a_message(report):
             return report

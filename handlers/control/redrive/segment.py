@@ -219,7 +219,7 @@ class Segment:
             return False
         remaining = self._remaining() - spending
         self._tools.inbox.start(plan.pace(self._waves + 1, moved=0, elapsed=0, rate=0, remaining=remaining).size)
-        return remaining > 0
+        return True
 
     def _send(self, letters: Sequence[Letter]) -> MoveReport:
         run = self._run
