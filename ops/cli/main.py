@@ -55,7 +55,7 @@ for _name, _group in {"events": events.app, "failure": failure.app, "redrive": r
 def main() -> None:
     """Run `lab`; a polite kill or a closed terminal ends it as Ctrl-C does, so that nothing half-made stays."""
     gc.set_threshold(_GC_THRESHOLD)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     app()
 

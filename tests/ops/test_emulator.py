@@ -76,7 +76,7 @@ def test_start_attach_stop(home: Path) -> None:
         (worker,) = lambdas.running(emulator, "one")
         with pytest.raises(EmulatorError, match=f"an emulator runs here already: {emulator.endpoint}"):
             Emulator.start(home)
-    assert (psutil.pid_exists(emulator.pid), _lives(worker)) == (False, False)
+    assert (_lives(process), _lives(worker)) == (False, False)
     assert processes.marked(home) == []
     assert Emulator.attach(home) is None
     assert sorted(path.name for path in home.iterdir()) == ["emulator.lock", "emulator.log"]
