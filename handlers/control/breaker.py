@@ -17,12 +17,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
-
 from handlers.shared import aws, bus, clock, env, schema
 from handlers.shared.aws import AWS_ERRORS, error_code
 from handlers.shared.breaker import TRIPPED
-from handlers.shared.observability import LambdaContext, logger, start_invocation
+from handlers.shared.observability import LambdaContext, count, logger, start_invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,7 +32,6 @@ HALF_OPEN = "HALF_OPEN"
 CLOSED = "CLOSED"
 OPENED_EVENT = "CircuitOpened"
 CLOSED_EVENT = "CircuitClosed"
-NAMESPACE = "IngestionLab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,8 @@ class Breaker:
                 state = self._probe(state, clock.now_ms() + context.get_remaining_time_in_millis())
         except LostRaceError:
             return {"state": "CONTENDED"}
-        _gauge(self._config.pipeline, state)
+        # Once per tick, the 0 too: an alarm takes its absence for a breaker that does not run.
+        count(self._config.pipeline, {"CircuitOpen": int(state.name != CLOSED)})
         return {"state": state.name, "probes": state.probes}
 
     def _open(self, state: State, trip: Mapping[str, Any]) -> State:
@@ -210,14 +208,6 @@ class Breaker:
 
 def _code(failed: Mapping[str, str]) -> dict[str, str]:
     return {"errorType": next(iter(failed.values()))} if failed else {}
-
-
-def _gauge(pipeline: str, state: State) -> None:
-    """The embedded metric `CircuitOpen`: 1 while open, 0 while closed, once per tick."""
-    with single_metric(
-        name="CircuitOpen", unit=MetricUnit.Count, value=float(state.name != CLOSED), namespace=NAMESPACE
-    ) as metric:
-        metric.add_dimension(name="pipeline", value=pipeline)
 
 
 @cache

@@ -1,7 +1,9 @@
 """Lambda entry point: the events API. 202 means that SQS has confirmed the message."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,12 +17,13 @@ from handlers.shared.claims import Request as KeyRequest
 from handlers.shared.faults import FaultSwitch
 from handlers.shared.http import Answer, HttpError, Request
 from handlers.shared.idempotency import StateStore
-from handlers.shared.observability import LambdaContext, logger, start_invocation
+from handlers.shared.observability import LambdaContext, count, logger, start_invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MAX_BATCH_EVENTS = 100
+_METRICS = {202: "Accepted", 503: "Unavailable"}  # the rest is Rejected
 _JSON_FIELDS = ("payload", "result")
 
 
@@ -58,19 +61,24 @@ class Api:
 
     def post_event(self, request: Request) -> Answer:
         """Queues one event: 202 ``{idempotencyKey, messageId, statusUrl}``."""
-        one = submission.read(request.json(), request.headers.get("idempotency-key", ""))
-        outcome = self._submit([one], request)[0]
-        if isinstance(outcome, HttpError):
-            raise outcome
+        with self._counted() as statuses:
+            one = submission.read(request.json(), request.headers.get("idempotency-key", ""))
+            logger.append_keys(idempotencyKey=one.key)  # so that an event is found from its first line to its last
+            outcome = self._submit([one], request)[0]
+            if isinstance(outcome, HttpError):
+                raise outcome
+            statuses.append(202)
         status_url = f"{request.path.rstrip('/')}/{one.key}"
         return http.answer(202, {"idempotencyKey": one.key, "messageId": outcome, "statusUrl": status_url})
 
     def post_batch(self, request: Request) -> Answer:
         """Queues 1 to 100 events, each answered on its own; 202 all taken, 207 mixed, else 400 (503: none for now)."""
-        read = [_read_or_refuse(item) for item in _items(request)]
-        good = [one for one in read if isinstance(one, Submission)]
-        sent = iter(self._submit(good, request))
-        outcomes = [one if isinstance(one, HttpError) else next(sent) for one in read]
+        with self._counted() as statuses:
+            read = [_read_or_refuse(item) for item in _items(request)]
+            good = [one for one in read if isinstance(one, Submission)]
+            sent = iter(self._submit(good, request))
+            outcomes = [one if isinstance(one, HttpError) else next(sent) for one in read]
+            statuses.extend(outcome.status if isinstance(outcome, HttpError) else 202 for outcome in outcomes)
         results = [
             _result(index, one, outcome) for index, (one, outcome) in enumerate(zip(read, outcomes, strict=True))
         ]
@@ -109,6 +117,18 @@ class Api:
                 "timestamp": clock.iso(clock.now_ms()),
             },
         )
+
+    @contextmanager
+    def _counted(self) -> Iterator[list[int]]:
+        """The metrics of a request: the block notes the status of each event, a refusal of all of them is one."""
+        statuses: list[int] = []
+        try:
+            yield statuses
+        except HttpError as exc:
+            statuses.append(exc.status)
+            raise
+        finally:
+            count(self._config.pipeline, Counter(_METRICS.get(status, "Rejected") for status in statuses))
 
     def _submit(self, submissions: Sequence[Submission], request: Request) -> list[str | HttpError]:
         """Queues submissions; each comes back as its message id or as the reason of its refusal."""

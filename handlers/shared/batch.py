@@ -22,7 +22,7 @@ from handlers.shared.faults import FaultSwitch
 from handlers.shared.idempotency import StateStore
 from handlers.shared.messages import Message
 from handlers.shared.observability import LambdaContext, start_invocation
-from handlers.shared.outcome import Outcome
+from handlers.shared.outcome import Outcome, measure
 from handlers.shared.settlement import Settlement, WorkerSettings
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Worker:
             self._settlement.settle(outcomes, self._trip(outcomes, probe=probe))
         for outcome in outcomes:
             outcome.log()
+        measure(self._settings.pipeline, outcomes)
         return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
 
     def _trip(self, outcomes: Sequence[Outcome], *, probe: bool) -> list[bus.Event]:
@@ -123,7 +124,7 @@ class Worker:
             return Outcome(message, "handed_back", claim.lease, retry=True, visibility=0)
         started = time.monotonic()
         outcome = self._attempt(message, claim.lease, seconds)
-        outcome.latency_ms = int((time.monotonic() - started) * 1000)
+        outcome.latency_ms = round((time.monotonic() - started) * 1000)
         return outcome
 
     def _attempt(self, message: Message, lease: Lease, seconds: float) -> Outcome:

@@ -1,13 +1,48 @@
 """What becomes of one message of a batch, and what is still owed to it."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from handlers.shared.claims import Completion, Lease, Status
 from handlers.shared.errors import IngestionError
 from handlers.shared.messages import Message
-from handlers.shared.observability import logger
+from handlers.shared.observability import count, logger
 
 _MAX_ERROR_MESSAGE = 1024
+Name = Literal[
+    "succeeded",
+    "duplicate",
+    "redelivered",
+    "dead_lettered",
+    "retried",
+    "exhausted",
+    "handed_back",
+    "leased",
+    "held",
+    "unclaimed",
+    "unrecorded",
+    "untold",
+    "not_dead_lettered",
+]
+# The metric that counts a record, by its outcome.
+METRICS: dict[Name, str] = {
+    "succeeded": "Succeeded",
+    "duplicate": "Duplicates",
+    "redelivered": "Duplicates",
+    "dead_lettered": "DeadLettered",
+    "retried": "Retried",
+    "exhausted": "Retried",
+    "handed_back": "HandedBack",
+    "leased": "HandedBack",
+    "held": "HandedBack",
+    "unclaimed": "Unsettled",
+    "unrecorded": "Unsettled",
+    "untold": "Unsettled",
+    "not_dead_lettered": "Unsettled",
+}
+LATENCY = "ProcessingLatency"
 
 
 @dataclass(slots=True)
@@ -15,7 +50,7 @@ class Outcome:
     """What became of one message, and what is still owed to it."""
 
     message: Message
-    name: str
+    name: Name
     lease: Lease | None = None
     result: str = ""
     error: IngestionError | None = None
@@ -26,9 +61,9 @@ class Outcome:
     retry: bool = False
     event: str = ""
     dead_letter: bool = False
-    latency_ms: int = 0
+    latency_ms: int | None = None  # of the business step; None where it did not run
 
-    def undo(self, name: str, code: str) -> None:
+    def undo(self, name: Name, code: str) -> None:
         """What was to follow did not happen: SQS is to deliver the message again."""
         self.name, self.error_type, self.retry = name, code, True
         self.event, self.dead_letter = "", False
@@ -55,9 +90,15 @@ class Outcome:
             "processed": self.name == "succeeded",
             "attempts": self.attempts,
             "receiveCount": self.message.receive_count,
-            "latencyMs": self.latency_ms,
+            "latencyMs": self.latency_ms or 0,
         }
         if self.error_type:
             logger.error("record failed", extra=fields | {"errorType": self.error_type})
         else:
             logger.info("record done", extra=fields)
+
+
+def measure(pipeline: str, outcomes: Sequence[Outcome]) -> None:
+    """The metrics of a batch: how many records ended how, and how long the business steps took."""
+    latencies = [outcome.latency_ms for outcome in outcomes if outcome.latency_ms is not None]
+    count(pipeline, Counter(METRICS[outcome.name] for outcome in outcomes), milliseconds={LATENCY: latencies})

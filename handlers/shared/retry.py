@@ -1,6 +1,6 @@
-"""Capped retries with full jitter, for the entries of a batch call that failed one by one.
+"""Capped retries with full jitter, for what botocore does not repeat: entries of a batch call, calls of others.
 
-Whole calls that fail are retried by botocore; a 200 whose body lists failed entries is not.
+Whole calls of AWS that fail are retried by botocore; a 200 whose body lists failed entries is not.
 Source: "Exponential Backoff and Jitter", AWS Architecture Blog.
 """
 
@@ -19,9 +19,9 @@ def backoff_seconds(attempt: int, *, base: float, cap: float) -> float:
     return random.uniform(0, min(cap, base * 2 ** min(attempt, 63)))  # noqa: S311 - spreads load, guards nothing
 
 
-def attempts() -> Iterator[int]:
-    """Yields 0, 1, 2 with a jittered pause before each but the first."""
-    for attempt in range(ATTEMPTS):
+def attempts(most: int = ATTEMPTS, *, base: float = _BASE_SECONDS, cap: float = _CAP_SECONDS) -> Iterator[int]:
+    """Yields 0, 1, 2 … with a jittered pause (seconds, see `backoff_seconds`) before each but the first."""
+    for attempt in range(most):
         if attempt:
-            pause(backoff_seconds(attempt - 1, base=_BASE_SECONDS, cap=_CAP_SECONDS))
+            pause(backoff_seconds(attempt - 1, base=base, cap=cap))
         yield attempt

@@ -100,6 +100,7 @@ class Api:
             self._services.runs.create(run)
         except AlreadyRunningError as exc:
             raise HttpError(409, "RedriveAlreadyRunning", str(exc)) from exc
+        logger.append_keys(redriveId=run.redrive_id)  # who asked for it, and when, is told by the request's line
         self._wake(run)
         status_url = f"{asked.path.rsplit('/', 1)[0]}/{run.redrive_id}"
         return http.answer(202, {"redriveId": run.redrive_id, "state": run.state, "statusUrl": status_url})
@@ -120,6 +121,7 @@ class Api:
         if not isinstance(redrive_id, str):
             raise SchemaValidationError(Detail("/redriveId", "must be the id of a redrive"))
         run = self._find(redrive_id)
+        logger.append_keys(redriveId=run.redrive_id)
         if run.state is RunState.RUNNING and not self._services.runs.request_cancel(run):
             run = self._find(redrive_id)  # it has ended between the two calls
         if run.state not in (RunState.RUNNING, RunState.CANCELLED):

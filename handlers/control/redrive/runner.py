@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from handlers.control.redrive.errors import InterruptedRedriveError, LeaseLostError
 from handlers.control.redrive.inbox import VISIBILITY_SECONDS, Box, Inbox
+from handlers.control.redrive.ledger import EntryState
 from handlers.control.redrive.mover import Mover
 from handlers.control.redrive.run import Run, RunState
 from handlers.control.redrive.runs import Runs
@@ -17,7 +18,7 @@ from handlers.control.redrive.states import States
 from handlers.control.redrive.target import Target
 from handlers.shared import schema
 from handlers.shared.aws import AWS_ERRORS, error_code
-from handlers.shared.observability import logger
+from handlers.shared.observability import count, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -94,6 +95,8 @@ class Runner:
         self.runs.finish(run, ending.state, ending.reason)
         failed = ending.state in (RunState.FAILED, RunState.STOPPED)
         (logger.error if failed else logger.info)("redrive finished", extra=_fields(run))
+        counts = {"RedriveMoved": run.tally.states[EntryState.MOVED], "RedriveStopped": int(failed)}
+        count(run.request.pipeline, counts)  # the 0 too: it tells an alarm that a run has ended well
 
     def _tools(self, target: Target, seconds_left: Callable[[], float]) -> Tools:
         return Tools(

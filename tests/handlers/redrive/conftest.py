@@ -1,6 +1,7 @@
 """What the redrive tests share: two queues, the two tables, the API and the runner on them, and a worker's part."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Lab:
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        self.clock.advance(round(seconds * 1000))
+        self.clock.advance(math.ceil(seconds * 1000))  # a pause always ends
         self.on_pause()
 
     def tick_until_ended(self, redrive_id: str) -> Run:
@@ -219,7 +220,8 @@ def _create_table(client: Any, name: str, *keys: str) -> str:
     return name
 
 
-def _lab(clock: FakeClock, client: Any) -> Lab:
+def make_lab(clock: FakeClock, client: Any) -> Lab:
+    """An empty world on a DynamoDB."""
     control = _create_table(client, "control", "id", "item")
     return Lab(clock, client, (control, _create_table(client, "state", "idempotencyKey")))
 
@@ -227,7 +229,7 @@ def _lab(clock: FakeClock, client: Any) -> Lab:
 @pytest.fixture
 def lab(fake_clock: FakeClock) -> Lab:
     """An empty world."""
-    return _lab(fake_clock, FakeDynamoDB())
+    return make_lab(fake_clock, FakeDynamoDB())
 
 
 @pytest.fixture
@@ -237,4 +239,4 @@ def moto_lab(fake_clock: FakeClock) -> Iterator[Lab]:
         client = botocore.session.get_session().create_client(
             "dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
         )
-        yield _lab(fake_clock, client)
+        yield make_lab(fake_clock, client)

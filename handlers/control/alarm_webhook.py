@@ -1,0 +1,184 @@
+"""Lambda entry point: passes alarm notifications on to a webhook, in a form that Slack shows and programs can read.
+
+Body: ``{"text": …, "alarm": {name, state, …}}``; Slack reads `text`. A call that fails is repeated for as long as the
+invocation allows, then the invocation fails: Lambda invokes it again, and in the end keeps it in the failures queue.
+So a receiver may get a notification twice, never half of it; `alarm.notificationId` tells. The webhook's URL is a
+secret: no line and no error holds any of it.
+"""
+
+import http.client
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+
+from handlers.shared import aws, env, retry, schema
+from handlers.shared.aws import AWS_ERRORS, error_code
+from handlers.shared.observability import LambdaContext, logger, start_invocation
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+ATTEMPTS = 4
+_SCHEMES = ("https", "http")  # http is for the laptop
+_CALL_SECONDS = 5.0
+_RESERVE_SECONDS = 1.0  # of the invocation, for telling that it has failed
+_BACKOFF_BASE_SECONDS = 0.5
+_BACKOFF_CAP_SECONDS = 4.0
+_TRY_AGAIN = (408, 425, 429)  # and every 5xx; other refusals would be repeated word for word
+_RUNBOOK = re.compile(r"\bRunbook:\s*(\S+)", re.IGNORECASE)
+_SEVERITY = re.compile(r"\b(critical|warning)\b")
+_SIGNS = {"ALARM": {"critical": ":red_circle:", "warning": ":large_yellow_circle:"}, "OK": ":large_green_circle:"}
+_FIELDS = {
+    "name": "AlarmName",
+    "state": "NewStateValue",
+    "previousState": "OldStateValue",
+    "reason": "NewStateReason",
+    "changedAt": "StateChangeTime",
+    "description": "AlarmDescription",
+    "account": "AWSAccountId",
+    "region": "Region",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What the function's environment must say. The parameter is a SecureString with the webhook's URL."""
+
+    environment: str
+    webhook_url_parameter: str
+
+
+class WebhookError(Exception):
+    """The webhook has not taken a notification; the message says what it answered, never where it is."""
+
+
+class Forwarder:
+    """Passes notifications on."""
+
+    def __init__(self, config: Env, ssm: "SSMClient") -> None:
+        self._config = config
+        self._ssm = ssm
+
+    def handle(self, event: Mapping[str, Any], context: LambdaContext) -> None:
+        """Passes every notification of an SNS event on.
+
+        Raises:
+            WebhookError: the webhook, or the parameter that names it, is not to be had.
+        """
+        url = self._url()
+        for record in event["Records"]:
+            alarm = _alarm(record["Sns"], self._config.environment)
+            body = schema.compact({"text": _text(alarm), "alarm": alarm}).encode()
+            tries = _post(url, body, context)
+            logger.info(
+                "notification passed on", extra={"alarm": alarm["name"], "state": alarm["state"], "attempts": tries}
+            )
+
+    def _url(self) -> SplitResult:
+        """Read for each invocation: alarms are rare, and a URL that was replaced counts at once."""
+        try:
+            answer = self._ssm.get_parameter(Name=self._config.webhook_url_parameter, WithDecryption=True)
+        except AWS_ERRORS as exc:
+            raise WebhookError(f"the webhook's URL was not read: {error_code(exc)}") from exc
+        try:
+            url = urlsplit(answer["Parameter"]["Value"].strip())
+            good = url.scheme in _SCHEMES and bool(url.hostname) and url.port != 0 and url.geturl().isascii()
+        except ValueError:
+            good = False
+        if not good:
+            raise WebhookError("the webhook's URL is not one of http or https")
+        return url
+
+
+def _alarm(notification: Mapping[str, Any], environment: str) -> schema.JsonObject:
+    """The fields of a notification; one that CloudWatch did not write has its text as the reason."""
+    told = _told(notification["Message"])
+    topic = notification["TopicArn"].rpartition(":")[2]
+    severity = _SEVERITY.search(topic)
+    runbook = _RUNBOOK.search(str(told.get("AlarmDescription") or ""))
+    alarm: schema.JsonObject = {field: told.get(name) for field, name in _FIELDS.items()}
+    return alarm | {
+        "name": alarm["name"] or notification.get("Subject") or topic,
+        "environment": environment,
+        "severity": severity[1] if severity else None,
+        "runbook": runbook[1] if runbook else None,
+        "notificationId": notification["MessageId"],
+    }
+
+
+def _told(message: str) -> Mapping[str, Any]:
+    try:
+        told = json.loads(message)
+    except ValueError:
+        told = None
+    return told if isinstance(told, dict) and "AlarmName" in told else {"NewStateReason": message}
+
+
+def _text(alarm: schema.JsonObject) -> str:
+    """What people read, in Slack's markup."""
+    sign = _SIGNS.get(str(alarm["state"]), ":white_circle:")
+    if isinstance(sign, dict):
+        sign = sign.get(str(alarm["severity"]), ":red_circle:")
+    words = [alarm["state"], alarm["severity"] if alarm["state"] == "ALARM" else None, alarm["name"]]
+    head = " ".join(str(word) for word in words if word)
+    lines = [f"{sign} *{_escaped(head)}* ({_escaped(str(alarm['environment']))})"]
+    lines += [_escaped(str(alarm[name])) for name in ("description", "reason") if alarm[name]]
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _post(url: SplitResult, body: bytes, context: LambdaContext) -> int:
+    """Posts until it is taken; returns how many calls that took.
+
+    Raises:
+        WebhookError: it was refused, or the attempts or the time are used up.
+    """
+    outcome = ""
+    for attempt in retry.attempts(ATTEMPTS, base=_BACKOFF_BASE_SECONDS, cap=_BACKOFF_CAP_SECONDS):
+        seconds = min(_CALL_SECONDS, context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+        if seconds <= 0:
+            raise WebhookError(f"the time was up after {attempt} calls; the last: {outcome or 'none'}")
+        try:
+            status = _call(url, body, seconds)
+        except (OSError, http.client.HTTPException) as exc:
+            outcome = type(exc).__name__  # its message may hold the URL
+        else:
+            if 200 <= status < 300:
+                return attempt + 1
+            outcome = f"HTTP {status}"
+            if status < 500 and status not in _TRY_AGAIN:
+                raise WebhookError(f"the webhook refused: {outcome}")
+        logger.warning("webhook call failed", extra={"errorType": outcome, "attempt": attempt + 1})
+    raise WebhookError(f"the webhook failed {ATTEMPTS} times; the last: {outcome}")
+
+
+def _call(url: SplitResult, body: bytes, seconds: float) -> int:
+    """One POST, whose status is returned; a redirect is not followed, for it would turn into a GET."""
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = kind(url.hostname or "", url.port, timeout=seconds)
+    try:
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@cache
+def forwarder() -> Forwarder:
+    """The forwarder of this execution environment, made once."""
+    return Forwarder(env.load(Env, os.environ), aws.client("ssm"))
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Passes notifications on."""
+    start_invocation(context.aws_request_id)
+    forwarder().handle(event, context)
