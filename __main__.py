@@ -1,9 +1,10 @@
-"""The whole program: settings, what the pipelines share, the pipelines, redrive, the API in front, the outputs."""
+"""The whole program: settings, what the pipelines share, the pipelines, redrive, API, observability, outputs."""
 
 import pulumi
 
 from components.foundation import lay_foundation
 from components.http_api import HttpApi, HttpApiArgs
+from components.observability import observe
 from components.pipelines.events import EventsPipeline
 from components.redrive_tool import RedriveTool, RedriveToolArgs
 from components.settings import read_settings
@@ -33,6 +34,7 @@ api_args = HttpApiArgs(
     tags=foundation.platform.args.tags,
 )
 api = HttpApi("ingestion-api", api_args)
+pack = observe(foundation, pipelines, redrive, api) if settings.observability_enabled else None
 
 pulumi.export("ApiEndpoint", api.api.api_endpoint)
 pulumi.export("EventBusName", foundation.bus.bus.name)
@@ -43,5 +45,7 @@ pulumi.export("ControlTableName", foundation.control.table.name)
 pulumi.export("RedriveFunctionName", redrive.function_name)
 if foundation.failure_switch:
     pulumi.export("FailureResetFunctionName", foundation.failure_switch.function_name)
+if pack:
+    pulumi.export("DashboardUrl", pack.dashboard_url)
 for name, pipeline in pipelines.items():
     pulumi.export(name, pipeline.outputs)

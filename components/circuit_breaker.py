@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import lambda_
+from pulumi_aws import cloudwatch, lambda_
 
 from components import iam, limits
 from components.control_plane import ControlPlane
@@ -34,13 +34,16 @@ class CircuitBreakerArgs:
 class CircuitBreaker(pulumi.ComponentResource):
     """A function that opens on the worker's `CircuitTripped`, probes every minute and closes by itself."""
 
+    function: InstrumentedFunction
+    trip_rule: cloudwatch.EventRule
+
     def __init__(self, name: str, args: CircuitBreakerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:control:CircuitBreaker", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.platform.args.tags
-        made = InstrumentedFunction(name, _function_args(args), child)
+        self.function = InstrumentedFunction(name, _function_args(args), child)
         tick = RuleTriggerArgs(
-            function=made.function,
+            function=self.function.function,
             description=f"Lets the breaker of the pipeline {args.pipeline} probe while it is open",
             schedule="rate(1 minute)",
             payload={},
@@ -48,7 +51,7 @@ class CircuitBreaker(pulumi.ComponentResource):
         )
         RuleTrigger(f"{name}-tick", tick, child)
         trip = RuleTriggerArgs(
-            function=made.function,
+            function=self.function.function,
             description=f"Opens the breaker of the pipeline {args.pipeline}",
             pattern={
                 "source": [args.event_source],
@@ -58,8 +61,8 @@ class CircuitBreaker(pulumi.ComponentResource):
             bus_name=args.bus.bus.name,
             tags=tags,
         )
-        RuleTrigger(f"{name}-trip", trip, child)
-        self.register_outputs({"function_name": made.function.name})
+        self.trip_rule = RuleTrigger(f"{name}-trip", trip, child).rule
+        self.register_outputs({"function_name": self.function.function.name})
 
 
 def _function_args(args: CircuitBreakerArgs) -> InstrumentedFunctionArgs:

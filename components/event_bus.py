@@ -47,12 +47,13 @@ class OutcomeTopic(pulumi.ComponentResource):
     """
 
     topic: sns.Topic
+    rule: cloudwatch.EventRule
 
     def __init__(self, name: str, args: OutcomeTopicArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:messaging:OutcomeTopic", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.topic = sns.Topic(name, kms_master_key_id=args.kms_key_arn, tags=args.tags, opts=child)
-        rule = cloudwatch.EventRule(
+        self.rule = cloudwatch.EventRule(
             name,
             description=f"{args.detail_type} of the pipeline {args.pipeline}",
             event_bus_name=args.bus_name,
@@ -64,13 +65,13 @@ class OutcomeTopic(pulumi.ComponentResource):
         policy = sns.TopicPolicy(
             f"{name}-policy",
             arn=self.topic.arn,
-            policy=pulumi.Output.json_dumps(iam.topic_policy(self.topic.arn, rule.arn, account)),
+            policy=pulumi.Output.json_dumps(iam.topic_policy(self.topic.arn, self.rule.arn, account)),
             opts=child,
         )
         cloudwatch.EventTarget(
             f"{name}-target",
             event_bus_name=args.bus_name,
-            rule=rule.name,
+            rule=self.rule.name,
             target_id="topic",
             arn=self.topic.arn,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),

@@ -30,6 +30,7 @@ class FailureSwitch(pulumi.ComponentResource):
     backend: FunctionRoutes
     reader: iam.Statement
     environment: Mapping[str, pulumi.Input[str]]
+    function: InstrumentedFunction
     function_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: FailureSwitchArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -46,7 +47,7 @@ class FailureSwitch(pulumi.ComponentResource):
         )
         self.environment = {"FAILURE_MODE_PARAMETER": parameter.name}
         self.reader = iam.allow("FailureMode", ["ssm:GetParameter"], parameter.arn)
-        made = InstrumentedFunction(
+        self.function = InstrumentedFunction(
             name,
             InstrumentedFunctionArgs(
                 handler="handlers.control.failure_mode.handler",
@@ -64,7 +65,7 @@ class FailureSwitch(pulumi.ComponentResource):
         RuleTrigger(
             f"{name}-expiry",
             RuleTriggerArgs(
-                function=made.function,
+                function=self.function.function,
                 description="Sets the failure mode back to none when it has expired",
                 schedule="rate(1 minute)",
                 payload={"onlyIfExpired": True},
@@ -72,6 +73,6 @@ class FailureSwitch(pulumi.ComponentResource):
             ),
             child,
         )
-        self.backend = FunctionRoutes(name=name, function=made.function, routes=_ROUTES)
-        self.function_name = made.function.name
+        self.backend = FunctionRoutes(name=name, function=self.function.function, routes=_ROUTES)
+        self.function_name = self.function.function.name
         self.register_outputs({"parameter": parameter.name})

@@ -65,6 +65,14 @@ def use_key_of_tables(key_arn: Arn) -> Statement:
     return {**allow("TableKey", _ENCRYPT_AND_DECRYPT, key_arn), "Condition": through}
 
 
+def use_key_of_parameters(key_arn: Arn) -> Statement:
+    """Permission to use the customer key, but only through the secret parameters that it encrypts."""
+    return {
+        **allow("ParameterKey", ("kms:Decrypt",), key_arn),
+        "Condition": {"StringLike": {"kms:ViaService": "ssm.*"}},
+    }
+
+
 def tls_only(action: str, resource: Arn) -> Statement:
     """A refusal of plain HTTP, for a resource policy."""
     return {
@@ -115,6 +123,26 @@ def topic_policy(topic_arn: Arn, rule_arn: Arn, account_id: object) -> Document:
             },
             _deny_other_source("OtherRules", topic_arn, "ArnNotEquals", "aws:SourceArn", rule_arn),
             _deny_other_source("OtherAccounts", topic_arn, "StringNotEquals", "aws:SourceAccount", account_id),
+            tls_only("sns:Publish", topic_arn),
+        ]
+    )
+
+
+def alarm_topic_policy(topic_arn: Arn, alarm_arns: object, account_id: object) -> Document:
+    """A topic to which the alarms of this account (a pattern of their ARNs) publish."""
+    return document(
+        [
+            {
+                "Sid": "AlarmsPublish",
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                "Action": "sns:Publish",
+                "Resource": topic_arn,
+                "Condition": {
+                    "ArnLike": {"aws:SourceArn": alarm_arns},
+                    "StringEquals": {"aws:SourceAccount": account_id},
+                },
+            },
             tls_only("sns:Publish", topic_arn),
         ]
     )

@@ -36,17 +36,18 @@ class InstrumentedFunction(pulumi.ComponentResource):
 
     function: lambda_.Function
     role: aws_iam.Role
+    log_group: cloudwatch.LogGroup
 
     def __init__(self, name: str, args: InstrumentedFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:compute:InstrumentedFunction", name, None, opts)
         self._name = name
         self._args = args
         self._platform = args.platform.args
-        log_group = self._log_group()
+        self.log_group = self._log_group()
         self.role = self._role()
         # what creates the function checks the role's rights (VPC, event source), so they come first
-        grants = self._grants(log_group.arn)
-        self.function = self._function(log_group.name, grants)
+        grants = self._grants(self.log_group.arn)
+        self.function = self._function(self.log_group.name, grants)
         if args.async_failure_queue_arn is not None:
             self._keep_failed_invocations(args.async_failure_queue_arn)
         self.register_outputs({"function_name": self.function.name, "role_arn": self.role.arn})

@@ -23,6 +23,26 @@ def log_group_patterns(project: str, stack: str) -> tuple[str, str]:
     return function_log_group(project, stack, "*"), access_log_group(project, stack, "*")
 
 
+def alarm(stack: str, name: str, pipeline: str = "") -> str:
+    """An alarm of a pipeline, or of the whole stack: people are called by it, and composite alarms refer to it."""
+    return "-".join(part for part in (stack, pipeline, name) if part)
+
+
+def dashboard(stack: str) -> str:
+    """The dashboard, as people look it up."""
+    return f"IngestionLab-{stack}"
+
+
+def saved_query(project: str, stack: str, name: str) -> str:
+    """A saved query of Logs Insights; the console shows the slashes as folders."""
+    return f"{project}/{stack}/{name}"
+
+
+def of_arn(arn: str) -> str:
+    """The name at the end of an ARN."""
+    return arn.rpartition(":")[2]
+
+
 def role_prefix(prefix: str, role: str) -> str:
     """The start of a role's name: the organization's prefix whole, of ours what still fits."""
     return f"{prefix}{role}-"[:_ROLE_PREFIX_LENGTH]

@@ -41,6 +41,7 @@ class RedriveTool(pulumi.ComponentResource):
     backend: FunctionRoutes
     role_arn: pulumi.Output[str]
     function_name: pulumi.Output[str]
+    functions: Mapping[str, InstrumentedFunction]
 
     def __init__(self, name: str, args: RedriveToolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:control:RedriveTool", name, None, opts)
@@ -57,6 +58,7 @@ class RedriveTool(pulumi.ComponentResource):
         RuleTrigger(f"{name}-tick", tick, child)
         api = InstrumentedFunction(f"{name}-api", self._api_args(runner), child)
         self.backend = FunctionRoutes(name=f"{name}-api", function=api.function, routes=_ROUTES)
+        self.functions = {name: runner, f"{name}-api": api}
         self.role_arn = runner.role.arn
         self.function_name = runner.function.name
         self.register_outputs({"function_name": self.function_name})

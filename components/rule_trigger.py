@@ -30,10 +30,12 @@ class RuleTriggerArgs:
 class RuleTrigger(pulumi.ComponentResource):
     """An EventBridge rule that invokes one function, and the permission for exactly that rule."""
 
+    rule: cloudwatch.EventRule
+
     def __init__(self, name: str, args: RuleTriggerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:control:RuleTrigger", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        rule = cloudwatch.EventRule(
+        self.rule = cloudwatch.EventRule(
             name,
             description=args.description,
             schedule_expression=args.schedule,
@@ -47,17 +49,17 @@ class RuleTrigger(pulumi.ComponentResource):
             action="lambda:InvokeFunction",
             function=args.function.name,
             principal="events.amazonaws.com",
-            source_arn=rule.arn,
+            source_arn=self.rule.arn,
             opts=child,
         )
         cloudwatch.EventTarget(
             f"{name}-target",
             event_bus_name=args.bus_name,
-            rule=rule.name,
+            rule=self.rule.name,
             target_id="function",
             arn=args.function.arn,
             input=json.dumps(args.payload) if args.payload is not None else None,
             # an event that comes before the permission is not delivered
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
-        self.register_outputs({"rule_arn": rule.arn})
+        self.register_outputs({"rule_arn": self.rule.arn})

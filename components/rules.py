@@ -9,6 +9,8 @@ from typing import Generic, Protocol, TypeVar
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+_SHORT_PERIODS = (1, 5, 10, 20, 30)  # for metrics that are sent more often than once a minute
+_LONGEST_PERIOD = 3600
 _MAX_TAGS = 40  # AWS allows 50 on a resource; ours and the organization's own need room
 
 
@@ -62,6 +64,43 @@ class WholeIn:
         if raw not in map(str, self.allowed):
             raise ValueError(raw)
         return int(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Decimal:
+    """A number within inclusive bounds, with at most two decimals."""
+
+    low: int
+    high: int
+
+    @property
+    def limit(self) -> str:
+        """The bounds, in words."""
+        return f"a number from {self.low} to {self.high} with at most two decimals"
+
+    def parse(self, raw: str) -> float:
+        """The number that the text writes out."""
+        if not re.fullmatch(r"[0-9]{1,9}([.][0-9]{1,2})?", raw) or not self.low <= float(raw) <= self.high:
+            raise ValueError(raw)
+        return float(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A period of CloudWatch, in seconds."""
+
+    @property
+    def limit(self) -> str:
+        """CloudWatch's periods."""
+        brief = ", ".join(str(seconds) for seconds in _SHORT_PERIODS)
+        return f"{brief}, or a multiple of 60 up to {_LONGEST_PERIOD}"
+
+    def parse(self, raw: str) -> int:
+        """The number of seconds."""
+        seconds = Whole(1, _LONGEST_PERIOD).parse(raw)
+        if seconds % 60 and seconds not in _SHORT_PERIODS:
+            raise ValueError(raw)
+        return seconds
 
 
 @dataclass(frozen=True, slots=True)

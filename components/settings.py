@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -13,11 +12,15 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 
 from components import limits
+from components.agreements import Agreement, agreements
+from components.alarm_model import AlarmLimits
+from components.parts import Parts, PartsError, camel
 from components.rules import Choice, Flag, Items, Maybe, Rule, Tags, Text, Whole, WholeIn
 
 T = TypeVar("T")
 
 PRODUCTION_STACK = "prod"
+LAPTOP_STACK = "local"
 
 _LOG_RETENTION_DAYS = (  # CloudWatch Logs takes no other numbers
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -31,6 +34,10 @@ _PARAMETER = Text(  # SSM keeps names that begin with aws or ssm to itself
     r"(?!/(?i:aws|ssm))(/[A-Za-z0-9_.-]+){1,15}", "the full name of an SSM parameter, such as /team/failure_mode"
 )
 
+_WEBHOOK = Text(
+    r"https://\S+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/\S*)?", "an https URL, or an http URL on the loopback"
+)
+
 
 class SettingsError(pulumi.RunError):
     """The configuration can't be used; the message lists every fault with its limit and the value received."""
@@ -41,8 +48,8 @@ class SettingsError(pulumi.RunError):
         super().__init__("\n  - ".join([f"{len(problems)} configuration {noun} wrong; nothing was made:", *problems]))
 
 
-def _key(default: T, rule: Rule[T]) -> T:
-    return field(default=default, metadata={"rule": rule})
+def _key(default: T, rule: Rule[T], *, secret: bool = False) -> T:
+    return field(default=default, repr=not secret, metadata={"rule": rule, "secret": secret})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +90,7 @@ class Settings:
     permissions_boundary_arn: str | None = _key(
         None, Maybe(Text(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+", "the ARN of an IAM policy"))
     )
-    resource_tags: Mapping[str, str] = field(default_factory=dict, metadata={"rule": Tags()})
+    resource_tags: Mapping[str, str] = field(default_factory=dict, metadata={"rule": Tags(), "secret": False})
     tag_restricted: bool = _key(default=False, rule=Flag())
     existing_queue_url: str | None = _key(None, Maybe(_QUEUE_URL))
     existing_queue_arn: str | None = _key(None, Maybe(_QUEUE_ARN))
@@ -92,6 +99,11 @@ class Settings:
     ingest_memory_mb: int = _key(256, Whole(128, 10_240))
     worker_memory_mb: int = _key(256, Whole(128, 10_240))
     architecture: str = _key("arm64", Choice(("arm64", "x86_64")))
+    observability_enabled: bool = _key(default=True, rule=Flag())
+    alarms: AlarmLimits = field(default_factory=AlarmLimits, metadata={"rule": Parts(AlarmLimits), "secret": False})
+    alarm_email: str | None = _key(None, Maybe(Text(r"[^@\s]+@[^@\s]+\.[^@\s.]+", "an e-mail address")))
+    webhook_url: str | None = _key(None, Maybe(_WEBHOOK), secret=True)
+    runbook_base_url: str = _key("", Text(r"(https://\S+/)?", "an https URL that ends in a slash, or empty"))
 
     @property
     def is_production(self) -> bool:
@@ -99,84 +111,14 @@ class Settings:
         return self.stack == PRODUCTION_STACK
 
     @property
+    def is_laptop(self) -> bool:
+        """Whether the stack is on the laptop, where metrics come every second."""
+        return self.stack == LAPTOP_STACK
+
+    @property
     def least_visibility_seconds(self) -> int:
         """The shortest visibility timeout that the main queue may have."""
         return limits.least_visibility(self.worker_timeout_seconds, self.max_batching_window_seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class _Agreement:
-    """What values that are fine alone must be to each other; `fields` starts with the one to report."""
-
-    fields: tuple[str, ...]
-    kept: bool
-    limit: str
-
-
-def _timing(s: Settings) -> Iterator[_Agreement]:
-    yield _Agreement(
-        ("queue_visibility_seconds", "worker_timeout_seconds", "max_batching_window_seconds"),
-        s.queue_visibility_seconds is None or s.queue_visibility_seconds >= s.least_visibility_seconds,
-        f"at least {s.least_visibility_seconds} (6 x workerTimeoutSeconds + maxBatchingWindowSeconds), or 0 for that",
-    )
-    yield _Agreement(
-        ("dlq_retention_seconds", "message_retention_seconds"),
-        s.dlq_retention_seconds > s.message_retention_seconds,
-        f"more than messageRetentionSeconds ({s.message_retention_seconds}): a dead letter keeps its first send time",
-    )
-    yield _Agreement(
-        ("retry_backoff_max_seconds", "retry_backoff_base_seconds"),
-        s.retry_backoff_max_seconds >= s.retry_backoff_base_seconds,
-        f"at least retryBackoffBaseSeconds ({s.retry_backoff_base_seconds})",
-    )
-
-
-def _capacity(s: Settings) -> Iterator[_Agreement]:
-    yield _Agreement(
-        ("worker_reserved_concurrency", "worker_max_concurrency"),
-        s.worker_reserved_concurrency is None or s.worker_reserved_concurrency >= s.worker_max_concurrency,
-        f"at least workerMaxConcurrency ({s.worker_max_concurrency}), or 0 for none",
-    )
-    yield _Agreement(
-        ("max_batching_window_seconds", "batch_size"),
-        s.max_batching_window_seconds >= 1 or s.batch_size <= limits.MAX_BATCH_WITHOUT_WINDOW,
-        f"at least 1 when batchSize is over {limits.MAX_BATCH_WITHOUT_WINDOW} ({s.batch_size})",
-    )
-
-
-def _pairs(s: Settings) -> Iterator[_Agreement]:
-    yield _Agreement(
-        ("vpc_security_group_ids", "vpc_subnet_ids"),
-        bool(s.vpc_security_group_ids) == bool(s.vpc_subnet_ids),
-        "set together with vpcSubnetIds",
-    )
-    yield _Agreement(
-        ("kms_alias", "use_kms_cmk"), s.kms_alias is None or s.use_kms_cmk, "empty unless useKmsCmk is true"
-    )
-    yield _Agreement(
-        ("existing_queue_arn", "existing_queue_url"),
-        _same_queue(s.existing_queue_url, s.existing_queue_arn),
-        f"that of the queue of existingQueueUrl ({s.existing_queue_url})",
-    )
-    yield _Agreement(
-        ("existing_dlq_arn", "existing_dlq_url"),
-        _same_queue(s.existing_dlq_url, s.existing_dlq_arn),
-        f"that of the queue of existingDlqUrl ({s.existing_dlq_url})",
-    )
-
-
-def _safety(s: Settings) -> Iterator[_Agreement]:
-    yield _Agreement(
-        ("failure_injection",),
-        not (s.failure_injection and s.is_production),
-        "false in production: faults are for stacks in which nobody is hurt",
-    )
-
-
-def _same_queue(url: str | None, arn: str | None) -> bool:
-    if url is None or arn is None:
-        return url is arn
-    return url.endswith("/" + "/".join(arn.split(":")[4:]))
 
 
 def read_settings() -> Settings:
@@ -186,7 +128,7 @@ def read_settings() -> Settings:
         SettingsError: for all wrong and unknown keys together.
     """
     config = pulumi.Config()
-    keys = {_camel(f.name): f for f in dataclasses.fields(Settings) if "rule" in f.metadata}
+    keys = {camel(f.name): f for f in dataclasses.fields(Settings) if "rule" in f.metadata}
     problems = [_unknown(config, key) for key in sorted(_keys_given(config.name) - set(keys))]
     values: dict[str, Any] = {}
     wrong: set[str] = set()
@@ -194,9 +136,9 @@ def read_settings() -> Settings:
         raw = config.get(key)
         try:
             values |= {} if raw is None else {setting.name: setting.metadata["rule"].parse(raw)}
-        except ValueError:
+        except ValueError as exc:
             wrong.add(setting.name)
-            problems.append(_problem(config, key, setting.metadata["rule"].limit))
+            problems += _problems(config, setting, exc)
     settings = Settings(stack=pulumi.get_stack(), **values)
     problems += _disagreements(config, settings, wrong)
     if problems:
@@ -205,25 +147,47 @@ def read_settings() -> Settings:
 
 
 def _disagreements(config: pulumi.Config, settings: Settings, wrong: set[str]) -> Iterator[str]:
-    for agreement in (*_timing(settings), *_capacity(settings), *_pairs(settings), *_safety(settings)):
+    for agreement in agreements(settings):
         # a value that could not be read says nothing about how the others fit it
         if not agreement.kept and not wrong.intersection(agreement.fields):
-            yield _problem(config, _camel(agreement.fields[0]), agreement.limit)
+            yield _disagreement(config, settings, agreement)
 
 
-def _problem(config: pulumi.Config, key: str, limit: str) -> str:
-    received = config.get(key)
-    return f"{config.full_key(key)} must be {limit}; got {'its default' if received is None else repr(received)}"
+def _disagreement(config: pulumi.Config, settings: Settings, agreement: Agreement) -> str:
+    name = agreement.fields[0]
+    if agreement.part:
+        whole = getattr(settings, name)
+        return _told(
+            config, f"{camel(name)}.{camel(agreement.part)}", agreement.limit, repr(str(getattr(whole, agreement.part)))
+        )
+    (key,) = [f for f in dataclasses.fields(Settings) if f.name == name]
+    return _problem(config, key, agreement.limit)
+
+
+def _problems(config: pulumi.Config, setting: "dataclasses.Field[Any]", error: ValueError) -> list[str]:
+    if isinstance(error, PartsError):
+        key = camel(setting.name)
+        return [_told(config, f"{key}.{part}", limit, repr(received)) for part, limit, received in error.parts]
+    return [_problem(config, setting, setting.metadata["rule"].limit)]
+
+
+def _problem(config: pulumi.Config, setting: "dataclasses.Field[Any]", limit: str) -> str:
+    received = config.get(camel(setting.name))
+    if received is None:
+        return _told(config, camel(setting.name), limit, "its default")
+    return _told(config, camel(setting.name), limit, "[secret]" if setting.metadata["secret"] else repr(received))
+
+
+def _told(config: pulumi.Config, key: str, limit: str, received: str) -> str:
+    return f"{config.full_key(key)} must be {limit}; got {received}"
 
 
 def _unknown(config: pulumi.Config, key: str) -> str:
-    return f"{config.full_key(key)} is not a key of this program; got {config.get(key)!r}"
+    full_key = config.full_key(key)
+    received = "[secret]" if pulumi_config.is_config_secret(full_key) else repr(config.get(key))
+    return f"{full_key} is not a key of this program; got {received}"
 
 
 def _keys_given(namespace: str) -> set[str]:
     full_keys = {*pulumi_config.CONFIG.get(), *pulumi_config.get_config_env()}
     return {key.partition(":")[2] for key in full_keys if key.startswith(f"{namespace}:")}
-
-
-def _camel(name: str) -> str:
-    return re.sub(r"_([a-z])", lambda match: match.group(1).upper(), name)

@@ -1,8 +1,11 @@
 """The events pipeline: HTTP to a queue, queue to a state record and an outcome event."""
 
+from collections.abc import Mapping
+
 import pulumi
 
-from components import iam
+from components import iam, naming
+from components.alarm_model import PipelineTargets
 from components.circuit_breaker import CircuitBreaker, CircuitBreakerArgs
 from components.event_bus import OutcomeTopic, OutcomeTopicArgs
 from components.foundation import Foundation
@@ -12,6 +15,7 @@ from components.queue_consumer import QueueConsumer, QueueConsumerArgs
 from components.reliable_queue import ExistingQueue, ReliableQueue, ReliableQueueArgs
 
 _SOURCE = "myapp.ingestion"
+_OUTCOMES = {"success": "IngestionSuccess", "failure": "IngestionFailure"}
 _INGEST_TIMEOUT_SECONDS = 29  # the API gives up after 30; until then the answer to a slow AWS is our own 503
 _ROUTES = ("POST /events", "POST /events/batch", "GET /events/{idempotencyKey}", "GET /health", "$default")
 
@@ -23,6 +27,9 @@ class EventsPipeline(pulumi.ComponentResource):
     ingest: InstrumentedFunction
     worker: InstrumentedFunction
     backend: FunctionRoutes
+    functions: Mapping[str, InstrumentedFunction]
+    topics: Mapping[str, OutcomeTopic]
+    watched: PipelineTargets
     outputs: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, base: Foundation, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -34,16 +41,19 @@ class EventsPipeline(pulumi.ComponentResource):
         self.ingest = InstrumentedFunction(f"{name}-ingest", self._ingest_args(), self._child)
         self.worker = InstrumentedFunction(f"{name}-worker", self._worker_args(), self._child)
         consumer = QueueConsumer(f"{name}-worker", self._consumer_args(), self._child)
-        if base.settings.breaker_hold_seconds:
-            CircuitBreaker(f"{name}-breaker", self._breaker_args(consumer), self._child)
+        breaker = self._breaker(consumer)
+        self.functions = {f"{name}-ingest": self.ingest, f"{name}-worker": self.worker}
+        self.functions |= {f"{name}-breaker": breaker.function} if breaker else {}
+        self.topics = {outcome: self._topic(outcome, detail_type) for outcome, detail_type in _OUTCOMES.items()}
+        self.watched = self._watched(breaker)
         self.backend = FunctionRoutes(name=f"{name}-ingest", function=self.ingest.function, routes=_ROUTES)
         self.outputs = {
             "queueUrl": self.queue.queue_url,
             "dlqUrl": self.queue.dlq_url,
             "ingestFunctionName": self.ingest.function.name,
             "workerFunctionName": self.worker.function.name,
-            "successTopicArn": self._topic("success", "IngestionSuccess").topic.arn,
-            "failureTopicArn": self._topic("failure", "IngestionFailure").topic.arn,
+            "successTopicArn": self.topics["success"].topic.arn,
+            "failureTopicArn": self.topics["failure"].topic.arn,
         }
         self.register_outputs(self.outputs)
 
@@ -152,8 +162,10 @@ class EventsPipeline(pulumi.ComponentResource):
             tags=self._base.platform.args.tags,
         )
 
-    def _breaker_args(self, consumer: QueueConsumer) -> CircuitBreakerArgs:
-        return CircuitBreakerArgs(
+    def _breaker(self, consumer: QueueConsumer) -> CircuitBreaker | None:
+        if not self._base.settings.breaker_hold_seconds:
+            return None
+        args = CircuitBreakerArgs(
             pipeline=self._name,
             event_source=_SOURCE,
             platform=self._base.platform,
@@ -163,6 +175,21 @@ class EventsPipeline(pulumi.ComponentResource):
             mapping=consumer.mapping,
             worker=self.worker.function,
             worker_timeout_seconds=self._base.settings.worker_timeout_seconds,
+        )
+        return CircuitBreaker(f"{self._name}-breaker", args, self._child)
+
+    def _watched(self, breaker: CircuitBreaker | None) -> PipelineTargets:
+        rules = {outcome: topic.rule.name for outcome, topic in self.topics.items()}
+        return PipelineTargets(
+            pipeline=self._name,
+            queue=self.queue.queue_arn.apply(naming.of_arn),
+            dlq=self.queue.dlq_arn.apply(naming.of_arn),
+            ingest=self.ingest.function.name,
+            worker=self.worker.function.name,
+            worker_timeout_seconds=self._base.settings.worker_timeout_seconds,
+            bus=self._base.bus.bus.name,
+            rules=rules | ({"trip": breaker.trip_rule.name} if breaker else {}),
+            has_breaker=breaker is not None,
         )
 
     def _topic(self, outcome: str, detail_type: str) -> OutcomeTopic:

@@ -33,6 +33,7 @@ class Registered:
     protect: bool
     depends_on: frozenset[str]
     ignore_changes: tuple[str, ...]
+    secrets: tuple[str, ...]  # inputs that Pulumi is to encrypt
 
 
 @dataclass
@@ -86,7 +87,8 @@ class _Monitor(MockMonitor):
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name and types are Pulumi's
         answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
-            inputs = _plain(rpc.deserialize_properties(request.object, keep_unknowns=True))
+            given = rpc.deserialize_properties(request.object, keep_unknowns=True)
+            inputs = _plain(given)
             with self._lock:
                 self._recording.resources.append(
                     Registered(
@@ -97,6 +99,7 @@ class _Monitor(MockMonitor):
                         protect=request.protect,
                         depends_on=frozenset(map(_last, request.dependencies)),
                         ignore_changes=tuple(request.ignoreChanges),
+                        secrets=tuple(sorted(key for key, value in given.items() if rpc.is_rpc_secret(value))),
                     )
                 )
         return answer

@@ -138,7 +138,7 @@ def test_functions_use_the_key_through_queues_and_table_only(everything: Recordi
         (s["Sid"], s["Condition"]["StringLike"]["kms:ViaService"]) for s in statements(policies) if "Key" in s["Sid"]
     }
 
-    assert bound == {("QueueKey", "sqs.*"), ("TableKey", "dynamodb.*")}
+    assert bound == {("QueueKey", "sqs.*"), ("TableKey", "dynamodb.*"), ("ParameterKey", "ssm.*")}
 
 
 def test_functions_without_a_customer_key_have_no_kms_grant(dev: Recording) -> None:

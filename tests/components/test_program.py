@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.components.recording import Recording, run_main, stack_config, variables
+from tests.components.alarm_table import ALARMS
+from tests.components.recording import REGION, Recording, run_main, stack_config, variables
 
 _COMPONENTS = {
     ("lab:api:HttpApi", "ingestion-api"),
@@ -21,6 +22,8 @@ _COMPONENTS = {
     ("lab:messaging:OutcomeTopic", "events-success"),
     ("lab:messaging:QueueConsumer", "events-worker"),
     ("lab:messaging:ReliableQueue", "events"),
+    ("lab:observability:Notifications", "alarms"),
+    ("lab:observability:ObservabilityPack", "observability"),
     ("lab:pipelines:Events", "events"),
     ("lab:storage:StateTable", "ingestion_state"),
 }
@@ -82,7 +85,24 @@ _RESOURCES = {
     ("aws:sqs/queuePolicy:QueuePolicy", "events-queue-policy"),
     ("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy", "events-dlq-redrive-allow"),
 }
+_BREAKER_ALARM = "events-breaker-open"
+_QUERIES = {"duplicates", "failures-by-type", "latency", "one-event", "redrive-audit", "slowest"}
+_OBSERVABILITY = {
+    ("aws:cloudwatch/compositeAlarm:CompositeAlarm", "critical"),
+    ("aws:cloudwatch/compositeAlarm:CompositeAlarm", "warning"),
+    ("aws:cloudwatch/dashboard:Dashboard", "dashboard"),
+    ("aws:cloudwatch/logMetricFilter:LogMetricFilter", "events-record-errors"),
+    ("aws:cloudwatch/logMetricFilter:LogMetricFilter", "events-records-processed"),
+    ("aws:sns/topic:Topic", "alarms-critical"),
+    ("aws:sns/topic:Topic", "alarms-warning"),
+    ("aws:sns/topicPolicy:TopicPolicy", "alarms-critical-policy"),
+    ("aws:sns/topicPolicy:TopicPolicy", "alarms-warning-policy"),
+    *(("aws:cloudwatch/metricAlarm:MetricAlarm", name) for name in ALARMS if name != _BREAKER_ALARM),
+    *(("aws:cloudwatch/queryDefinition:QueryDefinition", f"query-{name}") for name in _QUERIES),
+}
+_WITHOUT_OPTIONS = _COMPONENTS | _RESOURCES | _OBSERVABILITY
 _BREAKER = {
+    ("aws:cloudwatch/metricAlarm:MetricAlarm", _BREAKER_ALARM),
     ("lab:compute:InstrumentedFunction", "events-breaker"),
     ("lab:control:CircuitBreaker", "events-breaker"),
     ("lab:control:RuleTrigger", "events-breaker-tick"),
@@ -124,9 +144,9 @@ _CUSTOMER_KEY = {
     ("aws:kms/alias:Alias", "ingestion-alias"),
 }
 _BY_STACK = {
-    "local": _COMPONENTS | _RESOURCES | _BREAKER | _FAILURE_LAB,
-    "dev": _COMPONENTS | _RESOURCES | _BREAKER | _FAILURE_LAB,
-    "prod": _COMPONENTS | _RESOURCES | _BREAKER | _CUSTOMER_KEY,
+    "local": _WITHOUT_OPTIONS | _BREAKER | _FAILURE_LAB,
+    "dev": _WITHOUT_OPTIONS | _BREAKER | _FAILURE_LAB,
+    "prod": _WITHOUT_OPTIONS | _BREAKER | _CUSTOMER_KEY,
 }
 
 
@@ -145,12 +165,14 @@ def test_every_resource_belongs_to_a_component(dev: Recording) -> None:
     components = {r.name for r in dev.resources if r.type.startswith("lab:")}
 
     assert {(r.type.partition(":")[0], r.name) for r in dev.resources if r.parent not in components} == {
+        ("lab", "alarms"),
         ("lab", "control"),
         ("lab", "events"),
         ("lab", "failure-mode"),
         ("lab", "ingestion-api"),
         ("lab", "ingestion-bus"),
         ("lab", "ingestion_state"),
+        ("lab", "observability"),
         ("lab", "platform"),
         ("lab", "redrive"),
     }
@@ -160,7 +182,7 @@ def test_no_hold_builds_no_breaker() -> None:
     """With breakerHoldSeconds 0 there is no breaker, and the worker holds nothing back."""
     recording = run_main("dev", {"breakerHoldSeconds": 0})
 
-    assert recording.names() == _COMPONENTS | _RESOURCES | _FAILURE_LAB
+    assert recording.names() == _WITHOUT_OPTIONS | _FAILURE_LAB
     assert variables(recording, "events-worker")["BREAKER_HOLD_SECONDS"] == "0"
 
 
@@ -174,6 +196,10 @@ def test_outputs(dev: Recording) -> None:
         "DynamoTableName": "ingestion_state",
         "ControlTableName": "control-table",
         "RedriveFunctionName": "redrive",
+        "DashboardUrl": (
+            f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}"
+            "#dashboards/dashboard/IngestionLab-dev"
+        ),
         "FailureResetFunctionName": "failure-mode",
         "events": {
             "queueUrl": "https://events-queue",
@@ -195,8 +221,8 @@ def test_prod_protects_the_table_and_nothing_else(prod: Recording) -> None:
 def test_tags_reach_everything_that_takes_them() -> None:
     """The stack's tags and the configured ones are on every resource that has tags at all."""
     untagged = {
-        *("EventTarget", "FunctionEventInvokeConfig", "Integration", "LayerVersion", "Permission", "QueuePolicy"),
-        *("RedriveAllowPolicy", "RolePolicy", "Route", "TopicPolicy"),
+        *("Dashboard", "EventTarget", "FunctionEventInvokeConfig", "Integration", "LayerVersion", "LogMetricFilter"),
+        *("Permission", "QueryDefinition", "QueuePolicy", "RedriveAllowPolicy", "RolePolicy", "Route", "TopicPolicy"),
     }
     recording = run_main("dev", {"resourceTags": {"CostCenter": "42"}})
     resources = [r for r in recording.resources if r.type.startswith("aws:")]
@@ -224,5 +250,12 @@ def test_laptop_stack_is_quick_and_points_the_provider_at_the_laptop() -> None:
         "tracing": False,
         "failureInjection": True,
         "breakerHoldSeconds": 10,
+        "alarms": {
+            "periodSeconds": 5,
+            "evaluationPeriods": 2,
+            "dlqAgeSeconds": 10,
+            "queueAgeSeconds": 15,
+            "backlog": 100,
+        },
     }
     assert set(endpoints.values()) == {"http://127.0.0.1:4566"}

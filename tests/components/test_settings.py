@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.alarm_model import AlarmLimits
 from components.rules import Maybe
 from components.settings import Settings, SettingsError
 from tests.components.configuring import key_of, problems, read
@@ -32,7 +33,10 @@ def test_pulumi_yaml_describes_every_key_with_its_default() -> None:
     assert set(defaults) == {key_of(f.name) for f in dataclasses.fields(Settings)} - {"stack"}
     assert read(defaults) == Settings(stack="dev")
     assert [key for key, declaration in declared.items() if not declaration.get("description")] == []
-    assert [key for key, declaration in declared.items() if "type" not in declaration] == ["resourceTags"]
+    assert [key for key, declaration in declared.items() if "type" not in declaration] == [
+        "resourceTags",
+        "alarms",
+    ]
 
 
 def test_pulumi_yaml_types_fit_the_values() -> None:
@@ -141,6 +145,36 @@ def test_unknown_keys_are_reported_with_the_rest() -> None:
 def test_values_that_disagree_are_refused(config: dict[str, object], problem: str) -> None:
     """Values that are fine alone and wrong together are reported with the limit that the other one sets."""
     assert problems(config) == [problem]
+
+
+def test_limits_of_alarms_arrive() -> None:
+    """What is given of `alarms` replaces the default of its part, and of no other."""
+    given = {"periodSeconds": 120, "errorRatePercent": 0.5, "backlog": "7"}
+
+    assert read({"alarms": given}).alarms == AlarmLimits(period_seconds=120, error_rate_percent=0.5, backlog=7)
+    assert read({"alarms": {}}).alarms == AlarmLimits()
+
+
+def test_wrong_and_unknown_parts_are_reported_with_the_rest() -> None:
+    """Every bad part of `alarms` is one line among the other keys' lines."""
+    names = ", ".join(key_of(f.name) for f in dataclasses.fields(AlarmLimits))
+
+    assert problems({"batchSize": 0, "alarms": {"backlog": -1, "depth": 3, "durationPercent": 200}}) == [
+        "batchSize must be a whole number from 1 to 10000; got '0'",
+        "alarms.backlog must be a whole number from 0 to 1000000; got '-1'",
+        f"alarms.depth must be left out: it is none of {names}; got '3'",
+        "alarms.durationPercent must be a whole number from 1 to 100; got '200'",
+    ]
+
+
+@pytest.mark.parametrize("period", [1, 5, 10, 20, 30])
+def test_short_periods_are_for_the_laptop(period: int) -> None:
+    """AWS measures once a minute: a shorter period is refused everywhere but on the stack `local`."""
+    limit = "a multiple of 60 except on the stack local: AWS measures once a minute"
+    assert read({"alarms": {"periodSeconds": period}}, "local").alarms.period_seconds == period
+    assert problems({"alarms": {"periodSeconds": period}}, "prod") == [
+        f"alarms.periodSeconds must be {limit}; got '{period}'"
+    ]
 
 
 def test_failure_injection_is_refused_in_production() -> None:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from components.alarm_model import AlarmLimits
 from components.settings import Settings
 from tests.components.configuring import key_of, problems, read
 
@@ -65,6 +66,11 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("ingestMemoryMb", 127),
     ("workerMemoryMb", 10_241),
     ("architecture", "riscv"),
+    ("observabilityEnabled", "partly"),
+    ("alarms", [60]),
+    ("alarms", "soon"),
+    ("alarmEmail", "oncall"),
+    ("runbookBaseUrl", "https://git.example/lab"),
 ]
 
 
@@ -78,11 +84,59 @@ def test_values_out_of_limits_are_refused(key: str, value: object) -> None:
 
 
 def test_every_key_has_a_case_out_of_its_limits() -> None:
-    """No key's limit goes untested; the list above is complete."""
-    assert {key for key, _ in _OUT_OF_LIMITS} == {key_of(f.name) for f in dataclasses.fields(Settings)} - {"stack"}
+    """No key's limit goes untested; the list above is complete, but for the secret, whose value no report may show."""
+    assert {key for key, _ in _OUT_OF_LIMITS} | {"webhookUrl"} == {
+        key_of(f.name) for f in dataclasses.fields(Settings)
+    } - {"stack"}
 
 
 @pytest.mark.parametrize("name", ["/x", "/team/aws/ssm", "/a" * 15, "/team-a/lab_1/failure.mode"])
 def test_parameter_names_that_ssm_takes_are_taken(name: str) -> None:
     """The failure mode's parameter may have any name that is not SSM's own."""
     assert read({"failureModeParameter": name}).failure_mode_parameter == name
+
+
+_PARTS_OUT_OF_LIMITS: list[tuple[str, object]] = [
+    ("periodSeconds", 0),
+    ("periodSeconds", 45),
+    ("periodSeconds", 3660),
+    ("evaluationPeriods", 0),
+    ("evaluationPeriods", 25),
+    ("dlqDepth", -1),
+    ("dlqAgeSeconds", 0),
+    ("queueAgeSeconds", 1_209_601),
+    ("backlog", 1_000_001),
+    ("errorRatePercent", 100.5),
+    ("errorRatePercent", 0.125),
+    ("durationPercent", 0),
+    ("durationPercent", 101),
+]
+
+
+@pytest.mark.parametrize(("part", "value"), _PARTS_OUT_OF_LIMITS)
+def test_parts_out_of_limits_are_refused(part: str, value: object) -> None:
+    """A value within `alarms` is reported under its own name."""
+    (problem,) = problems({"alarms": {part: value}})
+
+    assert re.fullmatch(rf"alarms\.{part} must be .+; got '{re.escape(json.dumps(value))}'", problem)
+
+
+def test_every_part_has_a_case_out_of_its_limits() -> None:
+    """No limit within `alarms` goes untested; the list above is complete."""
+    assert {part for part, _ in _PARTS_OUT_OF_LIMITS} == {key_of(f.name) for f in dataclasses.fields(AlarmLimits)}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hooks.example/T0/B1", "http://127.0.0.1:8099/hook", "http://localhost", "http://localhost:1/"]
+)
+def test_webhooks_that_may_be(url: str) -> None:
+    """Plain http stays on the machine; everything else is https."""
+    assert read({"webhookUrl": url}).webhook_url == url
+
+
+@pytest.mark.parametrize("url", ["http://hooks.example/", "http://127.0.0.1.example/", "hooks.example", "https://"])
+def test_webhooks_that_may_not_be(url: str) -> None:
+    """What would carry alarms in clear, or nowhere, is refused."""
+    (problem,) = problems({"webhookUrl": url})
+
+    assert problem.endswith("; got [secret]")

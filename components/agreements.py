@@ -1,0 +1,111 @@
+"""What values of the configuration that are fine alone must be to each other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from components import limits
+
+if TYPE_CHECKING:
+    from components.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One such thing; `fields` starts with the one to report, `part` is its part that is meant, where it has some."""
+
+    fields: tuple[str, ...]
+    kept: bool
+    limit: str
+    part: str = ""
+
+
+def agreements(settings: "Settings") -> Iterator[Agreement]:
+    """All of them, kept or not."""
+    for group in (_timing, _capacity, _pairs, _safety, _alarms):
+        yield from group(settings)
+
+
+def _timing(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("queue_visibility_seconds", "worker_timeout_seconds", "max_batching_window_seconds"),
+        s.queue_visibility_seconds is None or s.queue_visibility_seconds >= s.least_visibility_seconds,
+        f"at least {s.least_visibility_seconds} (6 x workerTimeoutSeconds + maxBatchingWindowSeconds), or 0 for that",
+    )
+    yield Agreement(
+        ("dlq_retention_seconds", "message_retention_seconds"),
+        s.dlq_retention_seconds > s.message_retention_seconds,
+        f"more than messageRetentionSeconds ({s.message_retention_seconds}): a dead letter keeps its first send time",
+    )
+    yield Agreement(
+        ("retry_backoff_max_seconds", "retry_backoff_base_seconds"),
+        s.retry_backoff_max_seconds >= s.retry_backoff_base_seconds,
+        f"at least retryBackoffBaseSeconds ({s.retry_backoff_base_seconds})",
+    )
+
+
+def _capacity(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("worker_reserved_concurrency", "worker_max_concurrency"),
+        s.worker_reserved_concurrency is None or s.worker_reserved_concurrency >= s.worker_max_concurrency,
+        f"at least workerMaxConcurrency ({s.worker_max_concurrency}), or 0 for none",
+    )
+    yield Agreement(
+        ("max_batching_window_seconds", "batch_size"),
+        s.max_batching_window_seconds >= 1 or s.batch_size <= limits.MAX_BATCH_WITHOUT_WINDOW,
+        f"at least 1 when batchSize is over {limits.MAX_BATCH_WITHOUT_WINDOW} ({s.batch_size})",
+    )
+
+
+def _pairs(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("vpc_security_group_ids", "vpc_subnet_ids"),
+        bool(s.vpc_security_group_ids) == bool(s.vpc_subnet_ids),
+        "set together with vpcSubnetIds",
+    )
+    yield Agreement(
+        ("kms_alias", "use_kms_cmk"), s.kms_alias is None or s.use_kms_cmk, "empty unless useKmsCmk is true"
+    )
+    yield Agreement(
+        ("existing_queue_arn", "existing_queue_url"),
+        _same_queue(s.existing_queue_url, s.existing_queue_arn),
+        f"that of the queue of existingQueueUrl ({s.existing_queue_url})",
+    )
+    yield Agreement(
+        ("existing_dlq_arn", "existing_dlq_url"),
+        _same_queue(s.existing_dlq_url, s.existing_dlq_arn),
+        f"that of the queue of existingDlqUrl ({s.existing_dlq_url})",
+    )
+
+
+def _safety(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("failure_injection",),
+        not (s.failure_injection and s.is_production),
+        "false in production: faults are for stacks in which nobody is hurt",
+    )
+
+
+def _alarms(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("alarms",),
+        s.alarms.period_seconds % 60 == 0 or s.is_laptop,
+        "a multiple of 60 except on the stack local: AWS measures once a minute",
+        part="period_seconds",
+    )
+    yield Agreement(
+        ("alarm_email", "observability_enabled"),
+        s.alarm_email is None or s.observability_enabled,
+        "empty unless observabilityEnabled is true",
+    )
+    yield Agreement(
+        ("webhook_url", "observability_enabled"),
+        s.webhook_url is None or s.observability_enabled,
+        "empty unless observabilityEnabled is true",
+    )
+
+
+def _same_queue(url: str | None, arn: str | None) -> bool:
+    if url is None or arn is None:
+        return url is arn
+    return url.endswith("/" + "/".join(arn.split(":")[4:]))

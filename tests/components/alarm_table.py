@@ -1,0 +1,154 @@
+"""Every alarm of the dev stack, number by number, by the logical name of its resource."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+_QUEUE = {"QueueName": "events-queue"}
+_DLQ = {"QueueName": "events-dlq"}
+_INGEST = {"FunctionName": "events-ingest"}
+_WORKER = {"FunctionName": "events-worker"}
+_PIPELINE = {"pipeline": "events"}
+_TABLES = {"state": "ingestion_state", "control": "control-table"}
+_OVER = "GreaterThanThreshold"
+_AT_LEAST = "GreaterThanOrEqualToThreshold"
+
+Of = tuple[str, str, Mapping[str, str], str]  # namespace, metric, dimensions, statistic
+
+
+class Math(NamedTuple):
+    """A formula and what its variables are."""
+
+    formula: str
+    of: Mapping[str, Of]
+
+
+class Row(NamedTuple):
+    """What an alarm has to be. `span`: datapoints that have to breach, periods that are looked at."""
+
+    severity: str
+    measures: Of | Math
+    comparison: str
+    threshold: float
+    span: tuple[int, int]
+    missing: str
+
+
+def _events(rule: str) -> Of:
+    return ("AWS/Events", "FailedInvocations", {"EventBusName": "ingestion-bus", "RuleName": rule}, "Sum")
+
+
+def _sns(topic: str) -> Of:
+    return ("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": topic}, "Sum")
+
+
+def _table(metric: str, role: str) -> Of:
+    return ("AWS/DynamoDB", metric, {"TableName": _TABLES[role]}, "Sum")
+
+
+def _own(metric: str) -> Of:
+    return ("IngestionLab", metric, _PIPELINE, "Sum")
+
+
+ALARMS = {
+    "events-dlq-not-empty": Row(
+        "critical",
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", _DLQ, "Maximum"),
+        *(_OVER, 0, (5, 5), "notBreaching"),
+    ),
+    "events-dlq-oldest-age": Row(
+        "warning",
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage", _DLQ, "Maximum"),
+        *(_OVER, 300, (1, 1), "notBreaching"),
+    ),
+    "events-queue-age": Row(
+        "critical",
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage", _QUEUE, "Maximum"),
+        *(_OVER, 300, (1, 1), "notBreaching"),
+    ),
+    "events-queue-backlog": Row(
+        "warning",
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", _QUEUE, "Maximum"),
+        *(_OVER, 1000, (5, 5), "notBreaching"),
+    ),
+    "events-queue-stalled": Row(
+        "critical",
+        Math(
+            "IF(age > 300 AND FILL(deleted, 0) < 1, 1, 0)",
+            {
+                "age": ("AWS/SQS", "ApproximateAgeOfOldestMessage", _QUEUE, "Maximum"),
+                "deleted": ("AWS/SQS", "NumberOfMessagesDeleted", _QUEUE, "Sum"),
+            },
+        ),
+        *(_OVER, 0, (5, 5), "notBreaching"),
+    ),
+    "events-ingest-errors": Row("critical", ("AWS/Lambda", "Errors", _INGEST, "Sum"), _OVER, 0, (1, 1), "notBreaching"),
+    "events-worker-errors": Row("warning", ("AWS/Lambda", "Errors", _WORKER, "Sum"), _OVER, 0, (1, 1), "notBreaching"),
+    "events-error-rate": Row(
+        "warning",
+        Math(
+            "IF((FILL(succeeded, 0) + FILL(dead, 0) + FILL(retried, 0)) > 0, "
+            "100 * (FILL(dead, 0) + FILL(retried, 0)) / (FILL(succeeded, 0) + FILL(dead, 0) + FILL(retried, 0)), 0)",
+            {"succeeded": _own("Succeeded"), "dead": _own("DeadLettered"), "retried": _own("Retried")},
+        ),
+        *(_OVER, 1, (3, 5), "notBreaching"),
+    ),
+    "events-throttles": Row(
+        "warning",
+        Math(
+            "FILL(ingest, 0) + FILL(worker, 0)",
+            {
+                "ingest": ("AWS/Lambda", "Throttles", _INGEST, "Sum"),
+                "worker": ("AWS/Lambda", "Throttles", _WORKER, "Sum"),
+            },
+        ),
+        *(_OVER, 0, (1, 1), "notBreaching"),
+    ),
+    "events-worker-duration": Row(
+        "warning", ("AWS/Lambda", "Duration", _WORKER, "p99"), _AT_LEAST, 24_000, (3, 5), "notBreaching"
+    ),
+    "events-event-delivery-failed": Row(
+        "critical",
+        Math(
+            "FILL(success, 0) + FILL(failure, 0) + FILL(trip, 0)",
+            {
+                "success": _events("events-success"),
+                "failure": _events("events-failure"),
+                "trip": _events("events-breaker-trip"),
+            },
+        ),
+        *(_OVER, 0, (1, 1), "notBreaching"),
+    ),
+    "events-breaker-open": Row(
+        "critical", ("IngestionLab", "CircuitOpen", _PIPELINE, "Maximum"), _OVER, 0, (1, 1), "ignore"
+    ),
+    "events-redrive-failed": Row("warning", _own("RedriveStopped"), _OVER, 0, (1, 1), "notBreaching"),
+    "api-5xx": Row(
+        "critical", ("AWS/ApiGateway", "5xx", {"ApiId": "id:ingestion-api"}, "Sum"), _OVER, 0, (1, 1), "notBreaching"
+    ),
+    "table-throttles": Row(
+        "warning",
+        Math(
+            "FILL(state_reads, 0) + FILL(state_writes, 0) + FILL(control_reads, 0) + FILL(control_writes, 0)",
+            {
+                "state_reads": _table("ReadThrottleEvents", "state"),
+                "state_writes": _table("WriteThrottleEvents", "state"),
+                "control_reads": _table("ReadThrottleEvents", "control"),
+                "control_writes": _table("WriteThrottleEvents", "control"),
+            },
+        ),
+        *(_OVER, 0, (1, 1), "notBreaching"),
+    ),
+    "notification-failed": Row(
+        "warning",
+        Math(
+            "FILL(events_success, 0) + FILL(events_failure, 0) + FILL(alarms_critical, 0) + FILL(alarms_warning, 0)",
+            {
+                "events_success": _sns("events-success"),
+                "events_failure": _sns("events-failure"),
+                "alarms_critical": _sns("alarms-critical"),
+                "alarms_warning": _sns("alarms-warning"),
+            },
+        ),
+        *(_OVER, 0, (1, 1), "notBreaching"),
+    ),
+}
