@@ -9,12 +9,14 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ops.cli import events, failure, output, redrive
+from ops.cli import events, failure, logs, output, redrive
+from ops.cli.alarms import alarms
 from ops.cli.down import down
 from ops.cli.send import send
 from ops.cli.status import status
 from ops.cli.target import NotRunningError
 from ops.cli.up import up
+from ops.cli.watch import watch
 from ops.local.errors import LabError
 
 _GC_THRESHOLD = 100_000  # the Pulumi SDK makes a million objects that stay: looking for garbage among them is slow
@@ -46,9 +48,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for _command in (up, down, status, send):
+for _command in (up, down, status, watch, alarms, send):
     app.command()(_command)
-for _name, _group in {"events": events.app, "failure": failure.app, "redrive": redrive.app}.items():
+_GROUPS = {"events": events.app, "logs": logs.app, "failure": failure.app, "redrive": redrive.app}
+for _name, _group in _GROUPS.items():
     app.add_typer(_group, name=_name)
 
 

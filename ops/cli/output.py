@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -23,6 +24,8 @@ NOT_RUNNING = 3  # there is nothing to ask
 INTERRUPTED = 130  # Ctrl-C
 
 Advance: TypeAlias = "Callable[[int], None]"
+Tabular: TypeAlias = "tuple[str, Sequence[str], Sequence[Sequence[object]]]"  # title, columns, rows
+Draw: TypeAlias = "Callable[[Sequence[Tabular]], None]"
 
 
 def say(message: str) -> None:
@@ -49,10 +52,18 @@ def as_json(document: Mapping[str, object]) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A result as a table."""
-    shown = Table(*columns, title=title, title_justify="left", title_style="bold")
-    for row in rows:
-        shown.add_row(*(escape(str(cell)) for cell in row))
-    _results().print(shown)
+    _results().print(_table(title, columns, rows))
+
+
+@contextmanager
+def live() -> Iterator[Draw]:
+    """A screen of tables that each call draws anew; on a pipe they follow each other."""
+    console = _results()
+    if not console.is_terminal:
+        yield lambda tables: console.print(*(_table(*one) for one in tables))
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as screen:
+        yield lambda tables: screen.update(Group(*(_table(*one) for one in tables)), refresh=True)
 
 
 @contextmanager
@@ -79,6 +90,13 @@ def progress(message: str, total: int) -> Iterator[Advance]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(escape(message), total=total)
         yield lambda count: bar.advance(task, count)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    shown = Table(*columns, title=title, title_justify="left", title_style="bold")
+    for row in rows:
+        shown.add_row(*(escape(str(cell)) for cell in row))
+    return shown
 
 
 def _messages() -> Console:

@@ -17,6 +17,8 @@ _DEPTHS = {
     "delayed": "ApproximateNumberOfMessagesDelayed",
 }
 
+QUEUE_COLUMNS = ("pipeline", "queue", "visible", "in flight", "delayed")
+
 StatesOption = Annotated[
     bool | None,
     typer.Option(
@@ -55,7 +57,7 @@ def status(
         "stack": stack,
         "emulator": _emulator(found),
         "outputs": found.outputs,
-        "queues": _queues(found),
+        "queues": queues(found.client("sqs"), found.pipelines),
         "functions": _functions(found),
         "breakers": _breakers(found),
         "states": records.counts(found) if count else None,
@@ -78,23 +80,33 @@ def _emulator(found: Target) -> dict[str, Any] | None:
     return {"endpoint": emulator.endpoint, "pid": emulator.pid, "log": str(emulator.log)} if emulator else None
 
 
-def _queues(found: Target) -> dict[str, dict[str, dict[str, int]]]:
-    client = found.client("sqs")
+def queues(client: Any, pipelines: dict[str, dict[str, str]]) -> dict[str, dict[str, dict[str, int]]]:  # noqa: ANN401 - a boto3 client, made by name
+    """Pipeline -> its two queues -> how many messages are where."""
     return {
         name: {"main": _depth(client, group["queueUrl"]), "dlq": _depth(client, group["dlqUrl"])}
-        for name, group in found.pipelines.items()
+        for name, group in pipelines.items()
     }
 
 
-def _depth(client: Any, url: str) -> dict[str, int]:  # noqa: ANN401 - a boto3 client, made by name
+def queue_rows(depths: dict[str, dict[str, dict[str, int]]]) -> list[list[object]]:
+    """The same as rows of a table with the columns `QUEUE_COLUMNS`."""
+    return [[name, role, *counts.values()] for name, roles in depths.items() for role, counts in roles.items()]
+
+
+def _depth(client: Any, url: str) -> dict[str, int]:  # noqa: ANN401
     counts = client.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS.values()))["Attributes"]
     return {word: int(counts[attribute]) for word, attribute in _DEPTHS.items()}
 
 
 def _functions(found: Target) -> dict[str, str]:
     client = found.client("lambda")
-    names = [value for name, value in _flat(found.outputs) if name.endswith("FunctionName")]
+    names = function_names(found)
     return {name: client.get_function_configuration(FunctionName=name).get("State", "") for name in names}
+
+
+def function_names(found: Target) -> list[str]:
+    """The functions that the stack's outputs name."""
+    return [value for name, value in _flat(found.outputs) if name.endswith("FunctionName")]
 
 
 def _breakers(found: Target) -> dict[str, str]:
@@ -112,12 +124,7 @@ def _show(document: dict[str, Any]) -> None:
     if emulator := document["emulator"]:
         output.result([f"local cloud: {emulator['endpoint']} (pid {emulator['pid']}, log {emulator['log']})"])
     output.table("Outputs", ["name", "value"], list(_flat(document["outputs"])))
-    rows = [
-        [pipeline, role, *counts.values()]
-        for pipeline, roles in document["queues"].items()
-        for role, counts in roles.items()
-    ]
-    output.table("Queues", ["pipeline", "queue", "visible", "in flight", "delayed"], rows)
+    output.table("Queues", QUEUE_COLUMNS, queue_rows(document["queues"]))
     output.table("Functions", ["name", "state"], list(document["functions"].items()))
     output.table("Circuit breakers", ["pipeline", "state"], list(document["breakers"].items()))
     if document["states"] is not None:

@@ -16,6 +16,7 @@ from ops.local.emulator import ROOT, Emulator
 from ops.local.errors import LabError
 
 LOCAL = "local"
+PROJECT = "ingestion-lab"  # as Pulumi.yaml names it: log groups and saved queries begin with it
 DEFAULT_PORT = 4566
 _AWS_CONNECTIONS = 8
 

@@ -14,6 +14,7 @@ import typer
 from ops.cli import output, target
 from ops.cli.http import ApiClient
 from ops.local import venv
+from ops.local.cloudwatch import service
 from ops.local.emulator import ROOT, Emulator, EmulatorError, stale_record
 from ops.local.errors import LabError
 
@@ -45,6 +46,7 @@ def up(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = Fa
     emulator, is_new = _emulator()
     try:
         deployment = _deploy(emulator)
+        service.ensure(emulator, target.state_file())
         _warm(target.Target(target.LOCAL, deployment.outputs, emulator))
         keys = _send_samples(deployment)
         _await_success(deployment, keys)

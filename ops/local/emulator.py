@@ -6,7 +6,6 @@ that Ctrl-C in a terminal does not reach it) and is found again through a record
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -19,14 +18,13 @@ from typing import Self
 
 import psutil
 
-from ops.local import processes, record, venv
+from ops.local import environments, processes, record, venv
 from ops.local.errors import LabError
 from ops.local.files import locked
 from ops.local.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 _LOG = "emulator.log"
-_TEMPORARY = "tmp"
 _READY_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _SWEEPS = 5  # the emulator may start a function between our looking and its end
@@ -64,6 +62,15 @@ class Emulator:
     def log(self) -> Path:
         """File with everything the emulator printed since it started."""
         return self.home / _LOG
+
+    @property
+    def scratch(self) -> Path:
+        """Folder for files that are of no use once the emulator is gone, and are removed with it."""
+        return environments.scratch(self.home)
+
+    def environment(self) -> dict[str, str]:
+        """What a helper process may see of this machine; it is ended with the emulator, whose mark it carries."""
+        return environments.scrubbed(self.home)
 
     @classmethod
     def start(cls, home: Path, *, port: int | None = None) -> Emulator:
@@ -139,11 +146,12 @@ def _launch(program: Path, home: Path, port: int) -> Emulator:
             f"port {port} is in use by {processes.listener(port)}; "
             f"stop it, or choose another port: LAB_PORT={port + 1} make up"
         )
-    with (home / _LOG).open("wb") as log:
+    (home / _LOG).write_bytes(b"")
+    with (home / _LOG).open("ab") as log:  # appended to, so that it can be cut while the emulator runs
         child = subprocess.Popen(
             [program],
             cwd=home,
-            env=_environment(home, port),
+            env=environments.of_emulator(home, port),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -173,27 +181,6 @@ def _await_ready(child: subprocess.Popen[bytes], home: Path, port: int) -> None:
     raise EmulatorError(f"the emulator did not answer within {_READY_SECONDS:.0f} s:\n{_tail(home)}")
 
 
-def _environment(home: Path, port: int) -> dict[str, str]:
-    """All that the emulator and the functions may see of this machine."""
-    temporary = home / _TEMPORARY
-    temporary.mkdir(exist_ok=True)
-    return {
-        "PATH": os.defpath,
-        "HOME": str(temporary),  # no ~/.aws
-        "TMPDIR": str(temporary),
-        "LANG": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "LOG_LEVEL": "WARNING",
-        "AUTH": "true",
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        "S3_DATA_DIR": str(temporary / "s3"),
-        processes.MARK: str(home),
-    }
-
-
 def _clear(home: Path) -> None:
     """Kill all that carries the mark of `home`: there is nothing to save, and an orderly exit takes seconds."""
     for _ in range(_SWEEPS):
@@ -205,7 +192,7 @@ def _clear(home: Path) -> None:
         if alive:
             raise EmulatorError(f"these processes do not end: {', '.join(str(process.pid) for process in alive)}")
     record.remove(home)
-    shutil.rmtree(home / _TEMPORARY, ignore_errors=True)
+    shutil.rmtree(environments.scratch(home), ignore_errors=True)
 
 
 def _reap() -> None:

@@ -13,13 +13,16 @@ from tests.components.recording import Recording, Registered, run_main
 
 _READ_BY_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
 _FAILURE_LAB = {"FAILURE_MODE_PARAMETER"}
-_STACKS = ("local", "dev", "prod")
+_PROGRAMS: dict[str, tuple[str, dict[str, object]]] = {
+    **{stack: (stack, {}) for stack in ("local", "dev", "prod")},
+    "webhook": ("dev", {"webhookUrl": "https://hooks.example/"}),
+}
 
 
-@pytest.fixture(scope="module", params=_STACKS)
+@pytest.fixture(scope="module", params=_PROGRAMS)
 def program(request: pytest.FixtureRequest) -> Recording:
-    """The program as a stack's YAML configures it."""
-    return run_main(request.param)
+    """The program as a stack's YAML configures it, and with what only a configuration of one's own brings."""
+    return run_main(*_PROGRAMS[request.param])
 
 
 def _env(function: Registered) -> type[Any]:

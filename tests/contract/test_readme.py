@@ -69,6 +69,7 @@ def test_the_readme_runs(environment: dict[str, str]) -> None:
         '"errorType":"SchemaValidationError"',
         '"dlqStats":{"totalMessages":10',
         '"state":"RUNNING"',
+        "local-events-dlq-not-empty",
     ):
         assert expected in run.stdout, run.stdout
     assert '"attempts":2' not in run.stdout

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from ops.local import processes
+from ops.local.cloudwatch import service
 from ops.local.emulator import Emulator
 from tests.ops.laptop import Laptop
-from tests.ops.stack import free_port
+from tests.ops.stack import free_port, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr.endswith(f"stopped: {emulator.endpoint} (pid {emulator.pid})\n")
     assert processes.marked(laptop.home) == []
-    assert sorted(path.name for path in laptop.home.iterdir()) == ["emulator.lock", "emulator.log", "local.lock"]
+    left = ["cloudwatch.lock", "cloudwatch.log", "emulator.lock", "emulator.log", "local.lock"]
+    assert sorted(path.name for path in laptop.home.iterdir()) == left
 
 
 def _get(url: str) -> Any:
@@ -95,6 +97,18 @@ def test_up_again(running: Laptop) -> None:
     if shutil.which("curl"):
         answer = subprocess.run(shlex.split(post), capture_output=True, check=True).stdout
         assert set(json.loads(answer)) == {"idempotencyKey", "messageId", "statusUrl"}
+
+
+def test_up_again_with_a_dead_cloudwatch(running: Laptop) -> None:
+    """The process that watches is started with the stack, and anew where it is found dead."""
+    emulator = Emulator.attach(running.home)
+    assert emulator is not None
+    watching = service.attach(emulator)
+    assert watching is not None
+    watching.kill()
+    wait_for(lambda: service.attach(emulator) is None, "its end")
+    assert running.lab("up").exit_code == 0
+    assert service.attach(emulator) is not None
 
 
 @pytest.mark.parametrize("way", ["--single", "--batch"])

@@ -15,8 +15,9 @@ from ops.local.emulator import ROOT
 from ops.local.files import locked
 from tests.ops.stack import FIXTURE, Stack, small_program, wait_for, wipe
 
-_ALL = 26  # resources of the fixture
+_ALL = 34  # resources of the fixture
 _LAYER = "aws:lambda/layerVersion:LayerVersion::layer"
+_QUERY = "aws:cloudwatch/queryDefinition:QueryDefinition::query"  # kept in the state file and nowhere else
 
 
 def _get(url: str) -> str:
@@ -66,24 +67,29 @@ def test_second_run_changes_nothing(stack: Stack) -> None:
 
 
 def test_tuned_in_place(stack: Stack) -> None:
-    """Changed inputs arrive at the running resources, others are left alone, and waiting messages stay."""
+    """Changed inputs arrive at the running resources, others are left alone; messages and alarm states stay."""
     stack.deploy()
     sqs, functions = stack.client("sqs"), stack.client("lambda")
     url = sqs.get_queue_url(QueueName="queue")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="waiting")
-    changes = stack.deploy(visibility=60, batchSize=3).changes
-    assert changes.updated == [
-        "aws:sqs/queue:Queue::queue",
-        "aws:lambda/function:Function::function",
+    watched = stack.client("cloudwatch")
+    watched.set_alarm_state(AlarmName="fixture-plain", StateValue="ALARM", StateReason="a test")
+    changes = stack.deploy(visibility=60, batchSize=3, threshold=7).changes
+    assert sorted(changes.updated) == [
+        "aws:cloudwatch/metricAlarm:MetricAlarm::plain",
         "aws:lambda/eventSourceMapping:EventSourceMapping::mapping",
+        "aws:lambda/function:Function::function",
+        "aws:sqs/queue:Queue::queue",
     ]
-    assert (changes.created, changes.replaced, len(changes.unchanged)) == ([], [_LAYER], _ALL - 4)
+    assert (changes.created, changes.replaced, len(changes.unchanged)) == ([], [_LAYER], _ALL - 5)
     assert changes.deleted == [f"{_LAYER}~arn:aws:lambda:us-east-1:000000000000:layer:fixture-layer:1"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert attributes["VisibilityTimeout"] == "60"
     assert sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"][0]["Body"] == "waiting"
     assert functions.list_event_source_mappings()["EventSourceMappings"][0]["BatchSize"] == 3
     assert [v["Version"] for v in functions.list_layer_versions(LayerName="fixture-layer")["LayerVersions"]] == [2]
+    alarm = watched.describe_alarms(AlarmNames=["fixture-plain"])["MetricAlarms"][0]
+    assert (alarm["Threshold"], alarm["StateValue"], alarm["TreatMissingData"]) == (7, "ALARM", "notBreaching")
     assert stack.notices == ["replacing aws:lambda/layerVersion:LayerVersion 'layer': code can't be changed in place"]
 
 
@@ -126,16 +132,16 @@ def test_wiped_emulator(stack: Stack) -> None:
     stack.deploy()
     wipe(stack.emulator)
     again = stack.deploy()
-    assert len(again.changes.created) == _ALL
+    assert (len(again.changes.created), again.changes.unchanged) == (_ALL - 1, [_QUERY])
     assert _get(f"{again.outputs['apiEndpoint']}/echo/again") == "again 7 table hidden-token"
 
 
 def test_lost_state(stack: Stack) -> None:
-    """Without its state file it adopts what it finds by name, and makes again only what has no name: key and layer."""
+    """Without its state file it adopts what it finds by name, and makes again what has no name: key, layer, query."""
     first = stack.deploy()
     stack.state_file.unlink()
     second = stack.deploy()
-    assert sorted(second.changes.created) == ["aws:kms/key:Key::key", _LAYER]
+    assert sorted(second.changes.created) == [_QUERY, "aws:kms/key:Key::key", _LAYER]
     assert second.outputs["apiEndpoint"] == first.outputs["apiEndpoint"]
     assert len(stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]) == 1
     assert len(stack.client("apigatewayv2").get_apis()["Items"]) == 1

@@ -121,6 +121,34 @@ def test_refusals(stack: Stack, tmp_path: Path, body: str, message: str) -> None
     assert re.search(message, str(refused.value), re.DOTALL), str(refused.value)
 
 
+_ALARM = (
+    "aws.cloudwatch.MetricAlarm('a', namespace='N', metric_name='m', period=60, evaluation_periods=1, threshold=1, "
+    "comparison_operator='GreaterThanThreshold', {})"
+)
+_FILTER = (
+    "aws.cloudwatch.LogMetricFilter('f', log_group_name=aws.cloudwatch.LogGroup('g', name='g').name, pattern='[a, b]', "
+    "metric_transformation={'name': 'm', 'namespace': 'N', 'value': '1'})"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (_ALARM.format("extended_statistic='TM(1%:9%)'"), r"alarm a: the laptop does not know TM\(1%:9%\)"),
+        (_ALARM.format("statistic='Sum', unit='Count'"), "would drop unit"),
+        (_FILTER, r"filter pattern '\[a, b\]': .* is not understood on the laptop"),
+        (
+            "aws.cloudwatch.QueryDefinition('q', query_string='fields a | anomaly')",
+            "Logs Insights: the command 'anomaly' is not known on the laptop",
+        ),
+    ],
+)
+def test_what_the_laptop_could_not_watch(stack: Stack, tmp_path: Path, body: str, message: str) -> None:
+    """An alarm, a filter or a query that the laptop's CloudWatch would get wrong is refused."""
+    with pytest.raises(DeployError, match=message):
+        stack.deploy(small_program(tmp_path / "small", body))
+
+
 def test_a_program_that_refuses_makes_nothing(stack: Stack, tmp_path: Path) -> None:
     """An error at the end of the program's text comes before the first resource is made."""
     with pytest.raises(DeployError, match=r"\Arefused\Z"):

@@ -17,6 +17,7 @@ from ops.local.deployer.engine import Changes, Engine
 from ops.local.deployer.errors import DeployError
 from ops.local.deployer.program import Outputs, Program
 from ops.local.deployer.state import State
+from ops.local.errors import LabError
 from ops.local.files import BusyError, locked
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _run(program: Program, engine: Engine) -> Outputs:
 
 def _words(error: BaseException) -> str:
     """What the program meant to say: the bare message of a refusal, the place as well for anything unexpected."""
-    if isinstance(error, ValueError | pulumi.RunError | DeployError):
+    if isinstance(error, ValueError | pulumi.RunError | LabError):
         return str(error)
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

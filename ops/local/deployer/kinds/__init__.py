@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.local.deployer.kinds import apigateway, dynamodb, events, functions, iam, invocations, kms, logs, sns, sqs, ssm
+from ops.local.deployer.kinds import (
+    apigateway,
+    cloudwatch,
+    dynamodb,
+    events,
+    functions,
+    iam,
+    invocations,
+    kms,
+    logs,
+    sns,
+    sqs,
+    ssm,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,10 +29,15 @@ KINDS: Mapping[str, Kind] = {
     "aws:apigatewayv2/integration:Integration": apigateway.Integration(),
     "aws:apigatewayv2/route:Route": apigateway.Route(),
     "aws:apigatewayv2/stage:Stage": apigateway.Stage(),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": cloudwatch.CompositeAlarm(),
+    "aws:cloudwatch/dashboard:Dashboard": cloudwatch.Dashboard(),
     "aws:cloudwatch/eventBus:EventBus": events.EventBus(),
     "aws:cloudwatch/eventRule:EventRule": events.EventRule(),
     "aws:cloudwatch/eventTarget:EventTarget": events.EventTarget(),
     "aws:cloudwatch/logGroup:LogGroup": logs.LogGroup(),
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": logs.LogMetricFilter(),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": cloudwatch.MetricAlarm(),
+    "aws:cloudwatch/queryDefinition:QueryDefinition": logs.QueryDefinition(),
     "aws:dynamodb/table:Table": dynamodb.Table(),
     "aws:iam/role:Role": iam.Role(),
     "aws:iam/rolePolicy:RolePolicy": iam.RolePolicy(),
@@ -32,6 +50,7 @@ KINDS: Mapping[str, Kind] = {
     "aws:lambda/permission:Permission": invocations.Permission(),
     "aws:sns/topic:Topic": sns.Topic(),
     "aws:sns/topicPolicy:TopicPolicy": sns.TopicPolicy(),
+    "aws:sns/topicSubscription:TopicSubscription": sns.TopicSubscription(),
     "aws:sqs/queue:Queue": sqs.Queue(),
     "aws:sqs/queuePolicy:QueuePolicy": sqs.QueuePolicy(),
     "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": sqs.RedriveAllowPolicy(),

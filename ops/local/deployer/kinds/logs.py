@@ -1,15 +1,17 @@
-"""Log groups."""
+"""Log groups, metric filters on them, saved queries over them."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ops.local.cloudwatch import definitions, insights
 from ops.local.deployer.aws import if_there
-from ops.local.deployer.kinds.base import Kind, Resource, sync_tags
+from ops.local.deployer.kinds.base import Attached, Kind, Resource, sync_tags
+from ops.local.deployer.translate import Fields, Sub
 
 if TYPE_CHECKING:
     from ops.local.deployer.aws import Aws
-    from ops.local.deployer.translate import Fields
 
 
 class LogGroup(Kind):
@@ -66,6 +68,78 @@ class LogGroup(Kind):
             it.aws.logs.put_retention_policy(logGroupName=it.physical, retentionInDays=days)
         elif it.before.get("retentionInDays"):
             it.aws.logs.delete_retention_policy(logGroupName=it.physical)
+
+
+class LogMetricFilter(Attached):
+    """aws:cloudwatch/logMetricFilter:LogMetricFilter. The emulator keeps it, the daemon does what it says."""
+
+    fields: ClassVar[Fields] = {
+        "name": "filterName",
+        "logGroupName": "logGroupName",
+        "pattern": "filterPattern",
+        "metricTransformation": Sub(
+            "metricTransformations",
+            {
+                "name": "metricName",
+                "namespace": "metricNamespace",
+                "value": "metricValue",
+                "defaultValue": "defaultValue",
+                "dimensions": "dimensions",
+                "unit": "unit",
+            },
+        ),
+    }
+    fixed = frozenset({"name", "logGroupName"})
+
+    def find(self, it: Resource) -> str | None:
+        """By group and name."""
+        with if_there():
+            found = it.aws.logs.describe_metric_filters(
+                logGroupName=it.inputs["logGroupName"], filterNamePrefix=it.physical
+            )["metricFilters"]
+            return next((it.physical for one in found if one.get("filterName") == it.physical), None)
+        return None
+
+    def put(self, it: Resource) -> str:
+        """All of it, once the laptop's filters have found that they know its pattern."""
+        definitions.metric_filter(it.inputs)
+        transformation: dict[str, Any] = dict(it.params["metricTransformations"])
+        if "defaultValue" in transformation:
+            transformation["defaultValue"] = float(transformation["defaultValue"])
+        it.aws.client("logs").put_metric_filter(
+            logGroupName=it.inputs["logGroupName"],
+            filterName=it.physical,
+            filterPattern=it.inputs["pattern"],
+            metricTransformations=[transformation],
+        )
+        return it.physical
+
+    def delete(self, it: Resource) -> None:
+        """By group and name."""
+        with if_there():
+            it.aws.logs.delete_metric_filter(logGroupName=it.inputs["logGroupName"], filterName=it.id)
+
+
+class QueryDefinition(Attached):
+    """aws:cloudwatch/queryDefinition:QueryDefinition, in the state file only: the emulator has no such call."""
+
+    fields: ClassVar[Fields] = {"name": "name", "queryString": "queryString", "logGroupNames": "logGroupNames"}
+
+    def find(self, it: Resource) -> str | None:
+        """There when it is recorded."""
+        return it.id or None
+
+    def put(self, it: Resource) -> str:
+        """Nothing to call; the laptop's Logs Insights finds whether it can run it."""
+        insights.run(it.inputs["queryString"], [])
+        return it.id or hashlib.sha256(it.physical.encode()).hexdigest()[:32]
+
+    def delete(self, it: Resource) -> None:
+        """Nothing to call."""
+
+    def outputs(self, it: Resource) -> dict[str, Any]:
+        """Its id."""
+        return {"queryDefinitionId": it.id}
 
 
 def _arn(aws: Aws, name: str) -> str:

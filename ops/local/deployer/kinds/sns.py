@@ -1,4 +1,4 @@
-"""Topics and the policies on them."""
+"""Topics, the policies on them, the subscriptions to them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ _DEFAULTS = {
     "SignatureVersion": "1",
     "TracingConfig": "PassThrough",
     "ContentBasedDeduplication": False,
+}
+_SUBSCRIPTION_DEFAULTS = {
+    "RawMessageDelivery": False,
+    "FilterPolicy": "{}",
+    "FilterPolicyScope": "MessageAttributes",
+    "RedrivePolicy": "",
+    "DeliveryPolicy": "",
 }
 
 
@@ -113,6 +120,60 @@ class TopicPolicy(Attached):
         return {"owner": it.aws.account}
 
 
+class TopicSubscription(Kind):
+    """aws:sns/topicSubscription:TopicSubscription. Nobody has to confirm one of e-mail on the laptop."""
+
+    fields: ClassVar[Fields] = {
+        "topic": "TopicArn",
+        "protocol": "Protocol",
+        "endpoint": "Endpoint",
+        "rawMessageDelivery": "RawMessageDelivery",
+        "filterPolicy": "FilterPolicy",
+        "filterPolicyScope": "FilterPolicyScope",
+        "redrivePolicy": "RedrivePolicy",
+        "deliveryPolicy": "DeliveryPolicy",
+        "endpointAutoConfirms": "endpointAutoConfirms",  # how long the provider waits is no business of the laptop
+        "confirmationTimeoutInMinutes": "confirmationTimeoutInMinutes",
+    }
+    fixed = frozenset({"topic", "protocol", "endpoint"})
+
+    def find(self, it: Resource) -> str | None:
+        """By its recorded ARN, else by topic, protocol and endpoint, of which AWS allows one subscription."""
+        with if_there():
+            if it.id:
+                it.aws.sns.get_subscription_attributes(SubscriptionArn=it.id)
+                return it.id
+            pages = it.aws.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=it.inputs["topic"])
+            key = (it.inputs["protocol"], it.inputs["endpoint"])
+            found = (one for page in pages for one in page["Subscriptions"])
+            return next((one["SubscriptionArn"] for one in found if (one["Protocol"], one["Endpoint"]) == key), None)
+        return None
+
+    def create(self, it: Resource) -> str:
+        """With its attributes."""
+        return it.aws.sns.subscribe(
+            TopicArn=it.inputs["topic"],
+            Protocol=it.inputs["protocol"],
+            Endpoint=it.inputs["endpoint"],
+            Attributes=_texts(it.pick(*_SUBSCRIPTION_DEFAULTS)),
+            ReturnSubscriptionArn=True,
+        )["SubscriptionArn"]
+
+    def update(self, it: Resource) -> None:
+        """Attributes."""
+        for name, value in _texts(it.with_defaults(_SUBSCRIPTION_DEFAULTS)).items():
+            it.aws.sns.set_subscription_attributes(SubscriptionArn=it.id, AttributeName=name, AttributeValue=value)
+
+    def delete(self, it: Resource) -> None:
+        """By its ARN."""
+        with if_there():
+            it.aws.sns.unsubscribe(SubscriptionArn=it.id)
+
+    def outputs(self, it: Resource) -> dict[str, Any]:
+        """ARN, owner."""
+        return {"arn": it.id, "ownerId": it.aws.account, "pendingConfirmation": False}
+
+
 def _name(it: Resource) -> str:
     name = it.physical
     return name + ".fifo" if it.inputs.get("fifoTopic") and not name.endswith(".fifo") else name
@@ -123,5 +184,8 @@ def _arn(it: Resource) -> str:
 
 
 def _attributes(it: Resource) -> dict[str, str]:
-    given = it.with_defaults(_DEFAULTS)
+    return _texts(it.with_defaults(_DEFAULTS))
+
+
+def _texts(given: dict[str, Any]) -> dict[str, str]:
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}

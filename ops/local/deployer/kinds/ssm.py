@@ -18,6 +18,7 @@ class Parameter(Kind):
         "name": "Name",
         "type": "Type",
         "value": "Value",
+        "keyId": "KeyId",
         "description": "Description",
         "tags": "Tags",
     }
@@ -31,14 +32,14 @@ class Parameter(Kind):
 
     def create(self, it: Resource) -> str:
         """In one call."""
-        given = it.pick("Type", "Value", "Description")
+        given = it.pick("Type", "Value", "KeyId", "Description")
         it.aws.ssm.put_parameter(Name=it.physical, Tags=tag_list(it.inputs.get("tags", {})), **given)
         return it.physical
 
     def update(self, it: Resource) -> None:
-        """Value and description where they changed, tags."""
-        if it.before and it.touches("value", "description"):
-            it.aws.ssm.put_parameter(Name=it.id, Overwrite=True, **it.pick("Type", "Value", "Description"))
+        """Value, key and description where they changed, tags."""
+        if it.before and it.touches("value", "keyId", "description"):
+            it.aws.ssm.put_parameter(Name=it.id, Overwrite=True, **it.pick("Type", "Value", "KeyId", "Description"))
         sync_tags(
             it,
             lambda tags: it.aws.ssm.add_tags_to_resource(

@@ -1,0 +1,86 @@
+"""`lab alarms`: what is wrong, since when, why, and where it says what to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ops.cli import output, target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_RUNBOOK = re.compile(r"\bRunbook:\s*(\S+)")
+_SEVERITY = re.compile(r"\b(critical|warning)\b")
+_ORDER = {"ALARM": 0, "INSUFFICIENT_DATA": 1, "OK": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmState:
+    """An alarm as it stands. `since` is RFC 3339; `runbook` is "" for an alarm that only sums up others."""
+
+    name: str
+    state: str
+    severity: str
+    since: str
+    reason: str
+    runbook: str
+
+
+def alarms(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
+    """Show every alarm: state and since when; of those that are not OK, which come first, reason and runbook as well.
+
+    With --json, all of it of all.
+
+    Example: lab alarms
+    """
+    states = read(target.find(stack).client("cloudwatch"), stack)
+    if as_json:
+        output.as_json({"stack": stack, "alarms": [asdict(one) for one in states]})
+        return
+    if not states:
+        output.say("no alarms: the stack has observabilityEnabled: false")
+        return
+    for one in states:
+        output.result(_lines(one))
+
+
+def read(client: Any, stack: str) -> list[AlarmState]:  # noqa: ANN401 - a boto3 client, made by name
+    """The alarms of a stack: those that ring first, then by name."""
+    states = [_state(alarm) for alarm in _described(client, stack)]
+    return sorted(states, key=lambda one: (_ORDER.get(one.state, 1), one.name))
+
+
+def _lines(one: AlarmState) -> list[str]:
+    """One line for an alarm that is quiet; for one that is not, what there is to know of it."""
+    head = f"{one.state:<17} {one.severity:<8} {one.name} since {one.since}"
+    more = [f"reason: {one.reason}", *([f"runbook: {one.runbook}"] if one.runbook else [])]
+    return [head] if one.state == "OK" else [head, *(f"{'':<18}{line}" for line in more)]
+
+
+def _described(client: Any, stack: str) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401
+    pages = client.get_paginator("describe_alarms")
+    for page in pages.paginate(AlarmNamePrefix=f"{stack}-", AlarmTypes=["MetricAlarm", "CompositeAlarm"]):
+        yield from page.get("MetricAlarms", [])
+        yield from page.get("CompositeAlarms", [])
+
+
+def _state(alarm: Mapping[str, Any]) -> AlarmState:
+    name = alarm["AlarmName"]
+    actions = " ".join(arn.rpartition(":")[2] for arn in alarm.get("AlarmActions", []))
+    severity = _SEVERITY.search(f"{actions} {name}")
+    runbook = _RUNBOOK.search(alarm.get("AlarmDescription", ""))
+    return AlarmState(
+        name=name,
+        state=alarm["StateValue"],
+        severity=severity[1] if severity else "",
+        since=_moment(alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]),
+        reason=alarm.get("StateReason", ""),
+        runbook=runbook[1] if runbook else "",
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,140 @@
+"""AWS/SQS: what is in the queues.
+
+Exact: the numbers of visible, delayed and hidden messages, and messages received and deleted by a function's mapping.
+The age of the oldest message is exact whenever the messages are looked at, which is the rarer the more there are, and
+grows with the time in between. Sent and other deleted messages follow from how the depth changes and stays changed: a
+lower bound, told a look late. Not known, so not published: SentMessageSize, NumberOfEmptyReceives, receives by anything
+but a mapping.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ops.local.cloudwatch.metrics import Datum, Metric, Point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_DEPTHS = {
+    "ApproximateNumberOfMessages": "ApproximateNumberOfMessagesVisible",
+    "ApproximateNumberOfMessagesNotVisible": "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed": "ApproximateNumberOfMessagesDelayed",
+}
+_POISON = 3  # after more receives than that, SQS leaves a message out of the age
+_MOVED_FROM = "DeadLetterQueueSourceArn"
+_LOOKS = 50  # looking at the messages may take one part in so many of the time
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a function's mapping did with messages of a queue since the last look."""
+
+    received: int = 0
+    deleted: int = 0
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of a queue from one look to the next."""
+
+    balance: int | None = None  # messages sent less those deleted by anything but a mapping, as far as it is sure
+    last: int = 0  # the same at the last look, of which one part may have been older than the other
+    deleted: int = 0  # by mappings
+    arrived: int = 0  # moved here by SQS
+    departed: int = 0  # moved away by SQS
+    oldest: float | None = None  # when the oldest message came (seconds since the epoch)
+    next_look: float = 0.0
+    moved: dict[str, float] = field(default_factory=dict)  # message that SQS moved here -> when it was first seen
+
+
+class Queues:
+    """Looks at queues, and remembers what follows only from two looks."""
+
+    def __init__(self, client: Any, messages: Callable[[str], Sequence[Mapping[str, Any]]]) -> None:  # noqa: ANN401 - a boto3 client, made by name
+        self._client = client
+        self._messages = messages
+        self._memories: dict[str, _Memory] = {}
+
+    def look(self, queues: Mapping[str, str], settled: Mapping[str, Settled], now: float) -> Iterator[Datum]:
+        """The datapoints of this moment for queues (name -> URL); a queue that is gone has none."""
+        for name, url in queues.items():
+            try:
+                found = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS))["Attributes"]
+            except self._client.exceptions.QueueDoesNotExist:
+                continue
+            depths = {metric: int(found[attribute]) for attribute, metric in _DEPTHS.items()}
+            memory = self._memories.setdefault(name, _Memory())
+            values = depths | _flows(memory, sum(depths.values()), settled.get(name, Settled()))
+            for metric, value in values.items():
+                yield _datum(name, metric, value, "Count", now)
+            age = self._age(memory, url, sum(depths.values()), now)
+            yield _datum(name, "ApproximateAgeOfOldestMessage", age, "Seconds", now)
+
+    def _age(self, memory: _Memory, url: str, total: int, now: float) -> int:
+        if not total:
+            memory.oldest, memory.next_look = None, 0.0
+            memory.moved.clear()
+        elif now >= memory.next_look:
+            started = time.monotonic()
+            messages = self._messages(url)
+            self._note_moves(memory, messages, now)
+            memory.oldest = _oldest(memory, messages)
+            memory.next_look = now + _LOOKS * (time.monotonic() - started)
+        return 0 if memory.oldest is None else max(0, int(now - memory.oldest))
+
+    def _note_moves(self, memory: _Memory, messages: Sequence[Mapping[str, Any]], now: float) -> None:
+        """A move is no send and no deletion, and the age counts from it."""
+        sources = {m["MessageId"]: m["Attributes"].get(_MOVED_FROM) for m in messages if _MOVED_FROM in m["Attributes"]}
+        for source in (source for id_, source in sources.items() if id_ not in memory.moved):
+            memory.arrived += 1
+            self._memories.setdefault(source.rpartition(":")[2], _Memory()).departed += 1
+        memory.moved = {id_: memory.moved.get(id_, now) for id_ in sources}
+
+
+def peek(endpoint: str) -> Callable[[str], Sequence[Mapping[str, Any]]]:
+    """A way to see the messages of a queue (by URL) without receiving them, which only the emulator has."""
+
+    def messages(url: str) -> Sequence[Mapping[str, Any]]:
+        address = f"{endpoint}/_ministack/sqs/messages?{urllib.parse.urlencode({'QueueUrl': url})}"
+        with _DIRECT.open(address, timeout=10) as answer:
+            accounts = json.load(answer)["messages"]
+        return [m for regions in accounts.values() for queues in regions.values() for ms in queues.values() for m in ms]
+
+    return messages
+
+
+def _flows(memory: _Memory, total: int, settled: Settled) -> dict[str, int]:
+    memory.deleted += settled.deleted
+    balance = total + memory.deleted + memory.departed - memory.arrived
+    sure = balance if memory.balance is None else sorted((balance, memory.last, memory.balance))[1]
+    change = 0 if memory.balance is None else sure - memory.balance
+    memory.balance, memory.last = sure, balance
+    return {
+        "NumberOfMessagesSent": max(0, change),
+        "NumberOfMessagesReceived": settled.received,
+        "NumberOfMessagesDeleted": settled.deleted + max(0, -change),
+    }
+
+
+def _oldest(memory: _Memory, messages: Sequence[Mapping[str, Any]]) -> float | None:
+    """When the oldest message came that counts.
+
+    SQS leaves out what was received more than three times, and counts a message that it moved itself from the move.
+    """
+    came = [
+        memory.moved.get(m["MessageId"], float(m["Attributes"]["SentTimestamp"]) / 1000)
+        for m in messages
+        if m["MessageId"] in memory.moved or m["ReceiveCount"] <= _POISON
+    ]
+    return min(came, default=None)
+
+
+def _datum(queue: str, metric: str, value: float, unit: str, now: float) -> Datum:
+    return Datum(Metric.of("AWS/SQS", metric, {"QueueName": queue}), Point(now, float(value)), unit)

@@ -1,0 +1,43 @@
+"""What the processes of a home folder may see of this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ops.local import processes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def scratch(home: Path) -> Path:
+    """Folder for files that are of no use once the emulator is gone, and are removed with it."""
+    return home / "tmp"
+
+
+def scrubbed(home: Path) -> dict[str, str]:
+    """For any process: nothing of the caller's own environment."""
+    temporary = scratch(home)
+    temporary.mkdir(exist_ok=True)
+    return {
+        "PATH": os.defpath,
+        "HOME": str(temporary),  # no ~/.aws
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        processes.MARK: str(home),
+    }
+
+
+def of_emulator(home: Path, port: int) -> dict[str, str]:
+    """All that the emulator and the functions may see of this machine."""
+    return scrubbed(home) | {
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "LOG_LEVEL": "INFO",  # deliveries are told in its log and nowhere else
+        "AUTH": "true",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "S3_DATA_DIR": str(scratch(home) / "s3"),
+    }

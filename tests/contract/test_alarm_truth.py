@@ -1,0 +1,178 @@
+"""Each alarm of the dev stack, fed with minutes of metrics as AWS would publish them: it fires, and it clears.
+
+The minutes are written down here by AWS's names, not taken from the catalogue; the definitions are those that the
+program registers; the evaluator is the laptop's, which other tests hold against CloudWatch's documentation. A changed
+threshold, period, dimension or metric name is told by the test of that alarm.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from ops.local.cloudwatch.alarms import State, evaluate
+from ops.local.cloudwatch.definitions import alarm
+from ops.local.cloudwatch.metrics import Datum, Metric, MetricStore, Point
+from tests.components.recording import Recording, run_main
+
+_START = 1_800_000_000 // 60 * 60
+_CALM_MINUTES = 6  # longer than any alarm of the catalogue looks back to clear
+
+Minute = Mapping[Metric, float]
+
+
+def sqs(name: str, queue: str) -> Metric:
+    """A metric of SQS."""
+    return Metric.of("AWS/SQS", name, {"QueueName": queue})
+
+
+def function(name: str, function_name: str) -> Metric:
+    """A metric of Lambda."""
+    return Metric.of("AWS/Lambda", name, {"FunctionName": function_name})
+
+
+def own(name: str) -> Metric:
+    """A metric of ours."""
+    return Metric.of("IngestionLab", name, {"pipeline": "events"})
+
+
+class Truth(NamedTuple):
+    """A minute that is bad, one that is as bad as may just be, one that is good.
+
+    And how many bad ones it takes to fire, and how many good ones to clear.
+    """
+
+    bad: Minute
+    just_allowed: Minute
+    good: Minute
+    minutes: int = 1
+    clears_after: int = 1
+
+
+_DEPTH, _AGE = "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"
+_DELETED = sqs("NumberOfMessagesDeleted", "events-queue")
+_EVENTS = Metric.of("AWS/Events", "FailedInvocations", {"EventBusName": "ingestion-bus", "RuleName": "events-success"})
+_SNS = Metric.of("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": "alarms-critical"})
+_TABLE = Metric.of("AWS/DynamoDB", "WriteThrottleEvents", {"TableName": "ingestion_state"})
+_API = Metric.of("AWS/ApiGateway", "5xx", {"ApiId": "id:ingestion-api"})
+
+
+def above_zero(metric: Metric, minutes: int = 1) -> Truth:
+    """An alarm on the first occurrence."""
+    return Truth({metric: 1}, {metric: 0}, {metric: 0}, minutes)
+
+
+TRUTHS = {
+    "events-dlq-not-empty": above_zero(sqs(_DEPTH, "events-dlq"), 5),
+    "events-dlq-oldest-age": Truth(
+        {sqs(_AGE, "events-dlq"): 301}, {sqs(_AGE, "events-dlq"): 300}, {sqs(_AGE, "events-dlq"): 0}
+    ),
+    "events-queue-age": Truth(
+        {sqs(_AGE, "events-queue"): 301}, {sqs(_AGE, "events-queue"): 300}, {sqs(_AGE, "events-queue"): 3}
+    ),
+    "events-queue-backlog": Truth(
+        {sqs(_DEPTH, "events-queue"): 1001}, {sqs(_DEPTH, "events-queue"): 1000}, {sqs(_DEPTH, "events-queue"): 5}, 5
+    ),
+    "events-queue-stalled": Truth(
+        {sqs(_AGE, "events-queue"): 301, _DELETED: 0},
+        {sqs(_AGE, "events-queue"): 301, _DELETED: 1},
+        {sqs(_AGE, "events-queue"): 2, _DELETED: 50},
+        5,
+    ),
+    "events-ingest-errors": above_zero(function("Errors", "events-ingest")),
+    "events-worker-errors": above_zero(function("Errors", "events-worker")),
+    "events-error-rate": Truth(
+        {own("Succeeded"): 98, own("DeadLettered"): 1, own("Retried"): 1},
+        {own("Succeeded"): 99, own("DeadLettered"): 1, own("Retried"): 0},
+        {own("Succeeded"): 100, own("DeadLettered"): 0, own("Retried"): 0},
+        3,
+        3,
+    ),
+    "events-throttles": above_zero(function("Throttles", "events-worker")),
+    "events-worker-duration": Truth(
+        {function("Duration", "events-worker"): 24_000},
+        {function("Duration", "events-worker"): 23_999},
+        {function("Duration", "events-worker"): 20},
+        3,
+        3,
+    ),
+    "events-event-delivery-failed": above_zero(_EVENTS),
+    "events-breaker-open": above_zero(own("CircuitOpen")),
+    "events-redrive-failed": above_zero(own("RedriveStopped")),
+    "api-5xx": above_zero(_API),
+    "table-throttles": above_zero(_TABLE),
+    "notification-failed": above_zero(_SNS),
+}
+
+
+@pytest.fixture(scope="module")
+def registered() -> dict[str, Mapping[str, Any]]:
+    """The inputs of every alarm that the dev stack registers, by logical name."""
+    program: Recording = run_main("dev")
+    return {one.name: whole(one.inputs) for one in program.of("MetricAlarm")}
+
+
+def whole(value: Any) -> Any:
+    """Whole numbers as integers, as the deployer keeps them; Pulumi's mocks hand every number on as a float."""
+    if isinstance(value, dict):
+        return {name: whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def run(inputs: Mapping[str, Any], minutes: list[Minute]) -> list[State]:
+    """The alarm's state after each minute; it begins as OK."""
+    definition, store, state, states = alarm("a", inputs), MetricStore(), State.OK, list[State]()
+    for number, minute in enumerate(minutes):
+        at = _START + 60 * number
+        store.put([Datum(metric, Point(at, value)) for metric, value in minute.items()])
+        state = evaluate(definition, store, at + 60).state or state
+        states.append(state)
+    return states
+
+
+def is_true(inputs: Mapping[str, Any], truth: Truth) -> bool:
+    """Whether it stays silent at the limit, fires with the minute that it should, and clears with the one it should."""
+    calm = [truth.good] * _CALM_MINUTES
+    at_limit = run(inputs, [*calm, *[truth.just_allowed] * 8])
+    history = run(inputs, [*calm, *[truth.bad] * truth.minutes, *calm])
+    fired = [number for number, state in enumerate(history) if state is State.ALARM]
+    first = _CALM_MINUTES + truth.minutes - 1
+    return State.ALARM not in at_limit and fired == list(range(first, first + truth.clears_after))
+
+
+def mutations(inputs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The definition with one thing changed at a time."""
+    changed: dict[str, Mapping[str, Any]] = {"threshold": {**inputs, "threshold": inputs["threshold"] * 2 + 1}}
+    for what in ("period", "dimension", "metric"):
+        mutant = copy.deepcopy(dict(inputs))
+        parts = [query["metric"] for query in mutant.get("metricQueries", []) if query.get("metric")] or [mutant]
+        for part in parts:
+            if what == "period":
+                part["period"] *= 5
+            elif what == "metric":
+                part["metricName"] += "X"
+            else:
+                part["dimensions"] = {name: f"{value}x" for name, value in part["dimensions"].items()}
+        changed[what] = mutant
+    return changed
+
+
+def test_every_alarm_has_its_truth(registered: dict[str, Mapping[str, Any]]) -> None:
+    """None is left out."""
+    assert set(TRUTHS) == set(registered)
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_truth(registered: dict[str, Mapping[str, Any]], name: str) -> None:
+    """Silent at its limit; fires with just the minute that makes it true, and clears."""
+    assert is_true(registered[name], TRUTHS[name])
+
+
+@pytest.mark.parametrize("what", ["threshold", "period", "dimension", "metric"])
+@pytest.mark.parametrize("name", TRUTHS)
+def test_a_mutation_is_found(registered: dict[str, Mapping[str, Any]], name: str, what: str) -> None:
+    """The truth of an alarm does not hold for a definition that differs in one thing."""
+    assert not is_true(mutations(registered[name])[what], TRUTHS[name])

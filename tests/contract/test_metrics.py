@@ -1,0 +1,199 @@
+"""Every metric that something waits for is sent by somebody: by AWS, as its documentation says, or by our code.
+
+What our code sends is found by running the handlers (tests/contract/log_set.py) and reading their lines as CloudWatch
+does, embedded metrics and the deployed metric filters alike.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from ops.local.cloudwatch import definitions, emf, filters
+from ops.local.cloudwatch.logs import LogEvent
+from tests.components.recording import Recording, run_main
+from tests.contract.aws_metrics import AWS_METRICS
+from tests.contract.log_set import PREFIX
+
+_SEARCH = re.compile(r"SEARCH\('\{([^,}]+),?([^}]*)\} MetricName=\"(\w+)\"'")
+
+
+class Used(NamedTuple):
+    """A metric: where it is, what it is called, by what it is told apart."""
+
+    namespace: str
+    name: str
+    dimensions: frozenset[str]
+
+
+@pytest.fixture(scope="module", params=["local", "dev", "prod"])
+def program(request: pytest.FixtureRequest) -> Recording:
+    """The program as a stack's YAML configures it."""
+    return run_main(request.param)
+
+
+def _of_alarms(program: Recording) -> Iterator[Used]:
+    for alarm in program.of("MetricAlarm"):
+        inputs = alarm.inputs
+        parts = [query["metric"] for query in inputs.get("metricQueries", []) if "metric" in query]
+        for part in parts or [inputs]:
+            yield Used(part["namespace"], part["metricName"], frozenset(part.get("dimensions", {})))
+
+
+def _of_widgets(program: Recording) -> Iterator[Used]:
+    for widget in _widgets(program):
+        for line in widget["properties"].get("metrics", []):
+            if isinstance(line[0], dict):
+                for namespace, dimensions, name in _SEARCH.findall(line[0]["expression"]):
+                    yield Used(namespace, name, frozenset(dimensions.split(",")))
+            else:
+                namespace, name, *rest = [part for part in line if not isinstance(part, dict)]
+                yield Used(namespace, name, frozenset(rest[::2]))
+
+
+def _widgets(program: Recording) -> list[dict[str, Any]]:
+    (dashboard,) = program.of("Dashboard")
+    widgets: list[dict[str, Any]] = json.loads(dashboard.inputs["dashboardBody"])["widgets"]
+    return widgets
+
+
+def _filters(program: Recording) -> dict[str, Mapping[str, Any]]:
+    return {f.name: f.inputs for f in program.of("LogMetricFilter")}
+
+
+def _sent(program: Recording, log_set: list[LogEvent]) -> Counter[Used]:
+    """What our code sends on that morning, and how often."""
+    data = [datum for event in log_set for datum in emf.embedded(event.message)]
+    for inputs in _filters(program).values():
+        group = PREFIX + inputs["logGroupName"].rpartition(f"ingestion-lab-{_stack(program)}-")[2]
+        data += definitions.metric_filter({**inputs, "logGroupName": group}).data(log_set)
+    return Counter(
+        Used(datum.metric.namespace, datum.metric.name, frozenset(name for name, _ in datum.metric.dimensions))
+        for datum in data
+    )
+
+
+def _stack(program: Recording) -> str:
+    (dashboard,) = program.of("Dashboard")
+    return str(dashboard.inputs["dashboardName"]).removeprefix("IngestionLab-")
+
+
+def test_every_metric_in_use_is_sent_by_somebody(program: Recording, log_set: list[LogEvent]) -> None:
+    """Namespace, name and the exact set of dimensions: an alarm on anything else would never fire."""
+    of_aws = {Used(*metric, dimensions) for metric, (dimensions, _) in AWS_METRICS.items()}
+
+    assert {*_of_alarms(program), *_of_widgets(program)} - of_aws - _sent(program, log_set).keys() == set()
+
+
+def test_every_metric_of_ours_is_in_use(program: Recording, log_set: list[LogEvent]) -> None:
+    """Each is paid for, so each is looked at."""
+    assert _sent(program, log_set).keys() - {*_of_alarms(program), *_of_widgets(program)} == set()
+
+
+def test_every_metric_of_the_list_is_in_use(program: Recording) -> None:
+    """The list holds nothing that the program does not rest on."""
+    in_use = {(used.namespace, used.name) for used in (*_of_alarms(program), *_of_widgets(program))}
+
+    assert AWS_METRICS.keys() - in_use == set()
+
+
+def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
+    """The sums over the morning are those of its story."""
+    sums: Counter[str] = Counter()
+    for event in log_set:
+        for datum in emf.embedded(event.message):
+            assert datum.metric.dimensions == (("pipeline", "events"),)
+            sums[datum.metric.name] += int(datum.point.value)
+
+    assert sums == {
+        "Accepted": 3,
+        "Rejected": 1,
+        "Unavailable": 1,
+        "Succeeded": 2,
+        "Duplicates": 2,
+        "DeadLettered": 1,
+        "Retried": 5,
+        "HandedBack": 3,
+        "Unsettled": 4,
+        "ProcessingLatency": 12 + 100 + 40,
+        "CircuitOpen": 2,
+        "RedriveMoved": 2,
+        "RedriveStopped": 1,
+    }
+
+
+def test_widgets_refer_to_what_there_is(program: Recording) -> None:
+    """The alarms that are shown are those that are made, and the logs that are searched are the functions'."""
+    (shown,) = [widget["properties"]["alarms"] for widget in _widgets(program) if widget["type"] == "alarm"]
+    made = {f"arn:{alarm.name}" for kind in ("MetricAlarm", "CompositeAlarm") for alarm in program.of(kind)}
+    (query,) = [widget["properties"]["query"] for widget in _widgets(program) if widget["type"] == "log"]
+    groups = {one.inputs["name"] for one in program.of("LogGroup") if one.inputs["name"].startswith("/aws/lambda/")}
+
+    assert set(shown) == made
+    assert set(re.findall(r"SOURCE '([^']+)'", query)) == groups
+
+
+def test_record_errors_are_the_failures_of_records(log_set: list[LogEvent]) -> None:
+    """The pattern matches the worker's lines that say what failed, and no other line of any function but refusals."""
+    pattern = _filters(run_main("dev"))["events-record-errors"]["pattern"]
+    matches = filters.compiled(pattern)
+    lines = [
+        (event.group.removeprefix(PREFIX), json.loads(event.message)) for event in log_set if matches(event.message)
+    ]
+
+    found = Counter((function, line.get("outcome"), line["errorType"]) for function, line in lines)
+    assert found == {
+        ("events-worker", "dead_lettered", "SchemaValidationError"): 1,
+        ("events-worker", "retried", "DownstreamError"): 4,
+        ("events-worker", "exhausted", "KeyError"): 1,
+        ("events-worker", "unclaimed", "InternalServerError"): 1,
+        ("events-worker", "unrecorded", "InternalServerError"): 1,
+        ("events-worker", "untold", "InternalServerError"): 1,
+        ("events-worker", "not_dead_lettered", "InternalServerError"): 1,
+        ("events-ingest", None, "NotFound"): 1,
+        ("events-ingest", None, "InternalServerError"): 1,
+        ("events-ingest", None, "ServiceUnavailable"): 1,
+    }
+
+
+def test_records_processed_are_the_records_that_succeeded(log_set: list[LogEvent]) -> None:
+    """Once for each, and for no duplicate, redelivery or failure."""
+    pattern = _filters(run_main("dev"))["events-records-processed"]["pattern"]
+    matches = filters.compiled(pattern)
+
+    lines = [json.loads(event.message) for event in log_set if matches(event.message)]
+    assert [(line["outcome"], line["processed"]) for line in lines] == [("succeeded", True)] * 2
+
+
+@pytest.mark.parametrize("name", ["events-record-errors", "events-records-processed"])
+def test_filters_listen_to_the_worker(program: Recording, name: str) -> None:
+    """The log group is the one that the worker writes to, so what other functions say is not counted."""
+    logging = program.inputs("Function", "events-worker")["loggingConfig"]
+
+    assert _filters(program)[name]["logGroupName"] == logging["logGroup"]
+
+
+def test_chatter_and_metric_lines_match_no_filter(log_set: list[LogEvent]) -> None:
+    """Neither Lambda's own lines nor embedded metrics are taken for records."""
+    others = [event.message for event in log_set if not event.message.startswith('{"level"')]
+    patterns = [filters.compiled(inputs["pattern"]) for inputs in _filters(run_main("dev")).values()]
+
+    assert len(others) > 60
+    assert [text for text in others for matches in patterns if matches(text)] == []
+
+
+def test_a_wrong_name_would_be_found(log_set: list[LogEvent]) -> None:
+    """The test above can fail: a metric of REST APIs, a dimension too few, or a misspelt one is nobody's."""
+    wrong = [
+        Used("AWS/ApiGateway", "5XXError", frozenset({"ApiId"})),
+        Used("AWS/Events", "FailedInvocations", frozenset({"RuleName"})),
+        Used("IngestionLab", "Retries", frozenset({"pipeline"})),
+        Used("IngestionLab", "Retried", frozenset()),
+    ]
+    sent = _sent(run_main("dev"), log_set)
+    of_aws = {Used(*metric, dimensions) for metric, (dimensions, _) in AWS_METRICS.items()}
+
+    assert [used for used in wrong if used in of_aws or used in sent] == []

@@ -1,0 +1,103 @@
+"""What the deployer's state file says, as the laptop's CloudWatch needs it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.local.cloudwatch.alarms import Alarm, Missing, Statistic
+from ops.local.cloudwatch.definitions import Definitions, Rule, SavedQuery, alarm, definitions
+from ops.local.cloudwatch.errors import UnsupportedError
+from ops.local.cloudwatch.metric_filters import MetricFilter
+from ops.local.cloudwatch.metrics import Metric
+from tests.ops.stack import Stack
+
+_SIMPLE: dict[str, Any] = {
+    "namespace": "AWS/SQS",
+    "metricName": "Age",
+    "dimensions": {"QueueName": "q"},
+    "statistic": "Maximum",
+    "period": 60,
+    "evaluationPeriods": 3,
+    "threshold": 5,
+    "comparisonOperator": "GreaterThanThreshold",
+}
+
+
+def test_nothing_deployed(tmp_path: Path) -> None:
+    """Without a state file there is nothing to watch."""
+    assert definitions(tmp_path / "none.json") == Definitions()
+
+
+def test_what_the_deployer_writes(stack: Stack) -> None:
+    """The whole of a program with everything in it, read back from its state file."""
+    stack.deploy()
+    found = definitions(stack.state_file)
+    visible = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "dlq"})
+    errors = Metric.of("AWS/Lambda", "Errors", {"FunctionName": "function"})
+    plain = Alarm(
+        name="fixture-plain",
+        queries=[Statistic("m", visible, "Maximum")],
+        period=10,
+        comparison="GreaterThanThreshold",
+        threshold=0,
+        periods=1,
+        datapoints=1,
+        missing=Missing.NOT_BREACHING,
+    )
+    mathematical = Alarm(
+        name="fixture-mathematical",
+        queries=[
+            Statistic("e", expression="FILL(m, 0) * 2"),
+            Statistic("m", errors, "Sum", is_result=False),
+        ],
+        period=60,
+        comparison="GreaterThanOrEqualToThreshold",
+        threshold=1,
+        periods=3,
+        datapoints=2,
+    )
+    api = stack.client("apigatewayv2").get_apis()["Items"][0]["ApiId"]
+    address = f"{stack.emulator.endpoint}/000000000000"
+    assert sorted(found.alarms, key=lambda one: one.name) == [mathematical, plain]
+    assert found.composites == {"fixture-composite": "ALARM(fixture-plain) OR ALARM(fixture-mathematical)"}
+    dimensions = {"errorType": "$.errorType"}
+    counts = MetricFilter("/fixture/function", '{ $.errorType = "*" }', "Failures", "Fixture", dimensions=dimensions)
+    assert found.filters == [counts]
+    text = "filter ispresent(errorType) | stats count(*) by errorType"
+    assert found.queries == [SavedQuery("fixture/failures", text, ["/fixture/function"])]
+    assert found.queues == {
+        "dlq": f"{address}/dlq",
+        "queue": f"{address}/queue",
+        "ordered.fifo": f"{address}/ordered.fifo",
+    }
+    assert (found.functions, found.api_functions) == ({"/fixture/function": "function"}, {"function": api})
+    topic = "arn:aws:sns:us-east-1:000000000000:topic"
+    assert (found.rules, found.topics) == ([Rule("bus", "rule", [topic])], [topic])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"statistic": "TM(10%:90%)"}, "alarm a: the laptop does not know TM"),
+        ({"comparisonOperator": "LessThanLowerThreshold"}, "does not know LessThanLowerThreshold"),
+        ({"metricQueries": [{"id": "e", "expression": "1"}]}, "exactly one of its metrics must return data"),
+        (
+            {"metricQueries": [{"id": "m", "returnData": True, "metric": _SIMPLE | {"stat": "Sum", "period": 10}}]},
+            "all its metrics must have the same period",
+        ),
+    ],
+)
+def test_refused(changes: dict[str, Any], message: str) -> None:
+    """An alarm that the laptop could not evaluate is refused when it is deployed, not when it should fire."""
+    with pytest.raises(UnsupportedError, match=message):
+        alarm("a", _SIMPLE | changes)
+
+
+def test_defaults() -> None:
+    """Without other words: as many datapoints as periods, and missing data is missing."""
+    found = alarm("a", json.loads(json.dumps(_SIMPLE)))
+    assert (found.datapoints, found.missing, found.ignores_low_samples) == (3, Missing.MISSING, False)
+    few = alarm("a", _SIMPLE | {"extendedStatistic": "p99", "evaluateLowSampleCountPercentiles": "ignore"})
+    assert (few.queries[0].statistic, few.ignores_low_samples) == ("p99", True)
