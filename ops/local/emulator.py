@@ -33,9 +33,6 @@ _FREE_PORT_TRIES = 3  # another program may take a free port between our finding
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no way to our loopback
 
-# Children of this very interpreter: kept so that they can be reaped when they end.
-_children: dict[int, subprocess.Popen[bytes]] = {}
-
 
 class EmulatorError(LabError):
     """The emulator can't be started, reached or stopped; the message says why and what to do."""
@@ -157,7 +154,7 @@ def _launch(program: Path, home: Path, port: int) -> Emulator:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _children[child.pid] = child
+    processes.keep(child)
     try:
         process = psutil.Process(child.pid)
         Record(child.pid, process.create_time(), port, str(ROOT)).write(home)
@@ -188,17 +185,11 @@ def _clear(home: Path) -> None:
         if not found:
             break
         alive = processes.kill(found)
-        _reap()
+        processes.reap()
         if alive:
             raise EmulatorError(f"these processes do not end: {', '.join(str(process.pid) for process in alive)}")
     record.remove(home)
     shutil.rmtree(environments.scratch(home), ignore_errors=True)
-
-
-def _reap() -> None:
-    for pid, child in list(_children.items()):
-        if child.poll() is not None:
-            del _children[pid]
 
 
 def _healthy(port: int) -> bool:

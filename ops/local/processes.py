@@ -12,11 +12,26 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 MARK = "INGESTION_LAB_EMULATOR_HOME"
 _KILL_SECONDS = 5.0
+
+_children: dict[int, subprocess.Popen[bytes]] = {}  # of this very interpreter
 _POLL_SECONDS = 0.005
+
+
+def keep(child: subprocess.Popen[bytes]) -> None:
+    """Remember a child that outlives the call which started it, so that it can be reaped when it has ended."""
+    _children[child.pid] = child
+
+
+def reap() -> None:
+    """Let the system forget the children that have ended."""
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            del _children[pid]
 
 
 def environment(process: psutil.Process) -> dict[str, str]:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.002
 
-_children: dict[int, subprocess.Popen[bytes]] = {}  # of this very interpreter: kept so that they can be reaped
-
 
 def ensure(emulator: Emulator, state_file: Path) -> psutil.Process:
     """Start it unless it runs. Returns at once; its work begins half a second later, with what has happened by then."""
@@ -36,7 +34,7 @@ def ensure(emulator: Emulator, state_file: Path) -> psutil.Process:
 
 def attach(emulator: Emulator) -> psutil.Process | None:
     """The process that is this emulator's CloudWatch, or None; a record of a dead or another one does not count."""
-    _reap()
+    processes.reap()
     try:
         record = json.loads(_record(emulator).read_text(encoding="utf-8"))
         process = processes.same(record["pid"], record["started"])
@@ -61,7 +59,7 @@ def _start(emulator: Emulator, state_file: Path) -> psutil.Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in a terminal does not reach it
         )
-    _children[child.pid] = child
+    processes.keep(child)
     process = psutil.Process(child.pid)
     while not _marked(process, emulator) and child.poll() is None:  # the system shows its environment a moment later
         time.sleep(_POLL_SECONDS)
@@ -75,9 +73,3 @@ def _marked(process: psutil.Process, emulator: Emulator) -> bool:
 
 def _record(emulator: Emulator) -> Path:
     return emulator.scratch / "cloudwatch.json"
-
-
-def _reap() -> None:
-    for pid, child in list(_children.items()):
-        if child.poll() is not None:
-            del _children[pid]
