@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
+import sys
 from typing import Any
 
 import typer
@@ -60,7 +62,14 @@ def main() -> None:
     gc.set_threshold(_GC_THRESHOLD)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    app()
+    try:
+        app()
+    except SystemExit as leaving:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(
+            leaving.code if isinstance(leaving.code, int) else 0
+        )  # taking the Pulumi SDK apart takes half a second
 
 
 def _interrupt(*_: object) -> None:

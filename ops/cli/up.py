@@ -46,10 +46,10 @@ def up(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = Fa
     emulator, is_new = _emulator()
     try:
         deployment = _deploy(emulator)
-        service.ensure(emulator, target.state_file())
         _warm(target.Target(target.LOCAL, deployment.outputs, emulator))
         keys = _send_samples(deployment)
         _await_success(deployment, keys)
+        service.ensure(emulator, target.state_file())  # last: its start would slow the cold starts before it
     except _SamplesError:
         output.say("the local cloud stays up for you to look: lab status; stop it with: lab down")
         raise
