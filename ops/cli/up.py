@@ -127,7 +127,9 @@ def _warm(found: target.Target) -> None:
 
 
 def _start_workers(found: target.Target) -> None:
-    with contextlib.suppress(Exception):
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded by the deployment already
+
+    with contextlib.suppress(BotoCoreError, ClientError):
         for group in found.pipelines.values():
             found.client("lambda").invoke(FunctionName=group["workerFunctionName"], Payload=b'{"Records": []}')
 
