@@ -7,7 +7,6 @@ secret: no line and no error holds any of it.
 """
 
 import http.client
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from handlers.shared import aws, env, retry, schema
 from handlers.shared.aws import AWS_ERRORS, error_code
+from handlers.shared.errors import SchemaValidationError
 from handlers.shared.observability import LambdaContext, logger, start_invocation
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _TRY_AGAIN = (408, 425, 429)  # and every 5xx; other refusals would be repeated 
 _RUNBOOK = re.compile(r"\bRunbook:\s*(\S+)", re.IGNORECASE)
 _SEVERITY = re.compile(r"\b(critical|warning)\b")
 _SIGNS = {"ALARM": {"critical": ":red_circle:", "warning": ":large_yellow_circle:"}, "OK": ":large_green_circle:"}
+_LINE_CHARACTERS = 3000  # people read no more, and Slack takes 40,000 in all
 _FIELDS = {
     "name": "AlarmName",
     "state": "NewStateValue",
@@ -113,8 +114,8 @@ def _alarm(notification: Mapping[str, Any], environment: str) -> schema.JsonObje
 
 def _told(message: str) -> Mapping[str, Any]:
     try:
-        told = json.loads(message)
-    except ValueError:
+        told = schema.parse(message)
+    except SchemaValidationError:
         told = None
     return told if isinstance(told, dict) and "AlarmName" in told else {"NewStateReason": message}
 
@@ -127,7 +128,7 @@ def _text(alarm: schema.JsonObject) -> str:
     words = [alarm["state"], alarm["severity"] if alarm["state"] == "ALARM" else None, alarm["name"]]
     head = " ".join(str(word) for word in words if word)
     lines = [f"{sign} *{_escaped(head)}* ({_escaped(str(alarm['environment']))})"]
-    lines += [_escaped(str(alarm[name])) for name in ("description", "reason") if alarm[name]]
+    lines += [_escaped(str(alarm[name])[:_LINE_CHARACTERS]) for name in ("description", "reason") if alarm[name]]
     return "\n".join(lines)
 
 

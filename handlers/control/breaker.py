@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from handlers.control.breaker_state import CLOSED, HALF_OPEN, OPEN, LostRaceError, State, States
 from handlers.shared import aws, bus, clock, env, schema
 from handlers.shared.aws import AWS_ERRORS, error_code
 from handlers.shared.breaker import TRIPPED
+from handlers.shared.errors import Detail, SchemaValidationError
 from handlers.shared.observability import LambdaContext, count, logger, start_invocation
 
 if TYPE_CHECKING:
@@ -27,11 +29,10 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
 
-OPEN = "OPEN"
-HALF_OPEN = "HALF_OPEN"
-CLOSED = "CLOSED"
 OPENED_EVENT = "CircuitOpened"
 CLOSED_EVENT = "CircuitClosed"
+_TRIP = ("idempotencyKey", "trippedAt")
+_MAX_KEY_BYTES = 2048  # of a DynamoDB key
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +49,6 @@ class Env:
     worker_function_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """The breaker as it is kept. ``changed_at`` (last opened or closed) and ``lease_until`` (of a probe) in ms.
-
-    ``key`` is the event that probes, ``probes`` counts those that failed.
-    """
-
-    name: str = CLOSED
-    changed_at: int = 0
-    key: str = ""
-    probes: int = 0
-    lease_until: int = 0
-    version: int = 0
-
-
-class LostRaceError(Exception):
-    """Another invocation has changed the breaker since it was read: that one acts, this one leaves."""
-
-
 class Breaker:
     """Opens, probes and closes."""
 
@@ -75,20 +57,27 @@ class Breaker:
     ) -> None:
         self._config = config
         self._dynamodb = dynamodb
+        self._states = States(dynamodb, config.control_table_name, config.pipeline)
         self._lambda = functions
         self._events = events
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> schema.JsonObject:
-        """Opens on a trip, probes on anything else; returns the state that it leaves."""
+        """Opens on a trip, probes on anything else; returns the state that it leaves.
+
+        Raises:
+            ClientError, BotoCoreError: AWS failed, and this has to be tried again: Lambda does, or the next tick.
+        """
         try:
-            state = self._load()
+            state = self._states.load()
         except AWS_ERRORS as exc:
             logger.error("breaker state not read, consumer left running", extra={"errorType": error_code(exc)})
             self._consume(enabled=True)
+            if event.get("detail-type") == TRIPPED:
+                raise  # nobody would repeat a trip that seems to be done
             return {"state": "UNKNOWN"}
         try:
             if event.get("detail-type") == TRIPPED:
-                state = self._open(state, event["detail"])
+                state = self._open(state, *_trip(event))
             elif state.name != CLOSED and state.lease_until <= clock.now_ms():
                 state = self._probe(state, clock.now_ms() + context.get_remaining_time_in_millis())
         except LostRaceError:
@@ -97,24 +86,24 @@ class Breaker:
         count(self._config.pipeline, {"CircuitOpen": int(state.name != CLOSED)})
         return {"state": state.name, "probes": state.probes}
 
-    def _open(self, state: State, trip: Mapping[str, Any]) -> State:
+    def _open(self, state: State, key: str, tripped_at: int) -> State:
         if state.name != CLOSED:
             self._consume(enabled=False)  # the attempt that opened it may have died before this
             return state
-        if trip["trippedAt"] <= state.changed_at:
+        if tripped_at <= state.changed_at:
             return state  # a trip that arrives after what it tells of has been mended
-        state = self._save(State(OPEN, clock.now_ms(), trip["idempotencyKey"], version=state.version))
+        state = self._states.save(State(OPEN, clock.now_ms(), key, version=state.version))
         self._consume(enabled=False)
         self._tell(OPENED_EVENT, state)
         return state
 
     def _probe(self, state: State, lease_until: int) -> State:
-        state = self._save(replace(state, name=HALF_OPEN, lease_until=lease_until))
+        state = self._states.save(replace(state, name=HALF_OPEN, lease_until=lease_until))
         self._consume(enabled=False)
         if not self._answers(state.key):
-            return self._save(replace(state, name=OPEN, probes=state.probes + 1, lease_until=0))
+            return self._states.save(replace(state, name=OPEN, probes=state.probes + 1, lease_until=0))
         self._consume(enabled=True)
-        closed = self._save(State(CLOSED, clock.now_ms(), version=state.version))
+        closed = self._states.save(State(CLOSED, clock.now_ms(), version=state.version))
         self._tell(CLOSED_EVENT, closed)
         return closed
 
@@ -150,53 +139,6 @@ class Breaker:
         """Pauses or resumes the queue's consumer."""
         self._lambda.update_event_source_mapping(UUID=self._config.event_source_mapping_id, Enabled=enabled)
 
-    def _item_key(self) -> dict[str, Any]:
-        return {"id": {"S": f"breaker#{self._config.pipeline}"}, "item": {"S": "state"}}
-
-    def _load(self) -> State:
-        answer = self._dynamodb.get_item(
-            TableName=self._config.control_table_name, Key=self._item_key(), ConsistentRead=True
-        )
-        if (item := answer.get("Item")) is None:
-            return State()
-        numbers = {name: int(item[name]["N"]) for name in ("changedAt", "probes", "leaseUntil", "version")}
-        return State(
-            item["state"]["S"],
-            numbers["changedAt"],
-            item["key"]["S"],
-            numbers["probes"],
-            numbers["leaseUntil"],
-            numbers["version"],
-        )
-
-    def _save(self, state: State) -> State:
-        """Writes a state over the version that it was derived from.
-
-        Raises:
-            LostRaceError: that version is no longer there.
-        """
-        saved = replace(state, version=state.version + 1)
-        try:
-            self._dynamodb.put_item(
-                TableName=self._config.control_table_name,
-                Item=self._item_key()
-                | {
-                    "state": {"S": saved.name},
-                    "changedAt": {"N": str(saved.changed_at)},
-                    "key": {"S": saved.key},
-                    "probes": {"N": str(saved.probes)},
-                    "leaseUntil": {"N": str(saved.lease_until)},
-                    "version": {"N": str(saved.version)},
-                },
-                ConditionExpression="attribute_not_exists(id) OR version = :read",
-                ExpressionAttributeValues={":read": {"N": str(state.version)}},
-            )
-        except AWS_ERRORS as exc:
-            if error_code(exc) == "ConditionalCheckFailedException":
-                raise LostRaceError from exc
-            raise
-        return saved
-
     def _tell(self, detail_type: str, state: State) -> None:
         detail: schema.JsonObject = {"pipeline": self._config.pipeline, "at": clock.iso(state.changed_at)}
         event = bus.Event(detail_type, self._config.event_source, detail_type, detail)
@@ -204,6 +146,21 @@ class Breaker:
         logger.warning(
             "breaker changed", extra={"state": state.name, "pipeline": self._config.pipeline} | _code(failed)
         )
+
+
+def _trip(event: Mapping[str, Any]) -> tuple[str, int]:
+    """The event that is to probe, and when its worker saw the downstream out.
+
+    Raises:
+        SchemaValidationError: the trip does not say, or names a key with which no probe could ever be made.
+    """
+    detail = event.get("detail")
+    key, tripped_at = (detail.get(name) if isinstance(detail, dict) else None for name in _TRIP)
+    if not isinstance(key, str) or not 1 <= len(key.encode("utf-8", "replace")) <= _MAX_KEY_BYTES:
+        raise SchemaValidationError(Detail("/detail/idempotencyKey", f"must have 1 to {_MAX_KEY_BYTES} bytes"))
+    if not isinstance(tripped_at, int) or isinstance(tripped_at, bool):
+        raise SchemaValidationError(Detail("/detail/trippedAt", "must be milliseconds since the epoch"))
+    return key, tripped_at
 
 
 def _code(failed: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,6 @@
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -42,10 +41,10 @@ class Switch:
             "POST /failure-mode/reset": self.reset,
         }
 
-    def handle(self, event: Mapping[str, Any]) -> Answer:
+    def handle(self, event: Any) -> Answer:  # noqa: ANN401 - whatever an operator invokes the function with
         """Answers a request, or resets the switch where the event is none."""
-        if "routeKey" not in event:
-            return self.clear(only_if_expired=event.get("onlyIfExpired") is True)
+        if not isinstance(event, dict) or "routeKey" not in event:
+            return self.clear(only_if_expired=isinstance(event, dict) and event.get("onlyIfExpired") is True)
         return http.serve(Request.from_event(event), self._endpoints)
 
     def show(self, _request: Request) -> Answer:
@@ -55,15 +54,16 @@ class Switch:
     def set(self, request: Request) -> Answer:
         """Sets a mode: ``{mode, ttlSeconds?, match?}``."""
         try:
-            fault = _wanted(request.json())
+            fault = _wanted(schema.integral(request.json(max_bytes=http.MAX_CONTROL_BYTES)))
+            value = fault.as_parameter()
         except SchemaValidationError as exc:
             raise HttpError.invalid(exc) from exc
-        self._write(fault)
+        self._write(fault.mode, value)
         return http.answer(200, _described(fault))
 
     def reset(self, _request: Request) -> Answer:
         """Sets `none`."""
-        self._write(Fault())
+        self._write(faults.NONE, faults.NONE)
         return http.answer(200, _described(Fault()))
 
     def clear(self, *, only_if_expired: bool) -> schema.JsonObject:
@@ -75,7 +75,7 @@ class Switch:
         fault = self._read() if only_if_expired else None
         if fault and fault.effective(clock.now_ms()) == fault.mode:
             return {"mode": fault.mode, "reset": False}
-        self._write(Fault())
+        self._write(faults.NONE, faults.NONE)
         return {"mode": faults.NONE, "reset": True}
 
     def _read(self) -> Fault:
@@ -87,20 +87,20 @@ class Switch:
         except SchemaValidationError:
             return Fault()  # what nobody understands is in force nowhere
 
-    def _write(self, fault: Fault) -> None:
-        value = schema.compact(fault.as_json()) if fault.expires_at or fault.match else fault.mode
+    def _write(self, mode: str, value: str) -> None:
         try:
             self._ssm.put_parameter(Name=self._parameter, Value=value, Type="String", Overwrite=True)
         except AWS_ERRORS as exc:
             logger.error("failure mode not written", extra={"errorType": error_code(exc)})
             raise HttpError.unavailable("the failure mode parameter") from exc
-        logger.info("failure mode set", extra={"mode": fault.mode})
+        logger.info("failure mode set", extra={"mode": mode})
 
 
 def _wanted(body: schema.Json) -> Fault:
     if not isinstance(body, dict):
         raise SchemaValidationError(Detail("", f"must be an object, got {schema.describe(body)}"))
-    details = [Detail(f"/{name}", "is not known") for name in sorted(body.keys() - {"mode", "ttlSeconds", "match"})]
+    unknown = sorted(body.keys() - {"mode", "ttlSeconds", "match"})
+    details = [Detail(schema.pointer(name), "is not known") for name in unknown]
     mode, ttl, match = body.get("mode"), body.get("ttlSeconds"), body.get("match", {})
     if not isinstance(mode, str) or not faults.is_mode(mode):
         details.append(Detail("/mode", f"must be one of {', '.join(faults.MODES)}"))
@@ -124,7 +124,7 @@ def switch() -> Switch:
     return Switch(aws.client("ssm"), env.load(Env, os.environ).failure_mode_parameter)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
+def handler(event: Any, context: LambdaContext) -> Answer:  # noqa: ANN401 - see Switch.handle
     """Answers a request or resets the switch."""
     start_invocation(context.aws_request_id)
     return switch().handle(event)

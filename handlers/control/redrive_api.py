@@ -38,6 +38,7 @@ def api() -> Api:
         runs=Runs(ControlTable(dynamodb, config.control_table_name)),
         states=States(dynamodb, config.state_table_name),
         sqs=clients.client("sqs", attempts=3, read_timeout=3),
+        receiver=clients.client("sqs", attempts=1, read_timeout=3),
         pool=ThreadPoolExecutor(clients.PARALLEL_CALLS),
         functions=aws.client("lambda"),
         runner_name=config.runner_function_name,

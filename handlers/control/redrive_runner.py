@@ -16,10 +16,12 @@ from handlers.control.redrive.runs import Runs
 from handlers.control.redrive.states import States
 from handlers.control.redrive.table import ControlTable
 from handlers.shared import env, schema
+from handlers.shared.errors import Detail, SchemaValidationError
 from handlers.shared.observability import LambdaContext, start_invocation
 
 # A send that is given up too soon leaves its letters uncertain.
 _PATIENCE_SECONDS = 10
+_MAX_ID = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,15 @@ class Env:
 
 
 def handle(event: Mapping[str, Any], seconds_left: Callable[[], float], runner: Runner) -> schema.JsonObject:
-    """Works on the run that the event names, else on every run that waits; returns where they stand."""
+    """Works on the run that the event names, else on every run that waits; returns where they stand.
+
+    Raises:
+        SchemaValidationError: it names something that cannot be a run.
+    """
     named = event.get("redriveId")
-    waiting = [named] if isinstance(named, str) else runner.runs.active()
+    if named is not None and not (isinstance(named, str) and len(named) <= _MAX_ID):
+        raise SchemaValidationError(Detail("/redriveId", "must be the id of a redrive"))
+    waiting = runner.runs.active() if named is None else [named]
     return {"runs": list(runner.resume(waiting, seconds_left))}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from handlers.events import submission
 from handlers.events.submission import Submission
-from handlers.shared import aws, clock, env, http, queue, schema
+from handlers.shared import aws, clock, env, http, keys, queue, schema
 from handlers.shared.aws import AWS_ERRORS
 from handlers.shared.claims import Claim, Standing
 from handlers.shared.claims import Request as KeyRequest
@@ -62,7 +62,8 @@ class Api:
     def post_event(self, request: Request) -> Answer:
         """Queues one event: 202 ``{idempotencyKey, messageId, statusUrl}``."""
         with self._counted() as statuses:
-            one = submission.read(request.json(), request.headers.get("idempotency-key", ""))
+            body = request.json(max_bytes=submission.MAX_REQUEST_BYTES)
+            one = submission.read(body, request.headers.get("idempotency-key"))
             logger.append_keys(idempotencyKey=one.key)  # so that an event is found from its first line to its last
             outcome = self._submit([one], request)[0]
             if isinstance(outcome, HttpError):
@@ -95,7 +96,7 @@ class Api:
         """The state record of a key."""
         key = request.path_parameters.get("idempotencyKey", "")
         try:
-            item = self._store.get(key) if submission.is_key(key) else None
+            item = self._store.get(key) if keys.is_key(key) else None
         except AWS_ERRORS as exc:
             raise HttpError.unavailable("the state table") from exc
         if item is None:
@@ -108,15 +109,7 @@ class Api:
             self._sqs.get_queue_attributes(QueueUrl=self._config.queue_url, AttributeNames=["QueueArn"])
         except AWS_ERRORS as exc:
             raise HttpError.unavailable("the queue") from exc
-        return http.answer(
-            200,
-            {
-                "status": "healthy",
-                "service": self._config.powertools_service_name,
-                "environment": self._config.environment,
-                "timestamp": clock.iso(clock.now_ms()),
-            },
-        )
+        return http.healthy(self._config.powertools_service_name, self._config.environment)
 
     @contextmanager
     def _counted(self) -> Iterator[list[int]]:

@@ -1,18 +1,17 @@
 """From a caller's JSON to the message that the queue is to hold."""
 
-import re
 from dataclasses import dataclass
 
 from handlers.events import model
-from handlers.shared import schema
+from handlers.shared import keys, schema
 from handlers.shared.errors import Detail, SchemaValidationError
 from handlers.shared.http import HttpError
 from handlers.shared.queue import MAX_BATCH_BYTES, Attribute, Outgoing
 
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@=+-]{0,255}")
 # Room for the attributes that the message has and for those that a dead letter gets, out of SQS's 1 MiB.
 _ATTRIBUTE_BYTES = 4096
 MAX_BODY_BYTES = MAX_BATCH_BYTES - _ATTRIBUTE_BYTES
+MAX_REQUEST_BYTES = 2 * MAX_BODY_BYTES  # room for white space, which is not kept
 # What a consumer may say of a dead letter of which nobody recorded a cause.
 _UNKNOWN_ERROR = "Unknown"
 
@@ -38,7 +37,7 @@ class Submission:
         return Outgoing(message_id, self.body, attributes, trace_header=trace_header)
 
 
-def read(value: schema.Json, header_key: str = "") -> Submission:
+def read(value: schema.Json, header_key: str | None = None) -> Submission:
     """Reads one event; its key is the caller's (header or ``idempotencyKey``), else the payload's SHA-256.
 
     The payload is the event without ``idempotencyKey``.
@@ -61,19 +60,14 @@ def read(value: schema.Json, header_key: str = "") -> Submission:
     return Submission(given or checksum, bool(given), checksum, body, payload)
 
 
-def is_key(text: str) -> bool:
-    """Whether a text can be an idempotency key."""
-    return _KEY.fullmatch(text) is not None
-
-
-def _given_key(event: schema.JsonObject, header_key: str) -> str:
+def _given_key(event: schema.JsonObject, header_key: str | None) -> str:
     in_body = event.get("idempotencyKey", "")
     if not isinstance(in_body, str):
         raise SchemaValidationError(Detail("/idempotencyKey", f"must be a string, got {schema.describe(in_body)}"))
-    if header_key and in_body and header_key != in_body:
+    if header_key is not None and header_key != event.get("idempotencyKey", header_key):
         raise SchemaValidationError(Detail("/idempotencyKey", "differs from the Idempotency-Key header"))
+    given = header_key is not None or "idempotencyKey" in event
     key = header_key or in_body
-    if (key or "idempotencyKey" in event) and not is_key(key):
-        message = "must have 1 to 256 characters of A-Z a-z 0-9 . _ ~ : @ = + - and begin with a letter or digit"
-        raise SchemaValidationError(Detail("/idempotencyKey", message))
+    if given and not keys.is_key(key):
+        raise SchemaValidationError(Detail("/idempotencyKey", keys.LIMIT))
     return key

@@ -23,7 +23,7 @@ from handlers.shared.idempotency import StateStore
 from handlers.shared.messages import Message
 from handlers.shared.observability import LambdaContext, start_invocation
 from handlers.shared.outcome import Outcome, measure
-from handlers.shared.settlement import Settlement, WorkerSettings
+from handlers.shared.settlement import Announce, Settlement, WorkerSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -53,13 +53,16 @@ class Worker:
         process: Process,
         faults: FaultSwitch | None = None,
         trip_wire: TripWire | None = None,
+        form: messages.Form = messages.PLAIN,
+        announce: Announce | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._settlement = Settlement(settings, store=store, sqs=sqs, events=events)
+        self._settlement = Settlement(settings, store=store, sqs=sqs, events=events, announce=announce)
         self._process = process
         self._faults = faults
         self._trip_wire = trip_wire
+        self._form = form
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> BatchResponse:
         """Works one batch; the answer names the messages that SQS is to keep.
@@ -67,7 +70,7 @@ class Worker:
         ``{"Records": […], "probe": true}`` comes from the circuit breaker: it is worked while others are held.
         """
         start_invocation(context.aws_request_id)
-        received = messages.unique(event["Records"])
+        received = messages.unique(event["Records"], self._form)
         probe = bool(event.get("probe"))
         if self._trip_wire and not probe and (seconds := self._trip_wire.hold_seconds()):
             outcomes = [Outcome(message, "held", retry=True, visibility=seconds) for message in received]
@@ -130,7 +133,10 @@ class Worker:
     def _attempt(self, message: Message, lease: Lease, seconds: float) -> Outcome:
         try:
             if self._faults:
-                self._faults.disturb(message.key, lease.attempts, message.payload, seconds_left=seconds)
+                redriven = "redriveCount" in message.attributes
+                self._faults.disturb(
+                    message.key, lease.attempts, message.payload, seconds_left=seconds, redriven=redriven
+                )
             with time_limit(seconds):
                 result = schema.compact(self._process(message.payload))
         except IngestionError as exc:

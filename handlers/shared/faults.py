@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from handlers.shared import clock, schema
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 NONE = "none"
 MODES = (NONE, "poison_payload", "slow_downstream", "random_fail_pNN", "duplicate_submit", "downstream_outage")
-_RANDOM = re.compile(r"random_fail_p(\d{1,2}|100)")
+_RANDOM = re.compile(r"random_fail_p([0-9]{1,2}|100)")
+_EPOCH = datetime.fromtimestamp(0, UTC)
+MAX_PARAMETER = 4096  # characters that a standard SSM parameter holds
 _CACHE_SECONDS = 5.0
 _PAST_DEADLINE_SECONDS = 5.0
 
@@ -47,8 +49,23 @@ class Fault:
         """Whether a record is meant: every field of ``match`` has the value named there."""
         return all(name in payload and payload[name] == value for name, value in self.match.items())
 
+    def as_parameter(self) -> str:
+        """The fault as the parameter holds it: the mode alone where there is no more to say.
+
+        Raises:
+            SchemaValidationError: it is longer than a parameter may be.
+        """
+        if not self.expires_at and not self.match:
+            return self.mode
+        # SSM takes no {{...}}, which it reads as the name of another parameter. In JSON {{ stands within strings only.
+        value = schema.compact(self.as_json()).replace("{{", "\\u007b\\u007b")
+        if len(value) > MAX_PARAMETER:
+            message = f"makes a parameter of {len(value)} characters; SSM holds {MAX_PARAMETER}"
+            raise SchemaValidationError(Detail("/match", message))
+        return value
+
     def as_json(self) -> schema.JsonObject:
-        """The fault as the parameter holds it."""
+        """The fault as JSON; ``expiresAt`` and ``match`` where they are set."""
         expiry: schema.JsonObject = {"expiresAt": clock.iso(self.expires_at)} if self.expires_at else {}
         return {"mode": self.mode} | expiry | ({"match": dict(self.match)} if self.match else {})
 
@@ -69,7 +86,7 @@ def parse(value: str) -> Fault:
     given = schema.parse(value)
     assert isinstance(given, dict)  # noqa: S101 - it begins with a brace
     if unknown := sorted(given.keys() - {"mode", "expiresAt", "match"}):
-        raise SchemaValidationError(*(Detail(f"/{name}", "is not known") for name in unknown))
+        raise SchemaValidationError(*(Detail(schema.pointer(name), "is not known") for name in unknown))
     match = given.get("match", {})
     if not isinstance(match, dict):
         raise SchemaValidationError(Detail("/match", f"must be an object, got {schema.describe(match)}"))
@@ -104,7 +121,15 @@ class FaultSwitch:
         fault = self.current()
         return fault.mode == "duplicate_submit" and fault.matches(payload)
 
-    def disturb(self, key: str, attempt: int, payload: schema.JsonObject, *, seconds_left: float) -> None:
+    def disturb(
+        self,
+        key: str,
+        attempt: int,
+        payload: schema.JsonObject,
+        *,
+        seconds_left: float,
+        redriven: bool = False,  # noqa: ARG002 - for the faults of a pipeline's own
+    ) -> None:
         """Fails or delays one attempt at one record, if it is meant.
 
         Raises:
@@ -143,8 +168,10 @@ def _expiry(value: schema.Json) -> int:
         return 0
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        moment = moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: its offset takes it out of the years 1 to 9999
         moment = None
     if moment is None:
         raise SchemaValidationError(Detail("/expiresAt", "must be an RFC 3339 time, such as 2030-01-31T12:00:00Z"))
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    # A time before 1970 is long over; 0 would be never.
+    return max(1, (moment - _EPOCH) // timedelta(milliseconds=1))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _DAY_SECONDS = 24 * 3600
 # An item holds at most 400 KB and each write costs by the KB; a larger payload stays on its message only.
-MAX_STORED_CHARACTERS = 128 * 1024
+MAX_STORED_BYTES = 128 * 1024
 _PROJECTION = (
     "idempotencyKey",
     "status",
@@ -80,6 +80,11 @@ class StateStore:
         """The whole item of a key (attribute-value form), or None where there is none or it has expired."""
         item = self._table.get(key)
         return None if item is None or int(item["expiresAt"]["N"]) * 1000 <= clock.now_ms() else item
+
+    def result(self, key: str) -> str:
+        """The stored result of a key as JSON text, "" where there is none."""
+        text: str = (self.get(key) or {}).get("result", {}).get("S", "")
+        return text
 
     def _take_over(self, requests: list[Request], lease_until: int) -> dict[str, Claim]:
         claims = self._standings(requests, lease_until=lease_until)
@@ -151,7 +156,7 @@ class StateStore:
             values["processedAt"] = clock.iso(clock.now_ms())
         if status is Status.SUCCEEDED:
             remove = ("errorType", "errorMessage")
-            if len(completion.result) <= MAX_STORED_CHARACTERS:
+            if len(completion.result) <= MAX_STORED_BYTES:  # it is ASCII
                 values["result"] = completion.result
         if status is Status.FAILED:
             values |= {"errorType": completion.error_type, "errorMessage": completion.error_message}
@@ -164,7 +169,7 @@ class StateStore:
 
 
 def _stored(request: Request) -> dict[str, str | int]:
-    return {"payload": request.payload} if len(request.payload) <= MAX_STORED_CHARACTERS else {}
+    return {"payload": request.payload} if len(request.payload.encode()) <= MAX_STORED_BYTES else {}
 
 
 def _claim(lease: Lease, code: str) -> Claim:

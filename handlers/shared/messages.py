@@ -1,14 +1,19 @@
-"""SQS records as the worker sees them: read, folded by key, and turned into dead letters with their cause."""
+"""SQS records as the worker sees them: read, folded by key, and turned into dead letters with their cause.
+
+A body is the payload itself, or an event of EventBridge with the payload as its `detail`; whoever reads says which.
+"""
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from handlers.shared import schema
+from handlers.shared import keys, schema
 from handlers.shared.errors import Detail, IngestionError, SchemaValidationError
 from handlers.shared.queue import Attribute, Outgoing
+
+_MAX_KEY_BYTES = 2048  # of a DynamoDB partition key; a longer one would fail the claims of its whole batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +59,46 @@ class Message:
         return letter.with_attributes(cause)
 
 
-def unique(records: Iterable[Mapping[str, Any]]) -> list[Message]:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the bodies of a queue hold.
+
+    ``payload`` finds the payload in a body, ``key`` the idempotency key in a payload ("": it has none), ``fact`` what
+    two messages have in common that say the same.
+    """
+
+    payload: Callable[[schema.JsonObject], schema.JsonObject]
+    key: Callable[[schema.JsonObject], str]
+    fact: Callable[[schema.JsonObject], schema.JsonObject]
+
+
+def unique(records: Iterable[Mapping[str, Any]], form: Form | None = None) -> list[Message]:
     """Reads the records of a Lambda event; a message that SQS delivered twice in one batch counts once."""
-    return list({record["messageId"]: read(record) for record in records}.values())
+    return list({record["messageId"]: read(record, form) for record in records}.values())
 
 
-def read(record: Mapping[str, Any]) -> Message:
-    """Reads one record. The key is the attribute `idempotencyKey`, else the checksum of the payload."""
+def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
+    """Reads one record, whose body is the payload unless its form is given.
+
+    The key is the attribute `idempotencyKey`, else the payload's own, else the checksum of the payload. A body that is
+    no payload and a key that DynamoDB can't hold are the message's ``fault``.
+    """
+    form = form or PLAIN
     attributes = {name: _attribute(raw) for name, raw in record.get("messageAttributes", {}).items()}
     system, body = record["attributes"], record["body"]
     payload: schema.JsonObject = {}
     fault = None
     try:
-        payload = _object(schema.parse(body))
-        checksum = schema.checksum(payload)
+        payload = form.payload(_object(schema.parse(body)))
+        checksum = schema.checksum(form.fact(payload))
+        _refuse_long(_text(attributes, "idempotencyKey"))
     except SchemaValidationError as exc:
-        checksum, fault = hashlib.sha256(body.encode()).hexdigest(), exc
+        checksum, fault = hashlib.sha256(body.encode("utf-8", "replace")).hexdigest(), exc
     return Message(
         id=record["messageId"],
         receipt=record["receiptHandle"],
         body=body,
-        key=_text(attributes, "idempotencyKey") or checksum,
+        key=_text(attributes, "idempotencyKey")[:_MAX_KEY_BYTES] or form.key(payload) or checksum,
         checksum=checksum,
         receive_count=int(system["ApproximateReceiveCount"]),
         correlation_id=_text(attributes, "correlationId"),
@@ -96,6 +120,43 @@ def fold(received: Sequence[Message]) -> tuple[list[Message], list[Message]]:
     faulty = [message for message in received if message.fault is not None]
     repeats = [m for m in received if m.fault is None and firsts.setdefault(m.key, m) is not m]
     return [*firsts.values(), *faulty], repeats
+
+
+def told_fact(detail: schema.JsonObject) -> schema.JsonObject:
+    """The detail of an event without the time at which it was told: a repetition has another."""
+    return {name: value for name, value in detail.items() if name != "createdAt"}
+
+
+def looks_told(record: Mapping[str, Any]) -> bool:
+    """Whether a record holds an event of EventBridge; what our own APIs queue carries its key as an attribute."""
+    if "idempotencyKey" in record.get("messageAttributes", {}):
+        return False
+    try:
+        event = schema.parse(record["body"])
+    except SchemaValidationError:
+        return False
+    return isinstance(event, dict) and event.keys() >= {"id", "source", "detail-type", "detail"}
+
+
+def _detail(event: schema.JsonObject) -> schema.JsonObject:
+    detail = event.get("detail")
+    if not isinstance(detail, dict):
+        raise SchemaValidationError(Detail("/detail", f"must be an object, got {schema.describe(detail)}"))
+    return detail
+
+
+def _event_id(detail: schema.JsonObject) -> str:
+    found = detail.get("eventId")
+    return found if isinstance(found, str) and keys.is_key(found) else ""
+
+
+PLAIN = Form(payload=lambda body: body, key=lambda _: "", fact=lambda payload: payload)
+TOLD = Form(payload=_detail, key=_event_id, fact=told_fact)
+
+
+def _refuse_long(key: str) -> None:
+    if (length := len(key.encode("utf-8", "replace"))) > _MAX_KEY_BYTES:
+        raise SchemaValidationError(Detail("/idempotencyKey", f"may have {_MAX_KEY_BYTES} bytes, got {length}"))
 
 
 def _object(value: schema.Json) -> schema.JsonObject:

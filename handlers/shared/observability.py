@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from aws_lambda_powertools.logging.logger import Logger
@@ -16,8 +17,10 @@ from handlers.shared import clock
 
 NAMESPACE = "IngestionLab"
 
+# ASCII: nothing that somebody else has named (a key, an attribute) can end a line or reach a terminal as a control.
+_to_json = partial(json.dumps, default=str, separators=(",", ":"))
 # `location` and `sampling` say nothing that the constant message does not; leaving them out halves a line.
-logger = Logger(location=None, use_rfc3339=True, utc=True)
+logger = Logger(location=None, use_rfc3339=True, utc=True, json_serializer=_to_json)
 
 _MAX_VALUES = 100  # of one metric in one line
 

@@ -70,8 +70,8 @@ class Outcome:
 
     @property
     def error_message(self) -> str:
-        """What went wrong, at most 1,024 characters."""
-        return str(self.error or "")[:_MAX_ERROR_MESSAGE]
+        """What went wrong, at most 1,024 characters, as UTF-8 holds them (a step may quote half an emoji)."""
+        return str(self.error or "")[:_MAX_ERROR_MESSAGE].encode("utf-8", "replace").decode()
 
     def completion(self, lease: Lease) -> Completion:
         """What the state table is to say."""

@@ -1,6 +1,7 @@
 r"""Strict JSON in, canonical JSON out.
 
-Numbers are IEEE doubles except integers, which stay exact; NaN, infinities and nesting past 32 levels are refused.
+Numbers are IEEE doubles except integers, which stay exact; NaN, infinities, nesting past 32 levels and a name that
+occurs twice in one object (of which one value would be lost) are refused.
 Text leaves as ASCII (``\uXXXX``), so every payload is made only of characters that SQS takes.
 """
 
@@ -17,18 +18,20 @@ Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 JsonObject = dict[str, Json]
 
 MAX_DEPTH = 32
+_MAX_NAME = 128
 
 
 def parse(text: str | bytes) -> Json:
     """Parses one JSON document.
 
     Raises:
-        SchemaValidationError: not UTF-8, not JSON, NaN or an infinity, a number out of range, or nested too deep.
+        SchemaValidationError: not UTF-8, not JSON, NaN or an infinity, a number out of range, a name twice in one
+            object, or nested too deep.
     """
     try:
         if isinstance(text, bytes):
             text = text.decode()
-        value: Json = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value: Json = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
     except RecursionError:
         raise _too_deep() from None
     except ValueError as exc:  # JSONDecodeError, UnicodeDecodeError and int's digit limit are all ValueErrors
@@ -40,7 +43,7 @@ def parse(text: str | bytes) -> Json:
 
 def canonical(value: Json) -> str:
     """The one text of a JSON value: keys sorted, no white space, 1.0 written as 1 (as RFC 8785 does)."""
-    return json.dumps(_integral(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(integral(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def compact(value: Json) -> str:
@@ -56,6 +59,29 @@ def checksum(value: Json) -> str:
 def describe(value: Json) -> str:
     """The JSON type of a value, for messages."""
     return _TYPE_NAMES.get(type(value), "null")
+
+
+def integral(value: Json) -> Json:
+    """The same value with its whole numbers as integers: JSON knows 2.0 as one, too."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: integral(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [integral(item) for item in value]
+    return value
+
+
+def pointer(name: str) -> str:
+    """The JSON pointer of a field at the root (RFC 6901); a name that the caller chose is cut to 128 characters."""
+    return "/" + name[:_MAX_NAME].replace("~", "~0").replace("/", "~1")
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> JsonObject:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -98,13 +124,3 @@ def _deeper_than(value: Json, limit: int) -> bool:
         if not level:
             return False
     return True
-
-
-def _integral(value: Json) -> Json:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {key: _integral(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_integral(item) for item in value]
-    return value

@@ -1,10 +1,11 @@
 """The second half of a batch: outcomes written, told, dead-lettered and timed, each for all records in one call."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from handlers.shared import bus, clock, queue, schema
+from handlers.shared.aws import AWS_ERRORS, error_code
 from handlers.shared.claims import Status
 from handlers.shared.idempotency import StateStore
 from handlers.shared.observability import logger
@@ -13,6 +14,10 @@ from handlers.shared.outcome import Outcome
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
+
+
+# From a message's payload and its result to what the bus is to hear beyond the success itself.
+Announce = Callable[[schema.JsonObject, schema.Json], list[bus.Event]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,12 +38,19 @@ class Settlement:
     """What is still owed after the business steps have run."""
 
     def __init__(
-        self, settings: WorkerSettings, *, store: StateStore, sqs: "SQSClient", events: "EventBridgeClient"
+        self,
+        settings: WorkerSettings,
+        *,
+        store: StateStore,
+        sqs: "SQSClient",
+        events: "EventBridgeClient",
+        announce: Announce | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._sqs = sqs
         self._events = events
+        self._announce = announce
 
     def settle(self, outcomes: Sequence[Outcome], also: Sequence[bus.Event] = ()) -> None:
         """Does all of it; what could not be done turns the outcome of its message into a retry.
@@ -63,7 +75,13 @@ class Settlement:
                 outcome.undo("unrecorded", code)
 
     def _tell(self, outcomes: Sequence[Outcome], also: Sequence[bus.Event]) -> None:
-        events = [*(self._event(o) for o in outcomes), *also]
+        owed: dict[str, list[bus.Event]] = {}
+        for outcome in outcomes:
+            try:
+                owed[outcome.message.id] = [self._event(outcome), *self._announcements(outcome)]
+            except AWS_ERRORS as exc:
+                outcome.undo("untold", error_code(exc))
+        events = [*(event for more in owed.values() for event in more), *also]
         if not events:
             return
         failed = bus.put(self._events, self._settings.bus_name, events)
@@ -71,8 +89,20 @@ class Settlement:
             if code := failed.get(event.id):
                 logger.error("event not told", extra={"errorType": code, "detailType": event.detail_type})
         for outcome in outcomes:
-            if code := failed.get(outcome.message.id):
-                outcome.undo("untold", code)
+            if codes := [failed[event.id] for event in owed.get(outcome.message.id, ()) if event.id in failed]:
+                outcome.undo("untold", codes[0])
+
+    def _announcements(self, outcome: Outcome) -> list[bus.Event]:
+        """What the pipeline adds to a success, made anew from the stored result where the message is redelivered.
+
+        Raises:
+            ClientError, BotoCoreError: that result could not be read.
+        """
+        if self._announce is None or outcome.error is not None:
+            return []
+        result = outcome.result or self._store.result(outcome.message.key)
+        more = self._announce(outcome.message.payload, schema.parse(result)) if result else []
+        return [replace(event, id=f"{outcome.message.id}#{event.id}") for event in more]
 
     def _event(self, outcome: Outcome) -> bus.Event:
         message, detail_type = outcome.message, outcome.event

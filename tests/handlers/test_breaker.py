@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from handlers.control.breaker import Breaker, Env
 from handlers.shared import breaker as wire
@@ -34,6 +35,7 @@ class FakeCloud:
     store_down: bool = False
     crash_after: int = 0
     calls: int = 0
+    answer_lost: bool = False  # of the next write, which the SDK then repeats
 
     def _done(self) -> None:
         self.calls += 1
@@ -57,10 +59,16 @@ class FakeCloud:
         Item: dict[str, Any],
         ConditionExpression: str,
         ExpressionAttributeValues: dict[str, Any],
+        ReturnValuesOnConditionCheckFailure: str,
     ) -> None:
         assert (TableName, ConditionExpression) == ("control", "attribute_not_exists(id) OR version = :read")
+        assert ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+        if self.answer_lost:
+            self.state, self.answer_lost = Item, False
         if self.state and self.state["version"] != ExpressionAttributeValues[":read"]:
-            raise client_error("ConditionalCheckFailedException")
+            refusal = client_error("ConditionalCheckFailedException")
+            refusal.response["Item"] = self.state  # type: ignore[typeddict-unknown-key]
+            raise refusal
         self.state = Item
         self._done()
 
@@ -187,6 +195,20 @@ def test_of_two_invocations_one_acts(breaker: Breaker, cloud: FakeCloud) -> None
     assert cloud.invoked == []
 
 
+@pytest.mark.parametrize(("event", "state"), [(TRIP, "OPEN"), (TICK, "CLOSED")])
+def test_a_write_that_the_sdk_repeats_is_no_race(
+    breaker: Breaker, cloud: FakeCloud, event: dict[str, Any], state: str
+) -> None:
+    """The answer to a write is lost, the SDK writes again and is refused: what stands there is ours, so it goes on."""
+    if event is TICK:
+        breaker.handle(TRIP, FakeContext())
+    cloud.healthy = True
+    cloud.answer_lost = True
+
+    assert breaker.handle(event, FakeContext()) == {"state": state, "probes": 0}
+    assert cloud.enabled is (state == "CLOSED")
+
+
 @pytest.mark.parametrize("call", range(1, 9))
 def test_a_crash_after_any_call_is_mended_by_the_next_ticks(
     breaker: Breaker, cloud: FakeCloud, fake_clock: FakeClock, call: int
@@ -213,13 +235,15 @@ def test_a_crash_after_any_call_is_mended_by_the_next_ticks(
 
 
 def test_it_fails_open_without_its_store(breaker: Breaker, cloud: FakeCloud) -> None:
-    """A breaker that cannot remember lets traffic through rather than hold it for ever."""
+    """A breaker that cannot remember lets traffic through rather than hold it for ever; a trip is to come again."""
     breaker.handle(TRIP, FakeContext())
     cloud.store_down = True
 
     assert breaker.handle(TICK, FakeContext()) == {"state": "UNKNOWN"}
     assert cloud.enabled is True
-    assert breaker.handle(TRIP, FakeContext()) == {"state": "UNKNOWN"}
+    cloud.enabled = False
+    with pytest.raises(ClientError, match="InternalServerError"):
+        breaker.handle(TRIP, FakeContext())
     assert cloud.enabled is True
 
 

@@ -94,6 +94,8 @@ def test_a_mode_with_an_end_and_a_match(control: Switch, ssm: FakeSsm, fake_cloc
         ({"mode": "none", "ttlSeconds": 86_401}, ["/ttlSeconds"]),
         ({"mode": "none", "ttlSeconds": True}, ["/ttlSeconds"]),
         ({"mode": "none", "ttlSeconds": 1.5}, ["/ttlSeconds"]),
+        ({"mode": "none", "match": {"a": "x" * 4096}}, ["/match"]),
+        ({"mode": "none", "a/b": 1}, ["/a~1b"]),
         ({"mode": 7, "ttlSeconds": "x", "match": 1, "ttl": 1}, ["/ttl", "/mode", "/ttlSeconds", "/match"]),
     ],
 )
@@ -135,3 +137,12 @@ def test_a_parameter_store_that_is_away(control: Switch, ssm: FakeSsm) -> None:
     assert call(control, "POST /failure-mode", {"mode": "none"})[0] == 503
     with pytest.raises(HttpError):
         control.handle({})
+
+
+def test_what_ssm_would_take_for_a_reference_is_escaped(control: Switch, ssm: FakeSsm) -> None:
+    """`{{…}}` names another parameter, and SSM would refuse it: JSON has another way to write a brace."""
+    wanted = {"mode": "none", "match": {"{{a}}": [{"b": "{{{ssm:c}}"}]}}
+
+    assert call(control, "POST /failure-mode", wanted) == (200, wanted | {"effective": "none"})
+    assert "{{" not in ssm.value
+    assert json.loads(ssm.value) == wanted

@@ -74,12 +74,16 @@ def test_modes(mode: str) -> None:
         ("poison", "/mode must be one of"),
         ("random_fail_p101", "/mode must be one of"),
         ("random_fail_pNN", "/mode must be one of"),
+        ("random_fail_p\u0663", "/mode must be one of"),
         ("{", "(root) is not JSON"),
         ('{"mode": 1}', "/mode must be one of"),
         ('{"mode": "none", "until": 1}', "/until is not known"),
+        ('{"mode": "none", "a/b": 1}', "/a~1b is not known"),
         ('{"mode": "none", "match": []}', "/match must be an object, got array"),
         ('{"mode": "none", "expiresAt": 5}', "/expiresAt must be an RFC 3339 time"),
         ('{"mode": "none", "expiresAt": "soon"}', "/expiresAt must be an RFC 3339 time"),
+        ('{"mode": "none", "expiresAt": "0001-01-01T00:00:00+23:59"}', "/expiresAt must be an RFC 3339 time"),
+        ('{"mode": "none", "expiresAt": "9999-12-31T23:59:59-23:59"}', "/expiresAt must be an RFC 3339 time"),
     ],
 )
 def test_a_value_that_is_no_mode(value: str, message: str) -> None:
@@ -93,6 +97,19 @@ def test_the_json_form_round_trips() -> None:
     fault = Fault("random_fail_p30", NOW_MS, {"orderId": "1"})
 
     assert faults.parse(schema.compact(fault.as_json())) == fault
+
+
+@pytest.mark.parametrize("then", ["1969-07-20T20:17:40Z", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00"])
+def test_a_time_long_past_is_past(then: str) -> None:
+    """Not never."""
+    assert faults.parse(f'{{"mode": "poison_payload", "expiresAt": "{then}"}}').effective(NOW_MS) == "none"
+
+
+def test_the_last_moment_there_is() -> None:
+    """Can be shown, too."""
+    fault = faults.parse('{"mode": "poison_payload", "expiresAt": "9999-12-31T23:59:59.999999Z"}')
+
+    assert str(fault.as_json()["expiresAt"]).startswith("9999-12-31T23:59:59.99")
 
 
 @pytest.mark.parametrize("value", ["unreadable", "nonsense", "none"])

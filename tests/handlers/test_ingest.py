@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from handlers.events.ingest import Api, Env
-from handlers.shared import schema
+from handlers.events.submission import MAX_REQUEST_BYTES
+from handlers.shared import http, schema
 from handlers.shared.idempotency import StateStore
 from tests.handlers.conftest import DAY_MS, FakeClock
 from tests.handlers.fakes import FakeAws, client_error
@@ -389,3 +390,42 @@ def test_other_routes(api: Api, method: str, path: str, status: int, allow: str 
 
     assert (answer["statusCode"], answer["headers"].get("Allow")) == (status, allow)
     assert json.loads(answer["body"]).keys() == {"error", "errorType", "details", "requestId"}
+
+
+@pytest.mark.parametrize("key", ["", " ", "k" * 257, "\xe9"])
+def test_a_key_header_that_is_no_key(api: Api, fake_aws: FakeAws, key: str) -> None:
+    """400: a caller who means to give a key has none, and nothing is queued."""
+    status, body = post(api, ORDER, idempotency_key=key)
+
+    assert (status, body["details"][0]["pointer"], fake_aws.sent) == (400, "/idempotencyKey", [])
+    assert post(api, ORDER | {"idempotencyKey": "k"}, idempotency_key=key)[0] == 400
+
+
+def test_a_compressed_body_is_refused(api: Api) -> None:
+    """415 that says so; `identity` is no compression."""
+    status, body = post(api, ORDER, content_encoding="gzip")
+
+    assert (status, body["error"]) == (415, "send the body without Content-Encoding")
+    assert post(api, ORDER, content_encoding="Identity")[0] == 202
+
+
+@pytest.mark.parametrize(
+    ("route", "limit"),
+    [("POST /events", MAX_REQUEST_BYTES), ("POST /events/batch", http.MAX_REQUEST_BYTES)],
+)
+@pytest.mark.parametrize("base64_encoded", [False, True])
+def test_a_body_over_the_routes_limit(
+    api: Api,
+    route: str,
+    limit: int,
+    base64_encoded: bool,  # noqa: FBT001 - a table of cases
+) -> None:
+    """413 with the limit, before anything is made of it; at the limit it is read."""
+
+    def send(raw: str) -> tuple[int, Any]:
+        sent = base64.b64encode(raw.encode()).decode() if base64_encoded else raw
+        return call(api, route, raw=sent, base64_encoded=base64_encoded)[:2]
+
+    status, body = send(" " * (limit + 1))
+    assert (status, body["error"]) == (413, f"a body may have {limit} bytes here, got {limit + 1}")
+    assert send(" " * limit)[0] == 400

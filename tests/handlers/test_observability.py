@@ -196,3 +196,13 @@ def test_one_correlation_id_from_the_request_to_the_event(  # noqa: PLR0917
     assert [line["message"] for line in lines] == ["request", "record failed" if step_fails else "record done"]
     assert attributes == [correlation_id] * (2 if step_fails else 1)  # the dead letter has it as well
     assert [found["correlationId"] for found in chain(lines, details)] == [correlation_id] * 3
+
+
+def test_a_line_is_ascii(log_stream: io.StringIO) -> None:
+    """No name that somebody else gave ends a line or reaches a terminal as a control; half an emoji is no error."""
+    name = "a\n\u2028\x85\x9b31m\ud83d"
+    logger.info("x", extra={"idempotencyKey": name})
+
+    (line,) = log_stream.getvalue().splitlines()
+    assert line.isascii()
+    assert json.loads(line)["idempotencyKey"] == name

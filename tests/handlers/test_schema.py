@@ -78,6 +78,8 @@ def test_large_integers_stay_exact() -> None:
         ('{"a": -Infinity}', "(root) is not JSON: -Infinity is not a JSON number"),
         ("1e400", "(root) is not JSON: the number 1e400 is out of range"),
         ("9" * 5000, "(root) is not JSON: an integer has too many digits"),
+        ('{"a": 1, "a": 2}', "(root) is not JSON: a name occurs twice in one object"),
+        ('[{"b": {"\\u0061": 1, "a": 1}}]', "(root) is not JSON: a name occurs twice in one object"),
         (b"\xff", "(root) is not JSON: invalid UTF-8 at byte 0"),
         ("[" * 34 + "]" * 34, "(root) is nested deeper than 32 levels"),
         ("[" * 200_000, "(root) is nested deeper than 32 levels"),
@@ -89,6 +91,14 @@ def test_refused(text: str | bytes, message: str) -> None:
         schema.parse(text)
 
     assert str(refusal.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer"), [("a", "/a"), ("a/b~c", "/a~1b~0c"), ("", "/"), ("x" * 200, "/" + "x" * 128)]
+)
+def test_a_pointer_to_a_field(name: str, pointer: str) -> None:
+    """Escaped as RFC 6901 says; a name of any length makes a short one."""
+    assert schema.pointer(name) == pointer
 
 
 def test_32_levels_are_taken() -> None:

@@ -52,6 +52,7 @@ class Services:
     runs: Runs
     states: States
     sqs: "SQSClient"
+    receiver: "SQSClient"  # see `Box`
     pool: Executor
     functions: "LambdaClient"
     runner_name: str
@@ -66,11 +67,10 @@ class Api:
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
         """Answers one request."""
-        query: Mapping[str, str] = event.get("queryStringParameters") or {}
         endpoints: dict[str, Endpoint] = {
-            "GET /redrive/preview": lambda _asked: self.preview(query),
+            "GET /redrive/preview": lambda asked: self.preview(asked.query),
             "POST /redrive/start": self.start,
-            "GET /redrive/{redriveId}": lambda asked: self.show(asked, query),
+            "GET /redrive/{redriveId}": lambda asked: self.show(asked, asked.query),
             "POST /redrive/cancel": self.cancel,
         }
         return http.serve(Request.from_event(event), {name: _guarded(call) for name, call in endpoints.items()})
@@ -86,7 +86,7 @@ class Api:
 
     def start(self, asked: Request) -> Answer:
         """Starts a run: 202 ``{redriveId, state, statusUrl}``, 409 where its dead-letter queue has one."""
-        wanted = request.read_start(asked.json(), self._services.targets)
+        wanted = request.read_start(asked.json(max_bytes=http.MAX_CONTROL_BYTES), self._services.targets)
         if wanted.error_type and not _is_well_known(wanted.error_type):
             self._peek(wanted)
         now = clock.now_ms()
@@ -116,10 +116,7 @@ class Api:
 
     def cancel(self, asked: Request) -> Answer:
         """Asks a run to stop: 202; a runner at work does so before its next wave, else one is woken to end it."""
-        body = asked.json()
-        redrive_id = body.get("redriveId") if isinstance(body, dict) else None
-        if not isinstance(redrive_id, str):
-            raise SchemaValidationError(Detail("/redriveId", "must be the id of a redrive"))
+        redrive_id = request.read_cancel(asked.json(max_bytes=http.MAX_CONTROL_BYTES))
         run = self._find(redrive_id)
         logger.append_keys(redriveId=run.redrive_id)
         if run.state is RunState.RUNNING and not self._services.runs.request_cancel(run):
@@ -160,7 +157,7 @@ class Api:
     def _viewer(self, pipeline: str, seconds: int) -> Preview:
         services = self._services
         end = time.monotonic() + seconds
-        box = Box(services.targets[pipeline].dlq_url, services.sqs, services.sqs, services.pool)
+        box = Box(services.targets[pipeline].dlq_url, services.sqs, services.receiver, services.pool)
         return Preview(box, services.states, seconds_left=lambda: end - time.monotonic())
 
     def _wake(self, run: Run) -> None:
@@ -199,7 +196,7 @@ def _page(query: Mapping[str, str]) -> tuple[int, int, int]:
     """How many entries, and from which: the number of a wave and a place in it."""
     limit, cursor = query.get("limit", "100"), query.get("cursor", "1:0")
     place = _CURSOR.fullmatch(cursor)
-    details = [Detail(f"/{name}", "is not known") for name in sorted(query.keys() - {"limit", "cursor"})]
+    details = [Detail(schema.pointer(name), "is not known") for name in sorted(query.keys() - {"limit", "cursor"})]
     if not re.fullmatch("[0-9]{1,4}", limit) or not 1 <= int(limit) <= _MAX_PAGE:
         details.append(Detail("/limit", f"must be an integer from 1 to {_MAX_PAGE}"))
     if not place:

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 _BODY_CHARACTERS = 1024
 _MESSAGE_CHARACTERS = 512
+_TYPE_CHARACTERS = 128
+_KEY_CHARACTERS = 2048
 _MAX_EXAMINED = 10_000
+_MAX_EXAMINED_CHARACTERS = 32 * 1024 * 1024  # of bodies, in a function that has little memory
+_MAX_GROUPS = 100
+# Of an answer; Lambda takes 6 MB, and its groups and statistics come on top.
+_MAX_LISTED_BYTES = 4 * 1024 * 1024
 _TOTALS: "dict[str, QueueAttributeNameType]" = {
     "totalMessages": "ApproximateNumberOfMessages",
     "notVisible": "ApproximateNumberOfMessagesNotVisible",
@@ -43,7 +49,7 @@ class Finding:
     @property
     def error_type(self) -> str:
         """Why it is a dead letter."""
-        return self.letter.error_type(self.record)
+        return self.letter.error_type(self.record)[:_TYPE_CHARACTERS]
 
     @property
     def error_message(self) -> str:
@@ -60,7 +66,7 @@ class Finding:
         message = self.letter.message
         return {
             "messageId": self.letter.id,
-            "idempotencyKey": message.key,
+            "idempotencyKey": message.key[:_KEY_CHARACTERS],
             "errorType": self.error_type,
             "errorMessage": self.error_message,
             "ageSeconds": _age(self.letter, now),
@@ -106,13 +112,19 @@ class Preview:
         """
         inbox = Inbox(self._box)
         findings: dict[str, Finding] = {}
-        wanted = 0
+        wanted = size = 0
         try:
-            while wanted < limit and len(findings) < _MAX_EXAMINED and self._seconds_left() > 0:
+            while (
+                wanted < limit
+                and len(findings) < _MAX_EXAMINED
+                and size < _MAX_EXAMINED_CHARACTERS
+                and self._seconds_left() > 0
+            ):
                 letters = [one for one in inbox.receive(plan.WAVE_MESSAGES) if one.id not in findings]
                 judged = self._judge(letters, terms)
                 findings |= {one.letter.id: one for one in judged}
                 wanted += sum(one.is_wanted for one in judged)
+                size += sum(len(letter.message.body) for letter in letters)
                 if inbox.is_drained:
                     break
         finally:
@@ -133,11 +145,12 @@ def fingerprint(error_type: str, message: str) -> str:
 
 
 def groups(findings: Iterable[Finding]) -> list[schema.Json]:
-    """Counts by fingerprint, the largest first, and what would happen to each."""
+    """Counts by fingerprint, the largest first, at most 100, and what would happen to each."""
     by_print: dict[str, list[Finding]] = {}
     for one in findings:
         by_print.setdefault(fingerprint(one.error_type, one.error_message), []).append(one)
-    return [_group(text, members) for text, members in sorted(by_print.items(), key=lambda item: -len(item[1]))]
+    largest = sorted(by_print.items(), key=lambda item: -len(item[1]))[:_MAX_GROUPS]
+    return [_group(text, members) for text, members in largest]
 
 
 def _group(text: str, members: list[Finding]) -> schema.JsonObject:
@@ -154,16 +167,37 @@ def _group(text: str, members: list[Finding]) -> schema.JsonObject:
 
 
 def report(findings: list[Finding], stats: dict[str, int], request: RedriveRequest) -> schema.JsonObject:
-    """The answer to a preview: ``{dlqStats, groups, messages, filters}``."""
+    """The answer to a preview: ``{dlqStats, groups, messages, filters}``.
+
+    ``messages`` ends where an answer would get too long; ``dlqStats.matching`` counts them all.
+    """
     now = clock.now_ms()
     ages = [_age(one.letter, now) for one in findings]
     wanted = [one for one in findings if one.is_wanted]
     return {
-        "dlqStats": {**stats, "examined": len(findings), "oldestAgeSeconds": max(ages, default=None)},
+        "dlqStats": {
+            **stats,
+            "examined": len(findings),
+            "matching": len(wanted),
+            "oldestAgeSeconds": max(ages, default=None),
+        },
         "groups": groups(findings),
-        "messages": [one.as_json(now) for one in wanted[: request.max_messages]],
+        "messages": _listed(wanted[: request.max_messages], now),
         "filters": request.filters(),
     }
+
+
+def _listed(findings: list[Finding], now: int) -> list[schema.Json]:
+    """As many as an answer has room for, the first in any case."""
+    listed: list[schema.Json] = []
+    room = _MAX_LISTED_BYTES
+    for one in findings:
+        shown = one.as_json(now)
+        room -= len(schema.compact(shown))
+        if room < 0 and listed:
+            break
+        listed.append(shown)
+    return listed
 
 
 def _age(letter: Letter, now: int) -> int:

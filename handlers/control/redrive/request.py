@@ -14,6 +14,7 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _ALIAS = "filterErrorType"
 _RETENTION_SECONDS = 14 * 24 * 3600  # no letter is older: the longest that SQS keeps a message
 _MAX_DELAY_SECONDS = 900  # SQS's limit of DelaySeconds
+_MIN_RATE, _MAX_RATE = 0.001, 1000  # a second; slower than one in a quarter of an hour is not a rate but an end
 
 # A check returns what is wrong with a value, "" where nothing is.
 Check = Callable[[schema.Json], str]
@@ -73,9 +74,10 @@ def read_start(body: schema.Json, targets: Mapping[str, Target]) -> RedriveReque
     Raises:
         SchemaValidationError: it is none.
     """
-    if not isinstance(body, dict):
-        raise SchemaValidationError(Detail("", f"must be an object, got {schema.describe(body)}"))
-    return _read(body, _START, targets, default_messages=100)
+    given = schema.integral(body)
+    if not isinstance(given, dict):
+        raise SchemaValidationError(Detail("", f"must be an object, got {schema.describe(given)}"))
+    return _read(given, _START, targets, default_messages=100)
 
 
 def read_preview(query: Mapping[str, str], targets: Mapping[str, Target]) -> RedriveRequest:
@@ -86,6 +88,23 @@ def read_preview(query: Mapping[str, str], targets: Mapping[str, Target]) -> Red
     """
     values: schema.JsonObject = {name: _number_or_text(text) for name, text in query.items()}
     return _read(values, _PREVIEW, targets, default_messages=20)
+
+
+def read_cancel(body: schema.Json) -> str:
+    """Reads the body of `POST /redrive/cancel`: the id of a redrive, in whatever form.
+
+    Raises:
+        SchemaValidationError: it is none.
+    """
+    if not isinstance(body, dict):
+        raise SchemaValidationError(Detail("", f"must be an object, got {schema.describe(body)}"))
+    details = [Detail(schema.pointer(name), "is not known") for name in sorted(body.keys() - {"redriveId"})]
+    redrive_id = body.get("redriveId")
+    if not isinstance(redrive_id, str):
+        details.append(Detail("/redriveId", "must be the id of a redrive"))
+    if details or not isinstance(redrive_id, str):
+        raise SchemaValidationError(*details)
+    return redrive_id
 
 
 def _number_or_text(text: str) -> schema.Json:
@@ -102,9 +121,9 @@ def _integer(low: int, high: int) -> Check:
 
 
 def _rate(value: schema.Json) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1000:
+    if isinstance(value, int | float) and not isinstance(value, bool) and _MIN_RATE <= value <= _MAX_RATE:
         return ""
-    return f"must be a number above 0, at most 1000, got {_got(value)}"
+    return f"must be a number from {_MIN_RATE} to {_MAX_RATE}, got {_got(value)}"
 
 
 def _boolean(value: schema.Json) -> str:
@@ -148,7 +167,7 @@ def _read(
 ) -> RedriveRequest:
     given: dict[str, Any] = values
     details = [
-        Detail(_pointer(name), fault)
+        Detail(schema.pointer(name), fault)
         for name, value in given.items()
         if (fault := checks[name](value) if name in checks else f"is not known; known are {', '.join(checks)}")
     ]
@@ -174,12 +193,8 @@ def _read(
     )
 
 
-def _pointer(name: str) -> str:
-    return "/" + name[:128].replace("~", "~0").replace("/", "~1")
-
-
 def _default_pipeline(targets: Mapping[str, Target]) -> str:
-    """`events`, or the only one; "" (no pipeline's name) asks the caller to choose."""
+    """`events`, or the first that leads to the only queue; "" (no pipeline's name) asks the caller to choose."""
     if DEFAULT_PIPELINE in targets:
         return DEFAULT_PIPELINE
-    return next(iter(targets)) if len(targets) == 1 else ""
+    return next(iter(targets)) if len({one.queue_url for one in targets.values()}) == 1 else ""

@@ -69,7 +69,7 @@ class Runs:
         values: Item = {"leaseOwner": owner, "leaseUntil": until, "starts": starts}
         read: Condition = {"state": RunState.RUNNING, "leaseOwner": run.lease_owner, "leaseUntil": run.lease_until}
         try:
-            self._table.write(self._table.update(_run(redrive_id), values, read))
+            self._table.write(self._table.update(_run(redrive_id), values, read), mark="leaseOwner")
         except ConditionFailedError:
             return None
         return replace(run, lease_owner=owner, lease_until=until, starts=starts)
@@ -106,7 +106,7 @@ class Runs:
         values = _entries(wave, f"{run.lease_owner} (closed)") | _expiry(run)
         action = self._table.put(_wave(run, wave.number), values, {"writer": wave.writer or run.lease_owner})
         try:
-            self._table.write(action)
+            self._table.write(action, mark="writer")
         except ConditionFailedError as exc:
             raise LeaseLostError from exc
 

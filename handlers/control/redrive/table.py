@@ -91,8 +91,12 @@ class ControlTable:
         """The end of an item."""
         return {"Delete": {"TableName": self._name, "Key": key.as_api()} | _ALL_OLD | _expressions({}, when)}
 
-    def write(self, *actions: dict[str, Any]) -> None:
+    def write(self, *actions: dict[str, Any], mark: str = "") -> None:
         """Does all the writes or none; a lone one costs half of what it would in a transaction.
+
+        A transaction that the SDK repeats, because its answer was lost, is done once (its client token says so). A
+        lone write is refused then, by what it has changed itself. ``mark`` names an attribute whose value nobody else
+        writes: where that stands, the write is done.
 
         Raises:
             ConditionFailedError: a condition does not hold.
@@ -102,7 +106,17 @@ class ControlTable:
             return
         ((kind, arguments),) = actions[0].items()
         call: Callable[..., Any] = getattr(self._client, f"{kind.lower()}_item")
-        _unless_in_conflict(lambda: call(**arguments))
+        try:
+            _unless_in_conflict(lambda: call(**arguments))
+        except ConditionFailedError as exc:
+            if not mark or [item.get(mark) for item in exc.items] != [_written(arguments, mark)]:
+                raise
+
+
+def _written(arguments: Mapping[str, Any], name: str) -> Value:
+    """The value that a write gives to an attribute."""
+    value = arguments["Item"][name] if "Item" in arguments else arguments["ExpressionAttributeValues"][f":{name}"]
+    return _plain({name: value})[name]
 
 
 def _unless_in_conflict(call: Callable[[], T]) -> T:

@@ -80,6 +80,7 @@ class Lab:
                 runs=self.runs,
                 states=States(self._wire(self.dynamodb), self.tables[1]),
                 sqs=self._wire(self.sqs),
+                receiver=self._wire(self.sqs),
                 pool=self.pool,
                 functions=self._wire(self.functions),
                 runner_name="redrive",

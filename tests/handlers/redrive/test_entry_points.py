@@ -47,6 +47,17 @@ def test_the_runner_is_made_from_its_environment() -> None:
 
 
 @pytest.mark.usefixtures("environment")
+def test_the_api_receives_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that repeated a receive whose answer was lost would not show what that answer held, and not say so."""
+    made: list[Any] = []
+    monkeypatch.setattr(redrive_api, "Services", lambda **services: made.append(services))
+    redrive_api.api()
+
+    attempts = {name: made[0][name].meta.config.retries["total_max_attempts"] for name in ("sqs", "receiver")}
+    assert attempts == {"sqs": 3, "receiver": 1}
+
+
+@pytest.mark.usefixtures("environment")
 def test_the_api_answers() -> None:
     """A request that needs nothing of AWS."""
     event = {

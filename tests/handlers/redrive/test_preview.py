@@ -1,6 +1,7 @@
 """The preview: each letter once, what would happen to each, an end to it, and all given back."""
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -28,7 +29,14 @@ def test_two_letters_are_two(lab: Lab) -> None:
 
     assert status == 200
     assert body == {
-        "dlqStats": {"totalMessages": 2, "notVisible": 0, "delayed": 0, "examined": 2, "oldestAgeSeconds": 61},
+        "dlqStats": {
+            "totalMessages": 2,
+            "notVisible": 0,
+            "delayed": 0,
+            "examined": 2,
+            "matching": 2,
+            "oldestAgeSeconds": 61,
+        },
         "groups": [
             {
                 "errorType": "SchemaValidationError",
@@ -156,6 +164,31 @@ def test_long_bodies_and_values_are_cut(lab: Lab) -> None:
     (message,) = preview(lab)[1]["messages"]
 
     assert (message["body"], message["attributes"]["long"]["value"]) == ("x" * 1024, "y" * 1024)
+
+
+def test_an_answer_fits_lambda(lab: Lab) -> None:
+    """Of letters whose JSON is six times as long as their text as many are listed as fit; the rest are counted."""
+    wide = {f"a{i}": text("\u2028" * 1024) for i in range(8)}
+    for i in range(120):
+        lab.letter(f"k{i}", body="\u2028" * 1024, error=f"Error{i}", attributes=wide)
+
+    status, body = preview(lab, maxMessages="1000")
+
+    assert (status, body["dlqStats"]["matching"], len(body["groups"])) == (200, 120, 100)
+    assert 70 < len(body["messages"]) < 120
+    assert len(json.dumps(body)) < 5_000_000
+    assert len(lab.seen(DLQ)) == 120
+
+
+def test_a_look_ends_before_the_memory_does(lab: Lab) -> None:
+    """100 letters of 512 KiB are looked at, the other 20 are not: that is said, and all can be seen again."""
+    for i in range(120):
+        lab.letter(f"k{i}", body="x" * 512 * 1024)
+
+    stats = preview(lab, maxMessages="1000")[1]["dlqStats"]
+
+    assert (stats["totalMessages"], stats["examined"]) == (120, 100)
+    assert len(lab.seen(DLQ)) == 120
 
 
 @pytest.mark.parametrize("call", ["receive_message", "batch_get_item", "get_queue_attributes"])

@@ -29,15 +29,15 @@ def details(body: Any) -> list[tuple[str, str]]:
         ({"maxMessages": 100_001}, [("/maxMessages", "must be an integer from 1 to 100000, got 100001")]),
         ({"maxMessages": 10**400}, [("/maxMessages", f"must be an integer from 1 to 100000, got 1{'0' * 31}")]),
         ({"maxMessages": True}, [("/maxMessages", "must be an integer from 1 to 100000, got boolean")]),
-        ({"maxMessages": 1.0}, [("/maxMessages", "must be an integer from 1 to 100000, got 1.0")]),
+        ({"maxMessages": 1.5}, [("/maxMessages", "must be an integer from 1 to 100000, got 1.5")]),
         ({"maxMessages": "10"}, [("/maxMessages", "must be an integer from 1 to 100000, got string")]),
         ({"maxMessages": None}, [("/maxMessages", "must be an integer from 1 to 100000, got null")]),
         ({"perMessageDelayJitter": 901}, [("/perMessageDelayJitter", "must be an integer from 0 to 900, got 901")]),
         ({"perMessageDelayJitter": -1}, [("/perMessageDelayJitter", "must be an integer from 0 to 900, got -1")]),
         ({"minAgeSeconds": -1}, [("/minAgeSeconds", "must be an integer from 0 to 1209600, got -1")]),
-        ({"ratePerSecond": 0}, [("/ratePerSecond", "must be a number above 0, at most 1000, got 0")]),
-        ({"ratePerSecond": 1000.5}, [("/ratePerSecond", "must be a number above 0, at most 1000, got 1000.5")]),
-        ({"ratePerSecond": True}, [("/ratePerSecond", "must be a number above 0, at most 1000, got boolean")]),
+        ({"ratePerSecond": 0}, [("/ratePerSecond", "must be a number from 0.001 to 1000, got 0")]),
+        ({"ratePerSecond": 1000.5}, [("/ratePerSecond", "must be a number from 0.001 to 1000, got 1000.5")]),
+        ({"ratePerSecond": True}, [("/ratePerSecond", "must be a number from 0.001 to 1000, got boolean")]),
         ({"canary": 101}, [("/canary", "must be an integer from 0 to 100, got 101")]),
         ({"dryRun": 1}, [("/dryRun", "must be true or false, got 1")]),
         ({"pipeline": "lake"}, [("/pipeline", "must be one of events, ordered")]),
@@ -134,12 +134,20 @@ def test_an_unknown_run(lab: Lab, redrive_id: str) -> None:
     assert lab.ask(CANCEL, {"redriveId": redrive_id})[0] == 404
 
 
-@pytest.mark.parametrize("body", [{}, [], {"redriveId": 7}, {"redriveId": None}])
-def test_a_cancel_that_names_no_run(lab: Lab, body: Any) -> None:
-    """400."""
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ([], [("", "must be an object, got array")]),
+        ({}, [("/redriveId", "must be the id of a redrive")]),
+        ({"redriveId": 7}, [("/redriveId", "must be the id of a redrive")]),
+        ({"redriveId": None, "all/": 1}, [("/all~1", "is not known"), ("/redriveId", "must be the id of a redrive")]),
+    ],
+)
+def test_a_cancel_that_names_no_run(lab: Lab, body: Any, expected: list[tuple[str, str]]) -> None:
+    """400 with every fault."""
     status, answer = lab.ask(CANCEL, body)
 
-    assert (status, details(answer)) == (400, [("/redriveId", "must be the id of a redrive")])
+    assert (status, details(answer)) == (400, expected)
 
 
 @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "1001"}, {"limit": "x"}, {"cursor": "1"}, {"page": "2"}])
@@ -152,11 +160,16 @@ def test_a_page_that_is_refused(lab: Lab, query: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("queues", "chosen"),
-    [({"events": DLQ, "orders": FIFO_DLQ}, "events"), ({"orders": DLQ}, "orders"), ({"a": DLQ, "b": FIFO_DLQ}, None)],
+    [
+        ({"events": (MAIN, DLQ), "orders": (MAIN, FIFO_DLQ)}, "events"),
+        ({"orders": (MAIN, DLQ)}, "orders"),
+        ({"orders": (MAIN, DLQ), "orders-undelivered": (MAIN, FIFO_DLQ)}, "orders"),
+        ({"a": (MAIN, DLQ), "b": ("https://other", FIFO_DLQ)}, None),
+    ],
 )
-def test_the_default_pipeline(lab: Lab, queues: dict[str, str], chosen: str | None) -> None:
-    """`events`, else the only one; of several others the caller must choose."""
-    urls = {name: {"queueUrl": MAIN, "dlqUrl": url} for name, url in queues.items()}
+def test_the_default_pipeline(lab: Lab, queues: dict[str, tuple[str, str]], chosen: str | None) -> None:
+    """`events`, else the first of the only queue; of several others the caller must choose."""
+    urls = {name: {"queueUrl": main, "dlqUrl": dlq} for name, (main, dlq) in queues.items()}
     lab.targets = target.parse(json.dumps(urls))
 
     status, body = lab.ask(START, {})
@@ -172,3 +185,10 @@ def test_queues_that_are_none(queues: str) -> None:
     """The function's configuration is refused as a whole."""
     with pytest.raises(SchemaValidationError):
         target.parse(queues)
+
+
+def test_whole_numbers_are_integers(lab: Lab) -> None:
+    """JSON knows 5.0 as one."""
+    run = lab.run(lab.start(maxMessages=5.0, canary=1.0, ratePerSecond=2.0))
+
+    assert (run.request.max_messages, run.request.canary, run.request.rate) == (5, 1, 2)

@@ -1,7 +1,7 @@
 """Runs in the control table: one at a time, under a lease, with a ledger; on our DynamoDB and on moto's."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -180,6 +180,36 @@ def test_a_cancel_is_seen_at_the_next_write(both: Lab) -> None:
     both.runs.finish(run, RunState.CANCELLED, "asked")
     assert both.control_items() == {("redrive#rd-1", "run")}
     assert both.runs.request_cancel(run) is False
+
+
+def test_a_write_that_the_sdk_repeats_is_done(both: Lab) -> None:
+    """The answer to a take or to the end of a wave was lost, and the SDK makes the same call again: it is ours."""
+    both.runs.create(new())
+    client, again = both.runs._table._client, both.runs
+
+    class Repeating:
+        """Makes every lone write twice, as the SDK does when the first answer is lost."""
+
+        def __getattr__(self, name: str) -> Any:
+            call = getattr(client, name)
+
+            def twice(**arguments: Any) -> Any:
+                call(**arguments)
+                return call(**arguments)
+
+            return twice if name in ("put_item", "update_item") else call
+
+    again._table._client = cast("Any", Repeating())
+    run = again.take("rd-1", "me")
+    assert run
+    wave = Wave(1, [ENTRY])
+    again.open_wave(run, wave, {})
+    again.close_wave(run, wave)
+
+    assert [one.writer for one in both.runs.waves("rd-1")] == ["me (closed)"]
+    assert both.runs.take("rd-1", "you") is None
+    with pytest.raises(LeaseLostError):
+        both.runs.close_wave(replace(run, lease_owner="you"), wave)
 
 
 @pytest.mark.parametrize("code", ["TransactionConflictException", "InternalServerError"])
