@@ -1,0 +1,1 @@
+"""The orders pipeline: API, worker, model and business step."""
