@@ -1,0 +1,1 @@
+"""The lake pipeline: bronze objects cut into chunks, chunks turned into Parquet."""

@@ -1,0 +1,73 @@
+"""Lambda entry point: S3 announces objects, each is cut into chunks, each chunk becomes a message.
+
+S3 invokes it asynchronously and at least once. Whatever fails is raised, so that Lambda comes again and at last tells
+the on-failure destination; what has been done by then is not done twice, because the object's record and the chunks'
+keys say so.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from handlers.lake import notice
+from handlers.lake.intake import Intake, IntakeSettings, Invocation
+from handlers.shared import aws, clock, env
+from handlers.shared.deadline import time_limit
+from handlers.shared.faults import FaultSwitch
+from handlers.shared.idempotency import StateStore
+from handlers.shared.observability import LambdaContext, start_invocation
+
+_READ_TIMEOUT_SECONDS = 20
+_RESERVE_SHARE = 5  # of the invocation, at most 2 s, is kept free to write that the object was not done
+_RESERVE_MS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What the function's environment must say."""
+
+    environment: str
+    pipeline: str
+    bronze_bucket: str
+    queue_url: str
+    table_name: str
+    ttl_days: int
+    chunk_bytes: int
+    failure_mode_parameter: str = ""  # set only where the failure lab exists
+
+
+@cache
+def intake() -> Intake:
+    """What this execution environment ingests with, made once."""
+    config = env.load(Env, os.environ)
+    parameter = config.failure_mode_parameter
+    return Intake(
+        IntakeSettings(
+            pipeline=config.pipeline,
+            bronze_bucket=config.bronze_bucket,
+            queue_url=config.queue_url,
+            chunk_bytes=config.chunk_bytes,
+        ),
+        s3=aws.client("s3", read_timeout=_READ_TIMEOUT_SECONDS),
+        sqs=aws.client("sqs"),
+        store=StateStore(aws.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days),
+        faults=FaultSwitch(aws.client("ssm"), parameter) if parameter else None,
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Ingests the objects that one S3 event announces; returns how many ``{objects, chunks}`` were new."""
+    start_invocation(context.aws_request_id)
+    remaining = context.get_remaining_time_in_millis()
+    invocation = Invocation(
+        request_id=context.aws_request_id,
+        lease_until=clock.now_ms() + remaining,
+        trace_header=os.environ.get("_X_AMZN_TRACE_ID", ""),
+    )
+    with time_limit((remaining - min(_RESERVE_MS, remaining // _RESERVE_SHARE)) / 1000):
+        return intake().take_all(notice.read(event), invocation)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the clients in Lambda's init phase, not in the first object
+    intake()

@@ -1,0 +1,186 @@
+"""From a notice to messages: an object is claimed, planned in one pass, sent as it is planned, and recorded."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from handlers.lake import chunks, store
+from handlers.lake.errors import ForeignBucketError
+from handlers.lake.message import Chunk, Source
+from handlers.lake.notice import Notice
+from handlers.lake.store import Opened
+from handlers.shared import clock, queue, schema
+from handlers.shared.claims import Claim, Completion, Lease, Request, Standing, Status
+from handlers.shared.errors import DownstreamError, IngestionError, TransientError
+from handlers.shared.faults import FaultSwitch
+from handlers.shared.idempotency import StateStore
+from handlers.shared.observability import count, logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+_MAX_ERROR_MESSAGE = 1024
+
+
+class NotIngestedError(RuntimeError):
+    """Objects of this invocation are not ingested yet: Lambda is to come again."""
+
+
+class ObjectLeasedError(TransientError):
+    """Another invocation is at this object, or died at it a short while ago."""
+
+
+class ObjectUnclaimedError(TransientError):
+    """The state table did not take the claim or the outcome."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IntakeSettings:
+    """What the stack decides."""
+
+    pipeline: str
+    bronze_bucket: str
+    queue_url: str
+    chunk_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Invocation:
+    """Who is at work, and until when (ms since the epoch)."""
+
+    request_id: str
+    lease_until: int
+    trace_header: str = ""
+
+
+class Intake:
+    """Ingests the objects of one pipeline."""
+
+    def __init__(
+        self,
+        settings: IntakeSettings,
+        *,
+        s3: "S3Client",
+        sqs: "SQSClient",
+        store: StateStore,
+        faults: FaultSwitch | None = None,
+    ) -> None:
+        self._settings = settings
+        self._s3 = s3
+        self._sqs = sqs
+        self._store = store
+        self._faults = faults
+
+    def take_all(self, notices: Iterable[Notice], invocation: Invocation) -> dict[str, int]:
+        """Ingests each object; returns how many ``{objects, chunks}`` were new.
+
+        Raises:
+            NotIngestedError: one at least failed; the others are done all the same.
+        """
+        sent: list[int] = []
+        failures: list[IngestionError] = []
+        for notice in notices:
+            try:
+                sent += self._take(notice, invocation)
+            except IngestionError as exc:
+                fields = {"errorType": exc.error_type, "bucket": notice.bucket, "objectKey": notice.key}
+                logger.error("object not ingested", extra=fields)
+                failures.append(exc)
+        count(self._settings.pipeline, {"Accepted": sum(sent)} if sent else {})
+        if failures:
+            raise NotIngestedError(f"{len(failures)} not ingested: {failures[0]}") from failures[0]
+        return {"objects": len(sent), "chunks": sum(sent)}
+
+    def _take(self, notice: Notice, invocation: Invocation) -> list[int]:
+        """Ingests one object; the number of its chunks, or nothing where it has been ingested before."""
+        started = time.monotonic()
+        if notice.bucket != self._settings.bronze_bucket:
+            raise ForeignBucketError(f"{notice.bucket} is not the lake's bucket")
+        opened = store.open_object(self._s3, notice.bucket, notice.key, version_id=notice.version_id, etag=notice.etag)
+        with closing(opened):
+            lease, chunk_bytes = self._claim(opened.source, invocation)
+            fields = {"idempotencyKey": opened.source.identity, "correlationId": notice.correlation_id}
+            if lease is None:
+                logger.info("object known", extra=fields | {"outcome": "duplicate", "processed": False})
+                return []
+            try:
+                sent = self._send(opened, notice, chunk_bytes, invocation)
+            except IngestionError as exc:
+                self._complete(Completion(lease, Status.FAILED, "", exc.error_type, str(exc)[:_MAX_ERROR_MESSAGE]))
+                raise
+        result = schema.compact({"chunks": sent, "bytes": opened.source.size})
+        if code := self._complete(Completion(lease, Status.SUCCEEDED, result)):
+            raise ObjectUnclaimedError(f"the outcome of {opened.source.identity} was not written: {code}")
+        numbers = {"chunks": sent, "bytes": opened.source.size, "latencyMs": round((time.monotonic() - started) * 1000)}
+        logger.info("object ingested", extra=fields | numbers | {"outcome": "succeeded", "processed": True})
+        return [sent]
+
+    def _claim(self, source: Source, invocation: Invocation) -> tuple[Lease | None, int]:
+        """The right to ingest and the chunk size, which is that of the first attempt; no lease where it is done."""
+        request = self._request(source, invocation)
+        claim = self._store.claim([request], lease_until=invocation.lease_until)[request.key]
+        record = claim.record
+        if claim.standing is Standing.LIVE and record and record.message_id == invocation.request_id:
+            # Lambda repeats an invocation under its id only after the attempt that took this lease has ended.
+            claim = self._store.claim([request], lease_until=record.lease_until)[request.key]
+        if claim.lease is None:
+            _require_done(source, claim)
+            return None, 0
+        if claim.lease.attempts == 1 and claim.standing is None:
+            return claim.lease, self._settings.chunk_bytes
+        item: dict[str, Any] = self._store.get(request.key) or {}
+        recorded = schema.parse(item["payload"]["S"]) if "payload" in item else None
+        # Chunks of another size would overlap with those that an earlier attempt has sent.
+        chunk_bytes = recorded.get("chunkBytes") if isinstance(recorded, dict) else None
+        return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._settings.chunk_bytes
+
+    def _request(self, source: Source, invocation: Invocation) -> Request:
+        same: schema.JsonObject = {"bucket": source.bucket, "key": source.key, "etag": source.etag}
+        payload = same | {"versionId": source.version_id, "chunkBytes": self._settings.chunk_bytes}
+        return Request(source.identity, schema.checksum(same), invocation.request_id, schema.compact(payload))
+
+    def _send(self, opened: Opened, notice: Notice, chunk_bytes: int, invocation: Invocation) -> int:
+        """Sends the chunks, ten a call, while the object is read."""
+        planned = chunks.plan(opened.source, notice.kind, opened.blocks(), chunk_bytes)
+        sent = 0
+        for batch in _batches(planned):
+            messages = [
+                chunk.message(
+                    str(i),
+                    submitted_at=clock.iso(clock.now_ms()),
+                    correlation_id=notice.correlation_id or invocation.request_id,
+                    trace_header=invocation.trace_header,
+                )
+                for i, chunk in enumerate(batch)
+            ]
+            copies = [replace(messages[i], id=f"{i}-copy") for i, chunk in enumerate(batch) if self._doubles(chunk)]
+            report = queue.send(self._sqs, self._settings.queue_url, [*messages, *copies])
+            if report.failed:
+                raise DownstreamError(f"SQS did not take {len(report.failed)} chunks: {min(report.failed.values())}")
+            sent += len(batch)
+        return sent
+
+    def _doubles(self, chunk: Chunk) -> bool:
+        return self._faults is not None and self._faults.duplicates(chunk.payload())
+
+    def _complete(self, completion: Completion) -> str:
+        code = self._store.complete([completion]).get(completion.lease.key, "")
+        if code:
+            logger.error("outcome not written", extra={"errorType": code, "idempotencyKey": completion.lease.key})
+        return code
+
+
+def _require_done(source: Source, claim: Claim) -> None:
+    if claim.standing is Standing.LIVE:
+        raise ObjectLeasedError(f"{source.identity} is being ingested by another invocation")
+    if claim.standing is not Standing.DONE:
+        raise ObjectUnclaimedError(f"{source.identity} was not claimed: {claim.error or claim.standing}")
+
+
+def _batches(planned: Iterator[Chunk]) -> Iterator[list[Chunk]]:
+    while batch := list(islice(planned, queue.MAX_BATCH_ENTRIES)):
+        yield batch

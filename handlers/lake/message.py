@@ -1,0 +1,202 @@
+"""What travels from ingest to transform: one small message for each chunk of an object.
+
+An object's identity is ``bucket/key#etag``, so a second upload of the same bytes under the same key is the same object.
+A replay that is forced gets an identity of its own: ``bucket/key#etag~replay``.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from handlers.shared import schema
+from handlers.shared.errors import Detail, SchemaValidationError
+from handlers.shared.queue import Attribute, Outgoing
+
+PREFIX = "bronze/"
+_KEY = re.compile(
+    rf"{PREFIX}(?P<type>[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}})/.*\.(?P<form>jsonl|ndjson|json)(?P<gzip>\.gz)?", re.DOTALL
+)
+# DynamoDB's keys have at most 2,048 bytes; the rest of a chunk's key (range, version, replay) needs far less than this.
+_MAX_IDENTITY = 1024
+_FIELDS: dict[str, type] = {
+    "bucket": str,
+    "key": str,
+    "versionId": str,
+    "etag": str,
+    "type": str,
+    "format": str,
+    "compression": str,
+    "start": int,
+    "end": int,
+    "firstLine": int,
+    "size": int,
+    "replay": str,
+}
+# A text that S3 has never said can't be part of a call: it fails there as something that may pass, or names no version.
+_FORMS = {
+    "versionId": re.compile(r"[!-~]{0,1024}"),
+    "etag": re.compile(r"[!#-~]{1,256}"),
+    "replay": re.compile(r"[^\ud800-\udfff]{0,2048}"),
+}
+_MAX_KEY_BYTES = 1024
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CHOICES = {"format": ("jsonl", "json"), "compression": ("none", "gzip")}
+# What a consumer may say of a dead letter of which nobody recorded a cause.
+_UNKNOWN_ERROR = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an object's key says of it. ``type`` is that of its rows, where they do not say their own."""
+
+    type: str
+    format: Literal["jsonl", "json"]
+    compression: Literal["none", "gzip"]
+
+    @property
+    def can_be_split(self) -> bool:
+        """Whether a reader may begin at any line: not inside a gzip stream, nor inside a JSON document."""
+        return self.format == "jsonl" and self.compression == "none"
+
+
+def kind_of(key: str) -> Kind | None:
+    """Reads ``bronze/<type>/….json|.jsonl|.ndjson[.gz]``; None where the key is not of this form."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None
+    form: Literal["jsonl", "json"] = "json" if match["form"] == "json" else "jsonl"
+    return Kind(match["type"], form, "gzip" if match["gzip"] else "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One object as it was when it was announced. ``size`` in bytes, ``version_id`` "" where there are no versions."""
+
+    bucket: str
+    key: str
+    version_id: str
+    etag: str
+    size: int
+    replay: str = ""
+
+    @property
+    def identity(self) -> str:
+        """``bucket/key#etag`` (``~replay``), percent-encoded to ASCII; a hash stands for a key that is too long."""
+        place = f"{self.bucket}/{quote(self.key, safe='/')}"
+        if len(place) > _MAX_IDENTITY:
+            place = f"{self.bucket}/sha256:{hashlib.sha256(self.key.encode()).hexdigest()}"
+        return f"{place}#{self.etag}" + (f"~{quote(self.replay, safe='')[:128]}" if self.replay else "")
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits for these bytes under this key, the same in every replay."""
+        return hashlib.sha256(f"{self.bucket}/{self.key}#{self.etag}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes ``start`` to ``end`` (exclusive) of an object: whole lines, the first of them numbered ``first_line``.
+
+    An object that can't be split is one chunk.
+    """
+
+    source: Source
+    kind: Kind
+    start: int
+    end: int
+    first_line: int
+
+    @property
+    def key(self) -> str:
+        """The idempotency key.
+
+        It has the version, because the same bytes uploaded anew are another message, but no other object.
+        """
+        version = f"@{self.source.version_id}" if self.source.version_id else ""
+        return f"{self.source.identity}/{self.start}-{self.end}{version}"
+
+    def payload(self) -> schema.JsonObject:
+        """The chunk as its message says it."""
+        return {
+            "bucket": self.source.bucket,
+            "key": self.source.key,
+            "versionId": self.source.version_id,
+            "etag": self.source.etag,
+            "type": self.kind.type,
+            "format": self.kind.format,
+            "compression": self.kind.compression,
+            "start": self.start,
+            "end": self.end,
+            "firstLine": self.first_line,
+            "size": self.source.size,
+            "replay": self.source.replay,
+        }
+
+    def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str = "") -> Outgoing:
+        """The SQS message, named ``message_id`` in the send report."""
+        attributes = {
+            "idempotencyKey": Attribute("String", self.key),
+            "submittedAt": Attribute("String", submitted_at),
+            "errorTypeCandidate": Attribute("String", _UNKNOWN_ERROR),
+            "correlationId": Attribute.text(correlation_id),
+        }
+        return Outgoing(message_id, schema.compact(self.payload()), attributes, trace_header=trace_header)
+
+    @classmethod
+    def from_payload(cls, payload: schema.JsonObject) -> "Chunk":
+        """Reads a message's body; a field that is not known is a fault too, because it would be ignored.
+
+        Raises:
+            SchemaValidationError: it is not a chunk; every fault with its JSON pointer.
+        """
+        faults = [*_faults(payload), *(Detail(f"/{name}", "is not known") for name in payload.keys() - _FIELDS.keys())]
+        if faults:
+            raise SchemaValidationError(*sorted(faults, key=lambda fault: fault.pointer))
+        given: dict[str, str | int] = payload  # type: ignore[assignment]
+        source = Source(
+            bucket=str(given["bucket"]),
+            key=str(given["key"]),
+            version_id=str(given["versionId"]),
+            etag=str(given["etag"]),
+            size=int(given["size"]),
+            replay=str(given["replay"]),
+        )
+        kind = Kind(str(given["type"]), given["format"], given["compression"])  # type: ignore[arg-type]
+        return cls(source, kind, int(given["start"]), int(given["end"]), int(given["firstLine"]))
+
+
+def _faults(payload: schema.JsonObject) -> list[Detail]:
+    faults = []
+    for name, kind in _FIELDS.items():
+        value = payload.get(name)
+        if name not in payload:
+            faults.append(Detail(f"/{name}", "is required"))
+        elif type(value) is not kind:
+            wanted = "an integer" if kind is int else "a string"
+            faults.append(Detail(f"/{name}", f"must be {wanted}, got {schema.describe(value)}"))
+        elif name in _CHOICES and value not in _CHOICES[name]:
+            faults.append(Detail(f"/{name}", f"must be one of {', '.join(_CHOICES[name])}"))
+        elif name in _FORMS and not _FORMS[name].fullmatch(str(value)):
+            faults.append(Detail(f"/{name}", "is nothing that S3 says"))
+    return faults or [*_key_faults(payload), *_range_faults(payload)]
+
+
+def _key_faults(payload: schema.JsonObject) -> list[Detail]:
+    """The key has the last word on how its object is read, and its type is part of the names of files."""
+    key, said = str(payload["key"]), (payload["type"], payload["format"], payload["compression"])
+    kind = kind_of(key)
+    if kind is None or len(key.encode("utf-8", "surrogatepass")) > _MAX_KEY_BYTES or _SURROGATE.search(key):
+        return [Detail("/key", "must be that of a lake object")]
+    if (kind.type, kind.format, kind.compression) != said:
+        return [Detail("/key", "must be of the same type, format and compression as the message")]
+    return []
+
+
+def _range_faults(payload: schema.JsonObject) -> list[Detail]:
+    start, end, size = (int(str(payload[name])) for name in ("start", "end", "size"))
+    faults = [] if int(str(payload["firstLine"])) >= 1 else [Detail("/firstLine", "must be 1 or more")]
+    if 0 <= start < end <= size:
+        return faults
+    return [*faults, Detail("/end", f"must lie after start and within size: start {start}, end {end}, size {size}")]

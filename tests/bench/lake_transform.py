@@ -1,0 +1,232 @@
+"""What the lake's transform costs: ``python -m tests.bench.lake_transform [MEBIBYTES]``.
+
+First its speed, on one chunk of 16 MiB, beside two others that read the same S3 stream in the same run: bare
+`pyarrow.json` → `pyarrow.parquet`, which validates nothing, and the same work row by row (`json.loads`, the checks of
+`explain`, `Table.from_pylist`). All write the same columns. Each runs alternately, its best counts; the ratio is of
+processor time, which other work on the machine does not change, and wall time is printed beside it. A function has
+less than one processor below 1,769 MB, so all run on one.
+
+Then its memory and that of ingest: each function in a process of its own, as Lambda has it, with the real client of S3
+on moto, one object of 1,024 MiB unless told otherwise. Peaks are the kernel's. Exits with 1 where a bar is missed.
+"""
+
+import json
+import logging
+import os
+import random
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.json as pj
+import pyarrow.parquet as pq
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+from handlers.lake import ingest, schemas, transform
+from handlers.lake.explain import explain
+from handlers.lake.message import Source, kind_of
+from handlers.lake.model import parse_time
+from handlers.lake.process import Transformer
+from handlers.lake.validate import parse_schema, silver_schema
+from handlers.shared import aws
+from tests.handlers.fakes import FakeAws, FakeContext
+from tests.handlers.lake.conftest import KEY, chunk, created, delivery
+from tests.handlers.lake.fakes import BRONZE, SILVER, FakeLake
+
+ROOT = Path(__file__).parents[2]
+_MIB = 1024 * 1024
+_CHUNK_BYTES = 16 * _MIB
+_BARS = {"bare": 0.8, "row by row": 5.0}
+_BAR_MIB = 400
+_ROUNDS = 5
+_FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+_ENVIRONMENT = {
+    "ENVIRONMENT": "bench",
+    "PIPELINE": "lake",
+    "QUEUE_URL": "https://lake",
+    "DLQ_URL": "https://lake-dlq",
+    "TABLE_NAME": "state",
+    "EVENT_BUS_NAME": "bus",
+    "BRONZE_BUCKET": BRONZE,
+    "SILVER_BUCKET": SILVER,
+    "TTL_DAYS": "7",
+    "CHUNK_BYTES": str(_CHUNK_BYTES),
+    "MAX_RECEIVE_COUNT": "5",
+    "RETRY_BACKOFF_BASE_SECONDS": "2",
+    "RETRY_BACKOFF_MAX_SECONDS": "300",
+    "BREAKER_HOLD_SECONDS": "0",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+def shipments(size: int, days: int) -> bytes:
+    """Good rows, the same each time."""
+    chance = random.Random(7)  # noqa: S311 - samples
+    rows: list[bytes] = []
+    length = 0
+    while length < size:
+        second = chance.randrange(days * 86_400)
+        row = {
+            "event_time": (_FIRST + timedelta(seconds=second)).isoformat(),
+            "shipment_id": f"S-{chance.randrange(10**9):09d}",
+            "origin": chance.choice(("Antwerp", "Bilbao", "Gdańsk", "Malmö", "Porto")),
+            "destination": chance.choice(("Cork", "Dresden", "Espoo", "Nantes", "Trieste")),
+            "carrier": chance.choice(("DHL", "DPD", "GLS", "UPS")),
+            "weight_kg": chance.randrange(100, 30_000) / 1000,
+        }
+        rows.append(json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
+        length += len(rows[-1])
+    return b"".join(rows)
+
+
+def compare(days: int) -> bool:
+    """Prints the ratios of one chunk; whether they reach their bars."""
+    content = shipments(_CHUNK_BYTES, days)
+    s3 = FakeLake()
+    etag = s3.upload(KEY, content).etag
+    payload = chunk(content, etag=etag).payload()
+    transformer = Transformer(cast("Any", s3), pipeline="lake", bronze_bucket=BRONZE, silver_bucket=SILVER)
+    sides: dict[str, Callable[[], object]] = {
+        "transform": lambda: transformer.process(payload),
+        "bare": lambda: _bare(s3),
+        "row by row": lambda: _row_by_row(s3),
+    }
+    best = {name: (float("inf"), float("inf")) for name in sides}
+    for _ in range(_ROUNDS):
+        for name, side in sides.items():
+            best[name] = min(best[name], _timed(side))
+    print(f"one chunk of {len(content) / _MIB:.1f} MiB, rows of {days} day(s)")  # noqa: T201 - its purpose
+    for name, (cpu, wall) in best.items():
+        print(f"  {name:12}{cpu * 1000:8.0f} ms CPU{wall * 1000:8.0f} ms wall{len(content) / _MIB / cpu:8.0f} MiB/s")  # noqa: T201
+    ours = best["transform"][0]
+    ratios = {name: best[name][0] / ours for name in _BARS}
+    for name, bar in _BARS.items():
+        print(f"  {ratios[name]:.2f} x {name} (bar {bar})")  # noqa: T201
+    return all(ratios[name] >= bar for name, bar in _BARS.items())
+
+
+def _timed(side: Callable[[], object]) -> tuple[float, float]:
+    with Path(os.devnull).open("w", encoding="utf-8") as silence, redirect_stdout(silence):
+        cpu, wall = time.process_time(), time.perf_counter()
+        side()
+        return time.process_time() - cpu, time.perf_counter() - wall
+
+
+def _body(s3: FakeLake) -> Any:
+    return s3.get_object(Bucket=BRONZE, Key=KEY)["Body"]
+
+
+def _put(s3: FakeLake, table: pa.Table) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    s3.put_object(Bucket=SILVER, Key="silver/other.parquet", Body=sink.getvalue().to_pybytes(), ContentType="-")
+
+
+def _bare(s3: FakeLake) -> None:
+    types = parse_schema(schemas.types()["shipments"])
+    schema = types.remove(types.get_field_index("record_type"))
+    _put(s3, pj.read_json(_body(s3), parse_options=pj.ParseOptions(explicit_schema=schema)))
+
+
+def _row_by_row(s3: FakeLake) -> None:
+    types = schemas.types()
+    rows = []
+    for line in _body(s3):
+        if not explain(line, "shipments", types).reason:
+            row = json.loads(line)
+            rows.append(row | {"event_time": parse_time(row["event_time"])})
+    _put(s3, pa.Table.from_pylist(rows, schema=silver_schema(types["shipments"])))
+
+
+@contextmanager
+def _s3(mebibytes: int) -> Iterator[tuple[str, Source]]:
+    """moto, with one large object; the endpoint and what it is."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    os.environ |= {"AWS_ENDPOINT_URL": endpoint, **_ENVIRONMENT}
+    client = aws.client("s3", read_timeout=600)
+    try:
+        for bucket in (BRONZE, SILVER):
+            client.create_bucket(Bucket=bucket)
+        block = shipments(64 * _MIB, 1)
+        with tempfile.TemporaryFile() as file:
+            while file.tell() < mebibytes * _MIB:
+                file.write(block)
+            size = file.tell()
+            file.seek(0)
+            etag = client.put_object(Bucket=BRONZE, Key=KEY, Body=file)["ETag"].strip('"')
+        yield endpoint, Source(BRONZE, KEY, "", etag, size)
+    finally:
+        server.stop()
+
+
+def memory(mebibytes: int) -> bool:
+    """Prints the functions' peaks for one object; whether they stay below the bar."""
+    with tempfile.TemporaryDirectory() as scratch, _s3(mebibytes) as (_, source):
+        good = True
+        for function in ("ingest", "transform"):
+            command = [sys.executable, "-m", "tests.bench.lake_transform", function, scratch, source.etag]
+            run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+            told = json.loads(run.stdout.splitlines()[-1])
+            peak = told["peak"]
+            good = good and peak <= _BAR_MIB
+            print(f"{function:10} of {source.size / _MIB:.0f} MiB: {peak:.0f} MiB resident (bar {_BAR_MIB}), {told}")  # noqa: T201
+    return good
+
+
+def _function(name: str, scratch: Path, etag: str) -> None:
+    """The inside of one function's process."""
+    fake = FakeAws()
+    real = aws.client
+    cast("Any", aws).client = lambda service, **options: real("s3", **options) if service == "s3" else fake
+    started = time.perf_counter()
+    if name == "ingest":
+        answer: Any = ingest.handler({"Records": [created("", etag)]}, FakeContext(remaining_ms=900_000))
+        (scratch / "messages.json").write_text(json.dumps([delivery(sent) for sent in fake.sent]), encoding="utf-8")
+    else:
+        messages = json.loads((scratch / "messages.json").read_text(encoding="utf-8"))
+        kept = [transform.handler({"Records": [one]}, FakeContext(remaining_ms=300_000)) for one in messages]
+        answer = {"batches": len(kept), "failures": sum(len(one["batchItemFailures"]) for one in kept)}
+    peak = _peak()
+    seconds = round(time.perf_counter() - started, 1)
+    print(json.dumps({"peak": round(peak, 1), "seconds": seconds, **answer}))  # noqa: T201 - read by the parent
+
+
+def _peak() -> float:
+    """MiB of resident memory at most; `getrusage` would count what the parent had when it forked."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB  # macOS counts bytes
+    (kibibytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
+    return int(kibibytes) / 1024
+
+
+def main(arguments: list[str]) -> int:
+    """Both; see the module."""
+    logging.disable(logging.ERROR)
+    assert kind_of(KEY)
+    if len(arguments) == 3:
+        _function(arguments[0], Path(arguments[1]), arguments[2])
+        return 0
+    pa.set_cpu_count(1)
+    fast = compare(1)
+    compare(10)  # ten files in place of one, which the others do not write: for information
+    small = memory(int(arguments[0]) if arguments else 1024)
+    return 0 if fast and small else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

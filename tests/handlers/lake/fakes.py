@@ -1,0 +1,104 @@
+"""S3 beside the AWS in memory: versions, conditions, ranges and metadata as the lake uses them."""
+
+import hashlib
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ResponseStreamingError
+
+from tests.handlers.fakes import FakeAws, client_error
+
+BRONZE = "my-bronze"
+SILVER = "my-silver"
+
+
+@dataclass
+class Version:
+    """One version of an object."""
+
+    version_id: str
+    content: bytes
+    metadata: dict[str, str]
+
+    @property
+    def etag(self) -> str:
+        """What S3 gives an object that was put in one piece."""
+        return hashlib.md5(self.content, usedforsecurity=False).hexdigest()
+
+
+class BreakingBody(io.BytesIO):
+    """A body whose connection breaks after so many bytes."""
+
+    def __init__(self, content: bytes, breaks_at: int) -> None:
+        super().__init__(content)
+        self._breaks_at = breaks_at
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() >= self._breaks_at:
+            raise ResponseStreamingError(error="made by a test")
+        return super().read(size)
+
+
+@dataclass
+class FakeLake(FakeAws):
+    """All clients of the lake's functions in one.
+
+    ``largest_read`` is how much was asked of a body at once, ``breaks`` after how many bytes the next bodies break.
+    """
+
+    versions: dict[tuple[str, str], list[Version]] = field(default_factory=dict)
+    reads: list[dict[str, Any]] = field(default_factory=list)
+    breaks: list[int] = field(default_factory=list)
+
+    def upload(self, key: str, content: bytes, *, bucket: str = BRONZE, **metadata: str) -> Version:
+        """Puts a new version from outside, without a call of the functions."""
+        kept = self.versions.setdefault((bucket, key), [])
+        kept.append(Version(f"v{len(kept) + 1}", content, metadata))
+        return kept[-1]
+
+    def silver(self) -> dict[str, bytes]:
+        """The silver bucket's objects by key."""
+        return {key: kept[-1].content for (bucket, key), kept in self.versions.items() if bucket == SILVER and kept}
+
+    def get_object(self, *, Bucket: str, Key: str, **options: Any) -> dict[str, Any]:
+        self.reads.append({"Bucket": Bucket, "Key": Key, **options})
+        return self._call("GetObject", lambda: self._get(Bucket, Key, options))
+
+    def _get(self, bucket: str, key: str, options: dict[str, Any]) -> dict[str, Any]:
+        kept = self.versions.get((bucket, key), [])
+        wanted = options.get("VersionId")
+        found = [version for version in kept if version.version_id == wanted] if wanted else kept[-1:]
+        if not found:
+            raise client_error("NoSuchVersion" if wanted else "NoSuchKey", "GetObject")
+        (version,) = found
+        if options.get("IfMatch", f'"{version.etag}"') != f'"{version.etag}"':
+            raise client_error("PreconditionFailed", "GetObject")
+        content = version.content
+        if given := options.get("Range"):
+            start, end = map(int, given.removeprefix("bytes=").split("-"))
+            assert start <= end < len(content)
+            content = content[start : end + 1]
+        return {
+            "Body": BreakingBody(content, self.breaks.pop(0)) if self.breaks else io.BytesIO(content),
+            "ContentLength": len(content),
+            "ETag": f'"{version.etag}"',
+            "Metadata": version.metadata,
+            "VersionId": version.version_id,
+        }
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, Any]:
+        assert ContentType
+
+        def put() -> dict[str, Any]:
+            self.versions[Bucket, Key] = [Version("null", Body, {})]
+            return {}
+
+        return self._call("PutObject", put)
+
+    def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        def forget() -> dict[str, Any]:
+            self.versions.pop((Bucket, Key), None)
+            return {}
+
+        return self._call("DeleteObject", forget)

@@ -1,0 +1,335 @@
+"""Ingest: an object that S3 announces becomes its chunks' messages, once, whatever happens on the way."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from handlers.lake import ingest, notice
+from handlers.lake.intake import Intake, NotIngestedError
+from handlers.shared import aws
+from tests.components.recording import ROOT
+from tests.handlers.conftest import DAY_MS, NOW_MS
+from tests.handlers.emf import embedded
+from tests.handlers.fakes import Crash, FakeContext, client_error
+from tests.handlers.lake.conftest import KEY, Lake, as_json, created, lines, shipment
+from tests.handlers.lake.fakes import BRONZE
+
+Upload = Callable[..., dict[str, Any]]
+
+
+def ranges(lake: Lake) -> list[tuple[object, object]]:
+    """Start and end of every chunk that was sent."""
+    bodies = [as_json(sent["MessageBody"]) for sent in lake.aws.sent]
+    return [(body["start"], body["end"]) for body in bodies]
+
+
+def test_an_object_becomes_its_chunks(lake: Lake, uploaded: Upload) -> None:
+    """One pass, one message a chunk in calls of ten, one record; nothing of the content is in any of them."""
+    lake.chunk_bytes = 10
+    content = b"0123456\n" * 24  # a chunk is two lines
+
+    assert lake.ingest(uploaded(content)) == {"objects": 1, "chunks": 12}
+
+    assert lake.aws.calls == [
+        "GetObject",
+        "BatchExecuteStatement",
+        "SendMessageBatch",
+        "SendMessageBatch",
+        "BatchExecuteStatement",
+    ]
+    assert ranges(lake) == [(start, start + 16) for start in range(0, len(content), 16)]
+    etag = lake.aws.versions[BRONZE, KEY][0].etag
+    assert {name: value["StringValue"] for name, value in lake.aws.sent[1]["MessageAttributes"].items()} == {
+        "idempotencyKey": f"{BRONZE}/{KEY}#{etag}/16-32@v1",
+        "submittedAt": "2027-01-15T08:00:00.000Z",
+        "errorTypeCandidate": "Unknown",
+        "correlationId": "s3-request",
+    }
+    (item,) = lake.aws.items.values()
+    assert item == {
+        "idempotencyKey": {"S": f"{BRONZE}/{KEY}#{etag}"},
+        "status": {"S": "SUCCEEDED"},
+        "checksum": item["checksum"],
+        "firstSeenAt": {"S": "2027-01-15T08:00:00.000Z"},
+        "processedAt": {"S": "2027-01-15T08:00:00.000Z"},
+        "attempts": {"N": "1"},
+        "expiresAt": {"N": str((NOW_MS + 7 * DAY_MS) // 1000)},
+        "leaseUntil": {"N": str(NOW_MS + 30_000)},
+        "messageId": {"S": "r-1"},
+        "pipeline": {"S": "lake"},
+        "payload": {
+            "S": json.dumps(
+                {"bucket": BRONZE, "key": KEY, "etag": etag, "versionId": "v1", "chunkBytes": 10}, separators=(",", ":")
+            )
+        },
+        "result": {"S": '{"chunks":12,"bytes":192}'},
+    }
+
+
+def test_an_object_that_is_announced_again_is_known(lake: Lake, uploaded: Upload) -> None:
+    """S3 notifies at least once; the second time costs a look, and the object is not read."""
+    notification = uploaded(lines(shipment(1)))
+    lake.ingest(notification)
+
+    assert lake.ingest(notification, notification, request_id="r-2") == {"objects": 0, "chunks": 0}
+
+    assert len(lake.aws.sent) == 1
+
+
+def test_the_same_bytes_again_are_the_same_object(lake: Lake, uploaded: Upload) -> None:
+    """A second upload under the same key; other bytes are another object."""
+    lake.ingest(uploaded(lines(shipment(1))))
+
+    assert lake.ingest(uploaded(lines(shipment(1)))) == {"objects": 0, "chunks": 0}
+    assert lake.ingest(uploaded(lines(shipment(2)))) == {"objects": 1, "chunks": 1}
+    assert [as_json(sent["MessageBody"])["versionId"] for sent in lake.aws.sent] == ["v1", "v3"]
+
+
+def test_a_forced_replay_is_another_object_once(lake: Lake, uploaded: Upload) -> None:
+    """Its metadata `replay` gives it an identity of its own, which is known the second time."""
+    lake.ingest(uploaded(lines(shipment(1))))
+    again = uploaded(lines(shipment(1)), replay="2026-02")
+
+    assert [lake.ingest(again), lake.ingest(again)] == [{"objects": 1, "chunks": 1}, {"objects": 0, "chunks": 0}]
+
+    keys = [sent["MessageAttributes"]["idempotencyKey"]["StringValue"] for sent in lake.aws.sent]
+    assert [key.partition("#")[2][32:] for key in keys] == ["/0-141@v1", "~2026-02/0-141@v2"]
+    assert as_json(lake.aws.sent[1]["MessageBody"])["replay"] == "2026-02"
+
+
+def test_an_empty_object_is_done_without_a_message(lake: Lake, uploaded: Upload) -> None:
+    """It is recorded, so that nobody looks for it."""
+    assert lake.ingest(uploaded(b"")) == {"objects": 1, "chunks": 0}
+
+    assert lake.aws.sent == []
+    assert [item["result"]["S"] for item in lake.aws.items.values()] == ['{"chunks":0,"bytes":0}']
+
+
+def test_what_is_none_of_the_lakes_is_logged_and_left(lake: Lake, log_stream: io.StringIO) -> None:
+    """S3's test, deletions, folders and other files: no call, no error, a line each."""
+    assert notice.read({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BRONZE}) == []
+    with pytest.raises(TypeError):  # it says that it is a test, and is none
+        notice.read({"Event": "s3:TestEvent", "Records": None})
+    assert lake.ingest(
+        created("v", "e", name="ObjectRemoved:Delete"),
+        created("v", "e", "bronze/shipments/"),
+        created("v", "e", "bronze/shipments/notes.txt"),
+    ) == {"objects": 0, "chunks": 0}
+
+    assert lake.aws.calls == []
+    logged = [json.loads(line) for line in log_stream.getvalue().splitlines()]
+    assert [(line["message"], line["reason"], line.get("objectKey")) for line in logged] == [
+        ("notification ignored", "it is S3's test", None),
+        ("notification ignored", "it is ObjectRemoved:Delete", KEY),
+        ("notification ignored", "its key is not that of a lake object", "bronze/shipments/"),
+        ("notification ignored", "its key is not that of a lake object", "bronze/shipments/notes.txt"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["ObjectCreated:Copy", "ObjectCreated:CompleteMultipartUpload"])
+def test_every_way_of_writing_counts(lake: Lake, uploaded: Upload, name: str) -> None:
+    """Copies are how an operator replays; keys come encoded as in a form."""
+    notification = uploaded(lines(shipment(1)), "bronze/shipments/a +%ü.jsonl")
+
+    assert lake.ingest(notification | {"eventName": name}) == {"objects": 1, "chunks": 1}
+    assert as_json(lake.aws.sent[0]["MessageBody"])["key"] == "bronze/shipments/a +%ü.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "error_type"),
+    [
+        (lambda lake: lake.aws.versions.clear(), "ObjectGoneError"),
+        (lambda lake: setattr(lake.aws.versions[BRONZE, KEY][0], "content", b"other"), "ObjectChangedError"),
+    ],
+)
+def test_an_object_that_is_not_there_any_more_is_raised(
+    lake: Lake, uploaded: Upload, log_stream: io.StringIO, prepare: Callable[[Lake], Any], error_type: str
+) -> None:
+    """So that the on-failure destination tells of it; the objects beside it are ingested."""
+    gone, other = uploaded(lines(shipment(1))), uploaded(lines(shipment(2)), "bronze/shipments/other.jsonl")
+    kept = lake.aws.versions[BRONZE, "bronze/shipments/other.jsonl"]
+    prepare(lake)
+    lake.aws.versions[BRONZE, "bronze/shipments/other.jsonl"] = kept
+
+    with pytest.raises(NotIngestedError, match="1 not ingested"):
+        lake.ingest(gone, other)
+
+    assert len(lake.aws.sent) == 1
+    first = json.loads(log_stream.getvalue().splitlines()[0])
+    assert (first["message"], first["errorType"], first["objectKey"]) == ("object not ingested", error_type, KEY)
+
+
+def test_an_object_of_another_bucket_is_raised_and_not_looked_at(lake: Lake) -> None:
+    """Whoever may invoke the function is not to have other buckets read for them; the failure tells of it."""
+    lake.aws.upload(KEY, b"x\n", bucket="another")
+    notification = created("v1", "")
+    notification["s3"]["bucket"]["name"] = "another"
+
+    with pytest.raises(NotIngestedError, match="1 not ingested: another is not the lake's bucket"):
+        lake.ingest(notification)
+
+    assert lake.aws.calls == []
+
+
+def test_a_queue_that_refuses_an_entry_fails_the_object(lake: Lake, uploaded: Upload) -> None:
+    """Its record says so; the next attempt sends all of it, and only then it is done."""
+    lake.chunk_bytes = 10
+    notification = uploaded(b"0123456789\n" * 3)
+    lake.aws.entry_failures["SendMessageBatch"] = lambda entry: (
+        "InternalError" if '"start":11' in entry["MessageBody"] else ""
+    )
+
+    with pytest.raises(NotIngestedError, match="SQS did not take 1 chunks: InternalError"):
+        lake.ingest(notification)
+    (item,) = lake.aws.items.values()
+    assert (item["status"]["S"], item["errorType"]["S"]) == ("FAILED", "DownstreamError")
+    lake.aws.entry_failures.clear()
+    before = len(lake.aws.sent)
+
+    assert lake.ingest(notification) == {"objects": 1, "chunks": 3}
+    assert ranges(lake)[before:] == [(0, 11), (11, 22), (22, 33)]
+    (item,) = lake.aws.items.values()
+    assert (item["status"]["S"], item["attempts"]["N"], "errorType" in item) == ("SUCCEEDED", "2", False)
+
+
+def test_a_retry_cuts_as_the_first_attempt_did(lake: Lake, uploaded: Upload) -> None:
+    """The chunk size was changed in between; chunks of the new size would overlap with those that were sent."""
+    lake.chunk_bytes = 10
+    notification = uploaded(b"0123456789\n" * 3)
+    lake.aws.before = _refusing("SendMessageBatch")
+    with pytest.raises(NotIngestedError):
+        lake.ingest(notification)
+    lake.aws.before = lambda _name: None
+    lake.chunk_bytes = 1000
+
+    lake.ingest(notification)
+
+    assert ranges(lake) == [(0, 11), (11, 22), (22, 33)]
+
+
+def test_an_object_under_anothers_lease_is_raised(lake: Lake, uploaded: Upload) -> None:
+    """Whether the other is at work or dead nobody knows; once its lease has lapsed the object is taken over."""
+    notification = uploaded(lines(shipment(1)))
+    lake.aws.before = _crashing("SendMessageBatch")
+    with pytest.raises(Crash):
+        lake.ingest(notification, request_id="dead")
+    lake.aws.before = lambda _name: None
+
+    with pytest.raises(NotIngestedError, match="is being ingested by another invocation"):
+        lake.ingest(notification, request_id="r-2")
+    lake.clock.advance(30_000)
+
+    assert lake.ingest(notification, request_id="r-2") == {"objects": 1, "chunks": 1}
+
+
+def test_a_repeated_invocation_takes_its_own_lease_over(lake: Lake, uploaded: Upload) -> None:
+    """Lambda repeats an invocation that ran out of memory under its id, long before the lease lapses."""
+    notification = uploaded(lines(shipment(1)))
+    lake.aws.before = _crashing("SendMessageBatch")
+    with pytest.raises(Crash):
+        lake.ingest(notification, request_id="r-1")
+    lake.aws.before = lambda _name: None
+    lake.clock.advance(10_000)
+
+    assert lake.ingest(notification, request_id="r-1") == {"objects": 1, "chunks": 1}
+
+
+def test_a_claim_or_outcome_that_is_not_written_is_raised(lake: Lake, uploaded: Upload) -> None:
+    """The state table refuses: Lambda comes again, and the object is done once it does not."""
+    notification = uploaded(lines(shipment(1)))
+    for only, match in (("INSERT", "was not claimed: ValidationError"), ("UPDATE", "was not written: ValidationError")):
+        lake.aws.entry_failures["BatchExecuteStatement"] = _failing(only)
+        with pytest.raises(NotIngestedError, match=match):
+            lake.ingest(notification)
+    lake.aws.entry_failures.clear()
+
+    assert lake.ingest(notification) == {"objects": 1, "chunks": 1}
+
+
+def test_counts_are_metrics(lake: Lake, uploaded: Upload, capsys: pytest.CaptureFixture[str]) -> None:
+    """Chunks that were accepted, as the events' API counts events; a duplicate is none."""
+    lake.chunk_bytes = 10
+    notification = uploaded(b"0123456789\n" * 3)
+    lake.ingest(notification)
+    lake.ingest(notification)
+
+    assert embedded(capsys) == [{"pipeline": "lake", "Accepted": 3}]
+
+
+@pytest.fixture
+def entry_point(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """The Lambda handler, its environment set and its clients the fake."""
+    variables = {
+        "ENVIRONMENT": "test",
+        "PIPELINE": "lake",
+        "QUEUE_URL": "https://lake",
+        "TABLE_NAME": "state",
+        "TTL_DAYS": "7",
+        "BRONZE_BUCKET": BRONZE,
+        "CHUNK_BYTES": "20",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(aws, "client", lambda _service, **_: lake.aws)
+    ingest.intake.cache_clear()
+    yield ingest.handler
+    ingest.intake.cache_clear()
+
+
+def test_the_entry_point_takes_an_event_of_s3(lake: Lake, uploaded: Upload, entry_point: Callable[..., Any]) -> None:
+    """Environment, clients, lease and request id come together; each record of an event is ingested."""
+    event = {"Records": [uploaded(b"0123456789\n" * 4), uploaded(b"x\n", "bronze/shipments/b.jsonl")]}
+
+    assert entry_point(event, FakeContext("r-9", remaining_ms=5000)) == {"objects": 2, "chunks": 3}
+
+    assert {(item["messageId"]["S"], item["leaseUntil"]["N"]) for item in lake.aws.items.values()} == {
+        ("r-9", str(NOW_MS + 5000))
+    }
+
+
+def test_an_invocation_that_runs_out_of_time_says_so_in_the_record(
+    lake: Lake, uploaded: Upload, entry_point: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is interrupted before Lambda ends it, so that the retry need not wait for the lease to lapse."""
+    monkeypatch.setattr(Intake, "_send", lambda *_: time.sleep(60))
+
+    with pytest.raises(NotIngestedError):
+        entry_point({"Records": [uploaded(b"x\n")]}, FakeContext(remaining_ms=100))
+
+    (item,) = lake.aws.items.values()
+    assert (item["status"]["S"], item["errorType"]["S"]) == ("FAILED", "DeadlineExceededError")
+
+
+@pytest.mark.parametrize("module", ["handlers.lake.ingest", "handlers.events.ingest", "handlers.events.worker"])
+def test_only_transform_loads_arrow(module: str) -> None:
+    """The cold start of the others does not pay for it."""
+    code = f"import sys, {module}; print(*sorted({{'pyarrow', 'ijson'}} & sys.modules.keys()))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert run.stdout == "\n"
+
+
+def _failing(statement: str) -> Callable[[dict[str, Any]], str]:
+    return lambda entry: "ValidationError" if entry["Statement"].startswith(statement) else ""
+
+
+def _refusing(call: str) -> Callable[[str], None]:
+    def refuse(name: str) -> None:
+        if name == call:
+            raise client_error("ServiceUnavailable")
+
+    return refuse
+
+
+def _crashing(call: str) -> Callable[[str], None]:
+    def crash(name: str) -> None:
+        if name == call:
+            raise Crash
+
+    return crash

@@ -1,0 +1,120 @@
+"""Keys, identities and messages of chunks."""
+
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handlers.lake.message import Chunk, Kind, Source, kind_of
+from handlers.shared import schema
+from handlers.shared.errors import SchemaValidationError
+from tests.handlers.lake.conftest import chunk
+
+_SAFE = set(string.ascii_letters + string.digits + "-._~/%#:@")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("bronze/shipments/a.jsonl", Kind("shipments", "jsonl", "none")),
+        ("bronze/shipments/2026/01/a b.ndjson", Kind("shipments", "jsonl", "none")),
+        ("bronze/tracking_events/a.json.gz", Kind("tracking_events", "json", "gzip")),
+        ("bronze/other/a.jsonl.gz", Kind("other", "jsonl", "gzip")),
+        ("bronze/shipments/line\nbreak.json", Kind("shipments", "json", "none")),
+        ("bronze/shipments/", None),
+        ("bronze/shipments/a.csv", None),
+        ("bronze/shipments/a.jsonl.bz2", None),
+        ("bronze/a.jsonl", None),
+        ("bronze//a.jsonl", None),
+        ("bronze/../a.jsonl", None),
+        ("bronze/a b/a.jsonl", None),
+        ("silver/shipments/a.jsonl", None),
+    ],
+)
+def test_a_key_says_how_its_object_is_read(key: str, kind: Kind | None) -> None:
+    """Type, format and compression; None where it is none of the lake's."""
+    assert kind_of(key) == kind
+
+
+def _source(key: str, *, replay: str = "") -> Source:
+    return Source("bucket", key, "v" * 32, "e" * 35, 10**12, replay)
+
+
+@settings(deadline=None)
+@given(st.text(min_size=1, max_size=1024), st.text(max_size=200))
+def test_every_idempotency_key_fits_dynamodb_and_sqs(key: str, replay: str) -> None:
+    """At most 2,048 bytes of plain ASCII, for any object key of S3 (1,024 bytes) and any replay."""
+    raw = key.encode(errors="surrogatepass")[:1024].decode(errors="ignore")
+    replay = replay.encode(errors="ignore").decode()
+    text = Chunk(_source(raw, replay=replay), Kind("t", "jsonl", "none"), 10**12 - 1, 10**12, 1).key
+
+    assert len(text) <= 2048
+    assert set(text) <= _SAFE
+
+
+def test_a_long_key_keeps_an_identity_of_its_own() -> None:
+    """Two keys that differ in their last character only, too long to be written out."""
+    first, second = (_source("ä" * 511 + end).identity for end in "xy")
+
+    assert first != second
+    assert first.startswith("bucket/sha256:")
+
+
+def test_replays_write_the_same_files() -> None:
+    """The digest names bytes under a key; version and replay have no part in it."""
+    one = Source("b", "k", "v1", "e", 5)
+    assert one.digest == Source("b", "k", "v2", "e", 5, "again").digest == "66d7c40d354a67bb"
+    assert one.digest != Source("b", "k", "v1", "f", 5).digest
+
+
+def test_a_message_is_read_as_it_was_written() -> None:
+    """Body to chunk and back; the attributes are those of the events' messages."""
+    one = chunk(b"{}\n", etag="e", version_id="v", replay="again")
+    sent = one.message("0", submitted_at="2026-01-31T00:00:00.000Z", correlation_id="c", trace_header="Root=1")
+    body = schema.parse(sent.body)
+    assert isinstance(body, dict)
+
+    assert Chunk.from_payload(body) == one
+    assert {name: attribute.value for name, attribute in sent.attributes.items()} == {
+        "idempotencyKey": "my-bronze/bronze/shipments/day.jsonl#e~again/0-3@v",
+        "submittedAt": "2026-01-31T00:00:00.000Z",
+        "errorTypeCandidate": "Unknown",
+        "correlationId": "c",
+    }
+    assert sent.trace_header == "Root=1"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bucket": None}, "/bucket must be a string, got null"),
+        ({"start": True}, "/start must be an integer, got boolean"),
+        ({"format": "csv"}, "/format must be one of jsonl, json"),
+        ({"end": 0}, "/end must lie after start and within size: start 0, end 0, size 3"),
+        ({"end": 4}, "/end must lie after start and within size: start 0, end 4, size 3"),
+        ({"extra": 1}, "/extra is not known"),
+        ({"firstLine": 0}, "/firstLine must be 1 or more"),
+        ({"etag": ""}, "/etag is nothing that S3 says"),
+        ({"etag": '"\r\nx: y'}, "/etag is nothing that S3 says"),
+        ({"versionId": "a b"}, "/versionId is nothing that S3 says"),
+        ({"replay": "\ud800"}, "/replay is nothing that S3 says"),
+        ({"key": "silver/shipments/a.jsonl"}, "/key must be that of a lake object"),
+        ({"key": "bronze/shipments/\ud800.jsonl"}, "/key must be that of a lake object"),
+        ({"key": f"bronze/shipments/{'é' * 501}.jsonl"}, "/key must be that of a lake object"),
+        ({"type": "../../x"}, "/key must be of the same type, format and compression as the message"),
+        ({"compression": "gzip"}, "/key must be of the same type, format and compression as the message"),
+    ],
+)
+def test_what_is_no_chunk_is_refused(change: schema.JsonObject, message: str) -> None:
+    """With the pointer of what is wrong."""
+    with pytest.raises(SchemaValidationError) as refusal:
+        Chunk.from_payload(chunk(b"{}\n").payload() | change)
+    assert str(refusal.value) == message
+
+
+def test_everything_that_is_missing_is_named() -> None:
+    """All at once."""
+    with pytest.raises(SchemaValidationError) as refusal:
+        Chunk.from_payload({})
+    assert len(refusal.value.details) == 12
