@@ -2,14 +2,17 @@
 
 import pulumi
 
+from components.api_doors import make_doors
 from components.foundation import lay_foundation
 from components.http_api import HttpApi, HttpApiArgs
 from components.observability import observe
 from components.pipelines.events import EventsPipeline
+from components.pipelines.lake import LakePipeline
+from components.pipelines.orders import OrdersPipeline
 from components.redrive_tool import RedriveTool, RedriveToolArgs
 from components.settings import read_settings
 
-PIPELINES = {"events": EventsPipeline}
+PIPELINES = {"events": EventsPipeline, "orders": OrdersPipeline, "lake": LakePipeline}
 
 settings = read_settings()
 foundation = lay_foundation(settings)
@@ -18,14 +21,18 @@ redrive_args = RedriveToolArgs(
     platform=foundation.platform,
     control=foundation.control,
     table=foundation.table,
-    queues={name: pipeline.queue for name, pipeline in pipelines.items()},
+    queues={name: queue for pipeline in pipelines.values() for name, queue in pipeline.redrives.items()},
     max_redrives=settings.max_redrives,
 )
 redrive = RedriveTool("redrive", redrive_args)
 for pipeline in pipelines.values():
     pipeline.limit_producers(redrive.role_arn)
+doors = make_doors(settings, foundation.platform)
 api_args = HttpApiArgs(
-    backends=[part.backend for part in (*pipelines.values(), redrive, foundation.failure_switch) if part],
+    backends=[
+        part.backend for part in (*pipelines.values(), redrive, foundation.failure_switch) if part and part.backend
+    ],
+    doors=doors,
     throttle_rate=settings.throttle_rate,
     throttle_burst=settings.throttle_burst,
     cors_origin=settings.cors_origin,
@@ -35,8 +42,10 @@ api_args = HttpApiArgs(
 )
 api = HttpApi("ingestion-api", api_args)
 pack = observe(foundation, pipelines, redrive, api) if settings.observability_enabled else None
+foundation.control.limit_producers(foundation.platform.failing_roles)
 
 pulumi.export("ApiEndpoint", api.api.api_endpoint)
+pulumi.export("AuthMode", settings.auth_mode)
 pulumi.export("EventBusName", foundation.bus.bus.name)
 pulumi.export("MainQueueUrl", pipelines[settings.pipelines[0]].queue.queue_url)
 pulumi.export("DlqUrl", pipelines[settings.pipelines[0]].queue.dlq_url)

@@ -22,7 +22,7 @@ class Agreement:
 
 def agreements(settings: "Settings") -> Iterator[Agreement]:
     """All of them, kept or not."""
-    for group in (_timing, _capacity, _pairs, _safety, _alarms):
+    for group in (_timing, _capacity, _pairs, _access, _safety, _lake, _alarms):
         yield from group(settings)
 
 
@@ -51,6 +51,11 @@ def _capacity(s: "Settings") -> Iterator[Agreement]:
         f"at least workerMaxConcurrency ({s.worker_max_concurrency}), or 0 for none",
     )
     yield Agreement(
+        ("max_batching_window_seconds", "orders_batch_size"),
+        s.max_batching_window_seconds >= 1 or s.orders_batch_size <= limits.MAX_BATCH_WITHOUT_WINDOW,
+        f"at least 1 when ordersBatchSize is over {limits.MAX_BATCH_WITHOUT_WINDOW} ({s.orders_batch_size})",
+    )
+    yield Agreement(
         ("max_batching_window_seconds", "batch_size"),
         s.max_batching_window_seconds >= 1 or s.batch_size <= limits.MAX_BATCH_WITHOUT_WINDOW,
         f"at least 1 when batchSize is over {limits.MAX_BATCH_WITHOUT_WINDOW} ({s.batch_size})",
@@ -67,6 +72,16 @@ def _pairs(s: "Settings") -> Iterator[Agreement]:
         ("kms_alias", "use_kms_cmk"), s.kms_alias is None or s.use_kms_cmk, "empty unless useKmsCmk is true"
     )
     yield Agreement(
+        ("existing_queue_url", "pipelines"),
+        s.existing_queue_url is None or "events" in s.pipelines,
+        "empty unless pipelines has events, whose queue it is",
+    )
+    yield Agreement(
+        ("existing_dlq_url", "pipelines"),
+        s.existing_dlq_url is None or "events" in s.pipelines,
+        "empty unless pipelines has events, whose dead-letter queue it is",
+    )
+    yield Agreement(
         ("existing_queue_arn", "existing_queue_url"),
         _same_queue(s.existing_queue_url, s.existing_queue_arn),
         f"that of the queue of existingQueueUrl ({s.existing_queue_url})",
@@ -78,11 +93,73 @@ def _pairs(s: "Settings") -> Iterator[Agreement]:
     )
 
 
+def _access(s: "Settings") -> Iterator[Agreement]:
+    for field, given in (("jwt_issuer", s.jwt_issuer), ("jwt_audience", s.jwt_audience)):
+        yield Agreement(
+            (field, "auth_mode"),
+            bool(given) == (s.auth_mode == "jwt"),
+            "empty unless authMode is jwt" if given else "set when authMode is jwt",
+        )
+    by_key = s.auth_mode == "apiKey"
+    yield Agreement(
+        ("api_key", "auth_mode", "api_key_secret_arn"),
+        (s.api_key is not None) == (by_key and s.api_key_secret_arn is None),
+        "empty unless authMode is apiKey and apiKeySecretArn is empty"
+        if s.api_key
+        else "set when authMode is apiKey, or apiKeySecretArn in its place",
+    )
+    yield Agreement(
+        ("api_key_secret_arn", "auth_mode"), s.api_key_secret_arn is None or by_key, "empty unless authMode is apiKey"
+    )
+    yield Agreement(
+        ("jwt_issuer",),
+        s.is_laptop or _is_encrypted(s.jwt_issuer),
+        "an https URL except on the stack local: who stands between could sign tokens",
+    )
+
+
 def _safety(s: "Settings") -> Iterator[Agreement]:
+    prod = s.is_production
     yield Agreement(
         ("failure_injection",),
-        not (s.failure_injection and s.is_production),
+        not (s.failure_injection and prod),
         "false in production: faults are for stacks in which nobody is hurt",
+    )
+    yield Agreement(
+        ("auth_mode",),
+        not (s.auth_mode == "none" and prod),
+        "apiKey, jwt or iam in production: none lets everybody submit and read",
+    )
+    yield Agreement(
+        ("cors_origin",),
+        not prod or _is_encrypted(s.cors_origin),
+        "an https origin in production: who stands between could change a page that comes by http",
+    )
+    yield Agreement(
+        ("observability_enabled",), s.observability_enabled or not prod, "true in production: nobody would see it fail"
+    )
+    yield Agreement(
+        ("alarm_email", "webhook_url"),
+        not prod or s.alarm_email is not None or (s.webhook_url is not None and _is_encrypted(s.webhook_url)),
+        "set in production, or webhookUrl in its place: nobody would hear of an alarm",
+    )
+    yield Agreement(
+        ("webhook_url",),
+        not prod or _is_encrypted(s.webhook_url),
+        "an https URL in production: alarms tell what is weak",
+    )
+
+
+def _lake(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("lake_layer_arn",),
+        s.is_laptop or s.lake_layer_arn != "none",
+        "an ARN or empty except on the stack local: Lambda's Python has no pyarrow",
+    )
+    yield Agreement(
+        ("glue_database", "pipelines"),
+        s.glue_database is None or "lake" in s.pipelines,
+        "empty unless pipelines has lake, whose tables it holds",
     )
 
 
@@ -95,14 +172,18 @@ def _alarms(s: "Settings") -> Iterator[Agreement]:
     )
     yield Agreement(
         ("alarm_email", "observability_enabled"),
-        s.alarm_email is None or s.observability_enabled,
+        s.alarm_email is None or s.observability_enabled or s.is_production,  # where it has to be true
         "empty unless observabilityEnabled is true",
     )
     yield Agreement(
         ("webhook_url", "observability_enabled"),
-        s.webhook_url is None or s.observability_enabled,
+        s.webhook_url is None or s.observability_enabled or s.is_production,
         "empty unless observabilityEnabled is true",
     )
+
+
+def _is_encrypted(url: str | None) -> bool:
+    return url is None or url.startswith("https://")
 
 
 def _same_queue(url: str | None, arn: str | None) -> bool:

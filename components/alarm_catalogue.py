@@ -28,6 +28,7 @@ _NO_BATCH = Missing("notBreaching", "the worker reports with each batch, and wit
 _SILENT_BREAKER = Missing(
     "ignore", "the breaker tells its state every minute; silence is no news, so the last one holds"
 )
+_SPELT = {"api": "API"}
 _NO_RUN = Missing("notBreaching", "redrive reports when a run ends, which is rare")
 
 
@@ -82,7 +83,15 @@ def _every(period_seconds: int, alarms: Sequence[Alarm]) -> Sequence[Alarm]:
 
 
 def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
+    undelivered = Alarm(
+        name="undelivered",
+        severity=CRITICAL,
+        description="EventBridge could not deliver events to the main queue, and has put them aside.",
+        source=sources.queue("ApproximateNumberOfMessagesVisible", of.undelivered),
+        missing=_IDLE_QUEUE,
+    )
     return (
+        *([undelivered] if of.undelivered is not None else []),
         Alarm(
             name="dlq-not-empty",
             severity=CRITICAL,
@@ -141,14 +150,19 @@ def _queue(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
 
 
 def _functions(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
-    return (
+    functions = {**of.fronts, "worker": of.worker}
+    fronts = [
         Alarm(
-            name="ingest-errors",
+            name=f"{role}-errors",
             severity=CRITICAL,
-            description="The ingest function died instead of answering: its caller got a 5xx.",
-            source=sources.function("Errors", of.ingest),
+            description=f"The {_SPELT.get(role, role)} function died instead of answering: its caller got a 5xx.",
+            source=sources.function("Errors", name),
             missing=_NOT_INVOKED,
-        ),
+        )
+        for role, name in of.fronts.items()
+    ]
+    return (
+        *fronts,
         Alarm(
             name="worker-errors",
             severity=WARNING,
@@ -159,13 +173,10 @@ def _functions(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         Alarm(
             name="throttles",
             severity=WARNING,
-            description="Lambda refuses invocations of ingest or worker for want of concurrency.",
+            description=f"Lambda refuses invocations of {' or '.join(functions)} for want of concurrency.",
             source=sources.total(
                 "throttled invocations",
-                {
-                    "ingest": sources.function("Throttles", of.ingest),
-                    "worker": sources.function("Throttles", of.worker),
-                },
+                {role: sources.function("Throttles", name) for role, name in functions.items()},
             ),
             missing=_NOT_INVOKED,
         ),
@@ -228,7 +239,7 @@ def _control(of: PipelineTargets) -> Sequence[Alarm]:
         name="redrive-failed",
         severity=WARNING,
         description="A redrive failed or was stopped by its canary: dead letters are still there.",
-        source=sources.own("RedriveStopped", of.pipeline, "Sum"),
+        source=sources.stopped_redrives(of),
         missing=_NO_RUN,
     )
     return (breaker, redrive) if of.has_breaker else (redrive,)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from components.alarm_catalogue import pipeline_alarms, stack_alarms
 from components.alarm_model import Alarm, AlarmLimits, Metric, PipelineTargets, StackTargets
@@ -10,13 +11,14 @@ TARGETS = PipelineTargets(
     pipeline="its name",
     queue="queue",
     dlq="dead-letter queue",
-    ingest="ingest",
+    fronts={"ingest": "ingest"},
     worker="worker",
     worker_timeout_seconds=30,
     bus="bus",
     rules={"success": "success rule", "failure": "failure rule", "trip": "breaker's rule"},
     has_breaker=True,
 )
+FILLED_BY_A_RULE = replace(TARGETS, fronts={"api": "API function"}, undelivered="queue of the undelivered")
 SHARED = StackTargets(
     api_id="API",
     tables={"state": "state table", "control": "control table"},
@@ -46,13 +48,23 @@ Each alarm has a runbook, of which every step is a command. They work on the lap
   AWS_SECRET_ACCESS_KEY=test`; a configuration is changed in `Pulumi.local.yaml` and brought about by `lab up`
 - on AWS: `export LAB_STACK=dev`, with credentials of the account; a configuration is changed by `pulumi config set`
 """
+_ORDERS = """
+## Of orders besides
+
+Its front is an API function instead of `ingest`. What `throttles` and `event-delivery-failed` add up includes that
+function and the rule that fills the queue, and `redrive-failed` the redrives of `orders-undelivered`.
+
+"""
 _SIGNS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}
 
 
 def render() -> str:
     """The whole document, at the default configuration."""
     limits = AlarmLimits()
-    parts = [_HEAD, "\n## Of each pipeline\n\n", *_table(pipeline_alarms(TARGETS, limits))]
+    common = pipeline_alarms(TARGETS, limits)
+    known = {alarm.name for alarm in common}
+    others = [alarm for alarm in pipeline_alarms(FILLED_BY_A_RULE, limits) if alarm.name not in known]
+    parts = [_HEAD, "\n## Of each pipeline\n\n", *_table(common), _ORDERS, *_table(others)]
     return "".join([*parts, "\n## Of the stack\n\n", *_table(stack_alarms(SHARED, limits))])
 
 

@@ -1,6 +1,6 @@
 """What an alarm is made of. Dimension values may be texts or Pulumi outputs; nothing here needs to know which."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -118,17 +118,27 @@ class AlarmLimits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PipelineTargets:
-    """What the alarms of one pipeline watch: names as AWS knows them. `rules` are those on the bus, by role."""
+    """What the alarms of one pipeline watch: names as AWS knows them.
+
+    `fronts` are the functions that take work in, `rules` those on the bus, both by role. `undelivered` is the queue of
+    what EventBridge could not deliver to the main queue, where it is EventBridge that fills it.
+    """
 
     pipeline: str
     queue: object
     dlq: object
-    ingest: object
+    fronts: Mapping[str, object]
     worker: object
     worker_timeout_seconds: int
     bus: object
     rules: Mapping[str, object]
     has_breaker: bool
+    undelivered: object | None = None
+
+    @property
+    def redrives(self) -> Sequence[str]:
+        """Under what names redrives of the pipeline count what they do."""
+        return (self.pipeline, *([f"{self.pipeline}-undelivered"] if self.undelivered is not None else []))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from components.alarm_model import OWN_NAMESPACE, Expression, Metric
+from components.alarm_model import OWN_NAMESPACE, Expression, Metric, PipelineTargets, Source
 
 
 def queue(metric: str, name: object, statistic: str = "Maximum") -> Metric:
@@ -32,3 +32,11 @@ def table_throttles(tables: Mapping[str, object]) -> Mapping[str, Metric]:
 def total(label: str, metrics: Mapping[str, Metric]) -> Expression:
     """The sum of metrics of which each is sent only when there is something to tell."""
     return Expression(" + ".join(f"FILL({variable}, 0)" for variable in metrics), metrics, label)
+
+
+def stopped_redrives(of: PipelineTargets) -> Source:
+    """Redrives of the pipeline's dead letters that did not get through, and of what was not delivered to it."""
+    letters, *undelivered = (own("RedriveStopped", name, "Sum") for name in of.redrives)
+    if not undelivered:
+        return letters
+    return total("stopped redrives", {"letters": letters, "undelivered": undelivered[0]})

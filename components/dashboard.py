@@ -81,6 +81,7 @@ def _tables(view: DashboardView) -> list[Widget]:
 def _queues(view: DashboardView, of: PipelineTargets) -> list[Widget]:
     depths = {"Visible": "visible", "NotVisible": "in flight"}
     queues = {"queue": of.queue, "dead-letter queue": of.dlq}
+    queues |= {"undelivered": of.undelivered} if of.undelivered is not None else {}
     graphs = [
         _graph(
             view,
@@ -94,7 +95,7 @@ def _queues(view: DashboardView, of: PipelineTargets) -> list[Widget]:
 
 
 def _functions(view: DashboardView, of: PipelineTargets) -> list[Widget]:
-    functions = {"ingest": of.ingest, "worker": of.worker}
+    functions = {**of.fronts, "worker": of.worker}
     counts = [
         _line(sources.function(name, function), f"{role} {name.lower()}")
         for role, function in functions.items()
@@ -133,7 +134,11 @@ def _events(view: DashboardView, of: PipelineTargets) -> list[Widget]:
 
 def _control(view: DashboardView, of: PipelineTargets) -> list[Widget]:
     breaker = [_line(sources.own("CircuitOpen", of.pipeline, "Maximum"), "open")]
-    redrive = [_own(of, name) for name in ("RedriveMoved", "RedriveStopped")]
+    redrive = [
+        _line(sources.own(metric, name, "Sum"), metric if name == of.pipeline else f"{name} {metric}")
+        for name in of.redrives
+        for metric in ("RedriveMoved", "RedriveStopped")
+    ]
     graphs = [_graph(view, f"{of.pipeline}: redrive", redrive)]
     return [_graph(view, f"{of.pipeline}: circuit breaker", breaker), *graphs] if of.has_breaker else graphs
 

@@ -8,6 +8,7 @@ import pulumi
 from pulumi_aws import get_caller_identity, get_partition, get_region, kms
 
 from components import iam, naming
+from components.key_policy import KeyOwner, key_policy
 
 _DELETION_WINDOW_DAYS = 30  # KMS's longest: what the key encrypted is lost with it
 
@@ -43,9 +44,10 @@ class CustomerKey(pulumi.ComponentResource):
 
 
 def _policy() -> iam.Document:
-    return iam.key_policy(
+    owner = KeyOwner(
         partition=get_partition().partition,
         region=get_region().region,
         account_id=get_caller_identity().account_id,
         log_groups=naming.log_group_patterns(pulumi.get_project(), pulumi.get_stack()),
     )
+    return key_policy(owner)

@@ -5,27 +5,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import cloudwatch, get_caller_identity_output, sns
+from pulumi_aws import cloudwatch, get_caller_identity_output, sns, sqs
 
-from components import iam
+from components import iam, limits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventBusArgs:
     """What the caller decides."""
 
+    kms_key_arn: pulumi.Input[str] | None = None
     tags: Mapping[str, str] | None = None
 
 
 class EventBus(pulumi.ComponentResource):
-    """The stack's own bus, so that its rules see its events only."""
+    """The stack's own bus, so that its rules see its events only.
+
+    Under a customer key, EventBridge drops what it can't encrypt or decrypt (the key is disabled, say) unless the bus
+    has a queue for it. There it puts the event as the key has encrypted it.
+    """
 
     bus: cloudwatch.EventBus
 
     def __init__(self, name: str, args: EventBusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:messaging:EventBus", name, None, opts)
-        self.bus = cloudwatch.EventBus(name, tags=args.tags, opts=pulumi.ResourceOptions(parent=self))
+        self._child = pulumi.ResourceOptions(parent=self)
+        unreadable = self._queue(f"{name}-unreadable", args) if args.kms_key_arn is not None else None
+        self.bus = cloudwatch.EventBus(
+            name,
+            kms_key_identifier=args.kms_key_arn,
+            dead_letter_config={"arn": unreadable.arn} if unreadable else None,
+            tags=args.tags,
+            opts=self._child,
+        )
+        if unreadable:
+            self._let_in(f"{name}-unreadable-policy", unreadable)
         self.register_outputs({"bus_name": self.bus.name})
+
+    def _queue(self, name: str, args: EventBusArgs) -> sqs.Queue:
+        return sqs.Queue(
+            name,
+            message_retention_seconds=limits.MAX_RETENTION,
+            sqs_managed_sse_enabled=True,  # it is needed just when the customer key can't be used
+            tags=args.tags,
+            opts=self._child,
+        )
+
+    def _let_in(self, name: str, queue: sqs.Queue) -> None:
+        policy = iam.queue_policy(queue.arn, [], [self.bus.arn])
+        sqs.QueuePolicy(name, queue_url=queue.url, policy=pulumi.Output.json_dumps(policy), opts=self._child)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

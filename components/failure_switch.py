@@ -7,12 +7,13 @@ import pulumi
 from pulumi_aws import ssm
 
 from components import iam
+from components.access import Access
 from components.function_platform import FunctionPlatform
 from components.http_api import FunctionRoutes
 from components.instrumented_function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.rule_trigger import RuleTrigger, RuleTriggerArgs
 
-_ROUTES = ("GET /failure-mode", "POST /failure-mode", "POST /failure-mode/reset")
+_ROUTES = dict.fromkeys(("GET /failure-mode", "POST /failure-mode", "POST /failure-mode/reset"), Access.OPERATE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

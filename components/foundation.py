@@ -50,7 +50,9 @@ def lay_foundation(settings: Settings) -> Foundation:
             tags=tags,
         ),
     )
-    control = ControlPlane("control", ControlPlaneArgs(kms_key_arn=key_arn, tags=tags))
+    control = ControlPlane(
+        "control", ControlPlaneArgs(deletion_protected=settings.is_production, kms_key_arn=key_arn, tags=tags)
+    )
     return Foundation(
         settings=settings,
         platform=platform,
@@ -58,7 +60,7 @@ def lay_foundation(settings: Settings) -> Foundation:
             "ingestion_state",
             StateTableArgs(deletion_protected=settings.is_production, kms_key_arn=key_arn, tags=tags),
         ),
-        bus=EventBus("ingestion-bus", EventBusArgs(tags=tags)),
+        bus=EventBus("ingestion-bus", EventBusArgs(kms_key_arn=key_arn, tags=tags)),
         control=control,
         failure_switch=_failure_switch(settings, platform, control) if settings.failure_injection else None,
     )

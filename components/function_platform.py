@@ -36,25 +36,30 @@ class FunctionPlatform(pulumi.ComponentResource):
     args: FunctionPlatformArgs
     code: pulumi.Archive
     layer_arn: pulumi.Output[str]
+    failing_roles: list[pulumi.Output[str]]  # ARNs, of the functions whose failed invocations are kept in a queue
 
     def __init__(self, name: str, args: FunctionPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:compute:FunctionPlatform", name, None, opts)
         self.args = args
+        self.failing_roles = []
         self.code = pulumi.FileArchive(str(args.handlers_zip))
-        layer = lambda_.LayerVersion(
-            "dependencies",
-            layer_name=f"{pulumi.get_project()}-{pulumi.get_stack()}-dependencies",
-            code=pulumi.FileArchive(str(args.layer_zip)),
-            compatible_architectures=[args.architecture],
-            compatible_runtimes=[RUNTIME],
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.layer_arn = layer.arn
+        self.layer_arn = self.layer("dependencies", args.layer_zip)
         self.register_outputs({"layer_arn": self.layer_arn})
 
-    def queue_key(self) -> list[iam.Statement]:
+    def layer(self, name: str, archive: Path) -> pulumi.Output[str]:
+        """Publishes libraries for functions of this platform; returns the ARN of the version."""
+        return lambda_.LayerVersion(
+            name,
+            layer_name=f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
+            code=pulumi.FileArchive(str(archive)),
+            compatible_architectures=[self.args.architecture],
+            compatible_runtimes=[RUNTIME],
+            opts=pulumi.ResourceOptions(parent=self),
+        ).arn
+
+    def queue_key(self, *, sends: bool = True) -> list[iam.Statement]:
         """What a function needs besides to use encrypted queues; nothing without a customer key."""
-        return [] if self.args.kms_key_arn is None else [iam.use_key_of_queues(self.args.kms_key_arn)]
+        return [] if self.args.kms_key_arn is None else [iam.use_key_of_queues(self.args.kms_key_arn, sends=sends)]
 
     def table_key(self) -> list[iam.Statement]:
         """What a function needs besides to use encrypted tables; nothing without a customer key."""

@@ -9,6 +9,9 @@ import pulumi
 from pulumi_aws import apigatewayv2, cloudwatch, lambda_
 
 from components import naming
+from components.access import Access, every_method, preflights
+from components.api_doors import Doors, authorizer
+from components.instrumented_function import InstrumentedFunction
 
 _STAGE = "$default"  # no stage in the path
 _PREFLIGHT_SECONDS = 600
@@ -26,17 +29,18 @@ _ACCESS_LOG = {
         "latencyMs": "responseLatency",
         "integrationLatencyMs": "integrationLatency",
         "integrationError": "integrationErrorMessage",
+        "authorizerError": "authorizer.error",
     }.items()
 }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FunctionRoutes:
-    """The routes that one function answers, as `METHOD /path` or `$default`."""
+    """The routes that one function answers, as `METHOD /path` or `$default`, and what each lets a caller do."""
 
     name: str
     function: lambda_.Function
-    routes: Sequence[str]
+    routes: Mapping[str, Access]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +48,7 @@ class HttpApiArgs:
     """What the caller decides. Throttling counts requests of all callers together, per second and at once."""
 
     backends: Sequence[FunctionRoutes]
+    doors: Doors
     throttle_rate: int
     throttle_burst: int
     cors_origin: str | None = None
@@ -56,6 +61,7 @@ class HttpApi(pulumi.ComponentResource):
     """An HTTP API with a JSON line per request and a limit on them."""
 
     api: apigatewayv2.Api
+    functions: Mapping[str, InstrumentedFunction]  # of its own
 
     def __init__(self, name: str, args: HttpApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:api:HttpApi", name, None, opts)
@@ -64,13 +70,16 @@ class HttpApi(pulumi.ComponentResource):
         self.api = apigatewayv2.Api(
             name,
             protocol_type="HTTP",
-            cors_configuration=_cors(args.cors_origin),
+            cors_configuration=_cors(args.cors_origin, args.doors),
             tags=args.tags,
             opts=self._child,
         )
         self._stage(args)
+        self._doors = args.doors
+        self.functions = {"authorizer": args.doors.keys.function} if args.doors.keys else {}
+        self._authorizer = authorizer(name, args.doors, self.api, self._child)
         for backend in args.backends:
-            self._connect(backend)
+            self._connect(backend, crossed=args.cors_origin is not None)
         self.register_outputs({"endpoint": self.api.api_endpoint})
 
     def _stage(self, args: HttpApiArgs) -> None:
@@ -96,7 +105,7 @@ class HttpApi(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _connect(self, backend: FunctionRoutes) -> None:
+    def _connect(self, backend: FunctionRoutes, *, crossed: bool) -> None:
         integration = apigatewayv2.Integration(
             f"{backend.name}-integration",
             api_id=self.api.id,
@@ -113,27 +122,36 @@ class HttpApi(pulumi.ComponentResource):
             source_arn=pulumi.Output.format("{0}/*/*", self.api.execution_arn),
             opts=self._child,
         )
-        for route in backend.routes:
-            apigatewayv2.Route(
-                f"{self._name}-{_slug(route)}",
-                api_id=self.api.id,
-                route_key=route,
-                target=pulumi.Output.format("integrations/{0}", integration.id),
-                opts=self._child,
-            )
+        routes = {**backend.routes, **every_method(backend.routes), **(preflights(backend.routes) if crossed else {})}
+        for route, access in routes.items():
+            self._route(route, access, integration)
+
+    def _route(self, route: str, access: Access, integration: apigatewayv2.Integration) -> None:
+        asked = self._doors.asks(access)
+        judge = self._authorizer if asked.kind in ("CUSTOM", "JWT") else None
+        apigatewayv2.Route(
+            f"{self._name}-{_slug(route)}",
+            api_id=self.api.id,
+            route_key=route,
+            target=pulumi.Output.format("integrations/{0}", integration.id),
+            authorization_type=asked.kind,
+            authorizer_id=judge.id if judge else None,
+            authorization_scopes=list(asked.scopes) or None,
+            opts=self._child,
+        )
 
 
 def _slug(route: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", route).strip("-").lower()
 
 
-def _cors(origin: str | None) -> apigatewayv2.ApiCorsConfigurationArgs | None:
+def _cors(origin: str | None, doors: Doors) -> apigatewayv2.ApiCorsConfigurationArgs | None:
     if origin is None:
         return None
     return apigatewayv2.ApiCorsConfigurationArgs(
         allow_origins=[origin],
         allow_methods=["GET", "POST"],
-        allow_headers=["content-type", "idempotency-key"],
+        allow_headers=["content-type", "idempotency-key", *doors.headers()],
         expose_headers=["retry-after"],
         max_age=_PREFLIGHT_SECONDS,
     )

@@ -6,11 +6,15 @@ Arn = object
 Statement = Mapping[str, object]
 Document = Mapping[str, object]
 
-_SEND = ("kms:Decrypt", "kms:GenerateDataKey*")
-_ENCRYPT_AND_DECRYPT = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
+# What AWS writes as kms:GenerateDataKey* and kms:ReEncrypt*, as far as symmetric keys have it.
+ENCRYPT_AND_DECRYPT = (
+    *("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
+    *("kms:ReEncryptFrom", "kms:ReEncryptTo"),
+)
 _EVENTBRIDGE = {"Service": "events.amazonaws.com"}
 
-# AWS defines no resource for these actions, so they alone are granted on "*".
+# Granted on "*" are only these two. AWS defines no resource for X-Ray's actions. Some of EC2's have one, but the ids of
+# the interfaces that Lambda will make are not known, and AWS's own policy for functions in a VPC has "*" as well.
 TRACING: Statement = {
     "Sid": "Tracing",
     "Effect": "Allow",
@@ -49,20 +53,24 @@ def allow(sid: str, actions: Sequence[str], resources: Arn | Sequence[Arn]) -> S
 
 
 def assumed_by_lambda() -> Document:
-    """The trust policy of a function's role."""
+    """The trust policy of a function's role.
+
+    AWS documents no key that would tell which function Lambda assumes it for: that is decided by who may pass the role.
+    """
     principal = {"Service": "lambda.amazonaws.com"}
     return document([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}])
 
 
-def use_key_of_queues(key_arn: Arn) -> Statement:
-    """Permission to use the customer key, but only through the queues that it encrypts."""
-    return {**allow("QueueKey", _SEND, key_arn), "Condition": {"StringLike": {"kms:ViaService": "sqs.*"}}}
+def use_key_of_queues(key_arn: Arn, *, sends: bool = True) -> Statement:
+    """Permission to use the customer key, but only through the queues that it encrypts, to receive or also to send."""
+    actions = ("kms:Decrypt", "kms:GenerateDataKey") if sends else ("kms:Decrypt",)
+    return {**allow("QueueKey", actions, key_arn), "Condition": {"StringLike": {"kms:ViaService": "sqs.*"}}}
 
 
 def use_key_of_tables(key_arn: Arn) -> Statement:
     """Permission to use the customer key, but only through the tables that it encrypts."""
     through = {"StringLike": {"kms:ViaService": "dynamodb.*"}}
-    return {**allow("TableKey", _ENCRYPT_AND_DECRYPT, key_arn), "Condition": through}
+    return {**allow("TableKey", ENCRYPT_AND_DECRYPT, key_arn), "Condition": through}
 
 
 def use_key_of_parameters(key_arn: Arn) -> Statement:
@@ -73,7 +81,27 @@ def use_key_of_parameters(key_arn: Arn) -> Statement:
     }
 
 
-def tls_only(action: str, resource: Arn) -> Statement:
+def use_key_of_secret(secret_arn: str) -> Statement:
+    """Permission to decrypt one secret or SSM parameter that others keep, under whichever key of its account it is."""
+    _, partition, service, region, account, *_ = secret_arn.split(":")
+    context = {"ssm": "PARAMETER_ARN", "secretsmanager": "SecretARN"}[service]
+    return {
+        **allow("SecretKey", ("kms:Decrypt",), f"arn:{partition}:kms:{region}:{account}:key/*"),
+        "Condition": {
+            "StringEquals": {f"kms:EncryptionContext:{context}": secret_arn},
+            "StringLike": {"kms:ViaService": f"{service}.*"},
+        },
+    }
+
+
+def use_key_of_buckets(key_arn: Arn, *, writes: bool = False) -> Statement:
+    """Permission to use the customer key, but only through the buckets that it encrypts, to read or to write."""
+    through = {"StringLike": {"kms:ViaService": "s3.*"}}
+    sid, action = ("WriteBucketKey", "kms:GenerateDataKey") if writes else ("ReadBucketKey", "kms:Decrypt")
+    return {**allow(sid, (action,), key_arn), "Condition": through}
+
+
+def tls_only(action: str, resource: Arn | Sequence[Arn]) -> Statement:
     """A refusal of plain HTTP, for a resource policy."""
     return {
         "Sid": "TlsOnly",
@@ -85,29 +113,38 @@ def tls_only(action: str, resource: Arn) -> Statement:
     }
 
 
-def queue_policy(queue_arn: Arn, producer_arns: Sequence[Arn]) -> Document:
-    """A queue that is reached over TLS only, and written to by the named principals only.
+def queue_policy(queue_arn: Arn, producer_arns: Sequence[Arn], rule_arns: Sequence[Arn] = ()) -> Document:
+    """A queue that is reached over TLS only, and written to by the named principals and EventBridge rules only.
 
-    Both are denials: an Allow here would not keep out a principal whose own policy allows `sqs:SendMessage`. SQS's
-    redrive to a dead-letter queue is governed by the redrive-allow policy and not by this one.
+    What keeps principals out are denials: an Allow would not keep out one whose own policy allows `sqs:SendMessage`. An
+    AWS service has no policy of its own, so it gets in by an Allow alone, and that names the rule for which it comes.
+    SQS's redrive to a dead-letter queue is governed by the redrive-allow policy and not by this one.
     """
-    return document(
-        [
-            tls_only("sqs:*", queue_arn),
-            {
-                "Sid": "NamedProducersOnly",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "sqs:SendMessage",
-                "Resource": queue_arn,
-                "Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(producer_arns)}},
-            },
-        ]
-    )
+    others: dict[str, object] = {}
+    if producer_arns:
+        others["ArnNotEquals"] = {"aws:PrincipalArn": list(producer_arns)}
+    if rule_arns:
+        others["BoolIfExists"] = {"aws:PrincipalIsAWSService": "false"}
+    denied = {
+        "Sid": "NamedProducersOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": others,
+    }
+    return document([tls_only("sqs:*", queue_arn), denied, *_deliveries(queue_arn, rule_arns)])
+
+
+def _deliveries(queue_arn: Arn, rule_arns: Sequence[Arn]) -> Sequence[Statement]:
+    if not rule_arns:
+        return ()
+    statement = {**allow("RulesDeliver", ["sqs:SendMessage"], queue_arn), "Principal": _EVENTBRIDGE}
+    return [{**statement, "Condition": {"ArnEquals": {"aws:SourceArn": list(rule_arns)}}}]
 
 
 def topic_policy(topic_arn: Arn, rule_arn: Arn, account_id: object) -> Document:
-    """A topic to which one EventBridge rule of this account publishes.
+    """A topic to which one EventBridge rule of this account publishes, and to which only this account subscribes.
 
     AWS documents that an Allow for EventBridge on a topic can't have a condition. So the Allow has none, and what
     tells that another rule or account is behind the call is denied wherever EventBridge does tell.
@@ -123,13 +160,13 @@ def topic_policy(topic_arn: Arn, rule_arn: Arn, account_id: object) -> Document:
             },
             _deny_other_source("OtherRules", topic_arn, "ArnNotEquals", "aws:SourceArn", rule_arn),
             _deny_other_source("OtherAccounts", topic_arn, "StringNotEquals", "aws:SourceAccount", account_id),
-            tls_only("sns:Publish", topic_arn),
+            *_topic_of_account(topic_arn, account_id),
         ]
     )
 
 
 def alarm_topic_policy(topic_arn: Arn, alarm_arns: object, account_id: object) -> Document:
-    """A topic to which the alarms of this account (a pattern of their ARNs) publish."""
+    """A topic to which this account's alarms (a pattern of ARNs) publish, and to which only this account subscribes."""
     return document(
         [
             {
@@ -143,47 +180,23 @@ def alarm_topic_policy(topic_arn: Arn, alarm_arns: object, account_id: object) -
                     "StringEquals": {"aws:SourceAccount": account_id},
                 },
             },
-            tls_only("sns:Publish", topic_arn),
+            *_topic_of_account(topic_arn, account_id),
         ]
     )
 
 
-def key_policy(partition: str, region: str, account_id: str, log_groups: Sequence[str]) -> Document:
-    """A customer key for the account's principals and for the services that use it on nobody's behalf.
-
-    SQS and DynamoDB come with the caller's own permission (see above; DynamoDB's grants are made by whoever deploys),
-    so they have no statement of their own. In a key policy the resource "*" is the key that carries it.
-    """
-    groups = [f"arn:{partition}:logs:{region}:{account_id}:log-group:{group}" for group in log_groups]
-    topics = [f"arn:{partition}:sns:{region}:{account_id}:*"]
-    publishers = ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
-    return document(
-        [
-            {
-                "Sid": "AccountDecidesByIam",
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:{partition}:iam::{account_id}:root"},
-                "Action": "kms:*",
-                "Resource": "*",
-            },
-            # EventBridge tells a topic's key no aws:SourceAccount or aws:SourceArn: asking for one stops its events
-            _service_use("AlarmsAndRulesToTopics", publishers, _SEND, "aws:sns:topicArn", topics),
-            _service_use("LogGroups", [f"logs.{region}.amazonaws.com"], _ENCRYPT_AND_DECRYPT, "aws:logs:arn", groups),
-        ]
-    )
+def _topic_of_account(topic_arn: Arn, account_id: object) -> Sequence[Statement]:
+    """Nobody publishes or is told without TLS, and nobody else takes part, even where a later policy would let them."""
+    return [
+        tls_only("sns:Publish", topic_arn),
+        _deny_subscribing("OtherSubscribers", topic_arn, {"StringNotEquals": {"aws:PrincipalAccount": account_id}}),
+        _deny_subscribing("PlainHttp", topic_arn, {"StringEquals": {"sns:Protocol": "http"}}),
+    ]
 
 
-def _service_use(
-    sid: str, services: Sequence[str], actions: Sequence[str], context: str, arns: Sequence[str]
-) -> Statement:
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"Service": list(services)},
-        "Action": list(actions),
-        "Resource": "*",
-        "Condition": {"ArnLike": {f"kms:EncryptionContext:{context}": list(arns)}},
-    }
+def _deny_subscribing(sid: str, topic_arn: Arn, condition: Mapping[str, object]) -> Statement:
+    denied = {"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": "sns:Subscribe", "Resource": topic_arn}
+    return {**denied, "Condition": condition}
 
 
 def _deny_other_source(sid: str, topic_arn: Arn, differs: str, key: str, ours: object) -> Statement:

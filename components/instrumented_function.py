@@ -24,6 +24,7 @@ class InstrumentedFunctionArgs:
     environment: Mapping[str, pulumi.Input[str]]
     statements: Sequence[iam.Statement]
     reserved_concurrency: int | None = None
+    layer_arns: Sequence[pulumi.Input[str]] = ()  # besides the platform's
     async_failure_queue_arn: pulumi.Input[str] | None = None  # set where the function is invoked asynchronously
 
     def __post_init__(self) -> None:
@@ -50,6 +51,7 @@ class InstrumentedFunction(pulumi.ComponentResource):
         self.function = self._function(self.log_group.name, grants)
         if args.async_failure_queue_arn is not None:
             self._keep_failed_invocations(args.async_failure_queue_arn)
+            args.platform.failing_roles.append(self.role.arn)
         self.register_outputs({"function_name": self.function.name, "role_arn": self.role.arn})
 
     def _log_group(self) -> cloudwatch.LogGroup:
@@ -102,11 +104,12 @@ class InstrumentedFunction(pulumi.ComponentResource):
             architectures=[self._platform.architecture],
             handler=self._args.handler,
             code=self._args.platform.code,
-            layers=[self._args.platform.layer_arn],
+            layers=[self._args.platform.layer_arn, *self._args.layer_arns],
             role=self.role.arn,
             timeout=self._args.timeout_seconds,
             memory_size=self._args.memory_mb,
             environment={"variables": self._variables()},
+            kms_key_arn=self._platform.kms_key_arn,  # of the environment; Lambda is given a grant by whoever deploys
             tracing_config={"mode": "Active" if self._platform.tracing else "PassThrough"},
             logging_config=self._logging(log_group_name),
             reserved_concurrent_executions=self._args.reserved_concurrency,

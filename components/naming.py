@@ -1,8 +1,10 @@
 """Names that outsiders need; everything else is named by Pulumi."""
 
+import re
 from collections.abc import Mapping
 
 _ROLE_PREFIX_LENGTH = 38  # what IAM's 64 leave once the provider has added its 26 unique digits
+_BUCKET_PREFIX_LENGTH = 37  # what S3's 63 leave
 
 
 def function_log_group(project: str, stack: str, function: str) -> str:
@@ -46,6 +48,12 @@ def of_arn(arn: str) -> str:
 def role_prefix(prefix: str, role: str) -> str:
     """The start of a role's name: the organization's prefix whole, of ours what still fits."""
     return f"{prefix}{role}-"[:_ROLE_PREFIX_LENGTH]
+
+
+def bucket_prefix(project: str, stack: str, role: str) -> str:
+    """The start of a bucket's name, which is unique in the world: the role whole, of project and stack what fits."""
+    whose = re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
+    return f"{whose[: _BUCKET_PREFIX_LENGTH - len(role) - 2].rstrip('-')}-{role}-"
 
 
 def key_alias(project: str, stack: str) -> str:

@@ -8,12 +8,12 @@ from components.http_api import HttpApi
 from components.instrumented_function import InstrumentedFunction
 from components.notifications import Notifications, NotificationsArgs
 from components.observability_pack import ObservabilityPack, ObservabilityPackArgs
-from components.pipelines.events import EventsPipeline
+from components.pipelines.pipeline import Pipeline
 from components.redrive_tool import RedriveTool
 
 
 def observe(
-    base: Foundation, pipelines: Mapping[str, EventsPipeline], redrive: RedriveTool, api: HttpApi
+    base: Foundation, pipelines: Mapping[str, Pipeline], redrive: RedriveTool, api: HttpApi
 ) -> ObservabilityPack:
     """Makes the topics, and on them everything that watches the stack."""
     settings = base.settings
@@ -26,7 +26,7 @@ def observe(
             webhook_url=settings.webhook_url,
         ),
     )
-    functions = _functions(base, pipelines, redrive, notifications)
+    functions = {**_functions(base, pipelines, redrive, notifications), **api.functions}
     return ObservabilityPack(
         "observability",
         ObservabilityPackArgs(
@@ -35,7 +35,7 @@ def observe(
             pipelines=[pipeline.watched for pipeline in pipelines.values()],
             shared=StackTargets(
                 api_id=api.api.id,
-                tables={"state": base.table.table.name, "control": base.control.table.name},
+                tables=_tables(base, pipelines),
                 topics=_topics(pipelines, notifications),
             ),
             worker_log_groups={name: pipeline.worker.log_group.name for name, pipeline in pipelines.items()},
@@ -47,7 +47,7 @@ def observe(
 
 
 def _functions(
-    base: Foundation, pipelines: Mapping[str, EventsPipeline], redrive: RedriveTool, notifications: Notifications
+    base: Foundation, pipelines: Mapping[str, Pipeline], redrive: RedriveTool, notifications: Notifications
 ) -> Mapping[str, InstrumentedFunction]:
     found = dict(redrive.functions)
     for pipeline in pipelines.values():
@@ -56,7 +56,14 @@ def _functions(
     return found | ({"failure-mode": base.failure_switch.function} if base.failure_switch else {})
 
 
-def _topics(pipelines: Mapping[str, EventsPipeline], notifications: Notifications) -> Mapping[str, object]:
+def _tables(base: Foundation, pipelines: Mapping[str, Pipeline]) -> Mapping[str, object]:
+    found = {"state": base.table.table.name, "control": base.control.table.name}
+    for pipeline in pipelines.values():
+        found |= pipeline.tables
+    return found
+
+
+def _topics(pipelines: Mapping[str, Pipeline], notifications: Notifications) -> Mapping[str, object]:
     outcomes = {
         f"{name}_{outcome}": made.topic.name
         for name, pipeline in pipelines.items()

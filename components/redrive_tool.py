@@ -6,15 +6,18 @@ from dataclasses import dataclass
 import pulumi
 
 from components import iam, limits
+from components.access import Access
 from components.control_plane import ControlPlane
 from components.function_platform import FunctionPlatform
 from components.http_api import FunctionRoutes
 from components.instrumented_function import InstrumentedFunction, InstrumentedFunctionArgs
-from components.reliable_queue import ReliableQueue
+from components.reliable_queue import DeadLetters
 from components.rule_trigger import RuleTrigger, RuleTriggerArgs
 from components.state_table import StateTable
 
-_ROUTES = ("GET /redrive/preview", "POST /redrive/start", "GET /redrive/{redriveId}", "POST /redrive/cancel")
+_ROUTES = dict.fromkeys(
+    ("GET /redrive/preview", "POST /redrive/start", "GET /redrive/{redriveId}", "POST /redrive/cancel"), Access.OPERATE
+)
 _API_TIMEOUT_SECONDS = 29  # the API gives up after 30
 _API_MEMORY_MB = 512
 _RUNNER_MEMORY_MB = 1024  # a wave is 80 messages of up to 1 MiB, held as received and as sent
@@ -22,12 +25,12 @@ _RUNNER_MEMORY_MB = 1024  # a wave is 80 messages of up to 1 MiB, held as receiv
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RedriveToolArgs:
-    """What the caller decides. `queues` are those of all pipelines, by pipeline."""
+    """What the caller decides. `queues` are those of all pipelines, by the name that a redrive is asked for."""
 
     platform: FunctionPlatform
     control: ControlPlane
     table: StateTable
-    queues: Mapping[str, ReliableQueue]
+    queues: Mapping[str, DeadLetters]
     max_redrives: int
 
 
@@ -66,14 +69,18 @@ class RedriveTool(pulumi.ComponentResource):
     def _runner_args(self) -> InstrumentedFunctionArgs:
         receive = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"]
         write = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-        queues = [queue.queue_arn for queue in self._args.queues.values()]
+        queues = list(dict.fromkeys(queue.queue_arn for queue in self._args.queues.values()))
         return InstrumentedFunctionArgs(
             handler="handlers.control.redrive_runner.handler",
             platform=self._args.platform,
             timeout_seconds=limits.MAX_TIMEOUT,
             memory_mb=_RUNNER_MEMORY_MB,
             environment=self._environment(),
-            statements=[*self._statements(receive, write), iam.allow("Queues", ["sqs:SendMessage"], queues)],
+            statements=[
+                *self._statements(receive, write),
+                iam.allow("Queues", ["sqs:SendMessage"], queues),
+                *self._args.platform.queue_key(),
+            ],
             async_failure_queue_arn=self._args.control.failures.arn,
         )
 
@@ -89,6 +96,7 @@ class RedriveTool(pulumi.ComponentResource):
             statements=[
                 *self._statements(look, write),
                 iam.allow("Runner", ["lambda:InvokeFunction"], runner.function.arn),
+                *self._args.platform.queue_key(sends=False),
             ],
         )
 
@@ -110,6 +118,5 @@ class RedriveTool(pulumi.ComponentResource):
             iam.allow("DeadLetters", on_dead_letters, dlqs),
             iam.allow("Runs", on_runs, self._args.control.table.arn),  # in transactions each write asks for its own
             iam.allow("State", ["dynamodb:BatchGetItem"], self._args.table.table.arn),
-            *self._args.platform.queue_key(),
             *self._args.platform.table_key(),
         ]

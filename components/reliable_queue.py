@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import pulumi
 from pulumi_aws import sqs
@@ -21,6 +22,15 @@ class ExistingQueue:
 
     url: str
     arn: str
+
+
+class DeadLetters(Protocol):
+    """A dead-letter queue, and the queue to which its letters are brought back."""
+
+    queue_url: pulumi.Output[str]
+    queue_arn: pulumi.Output[str]
+    dlq_url: pulumi.Output[str]
+    dlq_arn: pulumi.Output[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +82,7 @@ class ReliableQueue(pulumi.ComponentResource):
     queue_arn: pulumi.Output[str]
     dlq_url: pulumi.Output[str]
     dlq_arn: pulumi.Output[str]
+    policy: sqs.QueuePolicy | None = None  # of the main queue, once its producers are known
 
     def __init__(self, name: str, args: ReliableQueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:messaging:ReliableQueue", name, None, opts)
@@ -89,8 +100,16 @@ class ReliableQueue(pulumi.ComponentResource):
             )
         self.register_outputs({"queue_url": self.queue_url, "dlq_url": self.dlq_url})
 
-    def limit_producers(self, *, queue: Sequence[pulumi.Input[str]], dlq: Sequence[pulumi.Input[str]]) -> None:
+    def limit_producers(
+        self,
+        *,
+        queue: Sequence[pulumi.Input[str]],
+        dlq: Sequence[pulumi.Input[str]],
+        rules: Sequence[pulumi.Input[str]] = (),
+    ) -> None:
         """Closes both queues to plain HTTP and to every sender but these principals (ARNs of roles or users).
+
+        EventBridge is let in by the ARNs of its rules, and to the main queue only.
 
         Raises:
             ValueError: a queue without any producer: IAM has no policy that says so.
@@ -100,17 +119,15 @@ class ReliableQueue(pulumi.ComponentResource):
                 f"each queue needs a producer, got {len(queue)} for the main queue and {len(dlq)} for the DLQ"
             )
         if not self._args.existing_queue:
-            self._close("queue", self.queue_url, self.queue_arn, queue)
+            self.policy = self._close("queue", self.queue_url, iam.queue_policy(self.queue_arn, queue, rules))
         if not self._args.existing_dlq:
-            self._close("dlq", self.dlq_url, self.dlq_arn, dlq)
+            self._close("dlq", self.dlq_url, iam.queue_policy(self.dlq_arn, dlq))
 
-    def _close(
-        self, role: str, url: pulumi.Output[str], arn: pulumi.Output[str], producers: Sequence[pulumi.Input[str]]
-    ) -> None:
-        sqs.QueuePolicy(
+    def _close(self, role: str, url: pulumi.Output[str], policy: iam.Document) -> sqs.QueuePolicy:
+        return sqs.QueuePolicy(
             f"{self._name}-{role}-policy",
             queue_url=url,
-            policy=pulumi.Output.json_dumps(iam.queue_policy(arn, producers)),
+            policy=pulumi.Output.json_dumps(policy),
             opts=pulumi.ResourceOptions(parent=self),
         )
 

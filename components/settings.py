@@ -12,6 +12,7 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 
 from components import limits
+from components.access import AUDIENCE, AUTH_MODES, ISSUER, KEYS, SECRET_ARN, AuthMode
 from components.agreements import Agreement, agreements
 from components.alarm_model import AlarmLimits
 from components.parts import Parts, PartsError, camel
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 PRODUCTION_STACK = "prod"
 LAPTOP_STACK = "local"
+NO_LAYER = "none"
 
 _LOG_RETENTION_DAYS = (  # CloudWatch Logs takes no other numbers
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -30,6 +32,17 @@ _CONCURRENCY = Whole(limits.MIN_CONCURRENCY, limits.MAX_CONCURRENCY)
 _ALIAS = Text(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}", "a name that starts with alias/ but not with alias/aws/")
 _QUEUE_URL = Text(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", "the URL of a standard SQS queue")
 _QUEUE_ARN = Text(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}", "the ARN of a standard SQS queue")
+_OPERATOR = Text(
+    r"arn:aws[a-z-]*:iam::[0-9]{12}:((role|user)/[A-Za-z0-9+=,.@_/-]{1,576}|root)", "the ARN of an IAM role or user"
+)
+_ORIGIN = Text(
+    r"https?://[^/\s*,]+",
+    "one origin, scheme and host, such as https://shop.example, and not *, by which every site's pages could call",
+)
+_LAYER = Text(
+    rf"|{NO_LAYER}|arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{{12}}:layer:[A-Za-z0-9_-]+:[0-9]+",
+    f"the ARN of a version of a Lambda layer, {NO_LAYER}, or empty for the program's own",
+)
 _PARAMETER = Text(  # SSM keeps names that begin with aws or ssm to itself
     r"(?!/(?i:aws|ssm))(/[A-Za-z0-9_.-]+){1,15}", "the full name of an SSM parameter, such as /team/failure_mode"
 )
@@ -57,11 +70,14 @@ class Settings:
     """The configuration of one stack, typed and within its limits. Times in seconds unless the name says otherwise."""
 
     stack: str
-    pipelines: tuple[str, ...] = _key(("events",), Items(Choice(("events",)), at_least=1))
+    pipelines: tuple[str, ...] = _key(("events",), Items(Choice(("events", "orders", "lake")), at_least=1))
     max_receive_count: int = _key(5, Whole(1, limits.MAX_RECEIVE_COUNT))
     batch_size: int = _key(10, Whole(1, limits.MAX_BATCH))
     max_batching_window_seconds: int = _key(2, Whole(0, limits.MAX_WINDOW))
     worker_timeout_seconds: int = _key(30, Whole(1, limits.MAX_TIMEOUT))
+    orders_batch_size: int = _key(5, Whole(1, limits.MAX_BATCH))
+    orders_worker_timeout_seconds: int = _key(30, Whole(1, limits.MAX_TIMEOUT))
+    archive_retention_days: int = _key(14, Whole(0, 3650))
     queue_visibility_seconds: int | None = _key(None, Maybe(Whole(1, limits.MAX_VISIBILITY), unset="0"))
     worker_max_concurrency: int = _key(5, _CONCURRENCY)
     worker_reserved_concurrency: int | None = _key(None, Maybe(_CONCURRENCY, unset="0"))
@@ -70,9 +86,12 @@ class Settings:
     ttl_days: int = _key(7, Whole(1, 3650))
     use_kms_cmk: bool = _key(default=False, rule=Flag())
     kms_alias: str | None = _key(None, Maybe(_ALIAS))
-    cors_origin: str | None = _key(
-        None, Maybe(Text(r"https?://[^/\s*,]+", "one origin, scheme and host, such as https://shop.example"))
-    )
+    auth_mode: AuthMode = field(default="iam", metadata={"rule": Choice(AUTH_MODES), "secret": False})
+    jwt_issuer: str | None = _key(None, Maybe(ISSUER))
+    jwt_audience: tuple[str, ...] = _key((), Items(AUDIENCE))
+    api_key: str | None = _key(None, Maybe(KEYS), secret=True)
+    api_key_secret_arn: str | None = _key(None, Maybe(SECRET_ARN))
+    cors_origin: str | None = _key(None, Maybe(_ORIGIN))
     throttle_rate: int = _key(100, Whole(1, 10_000))
     throttle_burst: int = _key(200, Whole(1, 5_000))
     log_level: str = _key("INFO", Choice(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")))
@@ -92,6 +111,7 @@ class Settings:
     )
     resource_tags: Mapping[str, str] = field(default_factory=dict, metadata={"rule": Tags(), "secret": False})
     tag_restricted: bool = _key(default=False, rule=Flag())
+    operator_role_arns: tuple[str, ...] = _key((), Items(_OPERATOR))
     existing_queue_url: str | None = _key(None, Maybe(_QUEUE_URL))
     existing_queue_arn: str | None = _key(None, Maybe(_QUEUE_ARN))
     existing_dlq_url: str | None = _key(None, Maybe(_QUEUE_URL))
@@ -99,6 +119,13 @@ class Settings:
     ingest_memory_mb: int = _key(256, Whole(128, 10_240))
     worker_memory_mb: int = _key(256, Whole(128, 10_240))
     architecture: str = _key("arm64", Choice(("arm64", "x86_64")))
+    lake_chunk_mebibytes: int = _key(16, Whole(1, 64))
+    lake_ingest_timeout_seconds: int = _key(limits.MAX_TIMEOUT, Whole(1, limits.MAX_TIMEOUT))
+    lake_transform_timeout_seconds: int = _key(300, Whole(1, limits.MAX_TIMEOUT))
+    lake_ingest_memory_mb: int = _key(512, Whole(128, 10_240))
+    lake_transform_memory_mb: int = _key(1024, Whole(512, 10_240))
+    lake_layer_arn: str = _key("", _LAYER)
+    glue_database: str | None = _key(None, Maybe(Text(r"[a-z0-9_]{1,200}", "small letters, digits and underscores")))
     observability_enabled: bool = _key(default=True, rule=Flag())
     alarms: AlarmLimits = field(default_factory=AlarmLimits, metadata={"rule": Parts(AlarmLimits), "secret": False})
     alarm_email: str | None = _key(None, Maybe(Text(r"[^@\s]+@[^@\s]+\.[^@\s.]+", "an e-mail address")))

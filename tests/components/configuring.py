@@ -3,13 +3,13 @@
 import pytest
 
 from components.settings import Settings, SettingsError, read_settings
-from tests.components.recording import run
+from tests.components.recording import TO_BE_SET, run
 
 
 def read(config: dict[str, object], stack: str = "dev") -> Settings:
-    """The settings that the configuration gives."""
+    """The settings that the configuration gives, with what a stack leaves to whoever deploys it."""
     found: list[Settings] = []
-    run(lambda: found.append(read_settings()), stack=stack, config=config)
+    run(lambda: found.append(read_settings()), stack=stack, config={**TO_BE_SET.get(stack, {}), **config})
     return found[0]
 
 

@@ -32,7 +32,9 @@ def test_control_table(dev: Recording) -> None:
     assert dev.inputs("Table", "control-table") == {
         "attributes": [{"name": "id", "type": "S"}, {"name": "item", "type": "S"}],
         "billingMode": "PAY_PER_REQUEST",
+        "deletionProtectionEnabled": False,
         "hashKey": "id",
+        "pointInTimeRecovery": {"enabled": True},
         "rangeKey": "item",
         "tags": _TAGS,
         "ttl": {"attributeName": "expiresAt", "enabled": True},
@@ -40,7 +42,7 @@ def test_control_table(dev: Recording) -> None:
 
 
 def test_failed_invocations_are_kept_for_long_in_an_encrypted_queue(dev: Recording) -> None:
-    """The queue for failed invocations keeps them 14 days and is reached over TLS only."""
+    """The queue for failed invocations keeps them 14 days and is reached over TLS only, and by whose they are."""
     policy = dev.inputs("QueuePolicy", "control-failures-policy")
 
     assert dev.inputs("Queue", "control-failures") == {
@@ -57,7 +59,19 @@ def test_failed_invocations_are_kept_for_long_in_an_encrypted_queue(dev: Recordi
             "Action": "sqs:*",
             "Resource": "arn:control-failures",
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
+        },
+        {
+            "Sid": "NamedProducersOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:SendMessage",
+            "Resource": "arn:control-failures",
+            "Condition": {
+                "ArnNotEquals": {
+                    "aws:PrincipalArn": ["arn:failure-mode-role", "arn:events-breaker-role", "arn:redrive-role"]
+                }
+            },
+        },
     ]
 
 

@@ -186,6 +186,16 @@ def test_api(dev: Recording) -> None:
         "GET /failure-mode": "integrations/id:failure-mode-integration",
         "POST /failure-mode": "integrations/id:failure-mode-integration",
         "POST /failure-mode/reset": "integrations/id:failure-mode-integration",
+        "ANY /events": "integrations/id:events-ingest-integration",
+        "ANY /events/batch": "integrations/id:events-ingest-integration",
+        "ANY /events/{idempotencyKey}": "integrations/id:events-ingest-integration",
+        "ANY /health": "integrations/id:events-ingest-integration",
+        "ANY /redrive/preview": "integrations/id:redrive-api-integration",
+        "ANY /redrive/start": "integrations/id:redrive-api-integration",
+        "ANY /redrive/{redriveId}": "integrations/id:redrive-api-integration",
+        "ANY /redrive/cancel": "integrations/id:redrive-api-integration",
+        "ANY /failure-mode": "integrations/id:failure-mode-integration",
+        "ANY /failure-mode/reset": "integrations/id:failure-mode-integration",
     }
     assert dev.inputs("Integration", "events-ingest-integration") == {
         "apiId": "id:ingestion-api",
@@ -200,11 +210,12 @@ def test_api(dev: Recording) -> None:
 
 
 def test_cors_is_for_the_one_origin() -> None:
-    """Browsers of the configured origin, and of no other, may call the API."""
+    """Browsers of the configured origin, and of no other, may call the API, and show what the API asks for."""
     cors = run_main("dev", {"corsOrigin": "https://shop.example"}).inputs("Api", "ingestion-api")["corsConfiguration"]
+    signed = ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"]
 
     assert cors == {
-        "allowHeaders": ["content-type", "idempotency-key"],
+        "allowHeaders": ["content-type", "idempotency-key", *signed],
         "allowMethods": ["GET", "POST"],
         "allowOrigins": ["https://shop.example"],
         "exposeHeaders": ["retry-after"],

@@ -2,7 +2,7 @@
 
 from tests.components.recording import Recording, grants, statements
 
-_WITHOUT_RESOURCES_IN_AWS = {  # by statement id: AWS defines no resource for these actions
+_ON_ANYTHING = {  # by statement id; components/iam.py says why
     "Tracing": {"xray:PutTelemetryRecords", "xray:PutTraceSegments"},
     "Network": {
         "ec2:AssignPrivateIpAddresses",
@@ -20,15 +20,15 @@ _FAILED_INVOCATIONS = {"FailedInvocations": ({"sqs:SendMessage"}, "arn:control-f
 
 
 def test_every_statement_names_its_resources_and_actions(everything: Recording) -> None:
-    """No grant is on `*` but the listed ones for which AWS has no resource, and no action is a service's `*`."""
+    """No grant is on `*` but the two listed ones, and no action is a pattern."""
     open_grants = {}
     for policy in everything.of("RolePolicy"):
         for statement in statements([policy.inputs["policy"]]):
-            assert not any(action.endswith(":*") for action in statement["Action"])
+            assert not any("*" in action for action in statement["Action"])
             if statement["Effect"] == "Allow" and statement["Resource"] in ("*", ["*"]):
                 open_grants[statement["Sid"]] = set(statement["Action"])
 
-    assert open_grants == _WITHOUT_RESOURCES_IN_AWS
+    assert open_grants == _ON_ANYTHING
 
 
 def test_ingest_grants(everything: Recording) -> None:
@@ -83,6 +83,7 @@ def test_redrive_api_grants(everything: Recording) -> None:
         "State": ({"dynamodb:BatchGetItem"}, _STATE),
         "Runner": ({"lambda:InvokeFunction"}, "arn:redrive"),
         **_common("redrive-api"),
+        "QueueKey": ({"kms:Decrypt"}, _KEY),  # it sends nothing
     }
 
 
@@ -121,24 +122,43 @@ def test_failure_switch_grants(everything: Recording) -> None:
 
 def _common(function: str) -> dict[str, tuple[set[str], str]]:
     return {
-        "QueueKey": ({"kms:Decrypt", "kms:GenerateDataKey*"}, _KEY),
+        "QueueKey": ({"kms:Decrypt", "kms:GenerateDataKey"}, _KEY),
         "TableKey": (
-            {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
+            {
+                *("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
+                *("kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
+            },
             _KEY,
         ),
         "OwnLogs": ({"logs:CreateLogStream", "logs:PutLogEvents"}, f"arn:{function}-logs:*"),
-        **{sid: (actions, "*") for sid, actions in _WITHOUT_RESOURCES_IN_AWS.items()},
+        **{sid: (actions, "*") for sid, actions in _ON_ANYTHING.items()},
     }
 
 
-def test_functions_use_the_key_through_queues_and_table_only(everything: Recording) -> None:
-    """A role can't decrypt with the key by itself: each grant is bound to the service that calls for it."""
-    policies = [policy.inputs["policy"] for policy in everything.of("RolePolicy")]
-    bound = {
-        (s["Sid"], s["Condition"]["StringLike"]["kms:ViaService"]) for s in statements(policies) if "Key" in s["Sid"]
-    }
+_KEYS = {"QueueKey": "sqs", "TableKey": "dynamodb", "ParameterKey": "ssm"}  # through which service the key is used
 
-    assert bound == {("QueueKey", "sqs.*"), ("TableKey", "dynamodb.*"), ("ParameterKey", "ssm.*")}
+
+def test_functions_use_the_key_through_what_they_use_anyway(everything: Recording) -> None:
+    """A role can't decrypt by itself: each grant is bound to the service that calls for it, and is there if it does.
+
+    Parameters are under the key only where they are secret, so not every function that reads one has that grant.
+    """
+    for policy in everything.of("RolePolicy"):
+        allowed = {s["Sid"]: s for s in statements([policy.inputs["policy"]]) if s["Effect"] == "Allow"}
+        services = {action.partition(":")[0] for s in allowed.values() for action in s["Action"]}
+        for sid, service in _KEYS.items():
+            if sid in allowed:
+                assert allowed[sid]["Condition"] == {"StringLike": {"kms:ViaService": f"{service}.*"}}
+            assert (sid in allowed) == (service in services) or sid == "ParameterKey"
+
+
+def test_only_who_sends_has_data_keys_for_queues(everything: Recording) -> None:
+    """KMS asks senders for a data key, receivers only for decryption."""
+    for policy in everything.of("RolePolicy"):
+        allowed = {s["Sid"]: s for s in statements([policy.inputs["policy"]]) if s["Effect"] == "Allow"}
+        sends = any("sqs:SendMessage" in s["Action"] for s in allowed.values())
+        if "QueueKey" in allowed:
+            assert ("kms:GenerateDataKey" in allowed["QueueKey"]["Action"]) == sends
 
 
 def test_functions_without_a_customer_key_have_no_kms_grant(dev: Recording) -> None:

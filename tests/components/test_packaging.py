@@ -1,5 +1,6 @@
 """The zips that Lambda gets."""
 
+import dataclasses
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import os, signal, sys
 from pathlib import Path
 from components import packaging
 
-def install(root, platform, target):
+def install(root, group, platform, target):
     (target / "half").mkdir(parents=True)
     (target / "half" / "__init__.py").write_text("")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -27,6 +28,7 @@ packaging.layer_zip("arm64", Path(sys.argv[1]), install)
 _IMPORT_HANDLERS = """
 import importlib, sys
 sys.path[:] = [path for path in sys.path if "site-packages" not in path] + sys.argv[1].split(":")
+sys.modules |= dict.fromkeys(["pyarrow", "ijson"])  # the emulator has them, Lambda's runtime has not
 for name in sys.argv[2:]:
     module, _, attribute = name.rpartition(".")
     assert callable(getattr(importlib.import_module(module), attribute)), name
@@ -47,8 +49,8 @@ def tree(tmp_path: Path) -> Path:
 
 
 def _installs(calls: list[str]) -> packaging.Install:
-    def install(_root: Path, platform: str, target: Path) -> None:
-        calls.append(platform)
+    def install(_root: Path, group: str, platform: str, target: Path) -> None:
+        calls.append(f"{group} for {platform}")
         (target / "bin").mkdir(parents=True)
         (target / "bin" / "tool").write_text(f"#!{sys.executable}\n")
         (target / "lib-1.dist-info").mkdir()
@@ -56,6 +58,9 @@ def _installs(calls: list[str]) -> packaging.Install:
         (target / "lib-1.dist-info" / "RECORD").write_text(f"{len(calls)}")
         (target / "lib.py").write_text("X = 1\n")
         (target / "lib.pyc").write_bytes(b"compiled")
+        (target / "pyarrow" / "tests").mkdir(parents=True)
+        (target / "pyarrow" / "lib.py").write_text("X = 1\n" * 100)
+        (target / "pyarrow" / "tests" / "test_lib.py").write_text("assert True\n")
 
     return install
 
@@ -96,22 +101,44 @@ def test_layer_holds_what_runs_and_is_the_same_bytes_each_time(tree: Path) -> No
     assert zipfile.ZipFile(packaging.layer_zip("arm64", tree, _installs(calls))).namelist() == [
         "python/lib-1.dist-info/METADATA",
         "python/lib.py",
+        "python/pyarrow/lib.py",
+        "python/pyarrow/tests/test_lib.py",
     ]
     assert first.read_bytes() == content
-    assert calls == ["aarch64-manylinux2014", "aarch64-manylinux2014"]
+    assert calls == ["lambda for aarch64-manylinux_2_28"] * 2
+
+
+def test_lake_layer_is_trimmed_and_deflated(tree: Path) -> None:
+    """What its rules name is left out, the rest takes less room, and again the same bytes come of the same content."""
+    first = packaging.layer_zip("x86_64", tree, _installs([]), layer=packaging.LAKE)
+    content = first.read_bytes()
+    entries = {e.filename: e for e in zipfile.ZipFile(first).infolist()}
+    first.unlink()
+
+    assert list(entries) == ["python/lib-1.dist-info/METADATA", "python/lib.py", "python/pyarrow/lib.py"]
+    assert entries["python/pyarrow/lib.py"].compress_size < entries["python/pyarrow/lib.py"].file_size
+    assert packaging.layer_zip("x86_64", tree, _installs([]), layer=packaging.LAKE).read_bytes() == content
 
 
 def test_layer_is_built_once_for_each_lock_and_architecture(tree: Path) -> None:
-    """The same lock is not installed twice; another processor or another lock is."""
+    """The same lock is not installed twice; for another processor, lock, layer or rule it is."""
     calls: list[str] = []
     install = _installs(calls)
     arm = {packaging.layer_zip("arm64", tree, install) for _ in range(2)}
     intel = packaging.layer_zip("x86_64", tree, install)
     (tree / "uv.lock").write_text("version = 2\n")
     newer = packaging.layer_zip("arm64", tree, install)
+    other = packaging.layer_zip("arm64", tree, install, layer=packaging.LAKE)
+    looser = packaging.layer_zip("arm64", tree, install, layer=dataclasses.replace(packaging.LAKE, unused=()))
 
-    assert len({*arm, intel, newer}) == 3
-    assert calls == ["aarch64-manylinux2014", "x86_64-manylinux2014", "aarch64-manylinux2014"]
+    assert len({*arm, intel, newer, other, looser}) == 5
+    assert calls == [
+        "lambda for aarch64-manylinux_2_28",
+        "lambda for x86_64-manylinux_2_28",
+        "lambda for aarch64-manylinux_2_28",
+        "lake for aarch64-manylinux_2_28",
+        "lake for aarch64-manylinux_2_28",
+    ]
 
 
 def test_killed_layer_build_leaves_nothing_that_looks_whole(tree: Path) -> None:
@@ -126,7 +153,7 @@ def test_killed_layer_build_leaves_nothing_that_looks_whole(tree: Path) -> None:
 def test_failed_layer_build_says_so_and_leaves_nothing(tree: Path) -> None:
     """When the packages can't be fetched the program stops before it makes a zip."""
 
-    def install(_root: Path, _platform: str, _target: Path) -> None:
+    def install(_root: Path, _group: str, _platform: str, _target: Path) -> None:
         raise subprocess.CalledProcessError(2, "uv")
 
     with pytest.raises(subprocess.CalledProcessError):
@@ -148,11 +175,15 @@ def test_locked_layer_is_pure_and_complete(architecture: str) -> None:
 
 
 def test_deployed_handlers_import_with_nothing_but_the_runtime_beside_them(tmp_path: Path) -> None:
-    """Zip and layer, with the emulator's own packages in place of the Lambda runtime's, are all that handlers need."""
+    """Zip and layer, with the emulator's own packages in place of the Lambda runtime's, are all that handlers need.
+
+    Those that have a layer besides are tested with it.
+    """
     for archive in (packaging.handlers_zip(), packaging.layer_zip("arm64")):
         zipfile.ZipFile(archive).extractall(tmp_path)
     (runtime,) = (ROOT / ".venv-emulator" / "lib").glob("python3.*/site-packages")
-    handlers = sorted(function.inputs["handler"] for function in run_main("dev").of("Function"))
+    functions = run_main("dev", {"pipelines": ["events", "orders", "lake"]}).of("Function")
+    handlers = sorted({f.inputs["handler"] for f in functions if f.inputs["layers"] == ["arn:dependencies"]})
     path = f"{tmp_path}:{tmp_path / 'python'}:{runtime}"
     environment = {"AWS_DEFAULT_REGION": "eu-central-1", "HOME": str(tmp_path)}
     clean = subprocess.run(

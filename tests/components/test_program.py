@@ -31,6 +31,14 @@ _RESOURCES = {
     ("aws:apigatewayv2/api:Api", "ingestion-api"),
     ("aws:apigatewayv2/integration:Integration", "events-ingest-integration"),
     ("aws:apigatewayv2/integration:Integration", "redrive-api-integration"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-events"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-events-batch"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-events-idempotencykey"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-health"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-redrive-cancel"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-redrive-preview"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-redrive-redriveid"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-redrive-start"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-default"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-get-events-idempotencykey"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-get-health"),
@@ -124,6 +132,8 @@ _FAILURE_LAB = {
     ("lab:control:FailureSwitch", "failure-mode"),
     ("lab:control:RuleTrigger", "failure-mode-expiry"),
     ("aws:apigatewayv2/integration:Integration", "failure-mode-integration"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-failure-mode"),
+    ("aws:apigatewayv2/route:Route", "ingestion-api-any-failure-mode-reset"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-get-failure-mode"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-post-failure-mode"),
     ("aws:apigatewayv2/route:Route", "ingestion-api-post-failure-mode-reset"),
@@ -142,19 +152,22 @@ _CUSTOMER_KEY = {
     ("lab:security:CustomerKey", "ingestion"),
     ("aws:kms/key:Key", "ingestion-key"),
     ("aws:kms/alias:Alias", "ingestion-alias"),
+    ("aws:sqs/queue:Queue", "ingestion-bus-unreadable"),
+    ("aws:sqs/queuePolicy:QueuePolicy", "ingestion-bus-unreadable-policy"),
 }
+_MAIL = {("aws:sns/topicSubscription:TopicSubscription", f"alarms-{s}-email") for s in ("critical", "warning")}
 _BY_STACK = {
     "local": _WITHOUT_OPTIONS | _BREAKER | _FAILURE_LAB,
     "dev": _WITHOUT_OPTIONS | _BREAKER | _FAILURE_LAB,
-    "prod": _WITHOUT_OPTIONS | _BREAKER | _CUSTOMER_KEY,
+    "prod": _WITHOUT_OPTIONS | _BREAKER | _CUSTOMER_KEY | _MAIL,
 }
 
 
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 @pytest.mark.parametrize("stack", ["local", "dev", "prod"])
 def test_each_stack_registers_exactly_its_resources(stack: str, preview: bool) -> None:  # noqa: FBT001 - a parameter
-    """Every stack's YAML loads and gives exactly these resources, whether outputs are known or not."""
-    recording = run_main(stack, preview=preview)
+    """Every stack's YAML gives exactly these resources for the events pipeline, whether outputs are known or not."""
+    recording = run_main(stack, {"pipelines": ["events"]}, preview=preview)
 
     assert recording.names() == _BY_STACK[stack]
     assert len(recording.resources) == len(_BY_STACK[stack])
@@ -190,6 +203,7 @@ def test_outputs(dev: Recording) -> None:
     """The stack's outputs, and one group for the pipeline."""
     assert dev.outputs == {
         "ApiEndpoint": "https://api.ingestion-api",
+        "AuthMode": "iam",
         "EventBusName": "ingestion-bus",
         "MainQueueUrl": "https://events-queue",
         "DlqUrl": "https://events-dlq",
@@ -212,10 +226,12 @@ def test_outputs(dev: Recording) -> None:
     }
 
 
-def test_prod_protects_the_table_and_nothing_else(prod: Recording) -> None:
-    """In prod both DynamoDB and Pulumi refuse to delete the state table."""
-    assert prod.inputs("Table", "ingestion_state")["deletionProtectionEnabled"] is True
-    assert [r.name for r in prod.resources if r.protect] == ["ingestion_state"]
+def test_prod_protects_the_tables_and_nothing_else(prod: Recording) -> None:
+    """In prod both DynamoDB and Pulumi refuse to delete what events became and what redrives moved."""
+    tables = {table.name for table in prod.of("Table")}
+
+    assert {table.name for table in prod.of("Table") if table.inputs["deletionProtectionEnabled"]} == tables
+    assert {r.name for r in prod.resources if r.protect} == tables
 
 
 def test_tags_reach_everything_that_takes_them() -> None:
@@ -244,8 +260,16 @@ def test_laptop_stack_is_quick_and_points_the_provider_at_the_laptop() -> None:
     config = stack_config("local")
     (endpoints,) = json.loads(json.dumps(config["aws:endpoints"]))
 
+    assert config.pop("pipelines") == ["events", "orders", "lake"]
     assert {key: value for key, value in config.items() if ":" not in key} == {
+        "operatorRoleArns": ["arn:aws:iam::000000000000:root"],
         "workerTimeoutSeconds": 5,
+        "ordersWorkerTimeoutSeconds": 5,
+        "lakeChunkMebibytes": 1,
+        "lakeIngestTimeoutSeconds": 60,
+        "lakeTransformTimeoutSeconds": 20,
+        "lakeLayerArn": "none",
+        "authMode": "none",
         "maxBatchingWindowSeconds": 0,
         "tracing": False,
         "failureInjection": True,

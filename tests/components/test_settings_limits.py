@@ -32,6 +32,19 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("ttlDays", 3651),
     ("useKmsCmk", "yes"),
     ("kmsAlias", "alias/aws/sqs"),
+    ("authMode", "basic"),
+    ("jwtIssuer", "issuer.example"),
+    ("jwtIssuer", "http://issuer.example/"),
+    ("jwtIssuer", "http://127.0.0.1.example/"),
+    ("jwtIssuer", "https://issuer.example/?tenant=1"),
+    ("jwtAudience", "lab"),
+    ("jwtAudience", ["lab", "lab"]),
+    ("jwtAudience", ["a b"]),
+    ("jwtAudience", [""]),
+    ("apiKeySecretArn", "keys"),
+    ("apiKeySecretArn", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys"),
+    ("apiKeySecretArn", "arn:aws:sqs:eu-central-1:123456789012:keys"),
+    ("apiKeySecretArn", "arn:aws:ssm:eu-central-1:123456789012:document/keys"),
     ("corsOrigin", "*"),
     ("corsOrigin", "https://shop.example/"),
     ("throttleRate", 0),
@@ -59,6 +72,11 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("resourceTags", {"CostCenter": 42}),
     ("resourceTags", {"aws:x": "y"}),
     ("tagRestricted", "maybe"),
+    ("ordersBatchSize", 0),
+    ("ordersWorkerTimeoutSeconds", 901),
+    ("archiveRetentionDays", 3651),
+    ("operatorRoleArns", ["admin"]),
+    ("operatorRoleArns", ["arn:aws:sts::123456789012:assumed-role/admin/me"]),
     ("existingQueueUrl", "theirs"),
     ("existingQueueArn", f"{_ARN}.fifo"),
     ("existingDlqUrl", "theirs"),
@@ -66,6 +84,14 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("ingestMemoryMb", 127),
     ("workerMemoryMb", 10_241),
     ("architecture", "riscv"),
+    ("lakeChunkMebibytes", 65),
+    ("lakeIngestTimeoutSeconds", 901),
+    ("lakeTransformTimeoutSeconds", 0),
+    ("lakeIngestMemoryMb", 127),
+    ("lakeTransformMemoryMb", 511),
+    ("lakeLayerArn", "pyarrow"),
+    ("lakeLayerArn", "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow"),
+    ("glueDatabase", "my-lake"),
     ("observabilityEnabled", "partly"),
     ("alarms", [60]),
     ("alarms", "soon"),
@@ -84,8 +110,8 @@ def test_values_out_of_limits_are_refused(key: str, value: object) -> None:
 
 
 def test_every_key_has_a_case_out_of_its_limits() -> None:
-    """No key's limit goes untested; the list above is complete, but for the secret, whose value no report may show."""
-    assert {key for key, _ in _OUT_OF_LIMITS} | {"webhookUrl"} == {
+    """No key's limit goes untested; the list above is complete, but for secrets, whose value no report may show."""
+    assert {key for key, _ in _OUT_OF_LIMITS} | {"apiKey", "webhookUrl"} == {
         key_of(f.name) for f in dataclasses.fields(Settings)
     } - {"stack"}
 

@@ -1,0 +1,15 @@
+"""What holds for every test: those that wait for a whole pipeline go first, so that the short ones fill the time."""
+
+import pytest
+
+_LONGEST_FIRST = ("tests/pipelines/", "tests/live/", "tests/contract/", "tests/ops/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; their own order stays."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    folders = (rank for rank, folder in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(folder))
+    return next(folders, len(_LONGEST_FIRST))
