@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import psutil
 
@@ -22,6 +22,9 @@ from ops.local import environments, processes, record, venv
 from ops.local.errors import LabError
 from ops.local.files import locked
 from ops.local.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 _LOG = "emulator.log"
@@ -82,13 +85,13 @@ class Emulator:
             if running := cls.attach(home):
                 raise EmulatorError(f"an emulator runs here already: {running.endpoint} (pid {running.pid})")
             _clear(home)  # what a killed start or a dead emulator left
-            program = venv.ensure(ROOT)
+            command = venv.ensure(ROOT)
             for _ in range(_FREE_PORT_TRIES - 1 if port is None else 0):
                 try:
-                    return _launch(program, home, _free_port())
+                    return _launch(command, home, _free_port())
                 except PortInUseError:
                     continue
-            return _launch(program, home, port or _free_port())
+            return _launch(command, home, port or _free_port())
 
     @classmethod
     def attach(cls, home: Path) -> Emulator | None:
@@ -137,7 +140,7 @@ def stale_record(home: Path) -> str | None:
     return f"the emulator of {home} is gone (pid {found.pid} is dead)"
 
 
-def _launch(program: Path, home: Path, port: int) -> Emulator:
+def _launch(command: Sequence[Path | str], home: Path, port: int) -> Emulator:
     if _taken(port):
         raise PortInUseError(
             f"port {port} is in use by {processes.listener(port)}; "
@@ -146,7 +149,7 @@ def _launch(program: Path, home: Path, port: int) -> Emulator:
     (home / _LOG).write_bytes(b"")
     with (home / _LOG).open("ab") as log:  # appended to, so that it can be cut while the emulator runs
         child = subprocess.Popen(
-            [program],
+            command,
             cwd=home,
             env=environments.of_emulator(home, port),
             stdin=subprocess.DEVNULL,

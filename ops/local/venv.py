@@ -11,17 +11,15 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import uv
 
 from ops.local.errors import LabError
 from ops.local.files import locked, write_atomically
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 _FOLDER = ".venv-emulator"
+_MAIN = Path(__file__).with_name("ministack_main.py")
 _WHAT = ("--only-group", "emulator", "--no-install-project")
 _STAMP = "complete"  # written last: without it the environment counts as half-built
 
@@ -33,11 +31,11 @@ class VenvError(LabError):
 def is_built(root: Path) -> bool:
     """Whether the environment under `root` is complete and made from the present uv.lock."""
     stamp = root / _FOLDER / _STAMP
-    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _stamp_text(root) and _program(root).exists()
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _stamp_text(root) and _python(root).exists()
 
 
-def ensure(root: Path) -> Path:
-    """Path of the emulator's program, building or repairing its environment when needed.
+def ensure(root: Path) -> tuple[Path | str, ...]:
+    """The command that starts the emulator, building or repairing its environment when needed.
 
     Raises:
         VenvError: uv failed twice, the second time from nothing; the message holds uv's own words.
@@ -45,7 +43,7 @@ def ensure(root: Path) -> Path:
     with locked(root / ".build" / "emulator-venv.lock"):
         if not is_built(root):
             _build(root)
-    return _program(root)
+    return _python(root), "-P", _MAIN  # -P: the folder of the file is no place to import from
 
 
 def _build(root: Path) -> None:
@@ -71,8 +69,8 @@ def _sync(root: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _program(root: Path) -> Path:
-    return root / _FOLDER / "bin" / "ministack"
+def _python(root: Path) -> Path:
+    return root / _FOLDER / "bin" / "python"
 
 
 def _stamp_text(root: Path) -> str:

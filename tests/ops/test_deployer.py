@@ -15,8 +15,13 @@ from ops.local.emulator import ROOT
 from ops.local.files import locked
 from tests.ops.stack import FIXTURE, Stack, small_program, wait_for, wipe
 
-_ALL = 34  # resources of the fixture
+_ALL = 49  # resources of the fixture
 _LAYER = "aws:lambda/layerVersion:LayerVersion::layer"
+_PRESET = [  # set in every new bucket
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls::bucket-ownership",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock::bucket-private",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration::bucket-encryption",
+]
 _QUERY = "aws:cloudwatch/queryDefinition:QueryDefinition::query"  # kept in the state file and nowhere else
 
 
@@ -76,18 +81,21 @@ def test_tuned_in_place(stack: Stack) -> None:
     watched.set_alarm_state(AlarmName="fixture-plain", StateValue="ALARM", StateReason="a test")
     changes = stack.deploy(visibility=60, batchSize=3, threshold=7).changes
     assert sorted(changes.updated) == [
+        "aws:cloudwatch/eventArchive:EventArchive::archive",
         "aws:cloudwatch/metricAlarm:MetricAlarm::plain",
         "aws:lambda/eventSourceMapping:EventSourceMapping::mapping",
         "aws:lambda/function:Function::function",
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration::bucket-lifecycle",
         "aws:sqs/queue:Queue::queue",
     ]
-    assert (changes.created, changes.replaced, len(changes.unchanged)) == ([], [_LAYER], _ALL - 5)
+    assert (changes.created, changes.replaced, len(changes.unchanged)) == ([], [_LAYER], _ALL - 7)
     assert changes.deleted == [f"{_LAYER}~arn:aws:lambda:us-east-1:000000000000:layer:fixture-layer:1"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert attributes["VisibilityTimeout"] == "60"
     assert sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"][0]["Body"] == "waiting"
     assert functions.list_event_source_mappings()["EventSourceMappings"][0]["BatchSize"] == 3
     assert [v["Version"] for v in functions.list_layer_versions(LayerName="fixture-layer")["LayerVersions"]] == [2]
+    assert stack.client("events").describe_archive(ArchiveName="archive")["RetentionDays"] == 60
     alarm = watched.describe_alarms(AlarmNames=["fixture-plain"])["MetricAlarms"][0]
     assert (alarm["Threshold"], alarm["StateValue"], alarm["TreatMissingData"]) == (7, "ALARM", "notBreaching")
     assert stack.notices == ["replacing aws:lambda/layerVersion:LayerVersion 'layer': code can't be changed in place"]
@@ -107,10 +115,18 @@ def test_removed_inputs_go_back_to_their_defaults(stack: Stack) -> None:
     assert "ReservedConcurrentExecutions" not in functions.get_function_concurrency(FunctionName="function")
     assert functions.get_function(FunctionName="function")["Tags"] == {"project": "fixture"}
     assert "CorsConfiguration" not in stack.client("apigatewayv2").get_apis()["Items"][0]
+    gateway, api = stack.client("apigatewayv2"), stack.client("apigatewayv2").get_apis()["Items"][0]["ApiId"]
+    authorizers = {made["Name"]: made for made in gateway.get_authorizers(ApiId=api)["Items"]}
+    routes = {route["RouteKey"]: route for route in gateway.get_routes(ApiId=api)["Items"]}
+    assert authorizers["keys"]["AuthorizerResultTtlInSeconds"] == 300
+    guarded = routes["GET /guarded"]
+    assert (guarded["AuthorizationType"], guarded.get("AuthorizationScopes", [])) == ("CUSTOM", [])
+    assert guarded["AuthorizerId"] == authorizers["keys"]["AuthorizerId"]
     role_tags = stack.client("iam").list_role_tags(RoleName="role")["Tags"]
     assert role_tags == [{"Key": "project", "Value": "fixture"}]
     assert changes.deleted == ["aws:lambda/permission:Permission::permission"]
-    assert json.loads(functions.get_policy(FunctionName="function")["Policy"])["Statement"] == []
+    left = json.loads(functions.get_policy(FunctionName="function")["Policy"])["Statement"]
+    assert [statement["Sid"] for statement in left] == ["bucket-permission"]
 
 
 def test_everything_removed(stack: Stack, tmp_path: Path) -> None:
@@ -128,20 +144,23 @@ def test_everything_removed(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_wiped_emulator(stack: Stack) -> None:
-    """State that speaks of things which are gone is not believed."""
+    """State that speaks of things which are gone is not believed, but of what is in the file alone or in any bucket."""
     stack.deploy()
     wipe(stack.emulator)
     again = stack.deploy()
-    assert (len(again.changes.created), again.changes.unchanged) == (_ALL - 1, [_QUERY])
+    assert (len(again.changes.created), sorted(again.changes.unchanged)) == (_ALL - 2, [_QUERY, _PRESET[0]])
     assert _get(f"{again.outputs['apiEndpoint']}/echo/again") == "again 7 table hidden-token"
 
 
 def test_lost_state(stack: Stack) -> None:
-    """Without its state file it adopts what it finds by name, and makes again what has no name: key, layer, query."""
+    """Without its state file it adopts what it finds by name, and makes again what has no name: key, layer, query.
+
+    So it does with what every new bucket has too, since nothing tells its own from that.
+    """
     first = stack.deploy()
     stack.state_file.unlink()
     second = stack.deploy()
-    assert sorted(second.changes.created) == [_QUERY, "aws:kms/key:Key::key", _LAYER]
+    assert sorted(second.changes.created) == [_QUERY, "aws:kms/key:Key::key", _LAYER, *_PRESET]
     assert second.outputs["apiEndpoint"] == first.outputs["apiEndpoint"]
     assert len(stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]) == 1
     assert len(stack.client("apigatewayv2").get_apis()["Items"]) == 1

@@ -50,7 +50,7 @@ def _fake_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) ->
     script = tmp_path / "fake-emulator"
     script.write_text(f"#!{sys.executable}\n{body}\n", encoding="utf-8")
     script.chmod(0o755)
-    monkeypatch.setattr(venv, "ensure", lambda _root: script)
+    monkeypatch.setattr(venv, "ensure", lambda _root: (script,))
 
 
 def test_start_attach_stop(home: Path) -> None:

@@ -95,3 +95,28 @@ def test_resource_policy() -> None:
             },
         }
     ]
+
+
+def test_parameters_called_by_arn() -> None:
+    """The resource that the emulator makes of an ARN where AWS takes one for a name."""
+    arn = "arn:aws:ssm:us-east-1:000000000000:parameter/team/keys"
+    document = _document({"Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": arn})
+
+    assert json.loads(role_policy(document))["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter"],
+            "Resource": [arn, f"arn:aws:ssm:us-east-1:000000000000:parameter/{arn}"],
+        }
+    ]
+
+
+def test_a_bus_is_looked_at_under_the_name_that_the_emulator_gives_it() -> None:
+    """It takes the name in DescribeEventBus for a rule's; other rights on the bus are left alone."""
+    bus = "arn:aws:events:us-east-1:000000000000:event-bus/b"
+    looked = _document({"Effect": "Allow", "Action": ["events:PutEvents", "events:DescribeEventBus"], "Resource": bus})
+    put = _document({"Effect": "Allow", "Action": ["events:PutEvents"], "Resource": bus})
+
+    (statement,) = json.loads(role_policy(looked))["Statement"]
+    assert statement["Resource"] == [bus, "arn:aws:events:us-east-1:000000000000:rule/default/b"]
+    assert json.loads(role_policy(put))["Statement"][0]["Resource"] == [bus]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ops.local import venv
+from ops.local.emulator import ROOT
 
 _UV = """#!{python}
 import os, pathlib, sys
@@ -17,7 +18,7 @@ if (folder / "broken").exists():
 if (pathlib.Path.cwd() / "offline").exists():
     sys.exit("no network")
 (folder / "bin").mkdir(parents=True, exist_ok=True)
-(folder / "bin" / "ministack").touch()
+(folder / "bin" / "python").touch()
 """
 _CALL = f"sync --frozen --only-group emulator --no-install-project --python {sys.executable}\n"  # fmt: skip
 
@@ -42,8 +43,9 @@ def _calls(root: Path) -> str:
 def test_built_once(root: Path) -> None:
     """The second time nothing is done."""
     assert not venv.is_built(root)
-    program = venv.ensure(root)
-    assert (program, venv.is_built(root)) == (root / ".venv-emulator" / "bin" / "ministack", True)
+    python, *rest = venv.ensure(root)
+    assert (python, venv.is_built(root)) == (root / ".venv-emulator" / "bin" / "python", True)
+    assert rest == ["-P", ROOT / "ops" / "local" / "ministack_main.py"]
     venv.ensure(root)
     assert _calls(root) == _CALL
 

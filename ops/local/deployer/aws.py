@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
@@ -87,6 +88,11 @@ class Aws:
         return client
 
     @property
+    def glue(self) -> Any:  # noqa: ANN401 - its stubs are not among the dependencies
+        """Databases and tables of the catalog."""
+        return self.client("glue")
+
+    @property
     def iam(self) -> IAMClient:
         """Roles and their policies."""
         client: IAMClient = self.client("iam")
@@ -108,6 +114,12 @@ class Aws:
     def logs(self) -> CloudWatchLogsClient:
         """Log groups."""
         client: CloudWatchLogsClient = self.client("logs")
+        return client
+
+    @property
+    def s3(self) -> S3Client:
+        """Buckets."""
+        client: S3Client = self.client("s3")
         return client
 
     @property

@@ -7,6 +7,8 @@ The emulator (AUTH=true) authorizes by the name of the API call and knows less a
 - PartiQL calls want `dynamodb:ExecuteStatement` / `BatchExecuteStatement` on `*`, because the table stands inside the
   statement. AWS checks `dynamodb:PartiQLInsert` and so on, on the table. Whoever has one of these gets the calls.
 - Log calls are checked against the ARN of the group; the `:*` and `:log-stream:…` endings that AWS wants never match.
+- A parameter of SSM that is called by its ARN is checked as if the ARN were its name, and so its ARN within an ARN.
+- `DescribeEventBus` is checked as if the bus were a rule of that name on the default bus.
 - `aws:PrincipalArn` of a function is its session; on AWS it is its role. Sessions of a named role are named too.
 - There is no TLS on loopback: a statement that denies plain HTTP would deny everything, so it is left out.
 
@@ -50,7 +52,9 @@ def _statement(statement: dict[str, Any]) -> dict[str, Any]:
         changed["Action"] = actions + [f"{action}Batch" for action in actions if action in _BATCH]
     if "Resource" in changed:
         resources = _as_list(changed["Resource"])
-        changed["Resource"] = list(dict.fromkeys([*resources, *map(_log_group, resources)]))
+        changed["Resource"] = list(
+            dict.fromkeys([*resources, *map(_log_group, resources), *_parameters(resources), *_buses(changed)])
+        )
     if "Condition" in changed:
         changed["Condition"] = {operator: _condition(keys) for operator, keys in changed["Condition"].items()}
     return changed
@@ -69,6 +73,17 @@ def _sessions(value: Any) -> list[str]:  # noqa: ANN401 - IAM takes one or many
 def _log_group(arn: str) -> str:
     parts = arn.split(":")
     return ":".join(parts[:7]) if parts[2:3] == ["logs"] and parts[5:6] == ["log-group"] else arn
+
+
+def _parameters(arns: list[str]) -> list[str]:
+    found = [arn.split(":") for arn in arns if arn.startswith("arn:") and ":ssm:" in arn]
+    return [":".join([*parts[:5], "parameter/"]) + ":".join(parts) for parts in found if parts[2] == "ssm"]
+
+
+def _buses(statement: dict[str, Any]) -> list[str]:
+    if "events:DescribeEventBus" not in _as_list(statement.get("Action", [])):
+        return []
+    return [arn.replace(":event-bus/", ":rule/default/") for arn in _as_list(statement["Resource"])]
 
 
 def _allowed(statement: dict[str, Any]) -> list[str]:

@@ -39,7 +39,10 @@ class State:
     resources: dict[str, Deployed] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)  # the stack's
     _lines: dict[str, str] = field(default_factory=dict)  # resources as written: each is put into words once
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # of all that is in memory
+    _file: threading.Lock = field(default_factory=threading.Lock)
+    _changes: int = 0
+    _written: int = 0  # of the changes
 
     @classmethod
     def load(cls, path: Path, endpoint: str) -> State:
@@ -65,25 +68,42 @@ class State:
         with self._lock:
             self.resources[deployed.key] = deployed
             self._lines.pop(deployed.key, None)
-            self._write()
+            change = self._changed()
+        self._write(change)
 
     def drop(self, key: str) -> None:
         """Forget a resource that was deleted."""
         with self._lock:
             self.resources.pop(key, None)
             self._lines.pop(key, None)
-            self._write()
+            change = self._changed()
+        self._write(change)
 
     def finish(self, outputs: dict[str, Any]) -> None:
         """Remember the outputs of the stack."""
         with self._lock:
             self.outputs = outputs
-            self._write()
+            change = self._changed()
+        self._write(change)
 
-    def _write(self) -> None:
+    def _changed(self) -> int:
+        self._changes += 1
+        return self._changes
+
+    def _write(self, change: int) -> None:
+        """Return once the file has this change; who waits here for another's writing finds its own done with it."""
+        with self._file:
+            if self._written >= change:
+                return
+            with self._lock:
+                text, changes = self._text(), self._changes
+            write_atomically(self.path, text)
+            self._written = changes
+
+    def _text(self) -> str:
         lines = [self._line(entry) for entry in self.resources.values()]
         head = json.dumps({"endpoint": self.endpoint, "outputs": self.outputs})
-        write_atomically(self.path, f'{head[:-1]}, "resources": [\n' + ",\n".join(lines) + "\n]}\n")
+        return f'{head[:-1]}, "resources": [\n' + ",\n".join(lines) + "\n]}\n"
 
     def _line(self, entry: Deployed) -> str:
         key = entry.key

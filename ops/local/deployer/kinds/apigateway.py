@@ -151,7 +151,9 @@ class Route(Kind):
 
     def update(self, it: Resource) -> None:
         """Target and authorization."""
-        settings = it.params | it.with_defaults({"AuthorizationType": "NONE", "AuthorizationScopes": []})
+        settings = it.params | it.with_defaults(
+            {"AuthorizationType": "NONE", "AuthorizationScopes": [], "AuthorizerId": ""}
+        )
         it.aws.apigateway.update_route(RouteId=it.id, **settings)
 
     def delete(self, it: Resource) -> None:

@@ -1,4 +1,4 @@
-"""EventBridge: buses, rules, targets."""
+"""EventBridge: buses, rules, targets, archives."""
 
 from __future__ import annotations
 
@@ -138,6 +138,47 @@ class EventTarget(Attached):
     def outputs(self, it: Resource) -> dict[str, Any]:
         """Target id."""
         return {"targetId": _target(it)}
+
+
+class EventArchive(Kind):
+    """aws:cloudwatch/eventArchive:EventArchive; the id is its name."""
+
+    fields: ClassVar[Fields] = {
+        "name": "ArchiveName",
+        "description": "Description",
+        "eventSourceArn": "EventSourceArn",
+        "eventPattern": "EventPattern",
+        "retentionDays": "RetentionDays",
+        "kmsKeyIdentifier": "KmsKeyIdentifier",
+    }
+    fixed = frozenset({"name", "eventSourceArn"})
+
+    def find(self, it: Resource) -> str | None:
+        """By name."""
+        with if_there():
+            it.aws.events.describe_archive(ArchiveName=it.physical)
+            return it.physical
+        return None
+
+    def create(self, it: Resource) -> str:
+        """In one call."""
+        given = it.pick("EventSourceArn", "Description", "EventPattern", "RetentionDays", "KmsKeyIdentifier")
+        it.aws.events.create_archive(ArchiveName=it.physical, **given)
+        return it.physical
+
+    def update(self, it: Resource) -> None:
+        """All but its name and bus; the events in it stay."""
+        given = it.pick("Description", "EventPattern", "RetentionDays", "KmsKeyIdentifier")
+        it.aws.events.update_archive(ArchiveName=it.id, **given)
+
+    def delete(self, it: Resource) -> None:
+        """With its events."""
+        with if_there():
+            it.aws.events.delete_archive(ArchiveName=it.id)
+
+    def outputs(self, it: Resource) -> dict[str, Any]:
+        """ARN and name."""
+        return {"arn": f"arn:aws:events:{it.aws.region}:{it.aws.account}:archive/{it.id}", "name": it.id}
 
 
 def _bus(it: Resource) -> str:
