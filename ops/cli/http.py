@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ops.cli import output
 
 if TYPE_CHECKING:
+    from ops.cli.credentials import Identity
     from ops.cli.target import Target
 
 _TIMEOUT_SECONDS = 35  # API Gateway gives up after 30
@@ -26,9 +27,11 @@ class Answer:
 
 
 class ApiClient:
-    """One kept-alive connection; not for use by several threads."""
+    """One kept-alive connection; not for use by several threads. Without an identity it shows nothing."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, identity: Identity | None = None) -> None:
+        self._base = base
+        self._identity = identity
         parts = urlsplit(base)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.netloc, timeout=_TIMEOUT_SECONDS)
@@ -39,6 +42,7 @@ class ApiClient:
 
         Raises:
             OSError: no answer.
+            CredentialsError: the API asks for something that is not there.
         """
         return self._call("GET", path, None, {})
 
@@ -47,6 +51,7 @@ class ApiClient:
 
         Raises:
             OSError: no answer; whether it was taken is not known.
+            CredentialsError: the API asks for something that is not there.
         """
         content = {"Content-Type": "application/json"} | (headers or {})
         return self._call("POST", path, json.dumps(body), content)
@@ -56,6 +61,9 @@ class ApiClient:
         self._connection.close()
 
     def _call(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Answer:
+        if self._identity:
+            shown = self._identity.headers(method, self._base + path, path.partition("?")[0], body)
+            headers = {**headers, **shown}
         try:
             self._connection.request(method, self._path + path, body, headers)
             response = self._connection.getresponse()
@@ -72,7 +80,7 @@ def ask(found: Target, method: str, path: str, body: object = None) -> dict[str,
     Raises:
         OSError: no answer.
     """
-    client = ApiClient(found.api)
+    client = ApiClient(found.api, found.identity)
     try:
         answer = client.get(path) if method == "GET" else client.post(path, body)
     finally:

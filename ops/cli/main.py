@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ops.cli import events, failure, logs, output, redrive
+from ops.cli import events, failure, lake, logs, orders, output, queues, redrive
 from ops.cli.alarms import alarms
 from ops.cli.down import down
 from ops.cli.send import send
@@ -52,7 +52,15 @@ app = typer.Typer(
 )
 for _command in (up, down, status, watch, alarms, send):
     app.command()(_command)
-_GROUPS = {"events": events.app, "logs": logs.app, "failure": failure.app, "redrive": redrive.app}
+_GROUPS = {
+    "events": events.app,
+    "orders": orders.app,
+    "logs": logs.app,
+    "failure": failure.app,
+    "redrive": redrive.app,
+    "lake": lake.app,
+    "queues": queues.app,
+}
 for _name, _group in _GROUPS.items():
     app.add_typer(_group, name=_name)
 

@@ -6,8 +6,10 @@ Colour and progress bars are for terminals; NO_COLOR and pipes switch them off.
 from __future__ import annotations
 
 import json
+import os
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeAlias
 
 import typer
 from rich.console import Console, Group
@@ -48,6 +50,27 @@ def result(lines: Sequence[str]) -> None:
 def as_json(document: Mapping[str, object]) -> None:
     """A result for programs."""
     _results().print(json.dumps(document, indent=2), markup=False, highlight=False, soft_wrap=True)
+
+
+def confirm(question: str) -> None:
+    """Ask, and leave unless the answer is yes; nobody there to answer is a no."""
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        fail("nothing was changed; --yes answers for you")
+
+
+@contextmanager
+def stream() -> Iterator[BinaryIO]:
+    """Stdout for bytes; leaves with FAILED when the reader has gone."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush complains once more
+        raise typer.Exit(FAILED) from None
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -55,7 +55,7 @@ def send(  # noqa: PLR0913, PLR0917 - one option each
     found = target.find(stack)
     started = time.monotonic()
     with output.progress("sending", len(events)) as advance:
-        sender = Sender(found.api, Plan(batch, rate, found.connections), advance)
+        sender = Sender(found.api, Plan(batch, rate, found.connections), advance, identity=found.identity)
         try:
             sender.send(events)
         except KeyboardInterrupt:

@@ -15,6 +15,8 @@ from ops.cli.http import Answer, ApiClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ops.cli.credentials import Identity
+
 Event = dict[str, Any]
 
 BATCH_LIMIT = 100  # events that POST /events/batch takes at once
@@ -64,9 +66,17 @@ class Plan:
 class Sender:
     """Sends a list of events on several connections; `stop` ends it after the calls in flight."""
 
-    def __init__(self, api: str, plan: Plan, advance: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        api: str,
+        plan: Plan,
+        advance: Callable[[int], None] = lambda _: None,
+        *,
+        identity: Identity | None = None,
+    ) -> None:
         self.tally = Tally()
         self._api = api
+        self._identity = identity
         self._plan = plan
         self._advance = advance
         self._stopped = threading.Event()
@@ -90,7 +100,7 @@ class Sender:
         return self.tally
 
     def _work(self, chunks: deque[list[tuple[int, Event]]]) -> None:
-        client = ApiClient(self._api)
+        client = ApiClient(self._api, self._identity)
         try:
             while not self._stopped.is_set():
                 try:

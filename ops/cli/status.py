@@ -17,6 +17,7 @@ _DEPTHS = {
     "delayed": "ApproximateNumberOfMessagesDelayed",
 }
 
+_QUEUES = {"main": "queueUrl", "dlq": "dlqUrl", "undelivered": "undeliveredUrl"}
 QUEUE_COLUMNS = ("pipeline", "queue", "visible", "in flight", "delayed")
 
 StatesOption = Annotated[
@@ -81,9 +82,9 @@ def _emulator(found: Target) -> dict[str, Any] | None:
 
 
 def queues(client: Any, pipelines: dict[str, dict[str, str]]) -> dict[str, dict[str, dict[str, int]]]:  # noqa: ANN401 - a boto3 client, made by name
-    """Pipeline -> its two queues -> how many messages are where."""
+    """Pipeline -> its queues -> how many messages are where."""
     return {
-        name: {"main": _depth(client, group["queueUrl"]), "dlq": _depth(client, group["dlqUrl"])}
+        name: {role: _depth(client, group[key]) for role, key in _QUEUES.items() if key in group}
         for name, group in pipelines.items()
     }
 

@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ops.cli.credentials import Identity
 from ops.local.emulator import ROOT, Emulator
 from ops.local.errors import LabError
 
@@ -52,26 +54,43 @@ class Target:
         return {name: group for name, group in groups if "queueUrl" in group}
 
     @property
+    def speaks_tls(self) -> bool:
+        """Whether plain HTTP can be refused: on the laptop's loopback there is nothing else."""
+        return self.emulator is None
+
+    @property
     def connections(self) -> int:
         """Calls that are worth making at once: each may be a cold start, and a laptop has few cores."""
         return _AWS_CONNECTIONS if self.emulator is None else min(_AWS_CONNECTIONS, os.cpu_count() or 1)
 
+    @property
+    def identity(self) -> Identity:
+        """Who calls its API: on the laptop the emulator's root user, on AWS the caller himself."""
+        mode = str(self.outputs.get("AuthMode", "none"))
+        return Identity(mode, is_laptop=self.stack == LOCAL, session=cache(self._session))
+
     def client(self, service: str) -> Any:  # noqa: ANN401 - one class per service
         """A client of the emulator, or of AWS with the caller's own credentials."""
-        import botocore.session  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
 
-        session = botocore.session.Session()
+        session = self._session()
         settings = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60)
         if self.emulator is None:
             return session.create_client(service, config=settings)
-        session.set_credentials("test", "test")  # the emulator's root user
         return session.create_client(
             service,
-            region_name="us-east-1",
             endpoint_url=self.emulator.endpoint,
             config=settings.merge(Config(proxies={})),
         )
+
+    def _session(self) -> Any:  # noqa: ANN401 - botocore is imported when it is needed
+        import botocore.session  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
+
+        session = botocore.session.Session()
+        if self.emulator is not None:
+            session.set_credentials("test", "test")  # the emulator's root user
+            session.set_config_variable("region", "us-east-1")
+        return session
 
 
 def home() -> Path:
@@ -106,6 +125,15 @@ def find(stack: str) -> Target:
     return _on_the_laptop() if stack == LOCAL else Target(stack, _pulumi_outputs(stack), None)
 
 
+def reach(stack: str) -> Target:
+    """Where a stack is or will be, whether or not anything is deployed there; knows no outputs.
+
+    Raises:
+        NotRunningError: it is the laptop's, and nothing runs.
+    """
+    return Target(stack, {}, _emulator() if stack == LOCAL else None)
+
+
 def pulumi(*arguments: str, stack: str) -> int:
     """Run the Pulumi CLI on a stack, on this terminal; returns its exit code.
 
@@ -116,9 +144,7 @@ def pulumi(*arguments: str, stack: str) -> int:
 
 
 def _on_the_laptop() -> Target:
-    emulator = Emulator.attach(home())
-    if emulator is None:
-        raise NotRunningError("the laptop's stack is down; start it with: lab up")
+    emulator = _emulator()
     try:
         state = json.loads(state_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -126,6 +152,13 @@ def _on_the_laptop() -> Target:
     if state.get("endpoint") != emulator.endpoint or not state.get("outputs"):
         raise NotRunningError("the emulator runs, but nothing is deployed to it; deploy with: lab up")
     return Target(LOCAL, state["outputs"], emulator)
+
+
+def _emulator() -> Emulator:
+    emulator = Emulator.attach(home())
+    if emulator is None:
+        raise NotRunningError("the laptop's stack is down; start it with: lab up")
+    return emulator
 
 
 def _pulumi_outputs(stack: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ops.cli import output, target
+from ops.cli.credentials import KEY_VARIABLE, TOKEN_VARIABLE, CredentialsError
 from ops.cli.http import ApiClient
 from ops.local import venv
 from ops.local.cloudwatch import service
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from ops.local.deployer import Deployment
 
 PROGRAM = ROOT  # the folder of __main__.py and Pulumi.yaml
+_CURL = {  # what curl has to show, by authMode
+    "apiKey": f' -H "x-api-key: ${KEY_VARIABLE}"',
+    "jwt": f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"',
+    "iam": " --user test:test --aws-sigv4 aws:amz:us-east-1:execute-api",
+}
 _ANSWER_SECONDS = 5.0  # one whose start was cut short may be coming up still
 _SETTLE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
@@ -46,9 +52,8 @@ def up(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = Fa
     emulator, is_new = _emulator()
     try:
         deployment = _deploy(emulator)
-        _warm(target.Target(target.LOCAL, deployment.outputs, emulator))
-        keys = _send_samples(deployment)
-        _await_success(deployment, keys)
+        found = target.Target(target.LOCAL, deployment.outputs, emulator)
+        keys = _samples(found)
         service.ensure(emulator, target.state_file())  # last: its start would slow the cold starts before it
     except _SamplesError:
         output.say("the local cloud stays up for you to look: lab status; stop it with: lab down")
@@ -101,13 +106,26 @@ def _deploy(emulator: Emulator) -> Deployment:
     return deployment
 
 
-def _send_samples(deployment: Deployment) -> list[str]:
-    client = ApiClient(str(deployment.outputs["ApiEndpoint"]))
+def _samples(found: target.Target) -> list[str]:
+    """Sends sample events and waits for them; returns their keys. Where there are no events, there is none."""
+    if "events" not in found.pipelines:
+        output.say("no sample events: the configuration key pipelines has no events")
+        return []
+    _warm(found)
+    keys = _send_samples(found)
+    _await_success(found, keys)
+    return keys
+
+
+def _send_samples(found: target.Target) -> list[str]:
+    client = ApiClient(found.api, found.identity)
     orders = [{"orderId": f"sample-{uuid.uuid4().hex[:8]}", "amount": 42.5 + i, "currency": "EUR"} for i in range(4)]
     try:
         batch = client.post("/events/batch", orders)
     except OSError as error:
         raise _SamplesError(f"the API does not answer: {error}") from error
+    except CredentialsError as error:
+        raise _SamplesError(f"no sample events were sent: {error}") from error
     finally:
         client.close()
     if batch.status != 202:
@@ -116,26 +134,26 @@ def _send_samples(deployment: Deployment) -> list[str]:
 
 
 def _warm(found: target.Target) -> None:
-    """Starts API and workers side by side: on a laptop each cold start is felt. What fails here fails the samples."""
-    workers = threading.Thread(target=_start_workers, args=[found], daemon=True)
-    workers.start()
+    """Starts API and worker side by side: on a laptop each cold start is felt. What fails here fails the samples."""
+    worker = threading.Thread(target=_start_worker, args=[found], daemon=True)
+    worker.start()
     client = ApiClient(found.api)
     with contextlib.suppress(OSError):
         client.get("/health")
     client.close()
-    workers.join(_SETTLE_SECONDS)
+    worker.join(_SETTLE_SECONDS)
 
 
-def _start_workers(found: target.Target) -> None:
+def _start_worker(found: target.Target) -> None:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded by the deployment already
 
     with contextlib.suppress(BotoCoreError, ClientError):
-        for group in found.pipelines.values():
-            found.client("lambda").invoke(FunctionName=group["workerFunctionName"], Payload=b'{"Records": []}')
+        name = found.pipelines["events"]["workerFunctionName"]
+        found.client("lambda").invoke(FunctionName=name, Payload=b'{"Records": []}')
 
 
-def _await_success(deployment: Deployment, keys: list[str]) -> None:
-    client = ApiClient(str(deployment.outputs["ApiEndpoint"]))
+def _await_success(found: target.Target, keys: list[str]) -> None:
+    client = ApiClient(found.api, found.identity)
     deadline = time.monotonic() + _SETTLE_SECONDS
     statuses = dict.fromkeys(keys, "")
     try:
@@ -165,13 +183,19 @@ def _show(emulator: Emulator, deployment: Deployment, keys: list[str], *, as_jso
         return
     body = json.dumps({"orderId": "123", "amount": 42.5})
     table = outputs["DynamoTableName"]
+    curl = f"curl{_CURL.get(outputs['AuthMode'], '')}"
     credentials = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
+    lines = [f"{curl} '{url}/events/{key}'" for key in keys[:1]]
+    if "events" in outputs:
+        lines.insert(0, f"{curl} -X POST '{url}/events' -H 'Content-Type: application/json' -d '{body}'")
+    if "orders" in outputs:
+        order = json.dumps({"items": [{"sku": "ABC-1", "qty": 2}]})
+        lines.append(f"{curl} -X POST '{url}/orders' -H 'Content-Type: application/json' -d '{order}'")
     output.result(
         [
             f"API URL: {url}",
             "",
-            f"curl -X POST '{url}/events' -H 'Content-Type: application/json' -d '{body}'",
-            f"curl '{url}/events/{keys[0]}'",
+            *lines,
             f"{credentials} aws --endpoint-url {emulator.endpoint} dynamodb scan --table-name {table}",
         ]
     )

@@ -86,6 +86,7 @@ def test_program_that_refuses(laptop: Laptop, tmp_path: Path, monkeypatch: pytes
 _DEAF = """
 api = aws.apigatewayv2.Api("api", protocol_type="HTTP")
 pulumi.export("ApiEndpoint", api.api_endpoint)
+pulumi.export("events", {"queueUrl": "none", "workerFunctionName": "none"})
 """
 
 

@@ -50,17 +50,18 @@ def test_status(running: Laptop) -> None:
     emulator = Emulator.attach(running.home)
     assert emulator is not None
     assert document["outputs"]["ApiEndpoint"].startswith(f"{emulator.endpoint}/_aws/execute-api/")
-    assert {"events-ingest", "events-worker"} <= set(document["functions"])
     assert document == {
         "stack": "local",
         "emulator": {"endpoint": emulator.endpoint, "pid": emulator.pid, "log": str(emulator.log)},
         "outputs": document["outputs"],
         "queues": document["queues"],
         "functions": dict.fromkeys(document["functions"], "Active"),
-        "breakers": {"events": "CLOSED"},
+        "breakers": dict.fromkeys(document["queues"], "CLOSED"),
         "states": document["states"],
     }
+    assert {"events-ingest", "events-worker", "orders-api", "orders-worker"} <= set(document["functions"])
     assert set(document["queues"]["events"]) == {"main", "dlq"}
+    assert set(document["queues"]["orders"]) == {"main", "dlq", "undelivered"}
     assert document["queues"]["events"]["dlq"] == {"visible": 0, "inFlight": 0, "delayed": 0}
     assert document["states"]["SUCCEEDED"] >= 4
 
@@ -89,7 +90,7 @@ def test_up_again(running: Laptop) -> None:
     assert shown.exit_code == 0, shown.stderr
     assert f"local cloud: runs already at http://127.0.0.1:{running.port}" in shown.stderr
     assert "unchanged\n" in shown.stderr
-    url, empty, post, get, aws = shown.stdout.splitlines()
+    url, empty, post, get, order, aws = shown.stdout.splitlines()
     assert (url.startswith("API URL: http://127.0.0.1:"), empty) == (True, "")
     assert aws.endswith("dynamodb scan --table-name ingestion_state")
     words = shlex.split(get)
@@ -97,6 +98,8 @@ def test_up_again(running: Laptop) -> None:
     if shutil.which("curl"):
         answer = subprocess.run(shlex.split(post), capture_output=True, check=True).stdout
         assert set(json.loads(answer)) == {"idempotencyKey", "messageId", "statusUrl"}
+        placed = subprocess.run(shlex.split(order), capture_output=True, check=True).stdout
+        assert set(json.loads(placed)) == {"orderId", "eventId"}
 
 
 def test_up_again_with_a_dead_cloudwatch(running: Laptop) -> None:
