@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready-$(shell cat uv.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check format
+.PHONY: help up down test check audit format bench
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -19,13 +19,22 @@ down: $(READY)  ## stop what `make up` started
 	@$(BIN)/lab down
 
 test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
-	@$(BIN)/pytest -n 2 --dist loadfile -v --durations=10 $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -v --durations=10 $(ARGS)
 
-check: $(READY)  ## lint, format, types and import rules
+check: $(READY)  ## lint, format, types, import rules and secrets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python .ci/scan_secrets.py
+
+audit: $(READY)  ## look every locked dependency up in the database of known vulnerabilities (needs the internet)
+	@mkdir -p .build
+	@$(BIN)/uv export --frozen --all-groups --no-emit-project --quiet --output-file .build/audit.txt
+	@$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes --requirement .build/audit.txt
+
+bench: $(READY)  ## measure what the README promises: the lake's speed and memory (minutes; BENCH=lake_transform to choose)
+	@for name in $(or $(BENCH),lake_transform lake_memory); do $(BIN)/python -m tests.bench.$$name || exit 1; done
 
 format: $(READY)  ## put the code in the house's format
 	@$(BIN)/ruff check --fix .

@@ -6,6 +6,7 @@ threshold, period, dimension or metric name is told by the test of that alarm.
 """
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -106,10 +107,30 @@ TRUTHS = {
 }
 
 
+def of_orders(truth: Truth) -> Truth:
+    """What is true of an alarm of events, of that of orders."""
+
+    def renamed(minute: Minute) -> Minute:
+        return {
+            Metric.of(
+                one.namespace, one.name, {name: re.sub("^events", "orders", to) for name, to in one.dimensions}
+            ): at
+            for one, at in minute.items()
+        }
+
+    return truth._replace(bad=renamed(truth.bad), just_allowed=renamed(truth.just_allowed), good=renamed(truth.good))
+
+
+TRUTHS |= {re.sub("^events", "orders", name): of_orders(truth) for name, truth in TRUTHS.items() if "events-" in name}
+del TRUTHS["orders-ingest-errors"]
+TRUTHS["orders-api-errors"] = above_zero(function("Errors", "orders-api"))
+TRUTHS["orders-undelivered"] = above_zero(sqs(_DEPTH, "orders-created-undelivered"))
+
+
 @pytest.fixture(scope="module")
 def registered() -> dict[str, Mapping[str, Any]]:
-    """The inputs of every alarm that the dev stack registers, by logical name."""
-    program: Recording = run_main("dev")
+    """The inputs of every alarm that the dev stack registers with events and orders, by logical name."""
+    program: Recording = run_main("dev", {"pipelines": ["events", "orders"]})
     return {one.name: whole(one.inputs) for one in program.of("MetricAlarm")}
 
 

@@ -16,6 +16,7 @@ _FAILURE_LAB = {"FAILURE_MODE_PARAMETER"}
 _PROGRAMS: dict[str, tuple[str, dict[str, object]]] = {
     **{stack: (stack, {}) for stack in ("local", "dev", "prod")},
     "webhook": ("dev", {"webhookUrl": "https://hooks.example/"}),
+    "keys": ("dev", {"authMode": "apiKey", "apiKey": "k" * 20}),
 }
 
 
@@ -66,12 +67,16 @@ def test_values_are_of_the_types_that_handlers_expect(program: Recording) -> Non
 def test_queues_are_written_as_redrive_reads_them(program: Recording) -> None:
     """The one variable that is more than a word: redrive finds every pipeline's queues in it."""
     pipelines = {name: group for name, group in program.outputs.items() if isinstance(group, dict)}
+    queues = {name: (group["queueUrl"], group["dlqUrl"]) for name, group in pipelines.items()}
+    queues |= {
+        f"{name}-undelivered": (group["queueUrl"], group["undeliveredUrl"])
+        for name, group in pipelines.items()
+        if "undeliveredUrl" in group
+    }
 
     for function in ("redrive", "redrive-api"):
         targets = target.parse(_variables(program.one("Function", function))["QUEUES"])
-        assert {name: (found.queue_url, found.dlq_url) for name, found in targets.items()} == {
-            name: (group["queueUrl"], group["dlqUrl"]) for name, group in pipelines.items()
-        }
+        assert {name: (found.queue_url, found.dlq_url) for name, found in targets.items()} == queues
 
 
 def test_powertools_reads_what_is_set_for_it() -> None:

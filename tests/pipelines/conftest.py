@@ -1,6 +1,7 @@
 """A deployed laptop stack for the pipeline tests: one per test process, IAM enforced."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,12 @@ from ops.local.emulator import Emulator
 from tests.pipelines.lab import ROOT, Lab
 
 # Short enough that a redelivery after a death (6 x timeout) is a matter of seconds.
-CONFIG = {"workerTimeoutSeconds": 2, "retryBackoffBaseSeconds": 1, "retryBackoffMaxSeconds": 2}
+CONFIG: dict[str, Any] = {
+    "workerTimeoutSeconds": 2,
+    "ordersWorkerTimeoutSeconds": 2,
+    "retryBackoffBaseSeconds": 1,
+    "retryBackoffMaxSeconds": 2,
+}
 
 
 @pytest.fixture(scope="session")

@@ -153,12 +153,12 @@ class Lab:
         return result
 
     @contextmanager
-    def events(self) -> Iterator["Ear"]:
-        """Hears the outcome events of the pipeline while the block runs."""
+    def events(self, pipeline: str = "events") -> Iterator["Ear"]:
+        """Hears the outcome events of a pipeline while the block runs."""
         sqs, sns = self.client("sqs"), self.client("sns")
         url = sqs.create_queue(QueueName=f"ear-{time.monotonic_ns()}")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        topics = [self.outputs["events"][name] for name in ("successTopicArn", "failureTopicArn")]
+        topics = [self.outputs[pipeline][name] for name in ("successTopicArn", "failureTopicArn")]
         policy = {
             "Version": "2012-10-17",
             "Statement": [

@@ -93,7 +93,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """The stack with its CloudWatch; on leaving nothing of either may be left."""
     home = tmp_path_factory.mktemp("lab")
     with receiving() as receiver, Emulator.start(home) as emulator:
-        config = {"webhookUrl": receiver.url}
+        config = {"webhookUrl": receiver.url, "pipelines": ["events"]}
         deployment = deploy(ROOT, "local", endpoint=emulator.endpoint, state_file=home / "local.json", config=config)
         service.ensure(emulator, home / "local.json")
         yield Watched(Lab(emulator, home, deployment), receiver)

@@ -1,0 +1,107 @@
+"""What the lake's two functions do: objects into chunks, chunks into Parquet."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from tests.live.failing import Fault, Kind
+from tests.live.lake_book import LakeBook, Stored
+from tests.live.matrix import Asynchronous, Scenario
+
+CHUNK_BYTES = 700  # so that a few lines are many chunks
+_LOST_ANSWERS = (Kind.TIMEOUT_AFTER, Kind.RESET_AFTER)
+
+
+@dataclass
+class Arrival(Asynchronous):
+    """S3 tells of an object, and tells of it again."""
+
+    function: ClassVar[str] = "lake-ingest"
+    name: ClassVar[str] = "an object of many chunks"
+    book: LakeBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.book = LakeBook(self.stage)
+
+    def prepare(self) -> None:
+        """Eleven chunks, which are two sends."""
+        self.stored = self.book.put(66)
+
+    def event(self) -> Any:
+        """S3's."""
+        return self.stored.notice()
+
+    def recover(self) -> None:
+        """Lambda's other attempts, and S3's second notice."""
+        super().recover()
+        again = self.stage.invoke_async(self.function, self.event())
+        assert again == {"objects": 0, "chunks": 0}
+
+    def check(self, fault: Fault | None) -> None:  # noqa: ARG002 - the same after every fault
+        """Every byte is in one chunk."""
+        self.book.check_queued(self.stored)
+
+
+@dataclass
+class OneChunk(Scenario):
+    """A chunk with good and bad rows of two dates: three files."""
+
+    function: ClassVar[str] = "lake-worker"
+    name: ClassVar[str] = "a chunk"
+    book: LakeBook = field(init=False)
+    done: list[Stored] = field(default_factory=list)
+    gone: list[Stored] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.book = LakeBook(self.stage)
+
+    def prepare(self) -> None:
+        """It is in the queue."""
+        self.book.empty()
+        self.ingest(self.book.put(6))
+
+    def ingest(self, stored: Stored) -> None:
+        """Lets an object of one chunk be queued."""
+        answer = self.stage.function("lake-ingest").invoke(stored.notice())
+        assert answer == {"objects": 1, "chunks": 1}
+        self.done.append(stored)
+
+    def act(self) -> None:
+        """Its delivery."""
+        assert len(self.book.consumer.deliver()) == 1
+
+    def recover(self) -> None:
+        """Redelivery until the queue is empty."""
+        self.book.consumer.drain()
+
+    def check(self, fault: Fault | None) -> None:
+        """Every row is there once."""
+        lost_answer = fault is not None and fault.kind in _LOST_ANSWERS
+        self.book.check(self.done, self.gone, letters_repeat=lost_answer)
+
+
+class MixedBatch(OneChunk):
+    """A replay that mends what was quarantined, sent twice; an object that is gone; one that is done but untold."""
+
+    name, occurrences = "a mixed batch", 1
+
+    def prepare(self) -> None:
+        """What is done could not be told yet; the batch is in the queue."""
+        self.book.empty()
+        self.ingest(self.book.put(1))
+        self.stage.wire.inject(self.function, Fault(Kind.BROKEN, "PutEvents", always=True))
+        assert len(self.book.consumer.deliver()) == 1
+        self.stage.wire.calm()
+        self.ingest(self.book.put(2, bad=False, replay="1"))
+        self.book.quarantine(self.done[-1])
+        self.book.repeat_newest()
+        self.ingest(self.book.put(1))
+        self.gone.append(self.done.pop())
+        self.book.delete(self.gone[0])
+        self.book.consumer.lapse()
+
+    def act(self) -> None:
+        """One delivery of all four."""
+        assert len(self.book.consumer.deliver()) == 4
+
+
+LAKE_SCENARIOS: list[type[Scenario]] = [Arrival, OneChunk, MixedBatch]
