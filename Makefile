@@ -19,7 +19,7 @@ down: $(READY)  ## stop what `make up` started
 	@$(BIN)/lab down
 
 test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -v --durations=10 $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -v --durations=10 $(ARGS)
 
 check: $(READY)  ## lint, format, types, import rules and secrets
 	@$(BIN)/ruff check .
