@@ -93,8 +93,7 @@ def _upload(lake: Lake, key: str, size: int) -> tuple[str, int, int]:
 
 def main(mebibytes: int) -> int:
     """Runs it; 0 where it is within the bar."""
-    home = Path(tempfile.mkdtemp())
-    with Emulator.start(home) as emulator:
+    with tempfile.TemporaryDirectory() as folder, Emulator.start(home := Path(folder)) as emulator:
         made = deploy(ROOT, "local", endpoint=emulator.endpoint, state_file=home / "local.json", config=_CONFIG)
         lake = Lake(Lab(emulator, home, made))
         peaks = Peaks(emulator)
