@@ -11,57 +11,30 @@ from handlers.orders.store import Orders
 from handlers.orders.submission import SOURCE
 from handlers.shared import aws, env, messages
 from handlers.shared.batch import BatchResponse, Worker
-from handlers.shared.breaker import TripWire
-from handlers.shared.idempotency import StateStore
+from handlers.shared.consumer import WorkerEnv, make_worker
 from handlers.shared.observability import LambdaContext
-from handlers.shared.settlement import WorkerSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Env:
-    """What the function's environment must say. Backoff in seconds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env(WorkerEnv):
+    """What the function's environment must say."""
 
-    environment: str
-    pipeline: str
-    queue_url: str
-    dlq_url: str
-    table_name: str
     orders_table_name: str
-    event_bus_name: str
-    ttl_days: int
-    max_receive_count: int
-    retry_backoff_base_seconds: float
-    retry_backoff_max_seconds: float
-    breaker_hold_seconds: int
-    failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
 @cache
 def worker() -> Worker:
     """The worker of this execution environment, made once."""
     config = env.load(Env, os.environ)
-    settings = WorkerSettings(
-        pipeline=config.pipeline,
-        source=SOURCE,
-        queue_url=config.queue_url,
-        dlq_url=config.dlq_url,
-        bus_name=config.event_bus_name,
-        max_receive_count=config.max_receive_count,
-        backoff_base_seconds=config.retry_backoff_base_seconds,
-        backoff_max_seconds=config.retry_backoff_max_seconds,
-    )
     dynamodb = aws.client("dynamodb")
     orders = Orders(dynamodb, config.orders_table_name)
-    hold, parameter = config.breaker_hold_seconds, config.failure_mode_parameter
-    return Worker(
-        settings,
-        store=StateStore(dynamodb, config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days),
-        sqs=aws.client("sqs"),
-        events=aws.client("events"),
-        process=Fulfilment(orders, process),
-        trip_wire=TripWire(hold_seconds=hold, max_receive_count=config.max_receive_count) if hold else None,
-        faults=OrderFaults(aws.client("ssm"), parameter, orders) if parameter else None,
+    return make_worker(
+        config,
+        SOURCE,
+        Fulfilment(orders, process),
+        dynamodb=dynamodb,
         form=messages.TOLD,
+        faults=lambda ssm, parameter: OrderFaults(ssm, parameter, orders),
     )
 
 
