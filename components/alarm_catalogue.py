@@ -29,6 +29,10 @@ _SILENT_BREAKER = Missing(
     "ignore", "the breaker tells its state every minute; silence is no news, so the last one holds"
 )
 _SPELT = {"api": "API"}
+_LEFT = {  # what a front that died leaves behind: the lake's ingest answers S3, and nobody who could call again
+    "api": "its caller got a 5xx",
+    "ingest": "its caller got a 5xx, or of the lake's, Lambda tries it twice more",
+}
 _NO_RUN = Missing("notBreaching", "redrive reports when a run ends, which is rare")
 
 
@@ -155,7 +159,7 @@ def _functions(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         Alarm(
             name=f"{role}-errors",
             severity=CRITICAL,
-            description=f"The {_SPELT.get(role, role)} function died instead of answering: its caller got a 5xx.",
+            description=f"The {_SPELT.get(role, role)} function died instead of answering: {_LEFT[role]}.",
             source=sources.function("Errors", name),
             missing=_NOT_INVOKED,
         )
