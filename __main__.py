@@ -2,15 +2,15 @@
 
 import pulumi
 
-from components.api_doors import make_doors
-from components.foundation import lay_foundation
-from components.http_api import HttpApi, HttpApiArgs
-from components.observability import observe
+from components.api.authorizers import make_doors
+from components.api.http_api import HttpApi, HttpApiArgs
+from components.config.settings import read_settings
+from components.control.redrive import RedriveTool, RedriveToolArgs
+from components.observability.observe import observe
 from components.pipelines.events import EventsPipeline
 from components.pipelines.lake import LakePipeline
 from components.pipelines.orders import OrdersPipeline
-from components.redrive_tool import RedriveTool, RedriveToolArgs
-from components.settings import read_settings
+from components.shared_services import lay_foundation
 
 PIPELINES = {"events": EventsPipeline, "orders": OrdersPipeline, "lake": LakePipeline}
 

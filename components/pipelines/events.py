@@ -2,14 +2,14 @@
 
 import pulumi
 
-from components import iam
-from components.access import Access
-from components.foundation import Foundation
-from components.instrumented_function import InstrumentedFunctionArgs
-from components.pipelines.pipeline import API_TIMEOUT_SECONDS, Pipeline
-from components.pipelines.work import Work
-from components.reliable_queue import ExistingQueue
-from components.settings import Settings
+from components.compute.function import InstrumentedFunctionArgs
+from components.config.access import Access
+from components.config.settings import Settings
+from components.messaging.queue import ExistingQueue
+from components.pipelines.base import API_TIMEOUT_SECONDS, Pipeline
+from components.pipelines.worker_spec import Work
+from components.security import policies
+from components.shared_services import Foundation
 
 _ROUTES = {
     "POST /events": Access.SUBMIT,
@@ -36,8 +36,8 @@ class EventsPipeline(Pipeline):
             memory_mb=self.base.settings.ingest_memory_mb,
             environment=self.shared_environment(),
             statements=[
-                iam.allow("Queue", ["sqs:GetQueueAttributes", "sqs:SendMessage"], self.queue.queue_arn),
-                iam.allow(
+                policies.allow("Queue", ["sqs:GetQueueAttributes", "sqs:SendMessage"], self.queue.queue_arn),
+                policies.allow(
                     "State",
                     ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"],
                     self.base.table.table.arn,

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 import pulumi
 
-from components import iam, packaging
-from components.foundation import Foundation
-from components.instrumented_function import InstrumentedFunctionArgs
-from components.lake_catalog import LakeCatalog, LakeCatalogArgs
-from components.lake_storage import LakeStorage, LakeStorageArgs
-from components.lake_types import record_types
-from components.pipelines.pipeline import Pipeline
-from components.pipelines.work import Work
-from components.settings import NO_LAYER
+from components.compute import packaging
+from components.compute.function import InstrumentedFunctionArgs
+from components.config.settings import NO_LAYER
+from components.pipelines.base import Pipeline
+from components.pipelines.worker_spec import Work
+from components.security import policies
+from components.shared_services import Foundation
+from components.storage.catalog import LakeCatalog, LakeCatalogArgs
+from components.storage.lake_buckets import LakeStorage, LakeStorageArgs
+from components.storage.types import record_types
 
 _MIB = 1024 * 1024
 _BATCH = 2  # a chunk is work for seconds: what a batch saves in calls, a bad neighbour would cost in time
@@ -62,7 +63,7 @@ class LakePipeline(Pipeline):
     def _work(self) -> Work:
         settings = self.base.settings
         return Work(
-            handler="handlers.lake.transform.handler",
+            handler="handlers.lake.worker.handler",
             source="myapp.lake",
             timeout_seconds=settings.lake_transform_timeout_seconds,
             batch_size=_BATCH,
@@ -73,7 +74,7 @@ class LakePipeline(Pipeline):
             statements=[
                 *self.storage.reads_bronze(),
                 *self.storage.writes_silver(),
-                iam.allow("Result", ["dynamodb:GetItem"], self.base.table.table.arn),  # to tell of its files again
+                policies.allow("Result", ["dynamodb:GetItem"], self.base.table.table.arn),  # to tell of its files again
             ],
             layer_arns=self._layers(),
         )
@@ -92,8 +93,8 @@ class LakePipeline(Pipeline):
             },
             statements=[
                 *self.storage.reads_bronze(),
-                iam.allow("Queue", ["sqs:SendMessage"], self.queue.queue_arn),
-                iam.allow(
+                policies.allow("Queue", ["sqs:SendMessage"], self.queue.queue_arn),
+                policies.allow(
                     "State",
                     [
                         "dynamodb:BatchGetItem",

@@ -5,14 +5,14 @@ import json
 import pulumi
 from pulumi_aws import cloudwatch
 
-from components import iam
-from components.access import Access
-from components.foundation import Foundation
-from components.instrumented_function import InstrumentedFunctionArgs
-from components.orders_table import OrdersTable, OrdersTableArgs
-from components.pipelines.pipeline import API_TIMEOUT_SECONDS, Pipeline
-from components.pipelines.work import Work
-from components.queue_rule import QueueRule, QueueRuleArgs
+from components.compute.function import InstrumentedFunctionArgs
+from components.config.access import Access
+from components.messaging.queue_rule import QueueRule, QueueRuleArgs
+from components.pipelines.base import API_TIMEOUT_SECONDS, Pipeline
+from components.pipelines.worker_spec import Work
+from components.security import policies
+from components.shared_services import Foundation
+from components.storage.orders_table import OrdersTable, OrdersTableArgs
 
 _SOURCE = "myapp.orders"
 _DETAIL_TYPE = "OrderCreated"
@@ -97,7 +97,7 @@ class OrdersPipeline(Pipeline):
             memory_mb=settings.worker_memory_mb,
             max_concurrency=settings.worker_max_concurrency,
             environment={"ORDERS_TABLE_NAME": self._orders.table.name},
-            statements=[iam.allow("Orders", ["dynamodb:PutItem"], self._orders.table.arn)],
+            statements=[policies.allow("Orders", ["dynamodb:PutItem"], self._orders.table.arn)],
         )
 
     def _api_args(self) -> InstrumentedFunctionArgs:
@@ -116,10 +116,10 @@ class OrdersPipeline(Pipeline):
                 "ORDERS_TABLE_NAME": self._orders.table.name,
             },
             statements=[
-                iam.allow("Bus", on_bus, bus.arn),
-                iam.allow("State", ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert"], self.base.table.table.arn),
-                iam.allow("Order", ["dynamodb:GetItem"], self._orders.table.arn),
-                iam.allow("Orders", ["dynamodb:Query"], self._orders.index_arn),
+                policies.allow("Bus", on_bus, bus.arn),
+                policies.allow("State", ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert"], self.base.table.table.arn),
+                policies.allow("Order", ["dynamodb:GetItem"], self._orders.table.arn),
+                policies.allow("Orders", ["dynamodb:Query"], self._orders.index_arn),
                 *self.base.platform.table_key(),
                 *([self.base.failure_switch.reader] if self.base.failure_switch else []),
             ],

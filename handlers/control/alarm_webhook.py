@@ -15,10 +15,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from handlers.shared import aws, env, retry, schema
-from handlers.shared.aws import AWS_ERRORS, error_code
-from handlers.shared.errors import SchemaValidationError
-from handlers.shared.observability import LambdaContext, logger, start_invocation
+from handlers import env, jsontext
+from handlers.aws import clients, retry
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.errors import SchemaValidationError
+from handlers.observability import LambdaContext, logger, start_invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -74,7 +75,7 @@ class Forwarder:
         url = self._url()
         for record in event["Records"]:
             alarm = _alarm(record["Sns"], self._config.environment)
-            body = schema.compact({"text": _text(alarm), "alarm": alarm}).encode()
+            body = jsontext.compact({"text": _text(alarm), "alarm": alarm}).encode()
             tries = _post(url, body, context)
             logger.info(
                 "notification passed on", extra={"alarm": alarm["name"], "state": alarm["state"], "attempts": tries}
@@ -96,13 +97,13 @@ class Forwarder:
         return url
 
 
-def _alarm(notification: Mapping[str, Any], environment: str) -> schema.JsonObject:
+def _alarm(notification: Mapping[str, Any], environment: str) -> jsontext.JsonObject:
     """The fields of a notification; one that CloudWatch did not write has its text as the reason."""
     told = _told(notification["Message"])
     topic = notification["TopicArn"].rpartition(":")[2]
     severity = _SEVERITY.search(topic)
     runbook = _RUNBOOK.search(str(told.get("AlarmDescription") or ""))
-    alarm: schema.JsonObject = {field: told.get(name) for field, name in _FIELDS.items()}
+    alarm: jsontext.JsonObject = {field: told.get(name) for field, name in _FIELDS.items()}
     return alarm | {
         "name": alarm["name"] or notification.get("Subject") or topic,
         "environment": environment,
@@ -114,13 +115,13 @@ def _alarm(notification: Mapping[str, Any], environment: str) -> schema.JsonObje
 
 def _told(message: str) -> Mapping[str, Any]:
     try:
-        told = schema.parse(message)
+        told = jsontext.parse(message)
     except SchemaValidationError:
         told = None
     return told if isinstance(told, dict) and "AlarmName" in told else {"NewStateReason": message}
 
 
-def _text(alarm: schema.JsonObject) -> str:
+def _text(alarm: jsontext.JsonObject) -> str:
     """What people read, in Slack's markup."""
     sign = _SIGNS.get(str(alarm["state"]), ":white_circle:")
     if isinstance(sign, dict):
@@ -176,7 +177,7 @@ def _call(url: SplitResult, body: bytes, seconds: float) -> int:
 @cache
 def forwarder() -> Forwarder:
     """The forwarder of this execution environment, made once."""
-    return Forwarder(env.load(Env, os.environ), aws.client("ssm"))
+    return Forwarder(env.load(Env, os.environ), clients.client("ssm"))
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> None:

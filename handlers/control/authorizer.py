@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from handlers.shared import aws, clock, env
-from handlers.shared.aws import AWS_ERRORS, error_code
-from handlers.shared.observability import LambdaContext, logger, start_invocation
+from handlers import clock, env
+from handlers.aws import clients
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.observability import LambdaContext, logger, start_invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -175,8 +176,8 @@ class Authorizer:
 
 def _store(arn: str) -> Store:
     if arn.split(":")[2] == "ssm":
-        return Parameter(aws.client("ssm", read_timeout=_READ_SECONDS), arn)
-    return Secret(aws.client("secretsmanager", read_timeout=_READ_SECONDS), arn)
+        return Parameter(clients.client("ssm", read_timeout=_READ_SECONDS), arn)
+    return Secret(clients.client("secretsmanager", read_timeout=_READ_SECONDS), arn)
 
 
 @cache

@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from handlers import clock, env, jsontext
+from handlers.aws import clients, eventbridge
+from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.control.breaker_state import CLOSED, HALF_OPEN, OPEN, LostRaceError, State, States
-from handlers.shared import aws, bus, clock, env, schema
-from handlers.shared.aws import AWS_ERRORS, error_code
-from handlers.shared.breaker import TRIPPED
-from handlers.shared.errors import Detail, SchemaValidationError
-from handlers.shared.observability import LambdaContext, count, logger, start_invocation
+from handlers.errors import Detail, SchemaValidationError
+from handlers.observability import LambdaContext, count, logger, start_invocation
+from handlers.worker.trip_wire import TRIPPED
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -61,7 +62,7 @@ class Breaker:
         self._lambda = functions
         self._events = events
 
-    def handle(self, event: Mapping[str, Any], context: LambdaContext) -> schema.JsonObject:
+    def handle(self, event: Mapping[str, Any], context: LambdaContext) -> jsontext.JsonObject:
         """Opens on a trip, probes on anything else; returns the state that it leaves.
 
         Raises:
@@ -114,12 +115,12 @@ class Breaker:
             return True
         answer = self._lambda.invoke(
             FunctionName=self._config.worker_function_name,
-            Payload=schema.compact({"Records": [record], "probe": True}).encode(),
+            Payload=jsontext.compact({"Records": [record], "probe": True}).encode(),
         )
-        result = schema.parse(answer["Payload"].read())
+        result = jsontext.parse(answer["Payload"].read())
         return not answer.get("FunctionError") and result == {"batchItemFailures": []}
 
-    def _record(self, key: str) -> schema.JsonObject | None:
+    def _record(self, key: str) -> jsontext.JsonObject | None:
         """The failed event as SQS would deliver it, made of its state record."""
         answer = self._dynamodb.get_item(
             TableName=self._config.state_table_name, Key={"idempotencyKey": {"S": key}}, ConsistentRead=True
@@ -140,9 +141,9 @@ class Breaker:
         self._lambda.update_event_source_mapping(UUID=self._config.event_source_mapping_id, Enabled=enabled)
 
     def _tell(self, detail_type: str, state: State) -> None:
-        detail: schema.JsonObject = {"pipeline": self._config.pipeline, "at": clock.iso(state.changed_at)}
-        event = bus.Event(detail_type, self._config.event_source, detail_type, detail)
-        failed = bus.put(self._events, self._config.event_bus_name, [event])
+        detail: jsontext.JsonObject = {"pipeline": self._config.pipeline, "at": clock.iso(state.changed_at)}
+        event = eventbridge.Event(detail_type, self._config.event_source, detail_type, detail)
+        failed = eventbridge.put(self._events, self._config.event_bus_name, [event])
         logger.warning(
             "breaker changed", extra={"state": state.name, "pipeline": self._config.pipeline} | _code(failed)
         )
@@ -172,11 +173,11 @@ def breaker() -> Breaker:
     """The breaker of this execution environment, made once."""
     config = env.load(Env, os.environ)
     # A probe runs the worker to its end: the answer may take as long as the worker's timeout.
-    functions = aws.client("lambda", read_timeout=900)
-    return Breaker(config, dynamodb=aws.client("dynamodb"), functions=functions, events=aws.client("events"))
+    functions = clients.client("lambda", read_timeout=900)
+    return Breaker(config, dynamodb=clients.client("dynamodb"), functions=functions, events=clients.client("events"))
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> schema.JsonObject:
+def handler(event: dict[str, Any], context: LambdaContext) -> jsontext.JsonObject:
     """Opens on a trip, probes on a tick."""
     start_invocation(context.aws_request_id)
     return breaker().handle(event, context)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from handlers.shared import aws, clock, env, faults, http, schema
-from handlers.shared.aws import AWS_ERRORS, error_code
-from handlers.shared.errors import Detail, SchemaValidationError
-from handlers.shared.faults import Fault
-from handlers.shared.http import Answer, HttpError, Request
-from handlers.shared.observability import LambdaContext, logger, start_invocation
+from handlers import clock, env, faults, jsontext
+from handlers.aws import clients
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.errors import Detail, SchemaValidationError
+from handlers.faults import Fault
+from handlers.http.errors import HttpError
+from handlers.http.request import MAX_CONTROL_BYTES, Request
+from handlers.http.router import Answer, answer, serve
+from handlers.observability import LambdaContext, logger, start_invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -45,28 +48,28 @@ class Switch:
         """Answers a request, or resets the switch where the event is none."""
         if not isinstance(event, dict) or "routeKey" not in event:
             return self.clear(only_if_expired=isinstance(event, dict) and event.get("onlyIfExpired") is True)
-        return http.serve(Request.from_event(event), self._endpoints)
+        return serve(Request.from_event(event), self._endpoints)
 
     def show(self, _request: Request) -> Answer:
         """The switch as it is, and the mode in force."""
-        return http.answer(200, _described(self._read()))
+        return answer(200, _described(self._read()))
 
     def set(self, request: Request) -> Answer:
         """Sets a mode: ``{mode, ttlSeconds?, match?}``."""
         try:
-            fault = _wanted(schema.integral(request.json(max_bytes=http.MAX_CONTROL_BYTES)))
+            fault = _wanted(jsontext.integral(request.json(max_bytes=MAX_CONTROL_BYTES)))
             value = fault.as_parameter()
         except SchemaValidationError as exc:
             raise HttpError.invalid(exc) from exc
         self._write(fault.mode, value)
-        return http.answer(200, _described(fault))
+        return answer(200, _described(fault))
 
     def reset(self, _request: Request) -> Answer:
         """Sets `none`."""
         self._write(faults.NONE, faults.NONE)
-        return http.answer(200, _described(Fault()))
+        return answer(200, _described(Fault()))
 
-    def clear(self, *, only_if_expired: bool) -> schema.JsonObject:
+    def clear(self, *, only_if_expired: bool) -> jsontext.JsonObject:
         """Sets `none`; on the schedule only where a mode has expired.
 
         Raises:
@@ -96,32 +99,32 @@ class Switch:
         logger.info("failure mode set", extra={"mode": mode})
 
 
-def _wanted(body: schema.Json) -> Fault:
+def _wanted(body: jsontext.Json) -> Fault:
     if not isinstance(body, dict):
-        raise SchemaValidationError(Detail("", f"must be an object, got {schema.describe(body)}"))
+        raise SchemaValidationError(Detail("", f"must be an object, got {jsontext.describe(body)}"))
     unknown = sorted(body.keys() - {"mode", "ttlSeconds", "match"})
-    details = [Detail(schema.pointer(name), "is not known") for name in unknown]
+    details = [Detail(jsontext.pointer(name), "is not known") for name in unknown]
     mode, ttl, match = body.get("mode"), body.get("ttlSeconds"), body.get("match", {})
     if not isinstance(mode, str) or not faults.is_mode(mode):
         details.append(Detail("/mode", f"must be one of {', '.join(faults.MODES)}"))
     if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int) or not 1 <= ttl <= _MAX_TTL_SECONDS):
         details.append(Detail("/ttlSeconds", f"must be an integer from 1 to {_MAX_TTL_SECONDS}"))
     if not isinstance(match, dict):
-        details.append(Detail("/match", f"must be an object, got {schema.describe(match)}"))
+        details.append(Detail("/match", f"must be an object, got {jsontext.describe(match)}"))
     if details:
         raise SchemaValidationError(*details)
     expires_at = clock.now_ms() + ttl * 1000 if isinstance(ttl, int) else 0
     return Fault(str(mode), expires_at, match if isinstance(match, dict) else {})
 
 
-def _described(fault: Fault) -> schema.JsonObject:
+def _described(fault: Fault) -> jsontext.JsonObject:
     return fault.as_json() | {"effective": fault.effective(clock.now_ms())}
 
 
 @cache
 def switch() -> Switch:
     """The switch of this execution environment, made once."""
-    return Switch(aws.client("ssm"), env.load(Env, os.environ).failure_mode_parameter)
+    return Switch(clients.client("ssm"), env.load(Env, os.environ).failure_mode_parameter)
 
 
 def handler(event: Any, context: LambdaContext) -> Answer:  # noqa: ANN401 - see Switch.handle

@@ -8,16 +8,21 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from handlers import clock, env, jsontext
+from handlers.aws import clients
+from handlers.aws import sqs as queue
+from handlers.aws.clients import AWS_ERRORS
 from handlers.events import submission
 from handlers.events.submission import Submission
-from handlers.shared import aws, clock, env, http, keys, queue, schema
-from handlers.shared.aws import AWS_ERRORS
-from handlers.shared.claims import Claim, Standing
-from handlers.shared.claims import Request as KeyRequest
-from handlers.shared.faults import FaultSwitch
-from handlers.shared.http import Answer, HttpError, Request
-from handlers.shared.idempotency import StateStore
-from handlers.shared.observability import LambdaContext, count, logger, start_invocation
+from handlers.faults import FaultSwitch
+from handlers.http.errors import HttpError
+from handlers.http.request import Request
+from handlers.http.router import Answer, answer, healthy, serve
+from handlers.idempotency import keys
+from handlers.idempotency.claims import Claim, Standing
+from handlers.idempotency.claims import Request as KeyRequest
+from handlers.idempotency.store import StateStore
+from handlers.observability import LambdaContext, count, logger, start_invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -57,12 +62,12 @@ class Api:
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
         """Answers one request."""
-        return http.serve(Request.from_event(event), self._endpoints)
+        return serve(Request.from_event(event), self._endpoints)
 
     def post_event(self, request: Request) -> Answer:
         """Queues one event: 202 ``{idempotencyKey, messageId, statusUrl}``."""
         with self._counted() as statuses:
-            body = request.json(max_bytes=submission.MAX_REQUEST_BYTES)
+            body = request.json(max_bytes=submission.MAX_EVENT_BYTES)
             one = submission.read(body, request.headers.get("idempotency-key"))
             logger.append_keys(idempotencyKey=one.key)  # so that an event is found from its first line to its last
             outcome = self._submit([one], request)[0]
@@ -70,7 +75,7 @@ class Api:
                 raise outcome
             statuses.append(202)
         status_url = f"{request.path.rstrip('/')}/{one.key}"
-        return http.answer(202, {"idempotencyKey": one.key, "messageId": outcome, "statusUrl": status_url})
+        return answer(202, {"idempotencyKey": one.key, "messageId": outcome, "statusUrl": status_url})
 
     def post_batch(self, request: Request) -> Answer:
         """Queues 1 to 100 events, each answered on its own; 202 all taken, 207 mixed, else 400 (503: none for now)."""
@@ -86,11 +91,11 @@ class Api:
         refused = [outcome for outcome in outcomes if isinstance(outcome, HttpError)]
         body = {"accepted": len(results) - len(refused), "rejected": len(refused), "results": results}
         if not refused:
-            return http.answer(202, body)
+            return answer(202, body)
         if len(refused) < len(results):
-            return http.answer(207, body)
+            return answer(207, body)
         down = next((error for error in refused if error.status == 503), None)
-        return http.answer(503, body, down.headers) if down else http.answer(400, body)
+        return answer(503, body, down.headers) if down else answer(400, body)
 
     def get_event(self, request: Request) -> Answer:
         """The state record of a key."""
@@ -101,7 +106,7 @@ class Api:
             raise HttpError.unavailable("the state table") from exc
         if item is None:
             raise HttpError(404, "NotFound", "there is no event with this key")
-        return http.answer(200, _record(item))
+        return answer(200, _record(item))
 
     def get_health(self, _request: Request) -> Answer:
         """Whether an event could be queued now."""
@@ -109,7 +114,7 @@ class Api:
             self._sqs.get_queue_attributes(QueueUrl=self._config.queue_url, AttributeNames=["QueueArn"])
         except AWS_ERRORS as exc:
             raise HttpError.unavailable("the queue") from exc
-        return http.healthy(self._config.powertools_service_name, self._config.environment)
+        return healthy(self._config.powertools_service_name, self._config.environment)
 
     @contextmanager
     def _counted(self) -> Iterator[list[int]]:
@@ -170,7 +175,7 @@ def _key_refusal(one: Submission, owner: Submission, claim: Claim) -> HttpError 
     return None
 
 
-def _items(request: Request) -> list[schema.Json]:
+def _items(request: Request) -> list[jsontext.Json]:
     body = request.json()
     if not isinstance(body, list) or not 1 <= len(body) <= MAX_BATCH_EVENTS:
         raise HttpError(400, "SchemaValidationError", f"send a JSON array of 1 to {MAX_BATCH_EVENTS} events")
@@ -179,14 +184,14 @@ def _items(request: Request) -> list[schema.Json]:
     return body
 
 
-def _read_or_refuse(item: schema.Json) -> Submission | HttpError:
+def _read_or_refuse(item: jsontext.Json) -> Submission | HttpError:
     try:
         return submission.read(item)
     except HttpError as exc:
         return exc
 
 
-def _result(index: int, one: Submission | HttpError, outcome: str | HttpError) -> schema.JsonObject:
+def _result(index: int, one: Submission | HttpError, outcome: str | HttpError) -> jsontext.JsonObject:
     if isinstance(outcome, HttpError) or isinstance(one, HttpError):
         error = outcome if isinstance(outcome, HttpError) else one
         assert isinstance(error, HttpError)  # noqa: S101 - one of the two is
@@ -194,14 +199,14 @@ def _result(index: int, one: Submission | HttpError, outcome: str | HttpError) -
     return {"index": index, "status": 202, "idempotencyKey": one.key, "messageId": outcome}
 
 
-def _record(item: Mapping[str, Any]) -> schema.JsonObject:
+def _record(item: Mapping[str, Any]) -> jsontext.JsonObject:
     """A state item as JSON: payload and result are JSON again, numbers are numbers."""
-    plain: schema.JsonObject = {
+    plain: jsontext.JsonObject = {
         name: int(value["N"]) if "N" in value else value.get("S") for name, value in item.items()
     }
     for name in _JSON_FIELDS:
         if isinstance(text := plain.get(name), str):
-            plain[name] = schema.parse(text)
+            plain[name] = jsontext.parse(text)
     return plain
 
 
@@ -209,10 +214,12 @@ def _record(item: Mapping[str, Any]) -> schema.JsonObject:
 def api() -> Api:
     """The API of this execution environment, made once."""
     config = env.load(Env, os.environ)
-    store = StateStore(aws.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days)
+    store = StateStore(
+        clients.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days
+    )
     parameter = config.failure_mode_parameter
-    faults = FaultSwitch(aws.client("ssm"), parameter) if parameter else None
-    return Api(config, sqs=aws.client("sqs"), store=store, faults=faults)
+    faults = FaultSwitch(clients.client("ssm"), parameter) if parameter else None
+    return Api(config, sqs=clients.client("sqs"), store=store, faults=faults)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Answer:

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 
+from handlers import jsontext
+from handlers.aws.sqs import MAX_BATCH_BYTES, Attribute, Outgoing
+from handlers.errors import Detail, SchemaValidationError
 from handlers.events import model
-from handlers.shared import keys, schema
-from handlers.shared.errors import Detail, SchemaValidationError
-from handlers.shared.http import HttpError
-from handlers.shared.queue import MAX_BATCH_BYTES, Attribute, Outgoing
+from handlers.http.errors import HttpError
+from handlers.idempotency import keys
 
 # Room for the attributes that the message has and for those that a dead letter gets, out of SQS's 1 MiB.
 _ATTRIBUTE_BYTES = 4096
 MAX_BODY_BYTES = MAX_BATCH_BYTES - _ATTRIBUTE_BYTES
-MAX_REQUEST_BYTES = 2 * MAX_BODY_BYTES  # room for white space, which is not kept
+MAX_EVENT_BYTES = 2 * MAX_BODY_BYTES  # room for white space, which is not kept
 # What a consumer may say of a dead letter of which nobody recorded a cause.
 _UNKNOWN_ERROR = "Unknown"
 
@@ -24,7 +25,7 @@ class Submission:
     key_given: bool
     checksum: str
     body: str
-    payload: schema.JsonObject
+    payload: jsontext.JsonObject
 
     def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str) -> Outgoing:
         """The SQS message, named ``message_id`` in the send report."""
@@ -37,7 +38,7 @@ class Submission:
         return Outgoing(message_id, self.body, attributes, trace_header=trace_header)
 
 
-def read(value: schema.Json, header_key: str | None = None) -> Submission:
+def read(value: jsontext.Json, header_key: str | None = None) -> Submission:
     """Reads one event; its key is the caller's (header or ``idempotencyKey``), else the payload's SHA-256.
 
     The payload is the event without ``idempotencyKey``.
@@ -51,19 +52,19 @@ def read(value: schema.Json, header_key: str | None = None) -> Submission:
     except SchemaValidationError as exc:
         raise HttpError.invalid(exc) from exc
     payload = {name: item for name, item in event.items() if name != "idempotencyKey"}
-    body = schema.compact(payload)
+    body = jsontext.compact(payload)
     if len(body) > MAX_BODY_BYTES:
         raise HttpError(
             413, "PayloadTooLarge", f"an event may have {MAX_BODY_BYTES} bytes as ASCII JSON, got {len(body)}"
         )
-    checksum = schema.checksum(payload)
+    checksum = jsontext.checksum(payload)
     return Submission(given or checksum, bool(given), checksum, body, payload)
 
 
-def _given_key(event: schema.JsonObject, header_key: str | None) -> str:
+def _given_key(event: jsontext.JsonObject, header_key: str | None) -> str:
     in_body = event.get("idempotencyKey", "")
     if not isinstance(in_body, str):
-        raise SchemaValidationError(Detail("/idempotencyKey", f"must be a string, got {schema.describe(in_body)}"))
+        raise SchemaValidationError(Detail("/idempotencyKey", f"must be a string, got {jsontext.describe(in_body)}"))
     if header_key is not None and header_key != event.get("idempotencyKey", header_key):
         raise SchemaValidationError(Detail("/idempotencyKey", "differs from the Idempotency-Key header"))
     given = header_key is not None or "idempotencyKey" in event

@@ -4,12 +4,13 @@ import os
 from functools import cache
 from typing import Any
 
-from handlers.events.process import process
-from handlers.shared import aws, env
-from handlers.shared.batch import BatchResponse, Worker
-from handlers.shared.consumer import WorkerEnv as Env
-from handlers.shared.consumer import make_worker
-from handlers.shared.observability import LambdaContext
+from handlers import env
+from handlers.aws import clients
+from handlers.events.step import process
+from handlers.observability import LambdaContext
+from handlers.worker.factory import WorkerEnv as Env
+from handlers.worker.factory import make_worker
+from handlers.worker.worker import BatchResponse, Worker
 
 SOURCE = "myapp.ingestion"
 
@@ -17,7 +18,7 @@ SOURCE = "myapp.ingestion"
 @cache
 def worker() -> Worker:
     """The worker of this execution environment, made once."""
-    return make_worker(env.load(Env, os.environ), SOURCE, process, dynamodb=aws.client("dynamodb"))
+    return make_worker(env.load(Env, os.environ), SOURCE, process, dynamodb=clients.client("dynamodb"))
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:

@@ -1,6 +1,6 @@
 """Why a whole object or chunk can't be read; what is wrong with single rows is in their quarantine entries."""
 
-from handlers.shared.errors import PermanentError
+from handlers.errors import PermanentError
 
 
 class ObjectGoneError(PermanentError):

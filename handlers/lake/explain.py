@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from handlers import jsontext
+from handlers.errors import Detail, SchemaValidationError
 from handlers.lake.model import EVENT_TIME, RECORD_TYPE, RecordType, time_fault
-from handlers.shared import schema
-from handlers.shared.errors import Detail, SchemaValidationError
 
 _SCHEMA = SchemaValidationError.__name__
 
@@ -36,7 +36,7 @@ def explain(line: bytes, default: str, types: Mapping[str, RecordType]) -> Findi
     except (ValueError, RecursionError):
         return Finding(default)
     if not isinstance(value, dict):
-        return Finding(default, _SCHEMA, f"must be an object, got {schema.describe(value)}")
+        return Finding(default, _SCHEMA, f"must be an object, got {jsontext.describe(value)}")
     return _of_object(value, default, types)
 
 
@@ -45,7 +45,7 @@ def _of_object(value: dict[str, Any], default: str, types: Mapping[str, RecordTy
     if name is None:
         name = default
     if not isinstance(name, str):
-        return Finding(default, _SCHEMA, f"/{RECORD_TYPE} must be a string, got {schema.describe(name)}")
+        return Finding(default, _SCHEMA, f"/{RECORD_TYPE} must be a string, got {jsontext.describe(name)}")
     if name not in types:
         return Finding(default, "UnknownRecordTypeError", f"there is no record type {name[:64]!r}")
     faults = [Detail(f"/{EVENT_TIME}", time_fault(value[EVENT_TIME]) if _has(value, EVENT_TIME) else "is required")]

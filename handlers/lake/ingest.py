@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from handlers import clock, env
+from handlers.aws import clients
+from handlers.faults import FaultSwitch
+from handlers.idempotency.store import StateStore
 from handlers.lake import notice
 from handlers.lake.intake import Intake, IntakeSettings, Invocation
-from handlers.shared import aws, clock, env
-from handlers.shared.deadline import time_limit
-from handlers.shared.faults import FaultSwitch
-from handlers.shared.idempotency import StateStore
-from handlers.shared.observability import LambdaContext, start_invocation
+from handlers.observability import LambdaContext, start_invocation
+from handlers.worker.deadline import time_limit
 
 _READ_TIMEOUT_SECONDS = 20
 _RESERVE_SHARE = 5  # of the invocation, at most 2 s, is kept free to write that the object was not done
@@ -49,10 +50,12 @@ def intake() -> Intake:
             queue_url=config.queue_url,
             chunk_bytes=config.chunk_bytes,
         ),
-        s3=aws.client("s3", read_timeout=_READ_TIMEOUT_SECONDS),
-        sqs=aws.client("sqs"),
-        store=StateStore(aws.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days),
-        faults=FaultSwitch(aws.client("ssm"), parameter) if parameter else None,
+        s3=clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS),
+        sqs=clients.client("sqs"),
+        store=StateStore(
+            clients.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days
+        ),
+        faults=FaultSwitch(clients.client("ssm"), parameter) if parameter else None,
     )
 
 

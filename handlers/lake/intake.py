@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from handlers import clock, jsontext
+from handlers.aws import sqs as queue
+from handlers.errors import DownstreamError, IngestionError, TransientError
+from handlers.faults import FaultSwitch
+from handlers.idempotency.claims import Claim, Completion, Lease, Request, Standing, Status
+from handlers.idempotency.store import StateStore
 from handlers.lake import chunks, store
 from handlers.lake.errors import ForeignBucketError
 from handlers.lake.message import Chunk, Source
 from handlers.lake.notice import Notice
 from handlers.lake.store import Opened
-from handlers.shared import clock, queue, schema
-from handlers.shared.claims import Claim, Completion, Lease, Request, Standing, Status
-from handlers.shared.errors import DownstreamError, IngestionError, TransientError
-from handlers.shared.faults import FaultSwitch
-from handlers.shared.idempotency import StateStore
-from handlers.shared.observability import count, logger
+from handlers.observability import count, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -112,7 +113,7 @@ class Intake:
             except IngestionError as exc:
                 self._complete(Completion(lease, Status.FAILED, "", exc.error_type, str(exc)[:_MAX_ERROR_MESSAGE]))
                 raise
-        result = schema.compact({"chunks": sent, "bytes": opened.source.size})
+        result = jsontext.compact({"chunks": sent, "bytes": opened.source.size})
         if code := self._complete(Completion(lease, Status.SUCCEEDED, result)):
             raise ObjectUnclaimedError(f"the outcome of {opened.source.identity} was not written: {code}")
         numbers = {"chunks": sent, "bytes": opened.source.size, "latencyMs": round((time.monotonic() - started) * 1000)}
@@ -133,15 +134,15 @@ class Intake:
         if claim.lease.attempts == 1 and claim.standing is None:
             return claim.lease, self._settings.chunk_bytes
         item: dict[str, Any] = self._store.get(request.key) or {}
-        recorded = schema.parse(item["payload"]["S"]) if "payload" in item else None
+        recorded = jsontext.parse(item["payload"]["S"]) if "payload" in item else None
         # Chunks of another size would overlap with those that an earlier attempt has sent.
         chunk_bytes = recorded.get("chunkBytes") if isinstance(recorded, dict) else None
         return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._settings.chunk_bytes
 
     def _request(self, source: Source, invocation: Invocation) -> Request:
-        same: schema.JsonObject = {"bucket": source.bucket, "key": source.key, "etag": source.etag}
+        same: jsontext.JsonObject = {"bucket": source.bucket, "key": source.key, "etag": source.etag}
         payload = same | {"versionId": source.version_id, "chunkBytes": self._settings.chunk_bytes}
-        return Request(source.identity, schema.checksum(same), invocation.request_id, schema.compact(payload))
+        return Request(source.identity, jsontext.checksum(same), invocation.request_id, jsontext.compact(payload))
 
     def _send(self, opened: Opened, notice: Notice, chunk_bytes: int, invocation: Invocation) -> int:
         """Sends the chunks, ten a call, while the object is read."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from handlers.shared import schema
-from handlers.shared.errors import Detail, SchemaValidationError
-from handlers.shared.queue import Attribute, Outgoing
+from handlers import jsontext
+from handlers.aws.sqs import Attribute, Outgoing
+from handlers.errors import Detail, SchemaValidationError
 
 PREFIX = "bronze/"
 _KEY = re.compile(
@@ -117,7 +117,7 @@ class Chunk:
         version = f"@{self.source.version_id}" if self.source.version_id else ""
         return f"{self.source.identity}/{self.start}-{self.end}{version}"
 
-    def payload(self) -> schema.JsonObject:
+    def payload(self) -> jsontext.JsonObject:
         """The chunk as its message says it."""
         return {
             "bucket": self.source.bucket,
@@ -142,10 +142,10 @@ class Chunk:
             "errorTypeCandidate": Attribute("String", _UNKNOWN_ERROR),
             "correlationId": Attribute.text(correlation_id),
         }
-        return Outgoing(message_id, schema.compact(self.payload()), attributes, trace_header=trace_header)
+        return Outgoing(message_id, jsontext.compact(self.payload()), attributes, trace_header=trace_header)
 
     @classmethod
-    def from_payload(cls, payload: schema.JsonObject) -> "Chunk":
+    def from_payload(cls, payload: jsontext.JsonObject) -> "Chunk":
         """Reads a message's body; a field that is not known is a fault too, because it would be ignored.
 
         Raises:
@@ -167,7 +167,7 @@ class Chunk:
         return cls(source, kind, int(given["start"]), int(given["end"]), int(given["firstLine"]))
 
 
-def _faults(payload: schema.JsonObject) -> list[Detail]:
+def _faults(payload: jsontext.JsonObject) -> list[Detail]:
     faults = []
     for name, kind in _FIELDS.items():
         value = payload.get(name)
@@ -175,7 +175,7 @@ def _faults(payload: schema.JsonObject) -> list[Detail]:
             faults.append(Detail(f"/{name}", "is required"))
         elif type(value) is not kind:
             wanted = "an integer" if kind is int else "a string"
-            faults.append(Detail(f"/{name}", f"must be {wanted}, got {schema.describe(value)}"))
+            faults.append(Detail(f"/{name}", f"must be {wanted}, got {jsontext.describe(value)}"))
         elif name in _CHOICES and value not in _CHOICES[name]:
             faults.append(Detail(f"/{name}", f"must be one of {', '.join(_CHOICES[name])}"))
         elif name in _FORMS and not _FORMS[name].fullmatch(str(value)):
@@ -183,7 +183,7 @@ def _faults(payload: schema.JsonObject) -> list[Detail]:
     return faults or [*_key_faults(payload), *_range_faults(payload)]
 
 
-def _key_faults(payload: schema.JsonObject) -> list[Detail]:
+def _key_faults(payload: jsontext.JsonObject) -> list[Detail]:
     """The key has the last word on how its object is read, and its type is part of the names of files."""
     key, said = str(payload["key"]), (payload["type"], payload["format"], payload["compression"])
     kind = kind_of(key)
@@ -194,7 +194,7 @@ def _key_faults(payload: schema.JsonObject) -> list[Detail]:
     return []
 
 
-def _range_faults(payload: schema.JsonObject) -> list[Detail]:
+def _range_faults(payload: jsontext.JsonObject) -> list[Detail]:
     start, end, size = (int(str(payload[name])) for name in ("start", "end", "size"))
     faults = [] if int(str(payload["firstLine"])) >= 1 else [Detail("/firstLine", "must be 1 or more")]
     if 0 <= start < end <= size:

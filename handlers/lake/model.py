@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from handlers.shared import schema
+from handlers import jsontext
 
 EVENT_TIME = "event_time"
 RECORD_TYPE = "record_type"
@@ -24,10 +24,10 @@ class Text:
     minimum: int = 1
     maximum: int = _MAX_TEXT
 
-    def fault(self, value: schema.Json) -> str:
+    def fault(self, value: jsontext.Json) -> str:
         """What is wrong with a value, "" where nothing is."""
         if not isinstance(value, str):
-            return f"must be a string, got {schema.describe(value)}"
+            return f"must be a string, got {jsontext.describe(value)}"
         if not self.minimum <= len(value) <= self.maximum:
             return f"must have {self.minimum} to {self.maximum} characters, got {len(value)}"
         return ""
@@ -41,10 +41,10 @@ class Number:
     minimum: float | None = None
     maximum: float | None = None
 
-    def fault(self, value: schema.Json) -> str:
+    def fault(self, value: jsontext.Json) -> str:
         """What is wrong with a value, "" where nothing is."""
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"must be a number, got {schema.describe(value)}"
+            return f"must be a number, got {jsontext.describe(value)}"
         if not math.isfinite(value):
             return "must be a finite number"
         return _limits(value, self.minimum, self.maximum)
@@ -58,10 +58,10 @@ class Integer:
     minimum: int | None = None
     maximum: int | None = None
 
-    def fault(self, value: schema.Json) -> str:
+    def fault(self, value: jsontext.Json) -> str:
         """What is wrong with a value, "" where nothing is."""
         if isinstance(value, bool) or not isinstance(value, int):
-            return f"must be an integer, got {'a fraction' if isinstance(value, float) else schema.describe(value)}"
+            return f"must be an integer, got {'a fraction' if isinstance(value, float) else jsontext.describe(value)}"
         if not -_MAX_INTEGER - 1 <= value <= _MAX_INTEGER:
             return "must fit 64 bits"
         return _limits(value, self.minimum, self.maximum)
@@ -88,10 +88,10 @@ def parse_time(text: str) -> datetime | None:
     return moment if FIRST_YEAR <= moment.year <= LAST_YEAR else None
 
 
-def time_fault(value: schema.Json) -> str:
+def time_fault(value: jsontext.Json) -> str:
     """What is wrong with an `event_time`, "" where nothing is."""
     if not isinstance(value, str):
-        return f"must be a string, got {schema.describe(value)}"
+        return f"must be a string, got {jsontext.describe(value)}"
     if parse_time(value) is None:
         return f"must be an ISO 8601 time from {FIRST_YEAR} to {LAST_YEAR}, such as 2026-01-31T12:00:00Z"
     return ""

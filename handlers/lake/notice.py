@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from handlers.lake.message import Kind, kind_of
-from handlers.shared.observability import logger
+from handlers.observability import logger
 
 _CREATED = "ObjectCreated:"  # Put, Post, Copy, CompleteMultipartUpload
 

@@ -1,7 +1,7 @@
 """Where bad rows go: a file of JSON lines beside silver, each with its line number, its reason and its beginning."""
 
+from handlers import jsontext
 from handlers.lake.lines import BadRow
-from handlers.shared import schema
 
 CONTENT_TYPE = "application/x-ndjson"
 
@@ -13,10 +13,10 @@ def key(kind: str, digest: str, start: int) -> str:
 
 def encode(row: BadRow) -> bytes:
     """One entry: ``{"line", "reason", "errorType", "row"}``."""
-    entry: schema.JsonObject = {
+    entry: jsontext.JsonObject = {
         "line": row.line,
         "reason": row.reason,
         "errorType": row.error_type,
         "row": row.row,
     }
-    return schema.compact(entry).encode() + b"\n"
+    return jsontext.compact(entry).encode() + b"\n"

@@ -5,11 +5,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from handlers.aws import retry
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.errors import DownstreamError, IngestionError
 from handlers.lake.errors import ObjectChangedError, ObjectGoneError
 from handlers.lake.message import Source
-from handlers.shared import retry
-from handlers.shared.aws import AWS_ERRORS, error_code
-from handlers.shared.errors import DownstreamError, IngestionError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from handlers import clock, env
+from handlers.aws import clients, eventbridge
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.errors import Detail, SchemaValidationError
+from handlers.faults import FaultSwitch
+from handlers.http.errors import HttpError
+from handlers.http.request import Request
+from handlers.http.router import Answer, answer, healthy, serve
+from handlers.idempotency.claims import Standing
+from handlers.idempotency.store import StateStore
+from handlers.observability import LambdaContext, count, logger, start_invocation
 from handlers.orders import model, store, submission
 from handlers.orders.store import Orders
 from handlers.orders.submission import Submission
-from handlers.shared import aws, bus, clock, env, http
-from handlers.shared.aws import AWS_ERRORS, error_code
-from handlers.shared.claims import Standing
-from handlers.shared.errors import Detail, SchemaValidationError
-from handlers.shared.faults import FaultSwitch
-from handlers.shared.http import Answer, HttpError, Request
-from handlers.shared.idempotency import StateStore
-from handlers.shared.observability import LambdaContext, count, logger, start_invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -62,7 +65,7 @@ class Api:
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
         """Answers one request."""
-        return http.serve(
+        return serve(
             Request.from_event(event),
             {
                 "POST /orders": self.post_order,
@@ -84,7 +87,7 @@ class Api:
             count(self._config.pipeline, {_METRICS.get(exc.status, "Rejected"): 1})
             raise
         count(self._config.pipeline, {_METRICS[202]: 1})
-        return http.answer(202, {"orderId": one.order_id, "eventId": one.event_id})
+        return answer(202, {"orderId": one.order_id, "eventId": one.event_id})
 
     def get_order(self, request: Request) -> Answer:
         """One order, as PROCESSED or FAILED."""
@@ -95,7 +98,7 @@ class Api:
             raise _unavailable("the orders table", exc) from exc
         if found is None:
             raise HttpError(404, "NotFound", "there is no order with this id that has been worked on")
-        return http.answer(200, found)
+        return answer(200, found)
 
     def get_orders(self, request: Request) -> Answer:
         """Orders, newest first: ``{orders, nextToken}``; the token is null where there are no more."""
@@ -106,7 +109,7 @@ class Api:
             raise _refused("/nextToken", "must be a nextToken of this API, as it was given") from exc
         except AWS_ERRORS as exc:
             raise _unavailable("the orders table", exc) from exc
-        return http.answer(200, {"orders": [*page.orders], "nextToken": page.token or None})
+        return answer(200, {"orders": [*page.orders], "nextToken": page.token or None})
 
     def get_health(self, _request: Request) -> Answer:
         """Whether the bus can be reached now."""
@@ -114,7 +117,7 @@ class Api:
             self._events.describe_event_bus(Name=self._config.event_bus_name)
         except AWS_ERRORS as exc:
             raise _unavailable("the event bus", exc) from exc
-        return http.healthy(self._config.powertools_service_name, self._config.environment)
+        return healthy(self._config.powertools_service_name, self._config.environment)
 
     def _reserve(self, one: Submission) -> None:
         """Binds the caller's own key to its order.
@@ -135,7 +138,7 @@ class Api:
     def _tell(self, one: Submission) -> None:
         copies = 2 if self._faults is not None and self._faults.duplicates(one.detail) else 1
         told = [one.event(str(number)) for number in range(copies)]
-        if code := bus.put(self._events, self._config.event_bus_name, told).get("0"):
+        if code := eventbridge.put(self._events, self._config.event_bus_name, told).get("0"):
             logger.error("order not told", extra={"errorType": code})
             raise HttpError.unavailable("the event bus")
 
@@ -162,14 +165,14 @@ def _refused(pointer: str, message: str) -> HttpError:
 def api() -> Api:
     """The API of this execution environment, made once."""
     config = env.load(Env, os.environ)
-    dynamodb = aws.client("dynamodb")
+    dynamodb = clients.client("dynamodb")
     parameter = config.failure_mode_parameter
     return Api(
         config,
-        events=aws.client("events"),
+        events=clients.client("events"),
         store=StateStore(dynamodb, config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days),
         orders=Orders(dynamodb, config.orders_table_name),
-        faults=FaultSwitch(aws.client("ssm"), parameter) if parameter else None,
+        faults=FaultSwitch(clients.client("ssm"), parameter) if parameter else None,
     )
 
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from handlers import jsontext
+from handlers.errors import Detail, PermanentError, SchemaValidationError
+from handlers.faults import FaultSwitch
+from handlers.idempotency import keys
 from handlers.orders import model
 from handlers.orders.store import Orders
-from handlers.shared import keys, schema
-from handlers.shared.errors import Detail, PermanentError, SchemaValidationError
-from handlers.shared.faults import FaultSwitch
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -20,7 +21,7 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-
 _GIVEN = ("customerId", "orderId", "items")
 _TOLD = ("eventId", "orderId", "createdAt")
 
-Process = Callable[[schema.JsonObject], schema.Json]
+Process = Callable[[jsontext.JsonObject], jsontext.Json]
 
 
 class FailingSkuError(PermanentError):
@@ -34,7 +35,7 @@ class Fulfilment:
         self._orders = orders
         self._process = process
 
-    def __call__(self, detail: schema.JsonObject) -> schema.Json:
+    def __call__(self, detail: jsontext.JsonObject) -> jsontext.Json:
         """The result of an order's event; ``superseded`` tells that a newer event of the same order came before it."""
         with noting_failure(self._orders, detail):
             result = self._process(_order(detail))
@@ -54,7 +55,7 @@ class OrderFaults(FaultSwitch):
         self._orders = orders
 
     def disturb(
-        self, key: str, attempt: int, payload: schema.JsonObject, *, seconds_left: float, redriven: bool = False
+        self, key: str, attempt: int, payload: jsontext.JsonObject, *, seconds_left: float, redriven: bool = False
     ) -> None:
         """Fails or delays one attempt at one order, if it is meant.
 
@@ -68,7 +69,7 @@ class OrderFaults(FaultSwitch):
 
 
 @contextmanager
-def noting_failure(orders: Orders, detail: schema.JsonObject) -> Iterator[None]:
+def noting_failure(orders: Orders, detail: jsontext.JsonObject) -> Iterator[None]:
     """Writes the order as FAILED when the block says that it can't be filled.
 
     The letter to the dead-letter queue follows; should the process die in between, all of it happens again.
@@ -81,7 +82,7 @@ def noting_failure(orders: Orders, detail: schema.JsonObject) -> Iterator[None]:
         raise
 
 
-def _order(detail: schema.JsonObject) -> schema.JsonObject:
+def _order(detail: jsontext.JsonObject) -> jsontext.JsonObject:
     """The order of an event. Anybody on the account may put events, so what was told is not yet an order.
 
     Raises:
@@ -95,11 +96,11 @@ def _order(detail: schema.JsonObject) -> schema.JsonObject:
     return detail | model.validate({name: value for name, value in detail.items() if name in _GIVEN})
 
 
-def _names_an_order(detail: schema.JsonObject) -> bool:
+def _names_an_order(detail: jsontext.JsonObject) -> bool:
     event_id, order_id, created_at = (text if isinstance(text := detail.get(name), str) else "" for name in _TOLD)
     return keys.is_key(event_id) and model.is_id(order_id) and bool(_TIME.fullmatch(created_at)) and "items" in detail
 
 
-def _skus(detail: schema.JsonObject) -> set[object]:
+def _skus(detail: jsontext.JsonObject) -> set[object]:
     items = detail.get("items")
     return {item.get("sku") for item in items if isinstance(item, dict)} if isinstance(items, list) else set()

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from handlers.shared import clock, schema
-from handlers.shared.aws import AWS_ERRORS, error_code
-from handlers.shared.errors import DownstreamError, IngestionError
+from handlers import clock, jsontext
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.errors import DownstreamError, IngestionError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,7 +42,7 @@ class TokenError(ValueError):
 class Page:
     """Orders, newest first; ``token`` leads to those after them, "" where there are none."""
 
-    orders: list[schema.JsonObject]
+    orders: list[jsontext.JsonObject]
     token: str
 
 
@@ -53,7 +53,7 @@ class Orders:
         self._client = client
         self._table = table
 
-    def put(self, detail: schema.JsonObject) -> bool:
+    def put(self, detail: jsontext.JsonObject) -> bool:
         """Writes an order as PROCESSED; False where a newer event has written it already.
 
         Raises:
@@ -61,7 +61,7 @@ class Orders:
         """
         return self._write(_item(detail, PROCESSED), _NEWER, {})
 
-    def fail(self, detail: schema.JsonObject, error: IngestionError) -> bool:
+    def fail(self, detail: jsontext.JsonObject, error: IngestionError) -> bool:
         """Writes an order as FAILED with its cause; False where it, or a newer event, has been PROCESSED.
 
         Raises:
@@ -73,7 +73,7 @@ class Orders:
         }
         return self._write(_item(detail, FAILED) | cause, _FAILED_ONLY, {":failed": {"S": FAILED}})
 
-    def get(self, order_id: str) -> schema.JsonObject | None:
+    def get(self, order_id: str) -> jsontext.JsonObject | None:
         """An order as it is now."""
         found = self._client.get_item(TableName=self._table, Key={"orderId": {"S": order_id}}, ConsistentRead=True)
         return _order(found["Item"]) if "Item" in found else None
@@ -161,7 +161,7 @@ def _item(detail: Mapping[str, Any], status: str) -> Item:
         "status": status,
         "createdAt": detail["createdAt"],
         "processedAt": clock.iso(clock.now_ms()),
-        "items": schema.compact(detail["items"]),  # as text: an order is read as a whole
+        "items": jsontext.compact(detail["items"]),  # as text: an order is read as a whole
         "historyShard": SHARDS[hashlib.sha256(detail["orderId"].encode()).digest()[0] % len(SHARDS)],
         "createdAtId": f"{detail['createdAt']}#{detail['orderId']}",
     }
@@ -169,11 +169,11 @@ def _item(detail: Mapping[str, Any], status: str) -> Item:
     return {name: {"S": text} for name, text in texts.items()}
 
 
-def _order(item: Item) -> schema.JsonObject:
-    plain: schema.JsonObject = {
+def _order(item: Item) -> jsontext.JsonObject:
+    plain: jsontext.JsonObject = {
         name: value["S"] for name, value in item.items() if name not in ("historyShard", "createdAtId")
     }
-    return plain | {"items": schema.parse(str(plain["items"]))}
+    return plain | {"items": jsontext.parse(str(plain["items"]))}
 
 
 def _fitting(items: Sequence[Item]) -> Sequence[Item]:

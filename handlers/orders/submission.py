@@ -3,11 +3,14 @@
 import uuid
 from dataclasses import dataclass
 
+from handlers import jsontext
+from handlers.aws import eventbridge
+from handlers.errors import Detail, SchemaValidationError
+from handlers.http.errors import HttpError
+from handlers.idempotency import keys
+from handlers.idempotency.claims import Request as KeyRequest
 from handlers.orders import model
-from handlers.shared import bus, keys, messages, schema
-from handlers.shared.claims import Request as KeyRequest
-from handlers.shared.errors import Detail, SchemaValidationError
-from handlers.shared.http import HttpError
+from handlers.worker import messages
 
 SOURCE = "myapp.orders"
 DETAIL_TYPE = "OrderCreated"
@@ -20,7 +23,7 @@ _OURS = uuid.UUID("6f1d1c5e-6a3b-5d0e-9c44-0c2f5b6d7a10")  # any; changing it ch
 class Submission:
     """An accepted order: the detail of its event. ``key_given`` tells whether its ids follow from the caller's key."""
 
-    detail: schema.JsonObject
+    detail: jsontext.JsonObject
     key_given: bool
 
     @property
@@ -33,18 +36,18 @@ class Submission:
         """The caller's, else one of ours."""
         return str(self.detail["orderId"])
 
-    def event(self, report_id: str) -> bus.Event:
+    def event(self, report_id: str) -> eventbridge.Event:
         """The event, named ``report_id`` in the report of the call."""
-        return bus.Event(report_id, SOURCE, DETAIL_TYPE, self.detail)
+        return eventbridge.Event(report_id, SOURCE, DETAIL_TYPE, self.detail)
 
     def reservation(self) -> KeyRequest:
         """The event's claim on its id, as the worker will put it: the body is what the worker reads the event from."""
-        body: schema.JsonObject = {"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": self.detail}
-        checksum = schema.checksum(messages.told_fact(self.detail))
-        return KeyRequest(self.event_id, checksum, "", schema.compact(body))
+        body: jsontext.JsonObject = {"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": self.detail}
+        checksum = jsontext.checksum(messages.told_fact(self.detail))
+        return KeyRequest(self.event_id, checksum, "", jsontext.compact(body))
 
 
-def read(value: schema.Json, *, key: str | None, created_at: str) -> Submission:
+def read(value: jsontext.Json, *, key: str | None, created_at: str) -> Submission:
     """Reads one order.
 
     Under the caller's ``key`` (the Idempotency-Key header; None without one) the event's id, and the order's where the
@@ -58,7 +61,7 @@ def read(value: schema.Json, *, key: str | None, created_at: str) -> Submission:
         _check(key)
     except SchemaValidationError as exc:
         raise HttpError.invalid(exc) from exc
-    detail: schema.JsonObject = {
+    detail: jsontext.JsonObject = {
         "schemaVersion": SCHEMA_VERSION,
         "eventId": _id("event", key),
         "orderId": order.get("orderId") or _id("order", key),
@@ -66,7 +69,7 @@ def read(value: schema.Json, *, key: str | None, created_at: str) -> Submission:
         **({"customerId": order["customerId"]} if "customerId" in order else {}),
         "items": order["items"],
     }
-    size = len(schema.compact(detail)) + len(SOURCE) + len(DETAIL_TYPE)
+    size = len(jsontext.compact(detail)) + len(SOURCE) + len(DETAIL_TYPE)
     if size > MAX_ENTRY_BYTES:
         raise HttpError(413, "PayloadTooLarge", f"an order's event may have {MAX_ENTRY_BYTES} bytes, got {size}")
     return Submission(detail, key is not None)

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from handlers import env
+from handlers.aws import clients
+from handlers.observability import LambdaContext
 from handlers.orders.fulfilment import Fulfilment, OrderFaults
-from handlers.orders.process import process
+from handlers.orders.step import process
 from handlers.orders.store import Orders
 from handlers.orders.submission import SOURCE
-from handlers.shared import aws, env, messages
-from handlers.shared.batch import BatchResponse, Worker
-from handlers.shared.consumer import WorkerEnv, make_worker
-from handlers.shared.observability import LambdaContext
+from handlers.worker import messages
+from handlers.worker.factory import WorkerEnv, make_worker
+from handlers.worker.worker import BatchResponse, Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class Env(WorkerEnv):
 def worker() -> Worker:
     """The worker of this execution environment, made once."""
     config = env.load(Env, os.environ)
-    dynamodb = aws.client("dynamodb")
+    dynamodb = clients.client("dynamodb")
     orders = Orders(dynamodb, config.orders_table_name)
     return make_worker(
         config,

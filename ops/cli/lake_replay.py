@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 
+from handlers import clock
+from handlers.aws import sqs as queue
+from handlers.aws.clients import AWS_ERRORS
+from handlers.errors import IngestionError, PermanentError
 from handlers.lake import chunks
-from handlers.shared import clock, queue
-from handlers.shared.aws import AWS_ERRORS
-from handlers.shared.errors import IngestionError, PermanentError
 from ops.cli.lake_runs import Outcome, Pace
 from ops.local.errors import LabError
 

@@ -31,13 +31,13 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from handlers.lake import ingest, schemas, transform
+from handlers.aws import clients
+from handlers.lake import ingest, schemas, worker
 from handlers.lake.explain import explain
 from handlers.lake.message import Source, kind_of
 from handlers.lake.model import parse_time
-from handlers.lake.process import Transformer
+from handlers.lake.step import Transformer
 from handlers.lake.validate import parse_schema, silver_schema
-from handlers.shared import aws
 from tests.handlers.fakes import FakeAws, FakeContext
 from tests.handlers.lake.conftest import KEY, chunk, created, delivery
 from tests.handlers.lake.fakes import BRONZE, SILVER, FakeLake
@@ -157,7 +157,7 @@ def _s3(mebibytes: int) -> Iterator[tuple[str, Source]]:
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
     os.environ |= {"AWS_ENDPOINT_URL": endpoint, **_ENVIRONMENT}
-    client = aws.client("s3", read_timeout=600)
+    client = clients.client("s3", read_timeout=600)
     try:
         for bucket in (BRONZE, SILVER):
             client.create_bucket(Bucket=bucket)
@@ -190,15 +190,15 @@ def memory(mebibytes: int) -> bool:
 def _function(name: str, scratch: Path, etag: str) -> None:
     """The inside of one function's process."""
     fake = FakeAws()
-    real = aws.client
-    cast("Any", aws).client = lambda service, **options: real("s3", **options) if service == "s3" else fake
+    real = clients.client
+    cast("Any", clients).client = lambda service, **options: real("s3", **options) if service == "s3" else fake
     started = time.perf_counter()
     if name == "ingest":
         answer: Any = ingest.handler({"Records": [created("", etag)]}, FakeContext(remaining_ms=900_000))
         (scratch / "messages.json").write_text(json.dumps([delivery(sent) for sent in fake.sent]), encoding="utf-8")
     else:
         messages = json.loads((scratch / "messages.json").read_text(encoding="utf-8"))
-        kept = [transform.handler({"Records": [one]}, FakeContext(remaining_ms=300_000)) for one in messages]
+        kept = [worker.handler({"Records": [one]}, FakeContext(remaining_ms=300_000)) for one in messages]
         answer = {"batches": len(kept), "failures": sum(len(one["batchItemFailures"]) for one in kept)}
     peak = _peak()
     seconds = round(time.perf_counter() - started, 1)

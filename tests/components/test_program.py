@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.components.alarm_table import ALARMS
+from tests.components.observability.alarm_table import ALARMS
 from tests.components.recording import REGION, Recording, run_main, stack_config, variables
 
 _COMPONENTS = {

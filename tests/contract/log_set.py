@@ -14,25 +14,27 @@ from typing import Any, cast
 
 import pytest
 
+from handlers import clock
+from handlers.aws import retry
 from handlers.control.alarm_webhook import Env as WebhookEnv
 from handlers.control.alarm_webhook import Forwarder
 from handlers.control.breaker import Breaker
 from handlers.events import ingest
-from handlers.shared import breaker, clock, retry
-from handlers.shared.batch import Worker
-from handlers.shared.breaker import TripWire
-from handlers.shared.claims import Request
-from handlers.shared.idempotency import StateStore
-from handlers.shared.observability import logger, start_invocation
-from handlers.shared.schema import JsonObject, checksum
+from handlers.idempotency.claims import Request
+from handlers.idempotency.store import StateStore
+from handlers.jsontext import JsonObject, checksum
+from handlers.observability import logger, start_invocation
+from handlers.worker import trip_wire as breaker
+from handlers.worker.trip_wire import TripWire
+from handlers.worker.worker import Worker
 from ops.local.cloudwatch.logs import LogEvent
 from tests.handlers.conftest import NOW_MS, SETTINGS, FakeClock, Step, record
+from tests.handlers.control.redrive.conftest import Lab as Redrive
+from tests.handlers.control.redrive.conftest import make_lab
+from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
+from tests.handlers.control.test_breaker import ENV as BREAKER_ENV
+from tests.handlers.control.test_breaker import TICK, TRIP, FakeCloud
 from tests.handlers.fakes import FakeAws, FakeContext
-from tests.handlers.redrive.conftest import Lab as Redrive
-from tests.handlers.redrive.conftest import make_lab
-from tests.handlers.redrive.fake_dynamodb import FakeDynamoDB
-from tests.handlers.test_breaker import ENV as BREAKER_ENV
-from tests.handlers.test_breaker import TICK, TRIP, FakeCloud
 from tests.receiver import receiving
 
 PREFIX = "/aws/lambda/ingestion-lab-dev-"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.access import AUTH_MODES, AuthMode
+from components.config.access import AUTH_MODES, AuthMode
 from ops.cli.credentials import proof
 from tests.components.recording import run_main
 

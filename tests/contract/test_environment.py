@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.shared import constants
 
-from handlers.control.redrive import target
-from handlers.shared import env
+from handlers import env
+from handlers.control.redrive.sqs import target
 from tests.components.recording import Recording, Registered, run_main
 
 _READ_BY_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}

@@ -12,9 +12,11 @@ import pytest
 import schemathesis
 import yaml
 
-from handlers.control.redrive.request import _PREVIEW, _START
+from handlers import faults, jsontext
+from handlers.control.redrive.api.request import _PREVIEW, _START
 from handlers.events import ingest, submission
-from handlers.shared import faults, http, schema
+from handlers.http.errors import MAX_DETAILS
+from handlers.http.request import MAX_CONTROL_BYTES, MAX_REQUEST_BYTES
 from tests.components.recording import ROOT, run_main, variables
 
 _DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
@@ -27,7 +29,7 @@ _OPERATIONS = {
 _HANDLERS = {
     "/events": ["handlers/events/ingest.py", "handlers/events/submission.py"],
     "/orders": ["handlers/orders/api.py", "handlers/orders/submission.py"],
-    "/redrive": ["handlers/control/redrive/api.py"],
+    "/redrive": ["handlers/control/redrive/api/routes.py"],
     "/failure-mode": ["handlers/control/failure_mode.py"],
 }
 _ALL_PIPELINES: dict[str, object] = {"pipelines": ["events", "orders", "lake"], "failureInjection": True}
@@ -112,16 +114,16 @@ def test_limits_are_those_of_the_code() -> None:
 
     assert f"{submission.MAX_BODY_BYTES:,} bytes" in _OPERATIONS["POST /events"]["requestBody"]["description"]
     assert batch["maxItems"] == ingest.MAX_BATCH_EVENTS
-    assert http.MAX_REQUEST_BYTES == 4 * 1024 * 1024
+    assert MAX_REQUEST_BYTES == 4 * 1024 * 1024
     assert "At most 4 MiB" in _OPERATIONS["POST /events/batch"]["requestBody"]["description"]
-    assert http.MAX_CONTROL_BYTES == 64 * 1024
+    assert MAX_CONTROL_BYTES == 64 * 1024
     assert all(
         _OPERATIONS[f"POST {path}"]["requestBody"]["description"].startswith("At most 64 KiB")
         for path in ("/redrive/start", "/redrive/cancel", "/failure-mode")
     )
     assert f"{faults.MAX_PARAMETER:,} characters" in _OPERATIONS["POST /failure-mode"]["requestBody"]["description"]
-    assert f"at most {schema.MAX_DEPTH} levels" in " ".join(_DOCUMENT["info"]["description"].split())
-    assert schemas["Details"]["maxItems"] == http.MAX_DETAILS
+    assert f"at most {jsontext.MAX_DEPTH} levels" in " ".join(_DOCUMENT["info"]["description"].split())
+    assert schemas["Details"]["maxItems"] == MAX_DETAILS
     assert schemas["RedriveOrder"]["properties"].keys() == _START.keys()
     assert preview == _PREVIEW.keys()
 

@@ -15,7 +15,7 @@ import typer.main
 from botocore import xform_name
 
 from ops.cli.main import app
-from tests.components.configuring import read
+from tests.components.config.configuring import read
 from tests.components.recording import EVERY_PIPELINE, ROOT, run_main
 
 _RUNBOOKS = ROOT / "ops" / "runbooks"

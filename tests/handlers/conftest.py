@@ -8,13 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from handlers.shared import clock, retry, schema
-from handlers.shared.batch import Worker
-from handlers.shared.errors import Detail as ErrorDetail
-from handlers.shared.errors import DownstreamError, SchemaValidationError
-from handlers.shared.idempotency import StateStore
-from handlers.shared.observability import logger
-from handlers.shared.settlement import WorkerSettings
+from handlers import clock, jsontext
+from handlers.aws import retry
+from handlers.errors import Detail as ErrorDetail
+from handlers.errors import DownstreamError, SchemaValidationError
+from handlers.idempotency.store import StateStore
+from handlers.observability import logger
+from handlers.worker.finish import WorkerSettings
+from handlers.worker.worker import Worker
 from tests.handlers.fakes import FakeAws
 
 NOW_MS = 1_800_000_000_000
@@ -67,7 +68,7 @@ class Step:
     failures: dict[str, int] = field(default_factory=dict)
     on_run: Callable[[str], None] = lambda _name: None
 
-    def __call__(self, event: schema.JsonObject) -> schema.Json:
+    def __call__(self, event: jsontext.JsonObject) -> jsontext.Json:
         name = cast("str", event["n"])
         self.on_run(name)
         match event.get("fail"):
@@ -110,7 +111,7 @@ def worker(fake_aws: FakeAws, step: Step) -> Worker:
 
 def record(
     message_id: str,
-    payload: schema.Json,
+    payload: jsontext.Json,
     *,
     key: str = "",
     receive_count: int = 1,

@@ -1,6 +1,6 @@
 """An AWS in memory for the handlers: exactly the calls they make, counted, and able to fail or crash at each.
 
-It interprets the PartiQL that `handlers.shared.partiql` writes and nothing else; what DynamoDB itself makes of those
+It interprets the PartiQL that `handlers.aws.partiql` writes and nothing else; what DynamoDB itself makes of those
 statements is shown on the emulator (tests/pipelines).
 """
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from handlers.shared import env
+from handlers import env
 
 
 @dataclass(frozen=True)

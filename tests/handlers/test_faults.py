@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from handlers.shared import faults, schema
-from handlers.shared.batch import Worker
-from handlers.shared.errors import DownstreamError, IngestionError, SchemaValidationError
-from handlers.shared.faults import Fault, FaultSwitch, RandomFaultError
-from handlers.shared.idempotency import StateStore
+from handlers import faults, jsontext
+from handlers.errors import DownstreamError, IngestionError, SchemaValidationError
+from handlers.faults import Fault, FaultSwitch, RandomFaultError
+from handlers.idempotency.store import StateStore
+from handlers.worker.worker import Worker
 from tests.handlers.conftest import NOW_MS, SETTINGS, FakeClock, Step, failures, record
 from tests.handlers.fakes import FakeAws, FakeContext, client_error
 
@@ -96,7 +96,7 @@ def test_the_json_form_round_trips() -> None:
     """What is written is what is read."""
     fault = Fault("random_fail_p30", NOW_MS, {"orderId": "1"})
 
-    assert faults.parse(schema.compact(fault.as_json())) == fault
+    assert faults.parse(jsontext.compact(fault.as_json())) == fault
 
 
 @pytest.mark.parametrize("then", ["1969-07-20T20:17:40Z", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00"])
@@ -150,7 +150,7 @@ def test_only_records_that_match_are_hit() -> None:
     of, _ = switch('{"mode": "downstream_outage", "match": {"orderId": "1", "amount": 2}}')
 
     for payload in ({}, {"orderId": "1"}, {"orderId": "1", "amount": 3}):
-        of.disturb("k", 1, cast("schema.JsonObject", payload), seconds_left=1)
+        of.disturb("k", 1, cast("jsontext.JsonObject", payload), seconds_left=1)
     with pytest.raises(DownstreamError):
         of.disturb("k", 1, {"orderId": "1", "amount": 2, "more": True}, seconds_left=1)
 

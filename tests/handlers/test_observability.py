@@ -7,17 +7,18 @@ from typing import Any, cast, get_args
 
 import pytest
 
+from handlers import observability
 from handlers.control.breaker import Breaker
 from handlers.events import ingest
-from handlers.shared import observability, outcome
-from handlers.shared.batch import Worker
-from handlers.shared.idempotency import StateStore
-from handlers.shared.observability import logger
+from handlers.idempotency.store import StateStore
+from handlers.observability import logger
+from handlers.worker import outcome
+from handlers.worker.worker import Worker
 from tests.handlers.conftest import Step, record
+from tests.handlers.control.test_breaker import ENV as BREAKER_ENV
+from tests.handlers.control.test_breaker import TICK, TRIP, FakeCloud
 from tests.handlers.emf import embedded
 from tests.handlers.fakes import FakeAws, FakeContext
-from tests.handlers.test_breaker import ENV as BREAKER_ENV
-from tests.handlers.test_breaker import TICK, TRIP, FakeCloud
 
 ORDER = {"orderId": "123", "amount": 42.5}
 

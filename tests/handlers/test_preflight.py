@@ -4,19 +4,19 @@ import json
 
 import pytest
 
-from handlers.shared import http
-from handlers.shared.http import Answer, Request
+from handlers.http.request import Request
+from handlers.http.router import Answer, answer, serve
 
 _ENDPOINTS = {
-    "GET /events/{idempotencyKey}": lambda _request: http.answer(200, {}),
-    "POST /events": lambda _request: http.answer(202, {}),
-    "GET /events": lambda _request: http.answer(200, {}),
+    "GET /events/{idempotencyKey}": lambda _request: answer(200, {}),
+    "POST /events": lambda _request: answer(202, {}),
+    "GET /events": lambda _request: answer(200, {}),
 }
 
 
 def _options(route: str, path: str) -> Answer:
     event = {"routeKey": route, "rawPath": path, "requestContext": {"requestId": "r", "http": {"method": "OPTIONS"}}}
-    return http.serve(Request.from_event(event), _ENDPOINTS)
+    return serve(Request.from_event(event), _ENDPOINTS)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from handlers.shared import schema
+from handlers import jsontext
 from tests.live.failing import Fault
 from tests.live.ledger import Sent
 from tests.live.matrix import Asynchronous, Scenario
@@ -59,7 +59,7 @@ class Breaking(Asynchronous):
             {
                 "idempotencyKey": {"S": self.sent.key},
                 "status": {"S": status},
-                "checksum": {"S": schema.checksum(self.sent.body)},
+                "checksum": {"S": jsontext.checksum(self.sent.body)},
                 "firstSeenAt": {"S": "2026-01-01T00:00:00.000Z"},
                 "attempts": {"N": "1"},
                 "expiresAt": {"N": str(now // 1000 + 3600)},
@@ -83,9 +83,9 @@ class Trip(Breaking):
 
     name = "a trip"
 
-    def event(self) -> schema.JsonObject:
+    def event(self) -> jsontext.JsonObject:
         """EventBridge's."""
-        detail: schema.JsonObject = {"idempotencyKey": self.sent.key, "trippedAt": self.tripped_at}
+        detail: jsontext.JsonObject = {"idempotencyKey": self.sent.key, "trippedAt": self.tripped_at}
         return {"detail-type": "CircuitTripped", "detail": detail}
 
     def check(self, fault: Fault | None) -> None:  # noqa: ARG002 - the same after every fault

@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
-from handlers.control import redrive_runner
-from handlers.control.redrive import inbox
-from handlers.control.redrive.runner import Runner
-from handlers.shared.observability import logger
+from handlers.control.redrive.run import entry
+from handlers.control.redrive.run.runner import Runner
+from handlers.control.redrive.sqs import inbox
+from handlers.observability import logger
 from tests.live.stage import Stage, staged
 
 
@@ -26,6 +26,6 @@ def stage(whole_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(inbox, "_WAIT_SECONDS", 0)
     monkeypatch.setattr(logger._logger, "propagate", False)  # pytest would format and keep each of many thousand lines
     monkeypatch.setattr(logger.registered_handler, "stream", io.StringIO())
-    monkeypatch.setattr(redrive_runner, "Runner", partial(Runner, pause=whole_stage.pause))
+    monkeypatch.setattr(entry, "Runner", partial(Runner, pause=whole_stage.pause))
     whole_stage.reset()
     return whole_stage

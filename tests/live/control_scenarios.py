@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from handlers import jsontext
 from handlers.control.authorizer import BETWEEN_READS_MS, KeysError
-from handlers.shared import schema
 from tests.live.failing import Fault
 from tests.live.matrix import Asynchronous, Scenario
 from tests.live.stage import API_KEY
@@ -80,7 +80,7 @@ class Expiring(Asynchronous):
         value = json.dumps({"mode": "poison_payload", "expiresAt": "2026-01-01T00:00:00Z"})
         self.stage.root("ssm").put_parameter(Name=PARAMETER, Value=value, Type="String", Overwrite=True)
 
-    def event(self) -> schema.JsonObject:
+    def event(self) -> jsontext.JsonObject:
         """The schedule's."""
         return {"onlyIfExpired": True}
 
@@ -98,11 +98,11 @@ class Notifying(Asynchronous):
         """A new alarm."""
         self.id = str(uuid4())
 
-    def event(self) -> schema.JsonObject:
+    def event(self) -> jsontext.JsonObject:
         """SNS's."""
         message = json.dumps({"AlarmName": "dlq-not-empty", "NewStateValue": "ALARM", "OldStateValue": "OK"})
         topic = "arn:aws:sns:us-east-1:000000000000:alarms-critical"
-        notification: schema.JsonObject = {"Message": message, "TopicArn": topic, "MessageId": self.id}
+        notification: jsontext.JsonObject = {"Message": message, "TopicArn": topic, "MessageId": self.id}
         return {"Records": [{"Sns": notification}]}
 
     def check(self, fault: Fault | None) -> None:  # noqa: ARG002 - the same after every fault

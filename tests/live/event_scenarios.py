@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from handlers.shared import schema
+from handlers import jsontext
 from tests.live.failing import Fault, Kind
 from tests.live.ledger import Ledger, Sent, Step
 from tests.live.matrix import Scenario
@@ -28,7 +28,7 @@ class Submitting(EventScenario):
     """A caller posts events, and posts again what was answered 503."""
 
     function: ClassVar[str] = "events-ingest"
-    orders: list[schema.JsonObject] = field(default_factory=list)
+    orders: list[jsontext.JsonObject] = field(default_factory=list)
     accepted: dict[str, str] = field(default_factory=dict)  # key by order id
 
     def request(self) -> Post:
@@ -61,7 +61,7 @@ class Submitting(EventScenario):
         else:
             self._note(self.orders[0], status, answer)
 
-    def _note(self, order: schema.JsonObject, status: int, answer: dict[str, Any]) -> None:
+    def _note(self, order: jsontext.JsonObject, status: int, answer: dict[str, Any]) -> None:
         assert status in (202, 503), answer
         if status == 202:
             self.accepted[str(order["orderId"])] = answer["idempotencyKey"]

@@ -14,7 +14,9 @@ import botocore.session
 import pytest
 from botocore.retries.quota import RetryQuota
 
-from handlers.shared import aws, breaker, clock, retry
+from handlers import clock
+from handlers.aws import clients, retry
+from handlers.worker import trip_wire
 from tests.live.wire import REGION, Wire
 
 _CREDENTIALS = {
@@ -133,12 +135,12 @@ class LiveFunction:
                 patch.setenv(name, value)
             patch.delenv("AWS_PROFILE", raising=False)
             patch.setattr(clock, "now_ms", self._clock.now_ms)
-            patch.setattr(breaker, "monotonic", self._clock.monotonic)
+            patch.setattr(trip_wire, "monotonic", self._clock.monotonic)
             patch.setattr(retry, "pause", lambda _seconds: None)
             patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
             # clients outlive cold starts here, so their budget of retries must as well
             patch.setattr(RetryQuota, "acquire", lambda _quota, _amount: True)
             if session := getattr(self, "session", None):
-                patch.setattr(aws, "_session", lambda: session)
+                patch.setattr(clients, "_session", lambda: session)
                 patch.setattr(botocore.session, "get_session", lambda: session)
             yield

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 
+from handlers import jsontext
+from handlers.errors import Detail, DownstreamError, SchemaValidationError
 from handlers.events import worker
-from handlers.events.process import process
-from handlers.shared import schema
-from handlers.shared.errors import Detail, DownstreamError, SchemaValidationError
+from handlers.events.step import process
 from tests.live.book import Book, text
 from tests.live.stage import Stage
 
@@ -32,7 +32,7 @@ class Step:
         monkeypatch.setattr(worker, "process", step)
         return step
 
-    def __call__(self, event: schema.JsonObject) -> schema.Json:
+    def __call__(self, event: jsontext.JsonObject) -> jsontext.Json:
         order = str(event["orderId"])
         failed_before = any(name == order for name, _ in self.runs)
         self.runs.append((order, len(self.stage.wire.calls)))
@@ -50,14 +50,14 @@ class Step:
 class Sent:
     """An event under a key of its own, and the error that is to put it on the DLQ ("": it is to succeed)."""
 
-    body: schema.JsonObject
+    body: jsontext.JsonObject
     key: str
     error: str = ""
 
     @classmethod
     def new(cls, *, drill: str = "", error: str = "") -> "Sent":
         """An order that nobody has posted before."""
-        body: schema.JsonObject = {"orderId": str(uuid4()), "amount": 1}
+        body: jsontext.JsonObject = {"orderId": str(uuid4()), "amount": 1}
         body |= {"drill": drill} if drill else {}
         return cls(body, f"key-{body['orderId']}", error)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 from uuid import uuid4
 
-from handlers.shared import schema
+from handlers import jsontext
 from tests.live.failing import ONLY, Fault, Kind
 from tests.live.stage import Stage
 
@@ -66,7 +66,7 @@ class Asynchronous(Scenario):
     raised: bool = False
     request_id: str = field(default_factory=lambda: str(uuid4()))
 
-    def event(self) -> schema.JsonObject:
+    def event(self) -> jsontext.JsonObject:
         """What the function is invoked with."""
         return {}
 

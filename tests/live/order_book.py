@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
+from handlers import clock, jsontext
 from handlers.orders import worker
-from handlers.orders.process import process
-from handlers.shared import clock, schema
+from handlers.orders.step import process
 from tests.live.book import Book, text
 from tests.live.stage import Stage
 
@@ -32,7 +32,7 @@ class OrderStep:
         monkeypatch.setattr(worker, "process", step)
         return step
 
-    def __call__(self, order: schema.JsonObject) -> schema.Json:
+    def __call__(self, order: jsontext.JsonObject) -> jsontext.Json:
         event_id = str(order["eventId"])
         failed_before = any(name == event_id for name, _ in self.runs)
         self.runs.append((event_id, len(self.stage.wire.calls)))
@@ -45,13 +45,13 @@ class OrderStep:
 class Told:
     """One event of an order, and what is to become of it: a success, or a letter with this error."""
 
-    detail: schema.JsonObject
+    detail: jsontext.JsonObject
     error: str = ""
 
     @classmethod
-    def new(cls, stage: Stage, sku: str = "A", error: str = "", **more: schema.Json) -> "Told":
+    def new(cls, stage: Stage, sku: str = "A", error: str = "", **more: jsontext.Json) -> "Told":
         """The event of an order that nobody has told before."""
-        detail: schema.JsonObject = {
+        detail: jsontext.JsonObject = {
             "schemaVersion": "1.0",
             "eventId": str(uuid4()),
             "orderId": str(uuid4()),

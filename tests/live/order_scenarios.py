@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from handlers.shared import schema
+from handlers import jsontext
 from tests.live.failing import Fault, Kind
 from tests.live.matrix import Scenario
 from tests.live.order_book import ONCE, OrderBook, OrderStep, Told
@@ -30,7 +30,7 @@ class OneOrder(OrderScenario):
     function: ClassVar[str] = "orders-api"
     name: ClassVar[str] = "an order"
     key: str = ""
-    order: schema.JsonObject = field(default_factory=lambda: {"items": [{"sku": "A", "qty": 1}]})
+    order: jsontext.JsonObject = field(default_factory=lambda: {"items": [{"sku": "A", "qty": 1}]})
     accepted: dict[str, Any] = field(default_factory=dict)
 
     def act(self) -> None:

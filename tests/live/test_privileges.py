@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from handlers.control import redrive_runner
-from handlers.control.redrive import inbox
-from handlers.control.redrive.runner import Runner
-from handlers.shared.observability import logger
+from handlers.control.redrive.run import entry
+from handlers.control.redrive.run.runner import Runner
+from handlers.control.redrive.sqs import inbox
+from handlers.observability import logger
 from tests.contract.policies import ALL_PIPELINES
 from tests.live.authorization import Need, needs
 from tests.live.privileges import DOC, Grant, Inspection
@@ -38,7 +38,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         staged(tmp_path_factory.mktemp("privileges"), **_EVERYTHING) as stage,
     ):
         patch.setattr(inbox, "_WAIT_SECONDS", 0)
-        patch.setattr(redrive_runner, "Runner", partial(Runner, pause=stage.pause))
+        patch.setattr(entry, "Runner", partial(Runner, pause=stage.pause))
         patch.setattr(logger._logger, "propagate", False)
         patch.setattr(logger.registered_handler, "stream", io.StringIO())
         Uses(stage).mode("none")  # which ends what is still warm from another stage

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from handlers.shared import queue
+from handlers.aws import sqs as queue
 from tests.live import matrix
 from tests.live.consumer import Consumer
 from tests.live.event_scenarios import OneEvent

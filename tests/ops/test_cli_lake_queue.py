@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from handlers.aws import retry
 from handlers.lake import ingest
-from handlers.shared import retry
 from ops.cli import target
 from ops.cli.lake_bronze import Item
 from ops.cli.lake_replay import Sender

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from uuid import uuid4
 
-from components.access import Access
+from components.config.access import Access
 
 _SEND, _LOOK, _RUN = Access.SUBMIT, Access.READ, Access.OPERATE
 _ALL = frozenset(Access)

@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import Result
 
-from components.access import AUTH_MODES
+from components.config.access import AUTH_MODES
 from ops.local.deployer import deploy
 from ops.local.emulator import Emulator
 from tests.ops.laptop import Laptop

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from handlers.shared import faults
+from handlers import faults
 from tests.pipelines.conftest import CONFIG
 from tests.pipelines.lab import Lab, wait_for
 

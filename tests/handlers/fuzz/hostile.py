@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from handlers.shared.observability import logger
+from handlers.observability import logger
 
 # In payloads only, and no part of a valid idempotency key: whoever finds it in a log has found a payload there.
 SECRET = "«s3cr3t»"

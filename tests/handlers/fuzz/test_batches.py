@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.events.process import process
-from handlers.shared import messages, schema
-from handlers.shared.batch import Worker
-from handlers.shared.errors import DownstreamError, SchemaValidationError
-from handlers.shared.idempotency import StateStore
+from handlers import jsontext
+from handlers.errors import DownstreamError, SchemaValidationError
+from handlers.events.step import process
+from handlers.idempotency.store import StateStore
+from handlers.worker import messages
+from handlers.worker.worker import Worker
 from tests.handlers.conftest import SETTINGS, record
 from tests.handlers.fakes import FakeAws, FakeContext
 from tests.handlers.fuzz.hostile import FUZZ, JSON, ODD, SECRET, TEXT, logged, objects, records
@@ -23,7 +24,7 @@ _ORDER = objects(
 )
 
 
-def _step(event: schema.JsonObject) -> schema.Json:
+def _step(event: jsontext.JsonObject) -> jsontext.Json:
     """An adopter's step that tells what it was given when it fails, and does so in every way."""
     match event.get("fail"):
         case "ours":
@@ -115,7 +116,7 @@ def test_an_error_of_any_text_is_kept(text: str) -> None:
     """What a step says when it fails reaches the record and the letter in a form that AWS takes, and no log."""
     aws = StrictAws()
 
-    def fail(_event: schema.JsonObject) -> schema.Json:
+    def fail(_event: jsontext.JsonObject) -> jsontext.Json:
         raise SchemaValidationError if not text else ValueError(text + SECRET)
 
     worker = _worker(aws)

@@ -8,21 +8,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handlers.control import alarm_webhook, redrive_runner
+from handlers import faults
+from handlers.control import alarm_webhook
 from handlers.control.alarm_webhook import Forwarder, WebhookError
 from handlers.control.breaker import Breaker
 from handlers.control.failure_mode import Switch
-from handlers.shared import faults
-from handlers.shared.errors import IngestionError, SchemaValidationError
-from handlers.shared.faults import FaultSwitch
+from handlers.control.redrive.run import entry
+from handlers.errors import IngestionError, SchemaValidationError
+from handlers.faults import FaultSwitch
 from tests.handlers.conftest import NOW_MS, FakeClock
+from tests.handlers.control.redrive.conftest import make_lab
+from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
+from tests.handlers.control.test_breaker import ENV as BREAKER_ENV
+from tests.handlers.control.test_breaker import TICK, FakeCloud
+from tests.handlers.control.test_failure_mode import PARAMETER, FakeSsm
 from tests.handlers.fakes import FakeContext
 from tests.handlers.fuzz.hostile import FUZZ, JSON, ODD, TEXT, logged, objects
-from tests.handlers.redrive.conftest import make_lab
-from tests.handlers.redrive.fake_dynamodb import FakeDynamoDB
-from tests.handlers.test_breaker import ENV as BREAKER_ENV
-from tests.handlers.test_breaker import TICK, FakeCloud
-from tests.handlers.test_failure_mode import PARAMETER, FakeSsm
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # inputs may be large
 _URL_SECRET = "T0s3cr3t"
@@ -150,8 +151,8 @@ def test_any_call_of_the_runner(event: dict[str, Any]) -> None:
     lab.letter("a")
     with logged():
         if event.get("redriveId") is None or (isinstance(event["redriveId"], str) and len(event["redriveId"]) <= 64):
-            assert redrive_runner.handle(event, lambda: 900.0, lab.runner) == {"runs": []}
+            assert entry.handle(event, lambda: 900.0, lab.runner) == {"runs": []}
         else:
             with pytest.raises(IngestionError, match="/redriveId must be the id of a redrive"):
-                redrive_runner.handle(event, lambda: 900.0, lab.runner)
+                entry.handle(event, lambda: 900.0, lab.runner)
     assert lab.on("https://dlq") == ["a"]

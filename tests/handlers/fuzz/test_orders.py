@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.control.authorizer import Authorizer, Keys, KeysError
+from handlers.idempotency.store import StateStore
 from handlers.orders.api import Api, Env
 from handlers.orders.fulfilment import Fulfilment
-from handlers.orders.process import process
+from handlers.orders.step import process
 from handlers.orders.store import Orders
-from handlers.shared import messages
-from handlers.shared.batch import Worker
-from handlers.shared.idempotency import StateStore
+from handlers.worker import messages
+from handlers.worker.worker import Worker
 from tests.handlers.conftest import SETTINGS
+from tests.handlers.control.test_authorizer import NEW, OLD, WRONG, FakeStore
 from tests.handlers.fakes import FakeContext
 from tests.handlers.fuzz.hostile import FUZZ, JSON, ODD, SECRET, TEXT, logged, objects, records, requests
 from tests.handlers.fuzz.test_requests import sound
 from tests.handlers.orders.fakes import ORDERS, FakeOrdersAws
-from tests.handlers.test_authorizer import NEW, OLD, WRONG, FakeStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # inputs may be large
 _ITEM = objects({"sku": st.sampled_from(["A-1", SECRET]), "qty": st.integers(0, 3) | st.just(2.0)})

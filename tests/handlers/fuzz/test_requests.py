@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handlers import faults
 from handlers.control.failure_mode import Switch
 from handlers.events import ingest
-from handlers.shared import faults
-from handlers.shared.idempotency import StateStore
+from handlers.idempotency.store import StateStore
 from tests.handlers.conftest import FakeClock
+from tests.handlers.control.redrive.conftest import DLQ, Lab, make_lab
+from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
+from tests.handlers.control.test_failure_mode import PARAMETER, FakeSsm
 from tests.handlers.fuzz.hostile import FUZZ, JSON, SECRET, TEXT, logged, objects, requests
 from tests.handlers.fuzz.strict import StrictAws
-from tests.handlers.redrive.conftest import DLQ, Lab, make_lab
-from tests.handlers.redrive.fake_dynamodb import FakeDynamoDB
-from tests.handlers.test_failure_mode import PARAMETER, FakeSsm
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # inputs may be large
 

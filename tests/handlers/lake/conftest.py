@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from handlers import jsontext
+from handlers.idempotency.store import StateStore
 from handlers.lake import notice
 from handlers.lake.intake import Intake, IntakeSettings, Invocation
 from handlers.lake.message import Chunk, Source, kind_of
-from handlers.lake.process import Transformer
-from handlers.shared import schema
-from handlers.shared.batch import BatchResponse, Worker
-from handlers.shared.idempotency import StateStore
-from handlers.shared.settlement import WorkerSettings
+from handlers.lake.step import Transformer
+from handlers.worker.finish import WorkerSettings
+from handlers.worker.worker import BatchResponse, Worker
 from tests.handlers.conftest import FakeClock, record
 from tests.handlers.fakes import FakeContext
 from tests.handlers.lake.fakes import BRONZE, SILVER, FakeLake
@@ -173,8 +173,8 @@ def uploaded(lake: Lake) -> Callable[..., dict[str, Any]]:
     return upload
 
 
-def as_json(text: str) -> schema.JsonObject:
+def as_json(text: str) -> jsontext.JsonObject:
     """A stored result or body."""
-    value = schema.parse(text)
+    value = jsontext.parse(text)
     assert isinstance(value, dict)
     return value

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handlers import jsontext
 from handlers.lake import documents
 from handlers.lake.lines import MAX_LINE_BYTES, BrokenContentError
-from handlers.shared import schema
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -38,20 +38,20 @@ def _read(content: bytes, step: int = 10**6) -> tuple[list[bytes], str]:
 @given(st.lists(_VALUES, max_size=5), st.integers(1, 30))
 def test_each_element_of_an_array_is_a_line(values: list[Any], step: int) -> None:
     """Equal to the element, whatever is in it and however it arrives."""
-    found, end = _read(schema.compact(values).encode(), step)
+    found, end = _read(jsontext.compact(values).encode(), step)
 
-    assert ([schema.parse(line) for line in found], end) == (values, "")
+    assert ([jsontext.parse(line) for line in found], end) == (values, "")
 
 
 @settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text(), _VALUES, max_size=3), min_size=1, max_size=4), st.integers(1, 30))
 def test_objects_one_after_the_other_are_lines_too(values: list[Any], step: int) -> None:
     """One object, or several with white space between."""
-    content = "\n ".join(schema.compact(value) for value in values).encode()
+    content = "\n ".join(jsontext.compact(value) for value in values).encode()
 
     found, end = _read(b"\xef\xbb\xbf \n" + content, step)
 
-    assert ([schema.parse(line) for line in found], end) == (values, "")
+    assert ([jsontext.parse(line) for line in found], end) == (values, "")
 
 
 _BROKEN = "MalformedDocument: it is not one JSON document, or ends early"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from handlers.aws import clients
 from handlers.lake import ingest, notice
 from handlers.lake.intake import Intake, NotIngestedError
-from handlers.shared import aws
 from tests.components.recording import ROOT
 from tests.handlers.conftest import DAY_MS, NOW_MS
 from tests.handlers.emf import embedded
@@ -276,7 +276,7 @@ def entry_point(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(aws, "client", lambda _service, **_: lake.aws)
+    monkeypatch.setattr(clients, "client", lambda _service, **_: lake.aws)
     ingest.intake.cache_clear()
     yield ingest.handler
     ingest.intake.cache_clear()

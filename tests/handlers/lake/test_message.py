@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handlers import jsontext
+from handlers.errors import SchemaValidationError
 from handlers.lake.message import Chunk, Kind, Source, kind_of
-from handlers.shared import schema
-from handlers.shared.errors import SchemaValidationError
 from tests.handlers.lake.conftest import chunk
 
 _SAFE = set(string.ascii_letters + string.digits + "-._~/%#:@")
@@ -72,7 +72,7 @@ def test_a_message_is_read_as_it_was_written() -> None:
     """Body to chunk and back; the attributes are those of the events' messages."""
     one = chunk(b"{}\n", etag="e", version_id="v", replay="again")
     sent = one.message("0", submitted_at="2026-01-31T00:00:00.000Z", correlation_id="c", trace_header="Root=1")
-    body = schema.parse(sent.body)
+    body = jsontext.parse(sent.body)
     assert isinstance(body, dict)
 
     assert Chunk.from_payload(body) == one
@@ -106,7 +106,7 @@ def test_a_message_is_read_as_it_was_written() -> None:
         ({"compression": "gzip"}, "/key must be of the same type, format and compression as the message"),
     ],
 )
-def test_what_is_no_chunk_is_refused(change: schema.JsonObject, message: str) -> None:
+def test_what_is_no_chunk_is_refused(change: jsontext.JsonObject, message: str) -> None:
     """With the pointer of what is wrong."""
     with pytest.raises(SchemaValidationError) as refusal:
         Chunk.from_payload(chunk(b"{}\n").payload() | change)

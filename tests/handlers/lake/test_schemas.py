@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components import packaging
+from components.compute import packaging
 from handlers.lake import schemas
 from handlers.lake.model import Integer, Number, RecordType, Text
 from handlers.lake.validate import silver_schema

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from handlers.aws import clients
 from handlers.lake import chunks, store
 from handlers.lake.errors import ObjectChangedError, ObjectGoneError
 from handlers.lake.message import Source
-from handlers.shared import aws
 
 _KEY = "bronze/shipments/ä b.jsonl"
 
@@ -21,13 +21,13 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    aws._session.cache_clear()
+    clients._session.cache_clear()
     with mock_aws():
-        client = aws.client("s3", read_timeout=20)
+        client = clients.client("s3", read_timeout=20)
         client.create_bucket(Bucket="bronze")
         client.put_bucket_versioning(Bucket="bronze", VersioningConfiguration={"Status": "Enabled"})
         yield client
-    aws._session.cache_clear()
+    clients._session.cache_clear()
 
 
 def put(s3: Any, content: bytes, **metadata: str) -> Source:

@@ -12,12 +12,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from handlers.lake import process, store
+from handlers.errors import DownstreamError, SchemaValidationError
+from handlers.idempotency.claims import Status
+from handlers.lake import step, store
 from handlers.lake.errors import ObjectChangedError, ObjectGoneError, TooManyPartitionsError
 from handlers.lake.lines import MAX_LINE_BYTES
 from handlers.lake.message import Source
-from handlers.shared.claims import Status
-from handlers.shared.errors import DownstreamError, SchemaValidationError
 from tests.handlers.conftest import failures, record
 from tests.handlers.fakes import client_error
 from tests.handlers.lake.conftest import KEY, Lake, as_json, chunk, created, lines, shipment, table
@@ -200,7 +200,7 @@ def test_a_chunk_is_read_by_its_range_alone(lake: Lake) -> None:
 
 def test_much_content_is_written_in_slices(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gzip stream can't be split, so that what it holds is written bit by bit, each file named by where it begins."""
-    monkeypatch.setattr(process, "SLICE_BYTES", 1_000_000)
+    monkeypatch.setattr(step, "SLICE_BYTES", 1_000_000)
     monkeypatch.setattr("handlers.lake.lines.BLOCK_BYTES", 100_000)
     monkeypatch.setattr("handlers.lake.lines._STEP", 50_000)
     content = lines(*(shipment(number) for number in range(30_000)))
@@ -216,7 +216,7 @@ def test_much_content_is_written_in_slices(lake: Lake, monkeypatch: pytest.Monke
 
 def test_many_bad_rows_are_written_in_slices(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has its entry, however many there are."""
-    monkeypatch.setattr(process, "QUARANTINE_BYTES", 1_000_000)
+    monkeypatch.setattr(step, "QUARANTINE_BYTES", 1_000_000)
     monkeypatch.setattr("handlers.lake.rows._PART", 20_000)
 
     result = lake.process(b"x\n" * 50_000)
@@ -228,7 +228,7 @@ def test_many_bad_rows_are_written_in_slices(lake: Lake, monkeypatch: pytest.Mon
 
 def test_too_many_partitions_are_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Permanently, with the limit: the state record could not name all the files."""
-    monkeypatch.setattr(process, "MAX_FILES", 2)
+    monkeypatch.setattr(step, "MAX_FILES", 2)
     rows = [shipment(1, event_time=f"2026-01-{day}") for day in (10, 11, 12)]
 
     with pytest.raises(TooManyPartitionsError, match="may write 2 files"):

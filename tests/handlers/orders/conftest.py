@@ -6,19 +6,20 @@ from typing import Any, cast
 
 import pytest
 
+from handlers import jsontext
+from handlers.faults import Fault
+from handlers.idempotency.store import StateStore
 from handlers.orders.api import Api, Env
 from handlers.orders.fulfilment import Fulfilment, OrderFaults
-from handlers.orders.process import process
+from handlers.orders.step import process
 from handlers.orders.store import Orders
-from handlers.shared import messages, schema
-from handlers.shared.batch import Worker
-from handlers.shared.faults import Fault
-from handlers.shared.idempotency import StateStore
+from handlers.worker import messages
+from handlers.worker.worker import Worker
 from tests.handlers.conftest import SETTINGS
 from tests.handlers.orders.fakes import ORDERS, FakeOrdersAws
 
-ITEMS: list[schema.Json] = [{"sku": "A-1", "qty": 2}, {"sku": "B-2", "qty": 1}]
-ORDER: schema.JsonObject = {"items": ITEMS}
+ITEMS: list[jsontext.Json] = [{"sku": "A-1", "qty": 2}, {"sku": "B-2", "qty": 1}]
+ORDER: jsontext.JsonObject = {"items": ITEMS}
 
 
 @pytest.fixture
@@ -75,9 +76,9 @@ def worker(aws: FakeOrdersAws, orders: Orders, parameter: Parameter) -> Worker:
     )
 
 
-def detail(number: int = 1, **more: schema.Json) -> schema.JsonObject:
+def detail(number: int = 1, **more: jsontext.Json) -> jsontext.JsonObject:
     """The detail of an order's event."""
-    told: schema.JsonObject = {
+    told: jsontext.JsonObject = {
         "schemaVersion": "1.0",
         "eventId": f"e-{number}",
         "orderId": f"o-{number}",
@@ -87,9 +88,9 @@ def detail(number: int = 1, **more: schema.Json) -> schema.JsonObject:
     return told | more
 
 
-def told(about: schema.Json, **more: schema.Json) -> str:
+def told(about: jsontext.Json, **more: jsontext.Json) -> str:
     """The body of the message that EventBridge makes of an event; `more` are fields of a replayed one."""
-    event: schema.JsonObject = {
+    event: jsontext.JsonObject = {
         "version": "0",
         "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
         "detail-type": "OrderCreated",

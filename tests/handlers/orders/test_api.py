@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from handlers import jsontext
+from handlers.errors import DownstreamError
 from handlers.orders.api import Api
 from handlers.orders.store import Orders
-from handlers.shared import schema
-from handlers.shared.errors import DownstreamError
 from tests.handlers.conftest import FakeClock
 from tests.handlers.fakes import client_error
 from tests.handlers.orders.conftest import ITEMS, ORDER, detail
@@ -155,7 +155,7 @@ def test_what_the_bus_can_not_hold_is_refused(api: Api, aws: FakeOrdersAws) -> N
     head = {"customerId": "c", "items": []}
     post(api, head | {"items": [item]})
     spare = room - len(aws.events[0]["Detail"])
-    many, rest = divmod(spare, len(schema.compact(item)) + 1)
+    many, rest = divmod(spare, len(jsontext.compact(item)) + 1)
     fits = {"customerId": "c" * (1 + rest), "items": [item] * (1 + many)}
 
     assert post(api, fits)[0] == 202
@@ -308,5 +308,5 @@ def test_schema_of_the_detail_is_compact_ascii(api: Api, aws: FakeOrdersAws) -> 
     post(api, ORDER)
     text = aws.events[0]["Detail"]
 
-    assert text == schema.compact(json.loads(text))
+    assert text == jsontext.compact(json.loads(text))
     assert text.isascii()

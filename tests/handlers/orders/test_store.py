@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handlers.errors import SchemaValidationError
 from handlers.orders import store
 from handlers.orders.store import Orders
-from handlers.shared.errors import SchemaValidationError
 from tests.handlers.orders.conftest import detail
 from tests.handlers.orders.fakes import ORDERS, FakeOrdersAws
 

@@ -6,23 +6,24 @@ from typing import Any
 
 import pytest
 
-from handlers.control.redrive.letter import Letter
+from handlers import jsontext
+from handlers.control.redrive.sqs.letter import Letter
+from handlers.faults import Fault
 from handlers.orders.store import Orders
-from handlers.shared import messages, schema
-from handlers.shared.batch import Worker
-from handlers.shared.faults import Fault
+from handlers.worker import messages
+from handlers.worker.worker import Worker
 from tests.handlers.conftest import FakeClock, failures, record
 from tests.handlers.fakes import Crash, FakeContext, client_error
 from tests.handlers.orders.conftest import ITEMS, Parameter, detail, told
 from tests.handlers.orders.fakes import FakeOrdersAws
-from tests.handlers.test_worker_crashes import Queue
+from tests.handlers.worker.test_crashes import Queue
 
 _CONTEXT = FakeContext(remaining_ms=5_000)
-_FAILING: list[schema.Json] = [{"sku": "A-1", "qty": 1}, {"sku": "FAIL-ME", "qty": 1}]
+_FAILING: list[jsontext.Json] = [{"sku": "A-1", "qty": 1}, {"sku": "FAIL-ME", "qty": 1}]
 _REDRIVEN = {"redriveCount": {"dataType": "Number", "stringValue": "1"}}
 
 
-def message(about: schema.Json, message_id: str = "m-1", **more: Any) -> dict[str, Any]:
+def message(about: jsontext.Json, message_id: str = "m-1", **more: Any) -> dict[str, Any]:
     """An event as SQS delivers it."""
     return record(message_id, None, body=told(about), **more)
 
@@ -138,7 +139,7 @@ def test_a_failure_that_can_not_be_noted_comes_again(worker: Worker, aws: FakeOr
     ],
     ids=json.dumps,
 )
-def test_what_is_no_order_is_dead_lettered(worker: Worker, aws: FakeOrdersAws, about: schema.JsonObject) -> None:
+def test_what_is_no_order_is_dead_lettered(worker: Worker, aws: FakeOrdersAws, about: jsontext.JsonObject) -> None:
     """On its first attempt, with its cause, and never as a processed order."""
     assert work(worker, message(about)) == failures()
 
@@ -174,14 +175,14 @@ def test_a_redrive_finds_the_key_in_the_event() -> None:
         "Body": told(detail()),
         "Attributes": {"SentTimestamp": "1", "ApproximateReceiveCount": "1"},
     }
-    checksum = schema.checksum(messages.told_fact(detail()))
+    checksum = jsontext.checksum(messages.told_fact(detail()))
     found = Letter.from_api(raw).message
     of_events = Letter.from_api(
         raw | {"MessageAttributes": {"idempotencyKey": {"DataType": "String", "StringValue": "k"}}}
     ).message
 
     assert (found.key, found.checksum) == ("e-1", checksum)
-    assert (of_events.key, of_events.checksum) == ("k", schema.checksum(json.loads(told(detail()))))
+    assert (of_events.key, of_events.checksum) == ("k", jsontext.checksum(json.loads(told(detail()))))
 
 
 def _batch() -> dict[str, dict[str, Any]]:

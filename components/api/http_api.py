@@ -1,0 +1,157 @@
+"""The HTTP API in front of the functions."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import apigatewayv2, cloudwatch, lambda_
+
+from components import naming
+from components.api.authorizers import Doors, authorizer
+from components.compute.function import InstrumentedFunction
+from components.config.access import Access, every_method, preflights
+
+_STAGE = "$default"  # no stage in the path
+_PREFLIGHT_SECONDS = 600
+_ACCESS_LOG = {
+    field: f"$context.{variable}"
+    for field, variable in {
+        "requestId": "requestId",
+        "requestTime": "requestTimeEpoch",
+        "sourceIp": "identity.sourceIp",
+        "method": "httpMethod",
+        "path": "path",
+        "routeKey": "routeKey",
+        "status": "status",
+        "responseLength": "responseLength",
+        "latencyMs": "responseLatency",
+        "integrationLatencyMs": "integrationLatency",
+        "integrationError": "integrationErrorMessage",
+        "authorizerError": "authorizer.error",
+    }.items()
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FunctionRoutes:
+    """The routes that one function answers, as `METHOD /path` or `$default`, and what each lets a caller do."""
+
+    name: str
+    function: lambda_.Function
+    routes: Mapping[str, Access]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpApiArgs:
+    """What the caller decides. Throttling counts requests of all callers together, per second and at once."""
+
+    backends: Sequence[FunctionRoutes]
+    doors: Doors
+    throttle_rate: int
+    throttle_burst: int
+    cors_origin: str | None = None
+    log_retention_days: int = 14
+    kms_key_arn: pulumi.Input[str] | None = None
+    tags: Mapping[str, str] | None = None
+
+
+class HttpApi(pulumi.ComponentResource):
+    """An HTTP API with a JSON line per request and a limit on them."""
+
+    api: apigatewayv2.Api
+    functions: Mapping[str, InstrumentedFunction]  # of its own
+
+    def __init__(self, name: str, args: HttpApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:api:HttpApi", name, None, opts)
+        self._name = name
+        self._child = pulumi.ResourceOptions(parent=self)
+        self.api = apigatewayv2.Api(
+            name,
+            protocol_type="HTTP",
+            cors_configuration=_cors(args.cors_origin, args.doors),
+            tags=args.tags,
+            opts=self._child,
+        )
+        self._stage(args)
+        self._doors = args.doors
+        self.functions = {"authorizer": args.doors.keys.function} if args.doors.keys else {}
+        self._authorizer = authorizer(name, args.doors, self.api, self._child)
+        for backend in args.backends:
+            self._connect(backend, crossed=args.cors_origin is not None)
+        self.register_outputs({"endpoint": self.api.api_endpoint})
+
+    def _stage(self, args: HttpApiArgs) -> None:
+        log_group = cloudwatch.LogGroup(
+            f"{self._name}-access-logs",
+            name=naming.access_log_group(pulumi.get_project(), pulumi.get_stack(), self._name),
+            retention_in_days=args.log_retention_days,
+            kms_key_id=args.kms_key_arn,
+            tags=args.tags,
+            opts=self._child,
+        )
+        apigatewayv2.Stage(
+            f"{self._name}-stage",
+            api_id=self.api.id,
+            name=_STAGE,
+            auto_deploy=True,
+            access_log_settings={"destination_arn": log_group.arn, "format": json.dumps(_ACCESS_LOG)},
+            default_route_settings={
+                "throttling_rate_limit": args.throttle_rate,
+                "throttling_burst_limit": args.throttle_burst,
+            },
+            tags=args.tags,
+            opts=self._child,
+        )
+
+    def _connect(self, backend: FunctionRoutes, *, crossed: bool) -> None:
+        integration = apigatewayv2.Integration(
+            f"{backend.name}-integration",
+            api_id=self.api.id,
+            integration_type="AWS_PROXY",
+            integration_uri=backend.function.invoke_arn,
+            payload_format_version="2.0",
+            opts=self._child,
+        )
+        lambda_.Permission(
+            f"{backend.name}-invocation",
+            action="lambda:InvokeFunction",
+            function=backend.function.name,
+            principal="apigateway.amazonaws.com",
+            source_arn=pulumi.Output.format("{0}/*/*", self.api.execution_arn),
+            opts=self._child,
+        )
+        routes = {**backend.routes, **every_method(backend.routes), **(preflights(backend.routes) if crossed else {})}
+        for route, access in routes.items():
+            self._route(route, access, integration)
+
+    def _route(self, route: str, access: Access, integration: apigatewayv2.Integration) -> None:
+        asked = self._doors.asks(access)
+        judge = self._authorizer if asked.kind in ("CUSTOM", "JWT") else None
+        apigatewayv2.Route(
+            f"{self._name}-{_slug(route)}",
+            api_id=self.api.id,
+            route_key=route,
+            target=pulumi.Output.format("integrations/{0}", integration.id),
+            authorization_type=asked.kind,
+            authorizer_id=judge.id if judge else None,
+            authorization_scopes=list(asked.scopes) or None,
+            opts=self._child,
+        )
+
+
+def _slug(route: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", route).strip("-").lower()
+
+
+def _cors(origin: str | None, doors: Doors) -> apigatewayv2.ApiCorsConfigurationArgs | None:
+    if origin is None:
+        return None
+    return apigatewayv2.ApiCorsConfigurationArgs(
+        allow_origins=[origin],
+        allow_methods=["GET", "POST"],
+        allow_headers=["content-type", "idempotency-key", *doors.headers()],
+        expose_headers=["retry-after"],
+        max_age=_PREFLIGHT_SECONDS,
+    )

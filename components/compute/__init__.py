@@ -1,0 +1,1 @@
+"""Lambda functions, what they have in common, and the zips that they are made of."""

@@ -1,0 +1,1 @@
+"""Configuration: keys, limits, the checks across keys, and the only reader of `pulumi.Config`."""

@@ -1,0 +1,192 @@
+"""What values of the configuration that are fine alone must be to each other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from components.config import aws_limits
+
+if TYPE_CHECKING:
+    from components.config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One such thing; `fields` starts with the one to report, `part` is its part that is meant, where it has some."""
+
+    fields: tuple[str, ...]
+    kept: bool
+    limit: str
+    part: str = ""
+
+
+def agreements(settings: "Settings") -> Iterator[Agreement]:
+    """All of them, kept or not."""
+    for group in (_timing, _capacity, _pairs, _access, _safety, _lake, _alarms):
+        yield from group(settings)
+
+
+def _timing(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("queue_visibility_seconds", "worker_timeout_seconds", "max_batching_window_seconds"),
+        s.queue_visibility_seconds is None or s.queue_visibility_seconds >= s.least_visibility_seconds,
+        f"at least {s.least_visibility_seconds} (6 x workerTimeoutSeconds + maxBatchingWindowSeconds), or 0 for that",
+    )
+    yield Agreement(
+        ("dlq_retention_seconds", "message_retention_seconds"),
+        s.dlq_retention_seconds > s.message_retention_seconds,
+        f"more than messageRetentionSeconds ({s.message_retention_seconds}): a dead letter keeps its first send time",
+    )
+    yield Agreement(
+        ("retry_backoff_max_seconds", "retry_backoff_base_seconds"),
+        s.retry_backoff_max_seconds >= s.retry_backoff_base_seconds,
+        f"at least retryBackoffBaseSeconds ({s.retry_backoff_base_seconds})",
+    )
+
+
+def _capacity(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("worker_reserved_concurrency", "worker_max_concurrency"),
+        s.worker_reserved_concurrency is None or s.worker_reserved_concurrency >= s.worker_max_concurrency,
+        f"at least workerMaxConcurrency ({s.worker_max_concurrency}), or 0 for none",
+    )
+    yield Agreement(
+        ("max_batching_window_seconds", "orders_batch_size"),
+        s.max_batching_window_seconds >= 1 or s.orders_batch_size <= aws_limits.MAX_BATCH_WITHOUT_WINDOW,
+        f"at least 1 when ordersBatchSize is over {aws_limits.MAX_BATCH_WITHOUT_WINDOW} ({s.orders_batch_size})",
+    )
+    yield Agreement(
+        ("max_batching_window_seconds", "batch_size"),
+        s.max_batching_window_seconds >= 1 or s.batch_size <= aws_limits.MAX_BATCH_WITHOUT_WINDOW,
+        f"at least 1 when batchSize is over {aws_limits.MAX_BATCH_WITHOUT_WINDOW} ({s.batch_size})",
+    )
+
+
+def _pairs(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("vpc_security_group_ids", "vpc_subnet_ids"),
+        bool(s.vpc_security_group_ids) == bool(s.vpc_subnet_ids),
+        "set together with vpcSubnetIds",
+    )
+    yield Agreement(
+        ("kms_alias", "use_kms_cmk"), s.kms_alias is None or s.use_kms_cmk, "empty unless useKmsCmk is true"
+    )
+    yield Agreement(
+        ("existing_queue_url", "pipelines"),
+        s.existing_queue_url is None or "events" in s.pipelines,
+        "empty unless pipelines has events, whose queue it is",
+    )
+    yield Agreement(
+        ("existing_dlq_url", "pipelines"),
+        s.existing_dlq_url is None or "events" in s.pipelines,
+        "empty unless pipelines has events, whose dead-letter queue it is",
+    )
+    yield Agreement(
+        ("existing_queue_arn", "existing_queue_url"),
+        _same_queue(s.existing_queue_url, s.existing_queue_arn),
+        f"that of the queue of existingQueueUrl ({s.existing_queue_url})",
+    )
+    yield Agreement(
+        ("existing_dlq_arn", "existing_dlq_url"),
+        _same_queue(s.existing_dlq_url, s.existing_dlq_arn),
+        f"that of the queue of existingDlqUrl ({s.existing_dlq_url})",
+    )
+
+
+def _access(s: "Settings") -> Iterator[Agreement]:
+    for field, given in (("jwt_issuer", s.jwt_issuer), ("jwt_audience", s.jwt_audience)):
+        yield Agreement(
+            (field, "auth_mode"),
+            bool(given) == (s.auth_mode == "jwt"),
+            "empty unless authMode is jwt" if given else "set when authMode is jwt",
+        )
+    by_key = s.auth_mode == "apiKey"
+    yield Agreement(
+        ("api_key", "auth_mode", "api_key_secret_arn"),
+        (s.api_key is not None) == (by_key and s.api_key_secret_arn is None),
+        "empty unless authMode is apiKey and apiKeySecretArn is empty"
+        if s.api_key
+        else "set when authMode is apiKey, or apiKeySecretArn in its place",
+    )
+    yield Agreement(
+        ("api_key_secret_arn", "auth_mode"), s.api_key_secret_arn is None or by_key, "empty unless authMode is apiKey"
+    )
+    yield Agreement(
+        ("jwt_issuer",),
+        s.is_laptop or _is_encrypted(s.jwt_issuer),
+        "an https URL except on the stack local: who stands between could sign tokens",
+    )
+
+
+def _safety(s: "Settings") -> Iterator[Agreement]:
+    prod = s.is_production
+    yield Agreement(
+        ("failure_injection",),
+        not (s.failure_injection and prod),
+        "false in production: faults are for stacks in which nobody is hurt",
+    )
+    yield Agreement(
+        ("auth_mode",),
+        not (s.auth_mode == "none" and prod),
+        "apiKey, jwt or iam in production: none lets everybody submit and read",
+    )
+    yield Agreement(
+        ("cors_origin",),
+        not prod or _is_encrypted(s.cors_origin),
+        "an https origin in production: who stands between could change a page that comes by http",
+    )
+    yield Agreement(
+        ("observability_enabled",), s.observability_enabled or not prod, "true in production: nobody would see it fail"
+    )
+    yield Agreement(
+        ("alarm_email", "webhook_url"),
+        not prod or s.alarm_email is not None or (s.webhook_url is not None and _is_encrypted(s.webhook_url)),
+        "set in production, or webhookUrl in its place: nobody would hear of an alarm",
+    )
+    yield Agreement(
+        ("webhook_url",),
+        not prod or _is_encrypted(s.webhook_url),
+        "an https URL in production: alarms tell what is weak",
+    )
+
+
+def _lake(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("lake_layer_arn",),
+        s.is_laptop or s.lake_layer_arn != "none",
+        "an ARN or empty except on the stack local: Lambda's Python has no pyarrow",
+    )
+    yield Agreement(
+        ("glue_database", "pipelines"),
+        s.glue_database is None or "lake" in s.pipelines,
+        "empty unless pipelines has lake, whose tables it holds",
+    )
+
+
+def _alarms(s: "Settings") -> Iterator[Agreement]:
+    yield Agreement(
+        ("alarms",),
+        s.alarms.period_seconds % 60 == 0 or s.is_laptop,
+        "a multiple of 60 except on the stack local: AWS measures once a minute",
+        part="period_seconds",
+    )
+    yield Agreement(
+        ("alarm_email", "observability_enabled"),
+        s.alarm_email is None or s.observability_enabled or s.is_production,  # where it has to be true
+        "empty unless observabilityEnabled is true",
+    )
+    yield Agreement(
+        ("webhook_url", "observability_enabled"),
+        s.webhook_url is None or s.observability_enabled or s.is_production,
+        "empty unless observabilityEnabled is true",
+    )
+
+
+def _is_encrypted(url: str | None) -> bool:
+    return url is None or url.startswith("https://")
+
+
+def _same_queue(url: str | None, arn: str | None) -> bool:
+    if url is None or arn is None:
+        return url is arn
+    return url.endswith("/" + "/".join(arn.split(":")[4:]))

@@ -1,0 +1,1 @@
+"""What controls the pipelines: control table, circuit breaker, redrive, failure switch."""

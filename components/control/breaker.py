@@ -1,0 +1,93 @@
+"""The circuit breaker of a pipeline's consumer: while the downstream is out, the queue waits."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import cloudwatch, lambda_
+
+from components.compute.function import InstrumentedFunction, InstrumentedFunctionArgs
+from components.compute.platform import FunctionPlatform
+from components.config import aws_limits
+from components.control.control_table import ControlPlane
+from components.messaging.bus import EventBus
+from components.messaging.function_rule import RuleTrigger, RuleTriggerArgs
+from components.security import policies
+from components.storage.state_table import StateTable
+
+_AROUND_A_PROBE_SECONDS = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CircuitBreakerArgs:
+    """What the caller decides: the consumer that is paused, and the worker whose event probes."""
+
+    pipeline: str
+    event_source: str
+    platform: FunctionPlatform
+    control: ControlPlane
+    table: StateTable
+    bus: EventBus
+    mapping: lambda_.EventSourceMapping
+    worker: lambda_.Function
+    worker_timeout_seconds: int
+
+
+class CircuitBreaker(pulumi.ComponentResource):
+    """A function that opens on the worker's `CircuitTripped`, probes every minute and closes by itself."""
+
+    function: InstrumentedFunction
+    trip_rule: cloudwatch.EventRule
+
+    def __init__(self, name: str, args: CircuitBreakerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:control:CircuitBreaker", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        tags = args.platform.args.tags
+        self.function = InstrumentedFunction(name, _function_args(args), child)
+        tick = RuleTriggerArgs(
+            function=self.function.function,
+            description=f"Lets the breaker of the pipeline {args.pipeline} probe while it is open",
+            schedule="rate(1 minute)",
+            payload={},
+            tags=tags,
+        )
+        RuleTrigger(f"{name}-tick", tick, child)
+        trip = RuleTriggerArgs(
+            function=self.function.function,
+            description=f"Opens the breaker of the pipeline {args.pipeline}",
+            pattern={
+                "source": [args.event_source],
+                "detail-type": ["CircuitTripped"],
+                "detail": {"pipeline": [args.pipeline]},
+            },
+            bus_name=args.bus.bus.name,
+            tags=tags,
+        )
+        self.trip_rule = RuleTrigger(f"{name}-trip", trip, child).rule
+        self.register_outputs({"function_name": self.function.function.name})
+
+
+def _function_args(args: CircuitBreakerArgs) -> InstrumentedFunctionArgs:
+    return InstrumentedFunctionArgs(
+        handler="handlers.control.breaker.handler",
+        platform=args.platform,
+        timeout_seconds=min(args.worker_timeout_seconds + _AROUND_A_PROBE_SECONDS, aws_limits.MAX_TIMEOUT),
+        environment={
+            "PIPELINE": args.pipeline,
+            "EVENT_SOURCE": args.event_source,
+            "CONTROL_TABLE_NAME": args.control.table.name,
+            "STATE_TABLE_NAME": args.table.table.name,
+            "EVENT_BUS_NAME": args.bus.bus.name,
+            "EVENT_SOURCE_MAPPING_ID": args.mapping.uuid,
+            "WORKER_FUNCTION_NAME": args.worker.name,
+        },
+        statements=[
+            policies.allow("Breaker", ["dynamodb:GetItem", "dynamodb:PutItem"], args.control.table.arn),
+            policies.allow("FailedEvent", ["dynamodb:GetItem"], args.table.table.arn),
+            policies.allow("Consumer", ["lambda:UpdateEventSourceMapping"], args.mapping.arn),
+            policies.allow("Probe", ["lambda:InvokeFunction"], args.worker.arn),
+            policies.allow("Transitions", ["events:PutEvents"], args.bus.bus.arn),
+            *args.platform.queue_key(),  # of its failed invocations
+            *args.platform.table_key(),
+        ],
+        async_failure_queue_arn=args.control.failures.arn,
+    )

@@ -1,0 +1,1 @@
+"""Queues and what consumes them, the bus and its rules."""

@@ -1,0 +1,116 @@
+"""The bus that tells the world what became of events, and the topics that people subscribe to."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import cloudwatch, get_caller_identity_output, sns, sqs
+
+from components.config import aws_limits
+from components.security import policies
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventBusArgs:
+    """What the caller decides."""
+
+    kms_key_arn: pulumi.Input[str] | None = None
+    tags: Mapping[str, str] | None = None
+
+
+class EventBus(pulumi.ComponentResource):
+    """The stack's own bus, so that its rules see its events only.
+
+    Under a customer key, EventBridge drops what it can't encrypt or decrypt (the key is disabled, say) unless the bus
+    has a queue for it. There it puts the event as the key has encrypted it.
+    """
+
+    bus: cloudwatch.EventBus
+
+    def __init__(self, name: str, args: EventBusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:messaging:EventBus", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        unreadable = self._queue(f"{name}-unreadable", args) if args.kms_key_arn is not None else None
+        self.bus = cloudwatch.EventBus(
+            name,
+            kms_key_identifier=args.kms_key_arn,
+            dead_letter_config={"arn": unreadable.arn} if unreadable else None,
+            tags=args.tags,
+            opts=self._child,
+        )
+        if unreadable:
+            self._let_in(f"{name}-unreadable-policy", unreadable)
+        self.register_outputs({"bus_name": self.bus.name})
+
+    def _queue(self, name: str, args: EventBusArgs) -> sqs.Queue:
+        return sqs.Queue(
+            name,
+            message_retention_seconds=aws_limits.MAX_RETENTION,
+            sqs_managed_sse_enabled=True,  # it is needed just when the customer key can't be used
+            tags=args.tags,
+            opts=self._child,
+        )
+
+    def _let_in(self, name: str, queue: sqs.Queue) -> None:
+        policy = policies.queue_policy(queue.arn, [], [self.bus.arn])
+        sqs.QueuePolicy(name, queue_url=queue.url, policy=pulumi.Output.json_dumps(policy), opts=self._child)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutcomeTopicArgs:
+    """What the caller decides: which events of which pipeline."""
+
+    bus_name: pulumi.Input[str]
+    source: str
+    detail_type: str
+    pipeline: str
+    kms_key_arn: pulumi.Input[str] | None = None
+    tags: Mapping[str, str] | None = None
+
+
+class OutcomeTopic(pulumi.ComponentResource):
+    """A rule that passes one outcome of one pipeline on to a topic, and nothing else to it.
+
+    Without a customer key the topic rests on SNS's own disk encryption: EventBridge can't use the key `alias/aws/sns`.
+    """
+
+    topic: sns.Topic
+    rule: cloudwatch.EventRule
+
+    def __init__(self, name: str, args: OutcomeTopicArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:messaging:OutcomeTopic", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.topic = sns.Topic(name, kms_master_key_id=args.kms_key_arn, tags=args.tags, opts=child)
+        self.rule = cloudwatch.EventRule(
+            name,
+            description=f"{args.detail_type} of the pipeline {args.pipeline}",
+            event_bus_name=args.bus_name,
+            event_pattern=json.dumps(_pattern(args)),
+            tags=args.tags,
+            opts=child,
+        )
+        account = get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
+        policy = sns.TopicPolicy(
+            f"{name}-policy",
+            arn=self.topic.arn,
+            policy=pulumi.Output.json_dumps(policies.topic_policy(self.topic.arn, self.rule.arn, account)),
+            opts=child,
+        )
+        cloudwatch.EventTarget(
+            f"{name}-target",
+            event_bus_name=args.bus_name,
+            rule=self.rule.name,
+            target_id="topic",
+            arn=self.topic.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+        self.register_outputs({"topic_arn": self.topic.arn})
+
+
+def _pattern(args: OutcomeTopicArgs) -> Mapping[str, object]:
+    return {
+        "source": [args.source],
+        "detail-type": [args.detail_type],
+        "detail": {"pipeline": [args.pipeline]},
+    }

@@ -1,0 +1,1 @@
+"""Alarms, dashboard, saved queries, and who is notified."""

@@ -1,0 +1,249 @@
+"""Every alarm there is, as data. `docs/alarms.md` is this list in words; each alarm has its runbook.
+
+The alarms follow from what the deployed parts are called and from the configuration key `alarms`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from components.observability.alarms import sources
+from components.observability.alarms.model import (
+    CRITICAL,
+    WARNING,
+    Alarm,
+    AlarmLimits,
+    Expression,
+    Metric,
+    Missing,
+    PipelineTargets,
+    StackTargets,
+)
+
+_IDLE_QUEUE = Missing("notBreaching", "SQS says nothing of a queue that nobody has used for six hours, so it is empty")
+_NO_OLDEST = Missing("notBreaching", "SQS reports an age only while there is a message")
+_NOT_INVOKED = Missing("notBreaching", "Lambda reports only when it is invoked, and what is not invoked can't fail")
+_NO_REQUESTS = Missing("notBreaching", "API Gateway reports only when there are requests")
+_NO_FAILURE = Missing("notBreaching", "AWS sends this metric only when something failed")
+_NO_BATCH = Missing("notBreaching", "the worker reports with each batch, and without one nothing can have failed")
+_SILENT_BREAKER = Missing(
+    "ignore", "the breaker tells its state every minute; silence is no news, so the last one holds"
+)
+_SPELT = {"api": "API"}
+_LEFT = {  # what a front that died leaves behind: the lake's ingest answers S3, and nobody who could call again
+    "api": "its caller got a 5xx",
+    "ingest": "its caller got a 5xx, or of the lake's, Lambda tries it twice more",
+}
+_NO_RUN = Missing("notBreaching", "redrive reports when a run ends, which is rare")
+
+
+def pipeline_alarms(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
+    """The alarms of one pipeline."""
+    found = (
+        *_dead_letters(of, limits),
+        *_queue(of, limits),
+        *_functions(of, limits),
+        *_outcomes(of, limits),
+        *_control(of),
+    )
+    return _every(limits.period_seconds, found)
+
+
+def stack_alarms(of: StackTargets, limits: AlarmLimits) -> Sequence[Alarm]:
+    """The alarms of what the pipelines share."""
+    found = (
+        Alarm(
+            name="api-5xx",
+            severity=CRITICAL,
+            description="The API answered a request with 5xx: a caller has to repeat it.",
+            source=Metric("AWS/ApiGateway", "5xx", {"ApiId": of.api_id}, "Sum"),
+            missing=_NO_REQUESTS,
+        ),
+        Alarm(
+            name="table-throttles",
+            severity=WARNING,
+            description="DynamoDB refuses reads or writes for their rate: work is repeated and takes longer.",
+            source=sources.total("throttled requests", sources.table_throttles(of.tables)),
+            missing=_NO_FAILURE,
+        ),
+        Alarm(
+            name="notification-failed",
+            severity=WARNING,
+            description="SNS gave up on delivering a notification: a subscriber did not hear of it.",
+            source=sources.total(
+                "failed notifications",
+                {
+                    role: Metric("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": topic}, "Sum")
+                    for role, topic in of.topics.items()
+                },
+            ),
+            missing=_NO_FAILURE,
+        ),
+    )
+    return _every(limits.period_seconds, found)
+
+
+def _every(period_seconds: int, alarms: Sequence[Alarm]) -> Sequence[Alarm]:
+    return tuple(replace(alarm, period_seconds=period_seconds) for alarm in alarms)
+
+
+def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
+    undelivered = Alarm(
+        name="undelivered",
+        severity=CRITICAL,
+        description="EventBridge could not deliver events to the main queue, and has put them aside.",
+        source=sources.queue("ApproximateNumberOfMessagesVisible", of.undelivered),
+        missing=_IDLE_QUEUE,
+    )
+    return (
+        *([undelivered] if of.undelivered is not None else []),
+        Alarm(
+            name="dlq-not-empty",
+            severity=CRITICAL,
+            description="Messages are on the dead-letter queue: events that were accepted are not processed.",
+            source=sources.queue("ApproximateNumberOfMessagesVisible", of.dlq),
+            threshold=limits.dlq_depth,
+            span=limits.lasting,
+            missing=_IDLE_QUEUE,
+        ),
+        Alarm(
+            name="dlq-oldest-age",
+            severity=WARNING,
+            description="A dead letter waits for its redrive; SQS deletes it in the end.",
+            source=sources.queue("ApproximateAgeOfOldestMessage", of.dlq),
+            threshold=limits.dlq_age_seconds,
+            missing=_NO_OLDEST,
+        ),
+    )
+
+
+def _queue(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
+    age = sources.queue("ApproximateAgeOfOldestMessage", of.queue)
+    deleted = sources.queue("NumberOfMessagesDeleted", of.queue, "Sum")
+    return (
+        Alarm(
+            name="queue-age",
+            severity=CRITICAL,
+            description="Events wait too long for the worker.",
+            source=age,
+            threshold=limits.queue_age_seconds,
+            missing=_NO_OLDEST,
+        ),
+        Alarm(
+            name="queue-backlog",
+            severity=WARNING,
+            description="More events come in than the worker gets through.",
+            source=sources.queue("ApproximateNumberOfMessagesVisible", of.queue),
+            threshold=limits.backlog,
+            span=limits.lasting,
+            missing=_IDLE_QUEUE,
+        ),
+        Alarm(
+            name="queue-stalled",
+            severity=CRITICAL,
+            description="Events wait, and none is finished: the worker does not work at all.",
+            source=Expression(
+                # SQS reports deletions only when there are some; without the filling the comparison would be missing
+                f"IF(age > {limits.queue_age_seconds} AND FILL(deleted, 0) < 1, 1, 0)",
+                {"age": age, "deleted": deleted},
+                "old messages and no deletion",
+            ),
+            span=limits.lasting,
+            missing=_NO_OLDEST,
+        ),
+    )
+
+
+def _functions(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
+    functions = {**of.fronts, "worker": of.worker}
+    fronts = [
+        Alarm(
+            name=f"{role}-errors",
+            severity=CRITICAL,
+            description=f"The {_SPELT.get(role, role)} function died instead of answering: {_LEFT[role]}.",
+            source=sources.function("Errors", name),
+            missing=_NOT_INVOKED,
+        )
+        for role, name in of.fronts.items()
+    ]
+    return (
+        *fronts,
+        Alarm(
+            name="worker-errors",
+            severity=WARNING,
+            description="The worker died or timed out: a whole batch is delivered again and has spent a receive.",
+            source=sources.function("Errors", of.worker),
+            missing=_NOT_INVOKED,
+        ),
+        Alarm(
+            name="throttles",
+            severity=WARNING,
+            description=f"Lambda refuses invocations of {' or '.join(functions)} for want of concurrency.",
+            source=sources.total(
+                "throttled invocations",
+                {role: sources.function("Throttles", name) for role, name in functions.items()},
+            ),
+            missing=_NOT_INVOKED,
+        ),
+        Alarm(
+            name="worker-duration",
+            severity=WARNING,
+            description="The slowest batches come near the worker's time-out, where they would start over.",
+            source=sources.function("Duration", of.worker, "p99"),
+            comparison="GreaterThanOrEqualToThreshold",
+            threshold=of.worker_timeout_seconds * 10 * limits.duration_percent,  # ms: 1000 / 100 per cent
+            span=limits.mostly,
+            missing=_NOT_INVOKED,
+        ),
+    )
+
+
+def _outcomes(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
+    failed = "FILL(dead, 0) + FILL(retried, 0)"
+    done = f"FILL(succeeded, 0) + {failed}"
+    counts = {"succeeded": "Succeeded", "dead": "DeadLettered", "retried": "Retried"}
+    return (
+        Alarm(
+            name="error-rate",
+            severity=WARNING,
+            description="Too many attempts on events fail, for good or for now.",
+            source=Expression(
+                f"IF(({done}) > 0, 100 * ({failed}) / ({done}), 0)",
+                {variable: sources.own(metric, of.pipeline, "Sum") for variable, metric in counts.items()},
+                "failed attempts, per cent",
+            ),
+            threshold=limits.error_rate_percent,
+            span=limits.mostly,
+            missing=_NO_BATCH,
+        ),
+        Alarm(
+            name="event-delivery-failed",
+            severity=CRITICAL,
+            description="EventBridge gave up on an event of this pipeline: nobody will deliver it again.",
+            source=sources.total(
+                "events not delivered",
+                {
+                    role: Metric("AWS/Events", "FailedInvocations", {"EventBusName": of.bus, "RuleName": rule}, "Sum")
+                    for role, rule in of.rules.items()
+                },
+            ),
+            missing=_NO_FAILURE,
+        ),
+    )
+
+
+def _control(of: PipelineTargets) -> Sequence[Alarm]:
+    breaker = Alarm(
+        name="breaker-open",
+        severity=CRITICAL,
+        description="The downstream is out: the circuit breaker has paused the worker, and events wait in the queue.",
+        source=sources.own("CircuitOpen", of.pipeline, "Maximum"),
+        missing=_SILENT_BREAKER,
+    )
+    redrive = Alarm(
+        name="redrive-failed",
+        severity=WARNING,
+        description="A redrive failed or was stopped by its canary: dead letters are still there.",
+        source=sources.stopped_redrives(of),
+        missing=_NO_RUN,
+    )
+    return (breaker, redrive) if of.has_breaker else (redrive,)

@@ -1,0 +1,100 @@
+"""`docs/alarms.md` in words of the catalogue: python -m components.observability.alarms.docs > docs/alarms.md."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from components.observability.alarms.catalogue import pipeline_alarms, stack_alarms
+from components.observability.alarms.model import Alarm, AlarmLimits, Metric, PipelineTargets, StackTargets
+
+TARGETS = PipelineTargets(
+    pipeline="its name",
+    queue="queue",
+    dlq="dead-letter queue",
+    fronts={"ingest": "ingest"},
+    worker="worker",
+    worker_timeout_seconds=30,
+    bus="bus",
+    rules={"success": "success rule", "failure": "failure rule", "trip": "breaker's rule"},
+    has_breaker=True,
+)
+FILLED_BY_A_RULE = replace(TARGETS, fronts={"api": "API function"}, undelivered="queue of the undelivered")
+SHARED = StackTargets(
+    api_id="API",
+    tables={"state": "state table", "control": "control table"},
+    topics={
+        "events_success": "success topic",
+        "events_failure": "failure topic",
+        "alarms_critical": "topic of critical alarms",
+        "alarms_warning": "topic of warnings",
+    },
+)
+_HEAD = """# Alarms
+
+Made of `components/observability/alarms/catalogue.py` by `python -m components.observability.alarms.docs`; a test keeps
+the two equal.
+
+Every alarm tells the topic of its severity (`alarms-critical`, `alarms-warning`) when it fires and when it is over.
+`<stack>-critical` and `<stack>-warning` are the sums: in ALARM while any alarm of their severity is; they tell nobody.
+
+The numbers are the defaults. Thresholds and periods are the configuration key `alarms`, so a stack may have others: the
+laptop's periods take seconds. An alarm of a pipeline is called `<stack>-<pipeline>-<name>`, one of the whole stack
+`<stack>-<name>`.
+
+Each alarm has a runbook, of which every step is a command. They work on the laptop and on AWS, with `.venv/bin` on the
+`PATH`, and before them
+
+- on the laptop: `export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test
+  AWS_SECRET_ACCESS_KEY=test`; a configuration is changed in `Pulumi.local.yaml` and brought about by `lab up`
+- on AWS: `export LAB_STACK=dev`, with credentials of the account; a configuration is changed by `pulumi config set`
+"""
+_ORDERS = """
+## Of orders besides
+
+Its front is an API function instead of `ingest`. What `throttles` and `event-delivery-failed` add up includes that
+function and the rule that fills the queue, and `redrive-failed` the redrives of `orders-undelivered`.
+
+"""
+_SIGNS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}
+
+
+def render() -> str:
+    """The whole document, at the default configuration."""
+    limits = AlarmLimits()
+    common = pipeline_alarms(TARGETS, limits)
+    known = {alarm.name for alarm in common}
+    others = [alarm for alarm in pipeline_alarms(FILLED_BY_A_RULE, limits) if alarm.name not in known]
+    parts = [_HEAD, "\n## Of each pipeline\n\n", *_table(common), _ORDERS, *_table(others)]
+    return "".join([*parts, "\n## Of the stack\n\n", *_table(stack_alarms(SHARED, limits))])
+
+
+def _table(alarms: Sequence[Alarm]) -> Iterator[str]:
+    yield "| alarm | severity | means | fires when | measured on | without data |\n|---|---|---|---|---|---|\n"
+    for alarm in alarms:
+        name = f"[`{alarm.name}`](../{alarm.runbook})"
+        missing = f"{alarm.missing.treatment}: {alarm.missing.reason}"
+        cells = (name, alarm.severity, alarm.description, _condition(alarm), _measured(alarm), missing)
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def _condition(alarm: Alarm) -> str:
+    value = alarm.source.statistic if isinstance(alarm.source, Metric) else alarm.source.formula
+    span = f"{alarm.span.datapoints} of {alarm.span.periods} periods of {alarm.period_seconds} s"
+    return f"`{value}` {_SIGNS[alarm.comparison]} {alarm.threshold:g} in {span}"
+
+
+def _measured(alarm: Alarm) -> str:
+    if isinstance(alarm.source, Metric):
+        return _metric(alarm.source)
+    return "; ".join(
+        f"`{variable}`: {metric.statistic} of {_metric(metric)}" for variable, metric in alarm.source.metrics.items()
+    )
+
+
+def _metric(metric: Metric) -> str:
+    dimensions = ", ".join(f"{name}: {value}" for name, value in metric.dimensions.items())
+    return f"{metric.namespace} {metric.name} ({dimensions})"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,150 @@
+"""What an alarm is made of. Dimension values may be texts or Pulumi outputs; nothing here needs to know which."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from components.config import aws_limits
+from components.config.values import Decimal, Period, Rule, Whole
+
+CRITICAL: Final = "critical"
+WARNING: Final = "warning"
+OWN_NAMESPACE = "IngestionLab"
+RUNBOOKS = "ops/runbooks"
+Severity = Literal["critical", "warning"]
+SEVERITIES: tuple[Severity, ...] = (CRITICAL, WARNING)
+Treatment = Literal["breaching", "notBreaching", "ignore", "missing"]
+Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of CloudWatch, and the statistic (`Sum`, `Maximum`, `p99`) that makes one value of a period."""
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, object]
+    statistic: str
+
+    @property
+    def is_percentile(self) -> bool:
+        """Whether the statistic is one that CloudWatch calls extended."""
+        return self.statistic.startswith("p")
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """Metric math over named metrics; each name is a variable of the formula."""
+
+    formula: str
+    metrics: Mapping[str, Metric]
+    label: str
+
+
+Source = Metric | Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a period without data means, and why."""
+
+    treatment: Treatment
+    reason: str
+
+
+class Span(NamedTuple):
+    """How many of how many periods have to breach the threshold."""
+
+    datapoints: int
+    periods: int
+
+
+ONCE = Span(1, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alarm:
+    """One alarm. It fires when `span.datapoints` of the last `span.periods` values compare so with the threshold."""
+
+    name: str
+    severity: Severity
+    description: str
+    source: Source
+    missing: Missing
+    threshold: float = 0
+    span: Span = ONCE  # what is counted here should not happen at all, or is a duration itself
+    period_seconds: int = 60
+    comparison: Comparison = "GreaterThanThreshold"
+
+    @property
+    def runbook(self) -> str:
+        """Path of its runbook in the repository."""
+        return f"{RUNBOOKS}/{self.name}.md"
+
+    @property
+    def metrics(self) -> Iterator[Metric]:
+        """Every metric that it reads."""
+        yield from [self.source] if isinstance(self.source, Metric) else self.source.metrics.values()
+
+
+def _limit(default: float, rule: Rule[int] | Rule[float]) -> int:
+    found: int = field(default=default, metadata={"rule": rule})  # type: ignore[assignment]
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlarmLimits:
+    """The configuration key `alarms`: when alarms fire. Ages and periods in seconds."""
+
+    period_seconds: int = _limit(60, Period())
+    evaluation_periods: int = _limit(5, Whole(1, 24))
+    dlq_depth: int = _limit(0, Whole(0, 1_000_000))
+    dlq_age_seconds: int = _limit(300, Whole(1, aws_limits.MAX_RETENTION))
+    queue_age_seconds: int = _limit(300, Whole(1, aws_limits.MAX_RETENTION))
+    backlog: int = _limit(1000, Whole(0, 1_000_000))
+    error_rate_percent: float = _limit(1, Decimal(0, 100))
+    duration_percent: int = _limit(80, Whole(1, 100))
+
+    @property
+    def lasting(self) -> Span:
+        """Every one of the periods: what passes by itself is nobody's business."""
+        return Span(self.evaluation_periods, self.evaluation_periods)
+
+    @property
+    def mostly(self) -> Span:
+        """More than half of the periods: a value that jumps about is judged by its majority."""
+        return Span(self.evaluation_periods // 2 + 1, self.evaluation_periods)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PipelineTargets:
+    """What the alarms of one pipeline watch: names as AWS knows them.
+
+    `fronts` are the functions that take work in, `rules` those on the bus, both by role. `undelivered` is the queue of
+    what EventBridge could not deliver to the main queue, where it is EventBridge that fills it.
+    """
+
+    pipeline: str
+    queue: object
+    dlq: object
+    fronts: Mapping[str, object]
+    worker: object
+    worker_timeout_seconds: int
+    bus: object
+    rules: Mapping[str, object]
+    has_breaker: bool
+    undelivered: object | None = None
+
+    @property
+    def redrives(self) -> Sequence[str]:
+        """Under what names redrives of the pipeline count what they do."""
+        return (self.pipeline, *([f"{self.pipeline}-undelivered"] if self.undelivered is not None else []))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StackTargets:
+    """What the alarms of a whole stack watch: names as AWS knows them, by role."""
+
+    api_id: object
+    tables: Mapping[str, object]
+    topics: Mapping[str, object]

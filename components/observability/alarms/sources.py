@@ -1,0 +1,42 @@
+"""The metrics that alarms and dashboard look at, with the dimensions under which their senders send them."""
+
+from collections.abc import Mapping
+
+from components.observability.alarms.model import OWN_NAMESPACE, Expression, Metric, PipelineTargets, Source
+
+
+def queue(metric: str, name: object, statistic: str = "Maximum") -> Metric:
+    """A metric of a queue. Nearly all are gauges, of which the worst value in a period counts."""
+    return Metric("AWS/SQS", metric, {"QueueName": name}, statistic)
+
+
+def function(metric: str, name: object, statistic: str = "Sum") -> Metric:
+    """A metric of a function."""
+    return Metric("AWS/Lambda", metric, {"FunctionName": name}, statistic)
+
+
+def own(metric: str, pipeline: str, statistic: str) -> Metric:
+    """A metric that our own code sends."""
+    return Metric(OWN_NAMESPACE, metric, {"pipeline": pipeline}, statistic)
+
+
+def table_throttles(tables: Mapping[str, object]) -> Mapping[str, Metric]:
+    """Refused reads and writes of tables, which are given by role. Their indexes have metrics of their own."""
+    return {
+        f"{role}_{kind.lower()}s": Metric("AWS/DynamoDB", f"{kind}ThrottleEvents", {"TableName": table}, "Sum")
+        for role, table in tables.items()
+        for kind in ("Read", "Write")
+    }
+
+
+def total(label: str, metrics: Mapping[str, Metric]) -> Expression:
+    """The sum of metrics of which each is sent only when there is something to tell."""
+    return Expression(" + ".join(f"FILL({variable}, 0)" for variable in metrics), metrics, label)
+
+
+def stopped_redrives(of: PipelineTargets) -> Source:
+    """Redrives of the pipeline's dead letters that did not get through, and of what was not delivered to it."""
+    letters, *undelivered = (own("RedriveStopped", name, "Sum") for name in of.redrives)
+    if not undelivered:
+        return letters
+    return total("stopped redrives", {"letters": letters, "undelivered": undelivered[0]})

@@ -1,0 +1,175 @@
+"""The dashboard as data: its body, as CloudWatch calls it. Values may be texts or outputs; the caller serializes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from components.observability.alarms import sources
+from components.observability.alarms.model import OWN_NAMESPACE, Metric, PipelineTargets, StackTargets
+
+Widget = Mapping[str, object]
+Line = Sequence[object]
+
+_COLUMNS = 24
+_HEIGHT = 6
+_PERCENTILES = ("p50", "p95", "p99")
+_RECENT_ERRORS = (
+    "fields @timestamp, @log, message, errorType, idempotencyKey, requestId",
+    'filter level = "ERROR"',
+    "sort @timestamp desc",
+    "limit 20",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DashboardView:
+    """What the dashboard shows; `recent_errors` is the query of that name. Periods in seconds."""
+
+    region: object
+    period_seconds: int
+    alarm_arns: Sequence[object]
+    pipelines: Sequence[PipelineTargets]
+    shared: StackTargets
+    recent_errors: object
+
+
+def body(view: DashboardView) -> Mapping[str, object]:
+    """The whole dashboard, in rows of equal height: alarms, then what is shared, then each pipeline, then errors."""
+    rows = [[_alarms(view)], [*_api(view), *_tables(view)]]
+    for pipeline in view.pipelines:
+        rows += [_queues(view, pipeline), _functions(view, pipeline), _outcomes(view, pipeline)]
+        rows.append([*_events(view, pipeline), *_control(view, pipeline)])
+    rows.append([_errors_by_type(view), _recent_errors(view)])
+    return {"start": "-PT3H", "periodOverride": "inherit", "widgets": _placed(rows)}
+
+
+def recent_errors(log_groups: Sequence[str]) -> str:
+    """The query for the latest lines of level ERROR in these log groups, as dashboards want it."""
+    return " | ".join([*(f"SOURCE '{group}'" for group in log_groups), *_RECENT_ERRORS])
+
+
+def _placed(rows: Sequence[Sequence[Widget]]) -> list[Widget]:
+    return [
+        {
+            **widget,
+            "x": column * (_COLUMNS // len(row)),
+            "y": number * _HEIGHT,
+            "width": _COLUMNS // len(row),
+            "height": _HEIGHT,
+        }
+        for number, row in enumerate(rows)
+        for column, widget in enumerate(row)
+    ]
+
+
+def _alarms(view: DashboardView) -> Widget:
+    return {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(view.alarm_arns)}}
+
+
+def _api(view: DashboardView) -> list[Widget]:
+    of = {"ApiId": view.shared.api_id}
+    requests = [_line(Metric("AWS/ApiGateway", name, of, "Sum"), name) for name in ("Count", "4xx", "5xx")]
+    latency = [_line(Metric("AWS/ApiGateway", "Latency", of, statistic), statistic) for statistic in _PERCENTILES]
+    return [_graph(view, "API requests", requests), _graph(view, "API latency, ms", latency)]
+
+
+def _tables(view: DashboardView) -> list[Widget]:
+    throttles = sources.table_throttles(view.shared.tables)
+    lines = [_line(metric, role.replace("_", " ")) for role, metric in throttles.items()]
+    return [_graph(view, "DynamoDB throttles", lines)]
+
+
+def _queues(view: DashboardView, of: PipelineTargets) -> list[Widget]:
+    depths = {"Visible": "visible", "NotVisible": "in flight"}
+    queues = {"queue": of.queue, "dead-letter queue": of.dlq}
+    queues |= {"undelivered": of.undelivered} if of.undelivered is not None else {}
+    graphs = [
+        _graph(
+            view,
+            f"{of.pipeline}: {role}",
+            [_line(sources.queue(f"ApproximateNumberOfMessages{kind}", name), label) for kind, label in depths.items()],
+        )
+        for role, name in queues.items()
+    ]
+    ages = [_line(sources.queue("ApproximateAgeOfOldestMessage", name), role) for role, name in queues.items()]
+    return [*graphs, _graph(view, f"{of.pipeline}: age of the oldest message, s", ages)]
+
+
+def _functions(view: DashboardView, of: PipelineTargets) -> list[Widget]:
+    functions = {**of.fronts, "worker": of.worker}
+    counts = [
+        _line(sources.function(name, function), f"{role} {name.lower()}")
+        for role, function in functions.items()
+        for name in ("Invocations", "Errors", "Throttles")
+    ]
+    durations = [
+        _graph(
+            view,
+            f"{of.pipeline}: duration of {role}, ms",
+            [_line(sources.function("Duration", function, statistic), statistic) for statistic in _PERCENTILES],
+        )
+        for role, function in functions.items()
+    ]
+    return [_graph(view, f"{of.pipeline}: functions", counts), *durations]
+
+
+def _outcomes(view: DashboardView, of: PipelineTargets) -> list[Widget]:
+    taken = ("Accepted", "Rejected", "Unavailable")
+    settled = ("Succeeded", "Duplicates", "DeadLettered", "Retried", "HandedBack", "Unsettled")
+    latency = [_line(sources.own("ProcessingLatency", of.pipeline, p), p) for p in _PERCENTILES]
+    return [
+        _graph(view, f"{of.pipeline}: events taken", [_own(of, name) for name in taken]),
+        _graph(view, f"{of.pipeline}: events settled", [_own(of, name) for name in settled]),
+        _graph(view, f"{of.pipeline}: processing latency, ms", latency),
+    ]
+
+
+def _events(view: DashboardView, of: PipelineTargets) -> list[Widget]:
+    lines = [
+        _line(Metric("AWS/Events", name, {"EventBusName": of.bus, "RuleName": rule}, "Sum"), f"{role} {label}")
+        for role, rule in of.rules.items()
+        for name, label in {"MatchedEvents": "matched", "FailedInvocations": "failed"}.items()
+    ]
+    return [_graph(view, f"{of.pipeline}: EventBridge", lines)]
+
+
+def _control(view: DashboardView, of: PipelineTargets) -> list[Widget]:
+    breaker = [_line(sources.own("CircuitOpen", of.pipeline, "Maximum"), "open")]
+    redrive = [
+        _line(sources.own(metric, name, "Sum"), metric if name == of.pipeline else f"{name} {metric}")
+        for name in of.redrives
+        for metric in ("RedriveMoved", "RedriveStopped")
+    ]
+    graphs = [_graph(view, f"{of.pipeline}: redrive", redrive)]
+    return [_graph(view, f"{of.pipeline}: circuit breaker", breaker), *graphs] if of.has_breaker else graphs
+
+
+def _errors_by_type(view: DashboardView) -> Widget:
+    # the types are not known before they occur, so they are searched for; alarms can't do that, dashboards can
+    search = f"SEARCH('{{{OWN_NAMESPACE},errorType}} MetricName=\"RecordErrors\"', 'Sum', {view.period_seconds})"
+    processed = _line(Metric(OWN_NAMESPACE, "RecordsProcessed", {}, "Sum"), "processed")
+    return _graph(view, "Record errors by type", [[{"expression": search, "id": "errors"}], processed])
+
+
+def _recent_errors(view: DashboardView) -> Widget:
+    properties = {"title": "Recent errors", "region": view.region, "view": "table", "query": view.recent_errors}
+    return {"type": "log", "properties": properties}
+
+
+def _graph(view: DashboardView, title: str, lines: Sequence[Line]) -> Widget:
+    properties = {
+        "title": title,
+        "region": view.region,
+        "view": "timeSeries",
+        "period": view.period_seconds,
+        "metrics": list(lines),
+    }
+    return {"type": "metric", "properties": properties}
+
+
+def _own(of: PipelineTargets, metric: str) -> Line:
+    return _line(sources.own(metric, of.pipeline, "Sum"), metric)
+
+
+def _line(metric: Metric, label: str) -> Line:
+    dimensions = [part for pair in metric.dimensions.items() for part in pair]
+    return [metric.namespace, metric.name, *dimensions, {"stat": metric.statistic, "label": label}]

@@ -1,0 +1,62 @@
+"""What the worker of a pipeline decides, and the queue and its consumer that follow from that."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+
+from components.messaging.consumer import QueueConsumerArgs
+from components.messaging.queue import ExistingQueue, ReliableQueueArgs
+from components.security import policies
+from components.shared_services import Foundation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """What makes a pipeline's worker and queue its own. Times in seconds; `source` is that of its events."""
+
+    handler: str
+    source: str
+    timeout_seconds: int
+    batch_size: int
+    batching_window_seconds: int
+    memory_mb: int
+    max_concurrency: int
+    reserved_concurrency: int | None = None
+    visibility_seconds: int | None = None
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    statements: Sequence[policies.Statement] = ()
+    layer_arns: Sequence[pulumi.Input[str]] = ()
+    existing_queue: ExistingQueue | None = None
+    existing_dlq: ExistingQueue | None = None
+
+    def queue_args(self, base: Foundation) -> ReliableQueueArgs:
+        """The queue that suits the worker."""
+        settings = base.settings
+        return ReliableQueueArgs(
+            consumer_timeout_seconds=self.timeout_seconds,
+            batching_window_seconds=self.batching_window_seconds,
+            visibility_seconds=self.visibility_seconds,
+            max_receive_count=settings.max_receive_count,
+            retention_seconds=settings.message_retention_seconds,
+            dlq_retention_seconds=settings.dlq_retention_seconds,
+            kms_key_arn=base.platform.args.kms_key_arn,
+            existing_queue=self.existing_queue,
+            existing_dlq=self.existing_dlq,
+            tags=base.platform.args.tags,
+        )
+
+    def consumer_args(
+        self, base: Foundation, queue_arn: pulumi.Input[str], worker_arn: pulumi.Input[str]
+    ) -> QueueConsumerArgs:
+        """What feeds the queue to the worker."""
+        return QueueConsumerArgs(
+            queue_arn=queue_arn,
+            function_arn=worker_arn,
+            batch_size=self.batch_size,
+            batching_window_seconds=self.batching_window_seconds,
+            max_concurrency=self.max_concurrency,
+            reserved_concurrency=self.reserved_concurrency,
+            paused_by_breaker=base.settings.breaker_hold_seconds > 0,
+            tags=base.platform.args.tags,
+        )

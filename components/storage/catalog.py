@@ -1,0 +1,72 @@
+"""The silver bucket as tables of SQL: a Glue database that Athena and others read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import glue
+
+from components.storage.lake_buckets import SILVER_PREFIX
+
+_PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
+# All days that an event may be of: a row of a day that is not among them would be there and never be found.
+_DAYS = "1970-01-01,2099-12-31"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LakeCatalogArgs:
+    """What the caller decides. `types` has the columns of each table, with Glue's types, in their order."""
+
+    database: str
+    bucket: pulumi.Input[str]
+    types: Mapping[str, Mapping[str, str]]
+    tags: Mapping[str, str] | None = None
+
+
+class LakeCatalog(pulumi.ComponentResource):
+    """A table for each type. Its days follow from their range, so that no new one has to be registered.
+
+    Queries should name the days that they want (`WHERE dt BETWEEN …`), or every day of the range is looked for.
+    """
+
+    def __init__(self, name: str, args: LakeCatalogArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:storage:LakeCatalog", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        database = glue.CatalogDatabase(
+            f"{name}-database",
+            name=args.database,
+            description=f"The lake of {pulumi.get_project()}, stack {pulumi.get_stack()}",
+            tags=args.tags,
+            opts=child,
+        )
+        for kind, columns in args.types.items():
+            place = pulumi.Output.format("s3://{0}/{1}{2}/", args.bucket, SILVER_PREFIX, kind)
+            glue.CatalogTable(
+                f"{name}-{kind}",
+                name=kind,
+                database_name=database.name,
+                table_type="EXTERNAL_TABLE",
+                parameters={"EXTERNAL": "TRUE", "classification": "parquet", **_projection(place)},
+                partition_keys=[{"name": "dt", "type": "date"}],
+                storage_descriptor={
+                    "location": place,
+                    "input_format": f"{_PARQUET}.MapredParquetInputFormat",
+                    "output_format": f"{_PARQUET}.MapredParquetOutputFormat",
+                    "ser_de_info": {"serialization_library": f"{_PARQUET}.serde.ParquetHiveSerDe"},
+                    "columns": [{"name": column, "type": type_} for column, type_ in columns.items()],
+                },
+                opts=child,
+            )
+        self.register_outputs({"database": database.name})
+
+
+def _projection(place: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
+    return {
+        "projection.enabled": "true",
+        "projection.dt.type": "date",
+        "projection.dt.format": "yyyy-MM-dd",
+        "projection.dt.range": _DAYS,
+        "projection.dt.interval": "1",
+        "projection.dt.interval.unit": "DAYS",
+        "storage.location.template": pulumi.Output.format("{0}dt=${{dt}}/", place),
+    }

@@ -1,0 +1,187 @@
+"""Where the lake's data rests: objects as they came in bronze, what became of their rows in silver."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import get_caller_identity_output, lambda_, s3
+
+from components import naming
+from components.security import policies
+
+BRONZE_PREFIX = "bronze/"
+SILVER_PREFIX = "silver/"
+QUARANTINE_PREFIX = "quarantine/"
+_MULTIPART_DAYS = 7  # parts of an upload that nobody completes are billed and shown nowhere
+_OVERWRITTEN_DAYS = 30
+_QUARANTINE_DAYS = 90  # its rows are in bronze too
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LakeStorageArgs:
+    """What the caller decides. `disposable` buckets are deleted with all that is in them."""
+
+    kms_key_arn: pulumi.Input[str] | None = None
+    protected: bool = False
+    disposable: bool = False
+    tags: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.protected and self.disposable:
+            raise ValueError("buckets can't be protected and disposable at once")
+
+
+class LakeStorage(pulumi.ComponentResource):
+    """Two private, versioned, encrypted buckets. Call `notify` once the function that takes objects in is there."""
+
+    bronze: "s3.Bucket"  # in quotes, for importing what is behind s3 takes half a second
+    silver: "s3.Bucket"
+
+    def __init__(self, name: str, args: LakeStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:storage:LakeStorage", name, None, opts)
+        self._name = name
+        self._args = args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self.bronze, self._bronze_versions = self._bucket("bronze", [_tidy()])
+        self.silver, _ = self._bucket("silver", [_tidy(), _expiring_quarantine()])
+        self.register_outputs({"bronze": self.bronze.id, "silver": self.silver.id})
+
+    def reads_bronze(self) -> list[policies.Statement]:
+        """What a function may do that reads objects of bronze: always a version, since S3 announces each with its own.
+
+        Who may not list a bucket is told of a missing object that it is forbidden: gone and forbidden look the same.
+        """
+        objects = self._objects(self.bronze, BRONZE_PREFIX)
+        key = self._args.kms_key_arn
+        return [
+            policies.allow("Bronze", ["s3:GetObjectVersion"], objects),
+            policies.allow("BronzeMissing", ["s3:ListBucket"], self.bronze.arn),
+            *([] if key is None else [policies.use_key_of_buckets(key)]),
+        ]
+
+    def writes_silver(self) -> list[policies.Statement]:
+        """What a function may do that writes Parquet and keeps the quarantine."""
+        silver, quarantine = (self._objects(self.silver, prefix) for prefix in (SILVER_PREFIX, QUARANTINE_PREFIX))
+        key = self._args.kms_key_arn
+        return [
+            policies.allow("Silver", ["s3:PutObject"], [silver, quarantine]),
+            policies.allow("StaleQuarantine", ["s3:DeleteObject"], quarantine),
+            *([] if key is None else [policies.use_key_of_buckets(key, writes=True)]),
+        ]
+
+    def notify(self, function: lambda_.Function) -> None:
+        """Has S3 invoke the function for every object that comes to bronze."""
+        permission = lambda_.Permission(
+            f"{self._name}-bronze-invocation",
+            action="lambda:InvokeFunction",
+            function=function.name,
+            principal="s3.amazonaws.com",
+            source_arn=self.bronze.arn,
+            # a bucket's ARN names no account, and its name is free for others once it is deleted
+            source_account=get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id,
+            opts=self._child,
+        )
+        s3.BucketNotification(
+            f"{self._name}-bronze-notification",
+            bucket=self.bronze.id,
+            lambda_functions=[
+                {
+                    "lambda_function_arn": function.arn,
+                    "events": ["s3:ObjectCreated:*"],
+                    "filter_prefix": BRONZE_PREFIX,
+                }
+            ],
+            # S3 checks the permission; and no object is told of that has no version yet
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission, self._bronze_versions]),
+        )
+
+    def _bucket(
+        self, role: str, rules: "Sequence[s3.BucketLifecycleConfigurationRuleArgsDict]"
+    ) -> "tuple[s3.Bucket, s3.BucketVersioning]":
+        name = f"{self._name}-{role}"
+        bucket = s3.Bucket(
+            name,
+            bucket_prefix=naming.bucket_prefix(pulumi.get_project(), pulumi.get_stack(), role),
+            force_destroy=self._args.disposable,
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protected),
+        )
+        versions = s3.BucketVersioning(
+            f"{name}-versioning",
+            bucket=bucket.id,
+            versioning_configuration={"status": "Enabled"},
+            opts=self._child,
+        )
+        self._encrypt(name, bucket)
+        self._close(name, bucket)
+        s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.id,
+            rules=list(rules),
+            # a rule on old versions says nothing before there are versions
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versions]),
+        )
+        return bucket, versions
+
+    def _encrypt(self, name: str, bucket: "s3.Bucket") -> None:
+        key = self._args.kms_key_arn
+        by_default: s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgsDict
+        by_default = (
+            {"sse_algorithm": "AES256"} if key is None else {"sse_algorithm": "aws:kms", "kms_master_key_id": key}
+        )
+        s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket.id,
+            # a key for the bucket spares a call to KMS, and its price, for each object
+            rules=[{"apply_server_side_encryption_by_default": by_default, "bucket_key_enabled": key is not None}],
+            opts=self._child,
+        )
+
+    def _close(self, name: str, bucket: "s3.Bucket") -> None:
+        s3.BucketOwnershipControls(
+            f"{name}-ownership",
+            bucket=bucket.id,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=self._child,
+        )
+        private = s3.BucketPublicAccessBlock(
+            f"{name}-private",
+            bucket=bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self._child,
+        )
+        everything = [bucket.arn, self._objects(bucket, "")]
+        s3.BucketPolicy(
+            f"{name}-policy",
+            bucket=bucket.id,
+            policy=pulumi.Output.json_dumps(policies.document([policies.tls_only("s3:*", everything)])),
+            # S3 takes one change of who may reach a bucket at a time
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[private]),
+        )
+
+    def _objects(self, bucket: "s3.Bucket", prefix: str) -> pulumi.Output[str]:
+        return pulumi.Output.format("{0}/{1}*", bucket.arn, prefix)
+
+
+def _tidy() -> "s3.BucketLifecycleConfigurationRuleArgsDict":
+    """Takes away what nobody sees: unfinished uploads, versions that were overwritten, markers of deleted objects."""
+    return {
+        "id": "tidy",
+        "status": "Enabled",
+        "filter": {"prefix": ""},
+        "abort_incomplete_multipart_upload": {"days_after_initiation": _MULTIPART_DAYS},
+        "noncurrent_version_expiration": {"noncurrent_days": _OVERWRITTEN_DAYS},
+        "expiration": {"expired_object_delete_marker": True},
+    }
+
+
+def _expiring_quarantine() -> "s3.BucketLifecycleConfigurationRuleArgsDict":
+    return {
+        "id": "quarantine",
+        "status": "Enabled",
+        "filter": {"prefix": QUARANTINE_PREFIX},
+        "expiration": {"days": _QUARANTINE_DAYS},
+    }

@@ -1,0 +1,219 @@
+"""SQS in batches: every entry of every batch is accounted for, sent or failed, with its reason.
+
+Limits (SQS API reference): 10 entries and 1 MiB a call, 10 attributes a message, visibility of at most 12 hours.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from handlers.aws import retry
+from handlers.aws.clients import AWS_ERRORS, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        DeleteMessageBatchRequestEntryTypeDef,
+        MessageAttributeValueTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
+
+MAX_BATCH_ENTRIES = 10
+MAX_BATCH_BYTES = 1024 * 1024
+MAX_ATTRIBUTES = 10
+MAX_VISIBILITY_SECONDS = 12 * 3600
+_MAX_ATTRIBUTE_TEXT = 512
+# What SQS does not take in a string (API reference, SendMessage: the XML 1.0 characters).
+_NOT_ALLOWED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A message attribute as SQS holds it: ``data_type`` String, Number or Binary, with an optional custom suffix."""
+
+    data_type: str
+    value: str | bytes
+
+    @classmethod
+    def text(cls, value: str) -> "Attribute":
+        """A String attribute that SQS will take: characters it refuses replaced, cut to 512, never empty."""
+        return cls("String", _NOT_ALLOWED.sub("\ufffd", value)[:_MAX_ATTRIBUTE_TEXT] or "-")
+
+    def size(self) -> int:
+        """Bytes that count against the message's limit."""
+        return len(self.data_type) + (_bytes(self.value) if isinstance(self.value, str) else len(self.value))
+
+    def as_api(self) -> "MessageAttributeValueTypeDef":
+        """As ``SendMessage`` takes it."""
+        key = "StringValue" if isinstance(self.value, str) else "BinaryValue"
+        return {"DataType": self.data_type, key: self.value}  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to send. ``id`` is the caller's name for it in the report."""
+
+    id: str
+    body: str
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    trace_header: str = ""
+    group_id: str = ""
+    deduplication_id: str = ""
+    delay_seconds: int = 0
+
+    def size(self) -> int:
+        """Bytes that count against the message's and the batch's limit of 1 MiB."""
+        return _bytes(self.body) + sum(_bytes(name) + one.size() for name, one in self.attributes.items())
+
+    def as_api(self, entry_id: str) -> "SendMessageBatchRequestEntryTypeDef":
+        """As ``SendMessageBatch`` takes it."""
+        entry: SendMessageBatchRequestEntryTypeDef = {"Id": entry_id, "MessageBody": self.body}
+        if self.attributes:
+            entry["MessageAttributes"] = {name: a.as_api() for name, a in self.attributes.items()}
+        if self.trace_header:
+            entry["MessageSystemAttributes"] = {
+                "AWSTraceHeader": {"DataType": "String", "StringValue": self.trace_header}
+            }
+        if self.group_id:
+            entry["MessageGroupId"] = self.group_id
+        if self.deduplication_id:
+            entry["MessageDeduplicationId"] = self.deduplication_id
+        if self.delay_seconds:
+            entry["DelaySeconds"] = self.delay_seconds
+        return entry
+
+    def replace_attributes(self, attributes: dict[str, Attribute]) -> "Outgoing":
+        """The same message with other attributes."""
+        return replace(self, attributes=attributes)
+
+    def with_attributes(self, extra: dict[str, Attribute]) -> "Outgoing":
+        """Adds or overwrites attributes, earliest first, for as many as SQS's limit of 10 leaves room for."""
+        merged = dict(self.attributes)
+        for name, attribute in extra.items():
+            if name in merged or len(merged) < MAX_ATTRIBUTES:
+                merged[name] = attribute
+        return self.replace_attributes(merged)
+
+
+@dataclass(slots=True)
+class SendReport:
+    """What became of each message: SQS's message id, or the code of the refusal.
+
+    ``errors`` holds, for those whose call failed as a whole, what it raised.
+    """
+
+    sent: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+
+
+def _bytes(text: str) -> int:
+    """The length of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+    """Cuts messages into calls of at most 10 entries and 1 MiB, in order."""
+    batch: list[Outgoing] = []
+    size = 0
+    for message in messages:
+        more = message.size()
+        if batch and (len(batch) == MAX_BATCH_ENTRIES or size + more > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += more
+    if batch:
+        yield batch
+
+
+def send(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:
+    """Sends messages; an entry that SQS failed for a reason of its own is tried again, up to 3 times.
+
+    Raises nothing of AWS's: a call that failed as a whole is a failure of each of its entries. Such an entry may
+    have been sent all the same (an answer lost on the way), which is why consumers are idempotent.
+    """
+    report = SendReport()
+    for batch in batches(messages):
+        pending = batch
+        for _ in retry.attempts():
+            pending = _send_once(sqs, queue_url, pending, report)
+            if not pending:
+                break
+    return report
+
+
+def _send_once(sqs: "SQSClient", url: str, batch: list[Outgoing], report: SendReport) -> list[Outgoing]:
+    """One call; returns the entries worth another."""
+    try:
+        answer = sqs.send_message_batch(
+            QueueUrl=url, Entries=[message.as_api(str(i)) for i, message in enumerate(batch)]
+        )
+    except AWS_ERRORS as exc:  # botocore has retried it already
+        report.failed |= {message.id: error_code(exc) for message in batch}
+        report.errors |= dict.fromkeys((message.id for message in batch), exc)
+        return []
+    again = []
+    for ok in answer.get("Successful", []):
+        message = batch[int(ok["Id"])]
+        report.sent[message.id] = ok["MessageId"]
+        report.failed.pop(message.id, None)
+    for failure in answer.get("Failed", []):
+        message = batch[int(failure["Id"])]
+        report.failed[message.id] = failure["Code"]
+        if not failure["SenderFault"]:
+            again.append(message)
+    return again
+
+
+def change_visibility(sqs: "SQSClient", queue_url: str, seconds_by_receipt: dict[str, int]) -> dict[str, str]:
+    """Sets when each received message shows again; returns the refusals by receipt handle.
+
+    A refusal loses nothing: that message shows again after the visibility that it has.
+    """
+    refused: dict[str, str] = {}
+    receipts = list(seconds_by_receipt.items())
+    for start in range(0, len(receipts), MAX_BATCH_ENTRIES):
+        chunk = receipts[start : start + MAX_BATCH_ENTRIES]
+        entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+            {"Id": str(i), "ReceiptHandle": receipt, "VisibilityTimeout": min(seconds, MAX_VISIBILITY_SECONDS)}
+            for i, (receipt, seconds) in enumerate(chunk)
+        ]
+        try:
+            answer = sqs.change_message_visibility_batch(QueueUrl=queue_url, Entries=entries)
+        except AWS_ERRORS as exc:
+            refused |= {receipt: error_code(exc) for receipt, _ in chunk}
+            continue
+        refused |= {chunk[int(failure["Id"])][0]: failure["Code"] for failure in answer.get("Failed", [])}
+    return refused
+
+
+def delete(sqs: "SQSClient", queue_url: str, receipts: Sequence[str]) -> dict[str, str]:
+    """Deletes received messages, 10 a call; returns the refusals by receipt handle.
+
+    An entry that SQS failed is tried again, up to 3 times. A refusal loses nothing: that message shows again.
+    """
+    refused: dict[str, str] = {}
+    for start in range(0, len(receipts), MAX_BATCH_ENTRIES):
+        pending = list(receipts[start : start + MAX_BATCH_ENTRIES])
+        codes: dict[str, str] = {}
+        for _ in retry.attempts():
+            codes = _delete_once(sqs, queue_url, pending)
+            pending = list(codes)
+            if not pending:
+                break
+        refused |= codes
+    return refused
+
+
+def _delete_once(sqs: "SQSClient", queue_url: str, receipts: list[str]) -> dict[str, str]:
+    entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+        {"Id": str(i), "ReceiptHandle": receipt} for i, receipt in enumerate(receipts)
+    ]
+    try:
+        answer = sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
+    except AWS_ERRORS as exc:
+        return dict.fromkeys(receipts, error_code(exc))
+    return {receipts[int(failure["Id"])]: failure["Code"] for failure in answer.get("Failed", [])}

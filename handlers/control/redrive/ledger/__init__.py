@@ -1,0 +1,1 @@
+"""The ledger of a run: what is known of each letter."""

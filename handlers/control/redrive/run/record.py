@@ -1,0 +1,121 @@
+"""One run as it is remembered."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, cast
+
+from handlers import clock, jsontext
+from handlers.aws.control_table import Item
+from handlers.control.redrive.api.request import RedriveRequest
+from handlers.control.redrive.ledger.waves import Tally
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"  # went through all that it was to go through; the counts say with what result
+    CANCELLED = "CANCELLED"
+    STOPPED = "STOPPED"  # its canaries failed again
+    FAILED = "FAILED"  # could not go on
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A run. Times in ms since the epoch, 0 is never.
+
+    ``reason`` says how it ended, and before that what has interrupted it since it last got anything done.
+    ``lease_owner`` is the invocation that works on it until ``lease_until``, ``moved_at`` when it last sent anything.
+    ``starts`` counts the invocations since the last that got anything done; ``waves`` numbers the ledger's last wave.
+    """
+
+    redrive_id: str
+    dlq_url: str
+    request: RedriveRequest
+    created_at: int
+    state: RunState = RunState.RUNNING
+    reason: str = ""
+    tally: Tally = field(default_factory=Tally)
+    updated_at: int = 0
+    finished_at: int = 0
+    lease_owner: str = ""
+    lease_until: int = 0
+    cancel_requested: bool = False
+    canaries_passed: bool = False
+    moved_at: int = 0
+    starts: int = 0
+    waves: int = 0
+
+    def progress(self) -> Item:
+        """The attributes that a runner changes as it goes."""
+        tally: jsontext.JsonObject = {"states": dict(self.tally.states), "reasons": dict(self.tally.reasons)}
+        return {
+            "tally": jsontext.compact(tally),
+            "reason": self.reason,
+            "updatedAt": clock.now_ms(),
+            "canariesPassed": self.canaries_passed,
+            "movedAt": self.moved_at,
+            "starts": self.starts,
+            "waves": self.waves,
+        }
+
+    def as_item(self) -> Item:
+        """All attributes but the key."""
+        return self.progress() | {
+            "dlqUrl": self.dlq_url,
+            "request": jsontext.compact(self.request.as_json()),
+            "createdAt": self.created_at,
+            "state": self.state,
+            "finishedAt": self.finished_at,
+            "leaseOwner": self.lease_owner,
+            "leaseUntil": self.lease_until,
+            "cancelRequested": self.cancel_requested,
+        }
+
+    @classmethod
+    def from_item(cls, redrive_id: str, item: Item) -> "Run":
+        """Reads the attributes."""
+        values = cast("dict[str, Any]", item)
+        tally = cast("dict[str, Any]", jsontext.parse(values["tally"]))
+        return cls(
+            redrive_id=redrive_id,
+            dlq_url=values["dlqUrl"],
+            request=RedriveRequest.from_json(cast("dict[str, Any]", jsontext.parse(values["request"]))),
+            created_at=values["createdAt"],
+            state=RunState(values["state"]),
+            reason=values["reason"],
+            tally=Tally(Counter(tally["states"]), Counter(tally["reasons"])),
+            updated_at=values["updatedAt"],
+            finished_at=values["finishedAt"],
+            lease_owner=values["leaseOwner"],
+            lease_until=values["leaseUntil"],
+            cancel_requested=values["cancelRequested"],
+            canaries_passed=values["canariesPassed"],
+            moved_at=values["movedAt"],
+            starts=values["starts"],
+            waves=values["waves"],
+        )
+
+    def is_free(self) -> bool:
+        """Whether an invocation may take it: nobody works on it, or who did has not been heard of for too long.
+
+        One that was laid down for a while (owner "", lease in the future) is taken at once to be cancelled.
+        """
+        if self.state is not RunState.RUNNING:
+            return False
+        return self.lease_until <= clock.now_ms() or (self.cancel_requested and not self.lease_owner)
+
+    def as_json(self) -> jsontext.JsonObject:
+        """As the API shows it, without the ledger."""
+        return {
+            "redriveId": self.redrive_id,
+            "state": self.state,
+            "reason": self.reason,
+            "request": self.request.as_json(),
+            **self.tally.as_json(),
+            "cancelRequested": self.cancel_requested,
+            "startedAt": clock.iso(self.created_at),
+            "updatedAt": clock.iso(self.updated_at),
+            "finishedAt": clock.iso(self.finished_at) if self.finished_at else None,
+        }

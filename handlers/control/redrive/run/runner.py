@@ -1,0 +1,122 @@
+"""Takes runs, works on them, and lays them down or ends them."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handlers import jsontext
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.control.redrive.ledger.states import States
+from handlers.control.redrive.ledger.waves import EntryState
+from handlers.control.redrive.run.errors import InterruptedRedriveError, LeaseLostError
+from handlers.control.redrive.run.record import Run, RunState
+from handlers.control.redrive.run.segment import Ending, Segment, Tools
+from handlers.control.redrive.run.store import Runs
+from handlers.control.redrive.sqs.inbox import VISIBILITY_SECONDS, Box, Inbox
+from handlers.control.redrive.sqs.mover import Mover
+from handlers.control.redrive.sqs.target import Target
+from handlers.observability import count, logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# Invocations in a row that got nothing done: a minute or two apart, so an outage of ten minutes does not end a run.
+MAX_STARTS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """Works on runs. ``once`` is an SQS client that repeats no call, for sends and receives."""
+
+    targets: Mapping[str, Target]
+    runs: Runs
+    states: States
+    sqs: "SQSClient"
+    once: "SQSClient"
+    pool: Executor
+    max_redrives: int
+    pause: Callable[[float], None] = time.sleep
+
+    def resume(self, redrive_ids: Iterable[str], seconds_left: Callable[[], float]) -> list[jsontext.JsonObject]:
+        """Works on each run that nobody else works on; returns where those stand then."""
+        results: list[jsontext.JsonObject] = []
+        for redrive_id in redrive_ids:
+            run = self.runs.take(redrive_id, uuid.uuid4().hex)
+            if run is None:
+                continue
+            target = self.targets.get(run.request.pipeline)
+            if target is None or target.dlq_url != run.dlq_url:
+                self._end(run, Ending(RunState.FAILED, f"pipeline {run.request.pipeline} has left this queue"))
+            else:
+                self._work(run, Segment(run, self._tools(target, seconds_left)))
+            results.append({"redriveId": redrive_id, "state": run.state})
+        return results
+
+    def _work(self, run: Run, segment: Segment) -> None:
+        try:
+            self._go_through(run, segment)
+        except LeaseLostError:
+            segment.close()
+            logger.warning("redrive left to another invocation", extra={"redriveId": run.redrive_id})
+        except (InterruptedRedriveError, *AWS_ERRORS) as exc:
+            self._interrupt(run, segment, exc)
+
+    def _go_through(self, run: Run, segment: Segment) -> None:
+        if run.starts > MAX_STARTS:
+            segment.give_up()
+            self._end(run, Ending(RunState.FAILED, f"{MAX_STARTS} invocations in a row got nothing done: {run.reason}"))
+            return
+        ending = segment.work()
+        clean = segment.close()
+        if ending:
+            self._end(run, ending)
+            return
+        run.starts = 0
+        self.runs.release(run, after_seconds=0 if clean else VISIBILITY_SECONDS)
+        logger.info("redrive laid down", extra=_fields(run))
+
+    def _interrupt(self, run: Run, segment: Segment, cause: Exception) -> None:
+        """Lays the run down until all that is in hand shows again by itself, should giving it back fail as well."""
+        if isinstance(cause, InterruptedRedriveError):
+            code, run.reason = cause.code, str(cause)
+        else:
+            code = run.reason = error_code(cause)
+        logger.error("redrive interrupted", extra=_fields(run) | {"errorType": code})
+        segment.close()
+        try:
+            self.runs.release(run, after_seconds=VISIBILITY_SECONDS)
+        except (LeaseLostError, *AWS_ERRORS) as exc:  # the lease lapses by itself
+            logger.warning("redrive not released", extra={"redriveId": run.redrive_id, "errorType": type(exc).__name__})
+
+    def _end(self, run: Run, ending: Ending) -> None:
+        self.runs.finish(run, ending.state, ending.reason)
+        failed = ending.state in (RunState.FAILED, RunState.STOPPED)
+        (logger.error if failed else logger.info)("redrive finished", extra=_fields(run))
+        counts = {"RedriveMoved": run.tally.states[EntryState.MOVED], "RedriveStopped": int(failed)}
+        count(run.request.pipeline, counts)  # the 0 too: it tells an alarm that a run has ended well
+
+    def _tools(self, target: Target, seconds_left: Callable[[], float]) -> Tools:
+        return Tools(
+            runs=self.runs,
+            states=self.states,
+            inbox=Inbox(Box(target.dlq_url, self.sqs, self.once, self.pool)),
+            mover=Mover(target.queue_url, self.once, self.pool),
+            pool=self.pool,
+            seconds_left=seconds_left,
+            pause=self.pause,
+            max_redrives=self.max_redrives,
+            fifo=target.fifo,
+        )
+
+
+def _fields(run: Run) -> dict[str, object]:
+    return {
+        "redriveId": run.redrive_id,
+        "pipeline": run.request.pipeline,
+        "state": run.state,
+        "reason": run.reason,
+        **run.tally.as_json(),
+    }

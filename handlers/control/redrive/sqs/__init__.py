@@ -1,0 +1,1 @@
+"""The queues of a redrive: letters received, sent and deleted."""

@@ -1,0 +1,110 @@
+"""A message on the dead-letter queue: what it is, why it is there, and how it goes back."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from handlers.aws.sqs import MAX_ATTRIBUTES, MAX_BATCH_BYTES, Attribute, Outgoing
+from handlers.control.redrive.ledger.states import StateRecord
+from handlers.worker import messages
+from handlers.worker.messages import Message
+
+UNKNOWN = "Unknown"
+COUNT = "redriveCount"
+_ORIGIN = "originalMessageId"
+_ERROR_TYPE = "errorType"
+_ERROR_MESSAGE = "errorMessage"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A received dead letter. ``sent_at`` in ms: when it was sent here, or to the main queue where SQS moved it."""
+
+    message: Message
+    sent_at: int
+
+    @classmethod
+    def from_api(cls, raw: Mapping[str, Any]) -> "Letter":
+        """Reads a message as `ReceiveMessage` gives it, asked for all attributes of both kinds."""
+        attributes = {
+            name: {"dataType": value["DataType"]} | _value(value)
+            for name, value in raw.get("MessageAttributes", {}).items()
+        }
+        system = {"ApproximateReceiveCount": "1"} | raw["Attributes"]
+        record = {
+            "messageId": raw["MessageId"],
+            "receiptHandle": raw["ReceiptHandle"],
+            "body": raw["Body"],
+            "attributes": system,
+            "messageAttributes": attributes,
+        }
+        form = messages.TOLD if messages.looks_told(record) else messages.PLAIN
+        # What a body says takes up to 26 times its size in memory, and is of no use here.
+        return cls(replace(messages.read(record, form), payload={}), int(system["SentTimestamp"]))
+
+    @property
+    def id(self) -> str:
+        """SQS's id of the message on the dead-letter queue."""
+        return self.message.id
+
+    @property
+    def redrive_count(self) -> int:
+        """How often it has been redriven already."""
+        text = self._text(COUNT)
+        return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+    def error_type(self, record: StateRecord | None) -> str:
+        """Why it is here: the worker's word on it, else the state record's, else `Unknown`."""
+        return self._text(_ERROR_TYPE) or (record.error_type if record else "") or UNKNOWN
+
+    def error_message(self, record: StateRecord | None) -> str:
+        """What went wrong, in words; "" where nobody has said it."""
+        return self._text(_ERROR_MESSAGE) or (record.error_message if record else "")
+
+    def outgoing(self, *, redrive_id: str, delay_seconds: int = 0) -> Outgoing:
+        """The message for the main queue: equal, and with its count.
+
+        The id of a message that SQS itself moved is kept as `originalMessageId`, by which the worker knows a success
+        that it still owes an event. What SQS has no room for is left out, our own error message first, the count last.
+        """
+        original = self.message.attributes
+        count = {COUNT: Attribute("Number", str(self.redrive_count + 1))}
+        lean = {name: value for name, value in original.items() if name != _ERROR_MESSAGE}
+        choices = (
+            {_ORIGIN: Attribute("String", self.id)} | original | count,
+            original | count,
+            lean | count,
+        )
+        outgoing = Outgoing(
+            self.id,
+            self.message.body,
+            original,
+            trace_header=self.message.trace_header,
+            group_id=self.message.group_id,
+            # The same for a repetition under one redrive, another under the next.
+            deduplication_id=_digest(redrive_id, self.id) if self.message.group_id else "",
+            delay_seconds=delay_seconds,
+        )
+        fitting = (outgoing.replace_attributes(choice) for choice in choices)
+        return next((one for one in fitting if _fits(one)), outgoing)
+
+    def _text(self, name: str) -> str:
+        attribute = self.message.attributes.get(name)
+        return attribute.value if attribute and isinstance(attribute.value, str) else ""
+
+
+def _fits(message: Outgoing) -> bool:
+    return len(message.attributes) <= MAX_ATTRIBUTES and message.size() <= MAX_BATCH_BYTES
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _value(raw: Mapping[str, Any]) -> dict[str, str]:
+    """An attribute's value in the form of a Lambda event, which `messages` reads."""
+    if "StringValue" in raw:
+        return {"stringValue": raw["StringValue"]}
+    return {"binaryValue": base64.b64encode(raw["BinaryValue"]).decode()}

@@ -1,0 +1,125 @@
+"""Sending: every message ends as sent, as refused, as not sent, or as one of which nobody can tell."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+
+from handlers.aws import retry, sqs
+from handlers.aws.sqs import Outgoing
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# Refusals of a whole call for which one entry may be to blame (SQS API reference, SendMessageBatch).
+_ABOUT_A_MESSAGE = frozenset({"BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue"})
+
+
+@dataclass(slots=True)
+class MoveReport:
+    """Ids of messages by what became of them; each message is in one of the four.
+
+    ``sent`` gives the new message id, ``refused`` and ``uncertain`` SQS's code. ``unsent`` were not sent for a reason
+    that is not theirs ("" where they stand behind another of their group), so they may be tried again.
+    """
+
+    sent: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    uncertain: dict[str, str] = field(default_factory=dict)
+    unsent: dict[str, str] = field(default_factory=dict)
+
+    def merge(self, other: "MoveReport") -> None:
+        """Adds another's."""
+        self.sent |= other.sent
+        self.refused |= other.refused
+        self.uncertain |= other.uncertain
+        self.unsent |= other.unsent
+
+    def interruption(self) -> str:
+        """Why some were not sent, "" where nothing kept us from it."""
+        return next((code for code in self.unsent.values() if code), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """Sends to a main queue. ``sender`` is a client that repeats nothing: a repetition could be a second message."""
+
+    url: str
+    sender: "SQSClient"
+    pool: Executor
+
+    def move(self, messages: Sequence[Outgoing]) -> MoveReport:
+        """Sends messages in parallel; those of a group one after the other, and none past one that did not arrive."""
+        report = MoveReport()
+        for part in rounds(messages):
+            blocked = {m.group_id for m in messages if m.group_id and self._is_stuck(m, report)}
+            ready = [message for message in part if message.group_id not in blocked]
+            report.unsent |= {message.id: "" for message in part if message.group_id in blocked}
+            for future in [self.pool.submit(self._send, batch) for batch in sqs.batches(ready)]:
+                report.merge(future.result())
+        return report
+
+    @staticmethod
+    def _is_stuck(message: Outgoing, report: MoveReport) -> bool:
+        return message.id in report.refused or message.id in report.uncertain or message.id in report.unsent
+
+    def _send(self, batch: list[Outgoing]) -> MoveReport:
+        """One batch; a call that SQS certainly did not take is made again, up to 3 times.
+
+        Where the call was refused for what one message is, each goes by itself, so that only that one stays.
+        """
+        report = MoveReport()
+        pending = batch
+        for _ in retry.attempts():
+            attempt = _sorted(sqs.send(self.sender, self.url, pending))
+            pending = [message for message in pending if message.id in attempt.unsent]
+            report.unsent = {}
+            report.merge(attempt)
+            if not pending:
+                break
+        if not _is_about_a_message(report):
+            return report
+        if len(batch) == 1:
+            return MoveReport(refused=report.unsent)
+        report.unsent = {}
+        for message in pending:
+            report.merge(self._send([message]))
+        return report
+
+
+def rounds(messages: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """Parts messages so that no round has two of a group: the second goes once the first has arrived."""
+    parts: dict[int, list[Outgoing]] = defaultdict(list)
+    lengths: dict[str, int] = defaultdict(int)
+    for message in messages:
+        parts[lengths[message.group_id]].append(message)
+        if message.group_id:
+            lengths[message.group_id] += 1
+    return list(parts.values())
+
+
+def _sorted(sent: sqs.SendReport) -> MoveReport:
+    report = MoveReport(sent=sent.sent)
+    for one, code in sent.failed.items():
+        if one not in sent.errors:
+            report.refused[one] = code
+        elif _was_not_taken(sent.errors[one]):
+            report.unsent[one] = code
+        else:
+            report.uncertain[one] = code
+    return report
+
+
+def _is_about_a_message(report: MoveReport) -> bool:
+    return any(code.rpartition(".")[2] in _ABOUT_A_MESSAGE for code in report.unsent.values())
+
+
+def _was_not_taken(error: Exception) -> bool:
+    """Whether a call that failed has certainly done nothing: refused with a 4xx, or never connected."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        return 400 <= status < 500
+    return isinstance(error, ConnectTimeoutError | EndpointConnectionError)

@@ -1,0 +1,1 @@
+"""HTTP API requests in, JSON answers out; no pipeline is known here."""

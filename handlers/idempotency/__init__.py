@@ -1,0 +1,1 @@
+"""Idempotency: keys, claims on them, and the state table."""

@@ -1,0 +1,177 @@
+"""Who may work on which key: claims, leases and fenced completions, a whole batch in one DynamoDB call each.
+
+A claim is a conditional INSERT. Where the key exists already, one consistent BatchGetItem tells how it stands and
+`judge` decides; taking over a lapsed or failed claim is an UPDATE fenced by what was read. A completion is an UPDATE
+fenced by the claim's attempt and lease, so only the owner of the lease writes the outcome.
+
+`payload` and `result` are kept as JSON text: DynamoDB's numbers cannot hold every JSON number.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from handlers import clock
+from handlers.aws import partiql
+from handlers.idempotency.claims import Claim, Completion, Lease, Record, Request, Standing, Status, judge
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_DAY_SECONDS = 24 * 3600
+# An item holds at most 400 KB and each write costs by the KB; a larger payload stays on its message only.
+MAX_STORED_BYTES = 128 * 1024
+_PROJECTION = (
+    "idempotencyKey",
+    "status",
+    "checksum",
+    "attempts",
+    "leaseUntil",
+    "expiresAt",
+    "messageId",
+    "processedAt",
+)
+
+
+class StateStore:
+    """The state table of one pipeline."""
+
+    def __init__(self, client: "DynamoDBClient", table: str, *, pipeline: str, ttl_days: int) -> None:
+        self._table = partiql.Table(client, table, key="idempotencyKey")
+        self._pipeline = pipeline
+        self._ttl_seconds = ttl_days * _DAY_SECONDS
+
+    def claim(self, requests: Sequence[Request], *, lease_until: int) -> dict[str, Claim]:
+        """Claims keys, each at most once, until ``lease_until`` (ms); the answer is by key.
+
+        A batch of new keys is one call. Raises nothing of AWS's: a key that AWS failed has the code in ``error``.
+        """
+        inserted = self._table.write([self._insert(request, 1, lease_until) for request in requests])
+        claims: dict[str, Claim] = {}
+        taken: list[Request] = []
+        for request, code in zip(requests, inserted, strict=True):
+            if code == partiql.DUPLICATE:
+                taken.append(request)
+            else:
+                claims[request.key] = _claim(Lease(request.key, 1, lease_until), code)
+        return claims | self._take_over(taken, lease_until) if taken else claims
+
+    def reserve(self, requests: Sequence[Request]) -> dict[str, Claim]:
+        """Binds keys to their payloads before anything is queued: INFLIGHT, attempt 0, under a lease that has lapsed.
+
+        The answer is by key: a lease where the key was new; else where it stands (CONFLICT: another payload).
+        """
+        codes = self._table.write([self._insert(request, 0, 0) for request in requests])
+        taken = [r for r, code in zip(requests, codes, strict=True) if code == partiql.DUPLICATE]
+        claims = {
+            request.key: _claim(Lease(request.key, 0, 0), code)
+            for request, code in zip(requests, codes, strict=True)
+            if code != partiql.DUPLICATE
+        }
+        return claims | self._standings(taken, lease_until=0) if taken else claims
+
+    def complete(self, completions: Sequence[Completion]) -> dict[str, str]:
+        """Writes outcomes in one call; returns, by key, the code of each that was not written.
+
+        ``ConditionalCheckFailed`` means that the lease was lost: somebody else has taken the key over.
+        """
+        codes = self._table.write([self._outcome(completion) for completion in completions])
+        return {c.lease.key: code for c, code in zip(completions, codes, strict=True) if code}
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The whole item of a key (attribute-value form), or None where there is none or it has expired."""
+        item = self._table.get(key)
+        return None if item is None or int(item["expiresAt"]["N"]) * 1000 <= clock.now_ms() else item
+
+    def result(self, key: str) -> str:
+        """The stored result of a key as JSON text, "" where there is none."""
+        text: str = (self.get(key) or {}).get("result", {}).get("S", "")
+        return text
+
+    def _take_over(self, requests: list[Request], lease_until: int) -> dict[str, Claim]:
+        claims = self._standings(requests, lease_until=lease_until)
+        by_key = {request.key: request for request in requests}
+        free = [claim.record for claim in claims.values() if claim.standing is Standing.FREE and claim.record]
+        codes = self._table.write([self._reclaim(by_key[old.key], old, lease_until) for old in free])
+        for old, code in zip(free, codes, strict=True):
+            claims[old.key] = _claim(Lease(old.key, old.attempts + 1, lease_until), code)
+        return claims
+
+    def _standings(self, requests: list[Request], *, lease_until: int) -> dict[str, Claim]:
+        items, error = self._table.get_many([request.key for request in requests], _PROJECTION)
+        now = clock.now_ms()
+        claims = {}
+        for request in requests:
+            if (item := items.get(request.key)) is None:
+                # Deleted between the two calls (TTL), or not read: either way the next delivery will know.
+                claims[request.key] = Claim(error=error or "RecordVanished")
+                continue
+            record = Record.from_item(item)
+            standing = judge(record, request, now_ms=now, lease_until=lease_until)
+            lease = Lease(record.key, record.attempts, lease_until) if standing is Standing.OURS else None
+            claims[request.key] = Claim(lease, standing, record)
+        return claims
+
+    def _expiry(self) -> int:
+        return clock.now_ms() // 1000 + self._ttl_seconds
+
+    def _insert(self, request: Request, attempts: int, lease_until: int) -> partiql.Statement:
+        values: dict[str, str | int] = {
+            "status": Status.INFLIGHT,
+            "checksum": request.checksum,
+            "firstSeenAt": clock.iso(clock.now_ms()),
+            "attempts": attempts,
+            "expiresAt": self._expiry(),
+            "leaseUntil": lease_until,
+            "messageId": request.message_id,
+            "pipeline": self._pipeline,
+        }
+        return self._table.insert(request.key, values | _stored(request))
+
+    def _reclaim(self, request: Request, old: Record, lease_until: int) -> partiql.Statement:
+        """Takes a key over exactly as it was read; an expired record starts afresh."""
+        values: dict[str, str | int] = {
+            "status": Status.INFLIGHT,
+            "attempts": old.attempts + 1,
+            "expiresAt": self._expiry(),
+            "leaseUntil": lease_until,
+            "messageId": request.message_id,
+        }
+        remove: tuple[str, ...] = ()
+        if old.expires_at * 1000 <= clock.now_ms():
+            values |= {"firstSeenAt": clock.iso(clock.now_ms()), "checksum": request.checksum} | _stored(request)
+            remove = tuple({"processedAt", "result", "errorType", "errorMessage", "payload"} - values.keys())
+        return self._table.update(
+            request.key,
+            values,
+            remove=remove,
+            where={"status": old.status, "attempts": old.attempts, "leaseUntil": old.lease_until},
+        )
+
+    def _outcome(self, completion: Completion) -> partiql.Statement:
+        lease, status = completion.lease, completion.status
+        values: dict[str, str | int] = {"status": status}
+        remove: tuple[str, ...] = ()
+        if status is Status.INFLIGHT:
+            values["leaseUntil"] = 0
+        else:
+            values["processedAt"] = clock.iso(clock.now_ms())
+        if status is Status.SUCCEEDED:
+            remove = ("errorType", "errorMessage")
+            if len(completion.result) <= MAX_STORED_BYTES:  # it is ASCII
+                values["result"] = completion.result
+        if status is Status.FAILED:
+            values |= {"errorType": completion.error_type, "errorMessage": completion.error_message}
+        return self._table.update(
+            lease.key,
+            values,
+            remove=remove,
+            where={"status": Status.INFLIGHT, "attempts": lease.attempts, "leaseUntil": lease.until},
+        )
+
+
+def _stored(request: Request) -> dict[str, str | int]:
+    return {"payload": request.payload} if len(request.payload.encode()) <= MAX_STORED_BYTES else {}
+
+
+def _claim(lease: Lease, code: str) -> Claim:
+    return Claim(error=code) if code else Claim(lease=lease)

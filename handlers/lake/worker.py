@@ -1,0 +1,49 @@
+"""Lambda entry point: the lake queue's consumer, which turns chunks into Parquet."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from handlers import env
+from handlers.aws import clients
+from handlers.lake.step import SOURCE, Transformer
+from handlers.observability import LambdaContext
+from handlers.worker.factory import WorkerEnv, make_worker
+from handlers.worker.worker import BatchResponse, Worker
+
+_READ_TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env(WorkerEnv):
+    """What the function's environment must say."""
+
+    bronze_bucket: str
+    silver_bucket: str
+
+
+@cache
+def worker() -> Worker:
+    """The worker of this execution environment, made once."""
+    config = env.load(Env, os.environ)
+    s3 = clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS)
+    transformer = Transformer(
+        s3, pipeline=config.pipeline, bronze_bucket=config.bronze_bucket, silver_bucket=config.silver_bucket
+    )
+    return make_worker(
+        config,
+        SOURCE,
+        transformer.process,
+        dynamodb=clients.client("dynamodb"),
+        announce=transformer.announce,
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
+    """Works one SQS batch."""
+    return worker().handle(event, context)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the clients in Lambda's init phase, not in the first batch
+    worker()

@@ -1,0 +1,73 @@
+"""One JSON line per outcome (Powertools' Logger), with the same field names everywhere and never a payload.
+
+Metrics are lines too: CloudWatch makes them of a line in its embedded metric format, without a call and without
+Powertools' Metrics, whose import a cold start would pay for.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from aws_lambda_powertools.logging.logger import Logger
+
+from handlers import clock
+
+NAMESPACE = "IngestionLab"
+
+# ASCII: nothing that somebody else has named (a key, an attribute) can end a line or reach a terminal as a control.
+_to_json = partial(json.dumps, default=str, separators=(",", ":"))
+# `location` and `sampling` say nothing that the constant message does not; leaving them out halves a line.
+logger = Logger(location=None, use_rfc3339=True, utc=True, json_serializer=_to_json)
+
+_MAX_VALUES = 100  # of one metric in one line
+
+
+class LambdaContext(Protocol):
+    """What the handlers read of Lambda's context."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+
+
+def start_invocation(request_id: str) -> None:
+    """Gives every following line of this invocation its request id."""
+    logger.clear_state()
+    logger.append_keys(requestId=request_id)
+
+
+def count(pipeline: str, counts: Mapping[str, int], *, milliseconds: Mapping[str, Sequence[int]] | None = None) -> None:
+    """Prints embedded metrics of a pipeline: counts, and durations with a value for each thing measured.
+
+    That is one line, another for each further 100 durations, and none where there is nothing to tell. A count of 0 is
+    worth its place only where somebody waits for the 0: leave it out elsewhere.
+    """
+    numbers: dict[str, int | Sequence[int]] = dict(counts)
+    rest: dict[str, Sequence[int]] = {}
+    for name, values in (milliseconds or {}).items():
+        if values:
+            numbers[name] = values[:_MAX_VALUES]
+            rest[name] = values[_MAX_VALUES:]
+    if numbers:
+        sys.stdout.write(json.dumps(_embedded(pipeline, numbers), separators=(",", ":")) + "\n")
+        count(pipeline, {}, milliseconds=rest)
+
+
+def _embedded(pipeline: str, numbers: Mapping[str, int | Sequence[int]]) -> dict[str, Any]:
+    now = clock.now_ms()
+    metrics = [
+        {"Name": name, "Unit": "Count" if isinstance(value, int) else "Milliseconds"} for name, value in numbers.items()
+    ]
+    directive = {"Namespace": NAMESPACE, "Dimensions": [["pipeline"]], "Metrics": metrics}
+    return {"_aws": {"Timestamp": now, "CloudWatchMetrics": [directive]}, "pipeline": pipeline, **numbers, **_pass(now)}
+
+
+def _pass(now: int) -> dict[str, str]:
+    """What gets the line past Lambda's log level, which takes a line that does not say its own level for INFO."""
+    if logger.log_level <= logging.INFO:
+        return {}
+    return {"level": logging.getLevelName(logger.log_level), "timestamp": clock.iso(now)}

@@ -1,1 +1,0 @@
-"""What every pipeline's handlers share."""

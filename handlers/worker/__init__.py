@@ -1,0 +1,1 @@
+"""The worker of a queue: an SQS batch in, `batchItemFailures` out."""

@@ -1,0 +1,177 @@
+"""SQS records as the worker sees them: read, folded by key, and turned into dead letters with their cause.
+
+A body is the payload itself, or an event of EventBridge with the payload as its `detail`; whoever reads says which.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from handlers import jsontext
+from handlers.aws.sqs import Attribute, Outgoing
+from handlers.errors import Detail, IngestionError, SchemaValidationError
+from handlers.idempotency import keys
+
+_MAX_KEY_BYTES = 2048  # of a DynamoDB partition key; a longer one would fail the claims of its whole batch
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A received message. ``fault`` says why its body cannot be a payload; such a one has no state record."""
+
+    id: str
+    receipt: str
+    body: str
+    key: str
+    checksum: str
+    receive_count: int
+    correlation_id: str = ""
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    trace_header: str = ""
+    group_id: str = ""
+    deduplication_id: str = ""
+    payload: jsontext.JsonObject = field(default_factory=dict)
+    fault: SchemaValidationError | None = None
+
+    def is_same_as(self, message_id: str) -> bool:
+        """Whether this is the message ``message_id``, redelivered or redriven."""
+        original = self.attributes.get("originalMessageId")
+        return message_id in (self.id, original.value if original else self.id)
+
+    def dead_letter(self, error: IngestionError, failed_at: str, pipeline: str) -> Outgoing:
+        """This message as the DLQ is to hold it: equal, and with its cause as attributes (the most telling first)."""
+        cause = {
+            "errorType": Attribute.text(error.error_type),
+            "originalMessageId": Attribute.text(self.id),
+            "pipeline": Attribute.text(pipeline),
+            "failedAt": Attribute.text(failed_at),
+            "errorMessage": Attribute.text(str(error)),
+        }
+        letter = Outgoing(
+            self.id,
+            self.body,
+            self.attributes,
+            trace_header=self.trace_header,
+            group_id=self.group_id,
+            deduplication_id=self.deduplication_id,
+        )
+        return letter.with_attributes(cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the bodies of a queue hold.
+
+    ``payload`` finds the payload in a body, ``key`` the idempotency key in a payload ("": it has none), ``fact`` what
+    two messages have in common that say the same.
+    """
+
+    payload: Callable[[jsontext.JsonObject], jsontext.JsonObject]
+    key: Callable[[jsontext.JsonObject], str]
+    fact: Callable[[jsontext.JsonObject], jsontext.JsonObject]
+
+
+def unique(records: Iterable[Mapping[str, Any]], form: Form | None = None) -> list[Message]:
+    """Reads the records of a Lambda event; a message that SQS delivered twice in one batch counts once."""
+    return list({record["messageId"]: read(record, form) for record in records}.values())
+
+
+def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
+    """Reads one record, whose body is the payload unless its form is given.
+
+    The key is the attribute `idempotencyKey`, else the payload's own, else the checksum of the payload. A body that is
+    no payload and a key that DynamoDB can't hold are the message's ``fault``.
+    """
+    form = form or PLAIN
+    attributes = {name: _attribute(raw) for name, raw in record.get("messageAttributes", {}).items()}
+    system, body = record["attributes"], record["body"]
+    payload: jsontext.JsonObject = {}
+    fault = None
+    try:
+        payload = form.payload(_object(jsontext.parse(body)))
+        checksum = jsontext.checksum(form.fact(payload))
+        _refuse_long(_text(attributes, "idempotencyKey"))
+    except SchemaValidationError as exc:
+        checksum, fault = hashlib.sha256(body.encode("utf-8", "replace")).hexdigest(), exc
+    return Message(
+        id=record["messageId"],
+        receipt=record["receiptHandle"],
+        body=body,
+        key=_text(attributes, "idempotencyKey")[:_MAX_KEY_BYTES] or form.key(payload) or checksum,
+        checksum=checksum,
+        receive_count=int(system["ApproximateReceiveCount"]),
+        correlation_id=_text(attributes, "correlationId"),
+        attributes=attributes,
+        trace_header=system.get("AWSTraceHeader", ""),
+        group_id=system.get("MessageGroupId", ""),
+        deduplication_id=system.get("MessageDeduplicationId", ""),
+        payload=payload,
+        fault=fault,
+    )
+
+
+def fold(received: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """Parts a batch into the first message of each key and the repeats: a key is claimed once per batch.
+
+    A message with a fault has no claim, so it neither leads nor follows.
+    """
+    firsts: dict[str, Message] = {}
+    faulty = [message for message in received if message.fault is not None]
+    repeats = [m for m in received if m.fault is None and firsts.setdefault(m.key, m) is not m]
+    return [*firsts.values(), *faulty], repeats
+
+
+def told_fact(detail: jsontext.JsonObject) -> jsontext.JsonObject:
+    """The detail of an event without the time at which it was told: a repetition has another."""
+    return {name: value for name, value in detail.items() if name != "createdAt"}
+
+
+def looks_told(record: Mapping[str, Any]) -> bool:
+    """Whether a record holds an event of EventBridge; what our own APIs queue carries its key as an attribute."""
+    if "idempotencyKey" in record.get("messageAttributes", {}):
+        return False
+    try:
+        event = jsontext.parse(record["body"])
+    except SchemaValidationError:
+        return False
+    return isinstance(event, dict) and event.keys() >= {"id", "source", "detail-type", "detail"}
+
+
+def _detail(event: jsontext.JsonObject) -> jsontext.JsonObject:
+    detail = event.get("detail")
+    if not isinstance(detail, dict):
+        raise SchemaValidationError(Detail("/detail", f"must be an object, got {jsontext.describe(detail)}"))
+    return detail
+
+
+def _event_id(detail: jsontext.JsonObject) -> str:
+    found = detail.get("eventId")
+    return found if isinstance(found, str) and keys.is_key(found) else ""
+
+
+PLAIN = Form(payload=lambda body: body, key=lambda _: "", fact=lambda payload: payload)
+TOLD = Form(payload=_detail, key=_event_id, fact=told_fact)
+
+
+def _refuse_long(key: str) -> None:
+    if (length := len(key.encode("utf-8", "replace"))) > _MAX_KEY_BYTES:
+        raise SchemaValidationError(Detail("/idempotencyKey", f"may have {_MAX_KEY_BYTES} bytes, got {length}"))
+
+
+def _object(value: jsontext.Json) -> jsontext.JsonObject:
+    if not isinstance(value, dict):
+        raise SchemaValidationError(Detail("", f"must be an object, got {jsontext.describe(value)}"))
+    return value
+
+
+def _attribute(raw: Mapping[str, Any]) -> Attribute:
+    if raw.get("stringValue") is not None:
+        return Attribute(raw["dataType"], raw["stringValue"])
+    return Attribute(raw["dataType"], base64.b64decode(raw.get("binaryValue") or ""))
+
+
+def _text(attributes: Mapping[str, Attribute], name: str) -> str:
+    value = attributes[name].value if name in attributes else ""
+    return value if isinstance(value, str) else ""

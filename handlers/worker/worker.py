@@ -1,0 +1,193 @@
+"""The worker: an SQS batch in, exactly ``{"batchItemFailures": [...]}`` out.
+
+For N new messages it makes one DynamoDB call to claim them, one to write their outcomes and ⌈N/10⌉ `PutEvents`.
+The steps stand in an order from which a crash between any two of them ends right on redelivery:
+
+    claim → business step → outcome → events → dead-letter queue → visibility → answer
+
+An outcome that is written but not yet told is told again by the redelivery of its message; a message is acknowledged
+only after everything that it caused is confirmed.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from handlers import clock, jsontext
+from handlers.aws import eventbridge, retry
+from handlers.errors import IdempotencyConflictError, IngestionError, PermanentError, UnhandledError
+from handlers.faults import FaultSwitch
+from handlers.idempotency.claims import Claim, Lease, Request, Standing
+from handlers.idempotency.store import StateStore
+from handlers.observability import LambdaContext, start_invocation
+from handlers.worker import messages
+from handlers.worker.deadline import time_limit
+from handlers.worker.finish import Announce, Settlement, WorkerSettings
+from handlers.worker.messages import Message
+from handlers.worker.outcome import Outcome, measure
+from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sqs import SQSClient
+
+SUCCESS = "IngestionSuccess"
+FAILURE = "IngestionFailure"
+
+Process = Callable[[jsontext.JsonObject], jsontext.Json]
+BatchResponse = dict[str, list[dict[str, str]]]
+
+# Kept free for outcomes, events and the hand-back: a fifth of the invocation, at most 2 s.
+_RESERVE_SHARE = 5
+_RESERVE_MS = 2000
+
+
+class Worker:
+    """Works batches of one pipeline's queue."""
+
+    def __init__(  # noqa: PLR0913 - what a worker works with
+        self,
+        settings: WorkerSettings,
+        *,
+        store: StateStore,
+        sqs: "SQSClient",
+        events: "EventBridgeClient",
+        process: Process,
+        faults: FaultSwitch | None = None,
+        trip_wire: TripWire | None = None,
+        form: messages.Form = messages.PLAIN,
+        announce: Announce | None = None,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._settlement = Settlement(settings, store=store, sqs=sqs, events=events, announce=announce)
+        self._process = process
+        self._faults = faults
+        self._trip_wire = trip_wire
+        self._form = form
+
+    def handle(self, event: Mapping[str, Any], context: LambdaContext) -> BatchResponse:
+        """Works one batch; the answer names the messages that SQS is to keep.
+
+        ``{"Records": […], "probe": true}`` comes from the circuit breaker: it is worked while others are held.
+        """
+        start_invocation(context.aws_request_id)
+        received = messages.unique(event["Records"], self._form)
+        probe = bool(event.get("probe"))
+        if self._trip_wire and not probe and (seconds := self._trip_wire.hold_seconds()):
+            outcomes = [Outcome(message, "held", retry=True, visibility=seconds) for message in received]
+            self._settlement.settle(outcomes)
+        else:
+            outcomes = self._work_all(received, context)
+            self._settlement.settle(outcomes, self._trip(outcomes, probe=probe))
+        for outcome in outcomes:
+            outcome.log()
+        measure(self._settings.pipeline, outcomes)
+        return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
+
+    def _trip(self, outcomes: Sequence[Outcome], *, probe: bool) -> list[eventbridge.Event]:
+        """The event that asks the circuit breaker to open, where the batch shows that the downstream is out."""
+        if self._trip_wire is None or not self._trip_wire.observe(outcomes) or probe:
+            return []
+        key = next(o.message.key for o in outcomes if is_downstream(o))
+        for outcome in filter(is_downstream, outcomes):
+            outcome.visibility = max(outcome.visibility or 0, self._trip_wire.seconds)
+        detail: jsontext.JsonObject = {
+            "pipeline": self._settings.pipeline,
+            "idempotencyKey": key,
+            "trippedAt": clock.now_ms(),
+        }
+        return [eventbridge.Event("trip", self._settings.source, TRIPPED, detail)]
+
+    def _work_all(self, received: Sequence[Message], context: LambdaContext) -> list[Outcome]:
+        remaining = context.get_remaining_time_in_millis()
+        lease_until = clock.now_ms() + remaining
+        stop_at = time.monotonic() + (remaining - min(_RESERVE_MS, remaining // _RESERVE_SHARE)) / 1000
+        firsts, repeats = messages.fold(received)
+        outcomes = self._first_outcomes(firsts, lease_until=lease_until, stop_at=stop_at)
+        return outcomes + [self._follow(message, outcomes) for message in repeats]
+
+    def _first_outcomes(self, firsts: Sequence[Message], *, lease_until: int, stop_at: float) -> list[Outcome]:
+        requests = [Request(m.key, m.checksum, m.id, m.body) for m in firsts if m.fault is None]
+        claims = self._store.claim(requests, lease_until=lease_until) if requests else {}
+        outcomes = []
+        blocked: set[str] = set()
+        for message in firsts:
+            outcome = self._work(message, claims.get(message.key), blocked=message.group_id in blocked, stop_at=stop_at)
+            outcomes.append(outcome)
+            if outcome.retry and message.group_id:  # FIFO: what follows in its group must wait for it
+                blocked.add(message.group_id)
+        return outcomes
+
+    def _work(self, message: Message, claim: Claim | None, *, blocked: bool, stop_at: float) -> Outcome:
+        if message.fault is not None:
+            return self._failed(message, message.fault)
+        assert claim is not None  # noqa: S101 - every message without a fault was claimed
+        if claim.lease is None:
+            return self._not_ours(message, claim)
+        if blocked or (seconds := stop_at - time.monotonic()) <= 0:
+            return Outcome(message, "handed_back", claim.lease, retry=True, visibility=0)
+        started = time.monotonic()
+        outcome = self._attempt(message, claim.lease, seconds)
+        outcome.latency_ms = round((time.monotonic() - started) * 1000)
+        return outcome
+
+    def _attempt(self, message: Message, lease: Lease, seconds: float) -> Outcome:
+        try:
+            if self._faults:
+                redriven = "redriveCount" in message.attributes
+                self._faults.disturb(
+                    message.key, lease.attempts, message.payload, seconds_left=seconds, redriven=redriven
+                )
+            with time_limit(seconds):
+                result = jsontext.compact(self._process(message.payload))
+        except IngestionError as exc:
+            return self._failed(message, exc, lease)
+        except Exception as exc:  # noqa: BLE001 - the step is an adopter's: its bug must not fail the other records
+            return self._failed(message, UnhandledError(exc), lease)
+        return Outcome(message, "succeeded", lease, result=result, attempts=lease.attempts, event=SUCCESS)
+
+    def _failed(self, message: Message, error: IngestionError, lease: Lease | None = None) -> Outcome:
+        outcome = Outcome(message, "retried", lease, error=error, error_type=error.error_type, retry=True)
+        outcome.attempts = lease.attempts if lease else 0
+        if isinstance(error, PermanentError):
+            outcome.name, outcome.retry, outcome.dead_letter, outcome.event = "dead_lettered", False, True, FAILURE
+            return outcome
+        if message.receive_count >= self._settings.max_receive_count:  # SQS moves it at the next receive
+            outcome.name, outcome.event = "exhausted", FAILURE
+        outcome.visibility = round(
+            retry.backoff_seconds(
+                message.receive_count - 1,
+                base=self._settings.backoff_base_seconds,
+                cap=self._settings.backoff_max_seconds,
+            )
+        )
+        return outcome
+
+    def _not_ours(self, message: Message, claim: Claim) -> Outcome:
+        record = claim.record
+        if claim.standing is Standing.CONFLICT:
+            return self._failed(message, _conflict(message))
+        if record is None or claim.standing not in (Standing.DONE, Standing.LIVE):
+            return Outcome(message, "unclaimed", error_type=claim.error, retry=True)
+        if claim.standing is Standing.LIVE:
+            wait = -(-(record.lease_until - clock.now_ms()) // 1000)
+            return Outcome(message, "leased", retry=True, visibility=max(wait, 0) + 1)
+        outcome = Outcome(message, "duplicate", attempts=record.attempts, processed_at=record.processed_at)
+        if message.is_same_as(record.message_id):  # its outcome was written, but perhaps never told
+            outcome.name, outcome.event = "redelivered", SUCCESS
+        return outcome
+
+    def _follow(self, message: Message, outcomes: Sequence[Outcome]) -> Outcome:
+        """A message whose key came earlier in the batch follows that one, or comes back to be judged on its own."""
+        first = next(o for o in outcomes if o.message.key == message.key)
+        same = first.message.checksum == message.checksum
+        if first.lease is not None and not same:
+            return self._failed(message, _conflict(message))
+        if same and first.name in ("succeeded", "duplicate", "redelivered"):
+            return Outcome(message, "duplicate", lease=None, attempts=first.attempts)
+        return Outcome(message, "handed_back", retry=True, visibility=0)
+
+
+def _conflict(message: Message) -> IdempotencyConflictError:
+    return IdempotencyConflictError(f"key {message.key} is bound to another payload")

@@ -1,0 +1,83 @@
+"""What the configuration key `alarms` does to the catalogue, and what the catalogue never does."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.observability.alarms.catalogue import pipeline_alarms, stack_alarms
+from components.observability.alarms.docs import SHARED, TARGETS
+from components.observability.alarms.model import Alarm, AlarmLimits, Expression, Span
+
+
+def _with(**limits: float) -> dict[str, Alarm]:
+    """The catalogue at these limits."""
+    chosen = replace(AlarmLimits(), **limits)  # type: ignore[arg-type]
+    found = (*pipeline_alarms(TARGETS, chosen), *stack_alarms(SHARED, chosen))
+    return {alarm.name: alarm for alarm in found}
+
+
+_JUDGED_BY_SEVERAL_PERIODS = ("dlq-not-empty", "queue-backlog", "queue-stalled", "error-rate", "worker-duration")
+
+
+def _stalled(age: int) -> Expression:
+    source = _with()["queue-stalled"].source
+    assert isinstance(source, Expression)
+    return replace(source, formula=f"IF(age > {age} AND FILL(deleted, 0) < 1, 1, 0)")
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "changed"),
+    [
+        ("dlq_depth", 3, {"dlq-not-empty": {"threshold": 3}}),
+        ("dlq_age_seconds", 60, {"dlq-oldest-age": {"threshold": 60}}),
+        ("queue_age_seconds", 60, {"queue-age": {"threshold": 60}, "queue-stalled": {"source": _stalled(60)}}),
+        ("backlog", 50, {"queue-backlog": {"threshold": 50}}),
+        ("error_rate_percent", 2.5, {"error-rate": {"threshold": 2.5}}),
+        ("duration_percent", 50, {"worker-duration": {"threshold": 15_000}}),
+        (
+            "evaluation_periods",
+            2,
+            {name: {"span": Span(2, 2)} for name in _JUDGED_BY_SEVERAL_PERIODS},
+        ),
+        ("period_seconds", 120, {name: {"period_seconds": 120} for name in _with()}),
+    ],
+)
+def test_each_limit_reaches_its_alarms_only(limit: str, value: float, changed: dict[str, dict[str, Any]]) -> None:
+    """Each key of `alarms` changes what it is about, and leaves every other alarm, and every other number, alone."""
+    before, after = _with(), _with(**{limit: value})
+
+    assert after == {name: replace(alarm, **changed.get(name, {})) for name, alarm in before.items()}
+
+
+def test_duration_follows_the_time_out() -> None:
+    """The worker is slow at 80 % of whatever time-out it has."""
+    slower = {
+        alarm.name: alarm for alarm in pipeline_alarms(replace(TARGETS, worker_timeout_seconds=60), AlarmLimits())
+    }
+
+    assert slower["worker-duration"].threshold == 48_000
+
+
+@pytest.mark.parametrize("periods", range(1, 25))
+def test_most_is_more_than_half(periods: int) -> None:
+    """Of any number of periods, fewer than `mostly` asks for leave at least as many that are well."""
+    datapoints, of = AlarmLimits(evaluation_periods=periods).mostly
+
+    assert of == periods
+    assert 2 * (datapoints - 1) <= periods < 2 * datapoints
+
+
+_CALCULATED = {name: alarm.source for name, alarm in _with().items() if isinstance(alarm.source, Expression)}
+
+
+@pytest.mark.parametrize("name", _CALCULATED)
+def test_formulas_use_what_they_are_given(name: str) -> None:
+    """Each variable of a formula is one of its metrics and the other way round, called as CloudWatch allows."""
+    source = _CALCULATED[name]
+    functions = {"FILL", "IF", "AND"}
+
+    assert set(re.findall(r"[A-Za-z_]\w*", source.formula)) - functions == set(source.metrics)
+    assert [variable for variable in source.metrics if not re.fullmatch(r"[a-z][A-Za-z0-9_]*", variable)] == []
+    assert len(source.metrics) <= 10  # CloudWatch takes no more in an alarm

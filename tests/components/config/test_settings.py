@@ -1,0 +1,214 @@
+"""The configuration: defaults, limits, and one report of everything that is wrong."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+import yaml
+
+from components.config.settings import Settings, SettingsError
+from components.config.values import Maybe
+from components.observability.alarms.model import AlarmLimits
+from tests.components.config.configuring import key_of, problems, read
+from tests.components.recording import ROOT, Recording, main_program, run
+
+_FORMULA = "(6 x workerTimeoutSeconds + maxBatchingWindowSeconds), or 0 for that"
+_REASON = ": a dead letter keeps its first send time"
+_SUBNET = "subnet-0123456789abcdef0"
+_GROUP = "sg-0123456789abcdef0"
+_URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/theirs"
+_ARN = "arn:aws:sqs:eu-central-1:123456789012:theirs"
+
+
+def test_without_configuration_the_defaults_hold() -> None:
+    """An empty configuration gives exactly the dataclass's defaults."""
+    assert read({}) == Settings(stack="dev")
+
+
+def test_pulumi_yaml_describes_every_key_with_its_default() -> None:
+    """Pulumi.yaml and the program know the same keys and the same defaults, and each key has a type and a text."""
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    defaults = {key: declaration["default"] for key, declaration in declared.items()}
+
+    assert set(defaults) == {key_of(f.name) for f in dataclasses.fields(Settings)} - {"stack"}
+    assert read(defaults) == Settings(stack="dev")
+    assert [key for key, declaration in declared.items() if not declaration.get("description")] == []
+    assert [key for key, declaration in declared.items() if "type" not in declaration] == [
+        "resourceTags",
+        "alarms",
+    ]
+
+
+def test_pulumi_yaml_types_fit_the_values() -> None:
+    """Each declared type is that of its default, or the CLI would refuse the project."""
+    kinds = {"string": str, "integer": int, "boolean": bool, "array": list, None: dict}
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+
+    assert [key for key, d in declared.items() if type(d["default"]) is not kinds[d.get("type")]] == []
+
+
+def test_every_value_arrives() -> None:
+    """Each key sets its own field and no other."""
+    settings = read(
+        {
+            "batchSize": 20,
+            "useKmsCmk": True,
+            "kmsAlias": "alias/data",
+            "resourceTags": {"CostCenter": "42"},
+            "vpcSubnetIds": [_SUBNET],
+            "vpcSecurityGroupIds": [_GROUP],
+            "queueVisibilitySeconds": 200,
+            "existingQueueUrl": _URL,
+            "existingQueueArn": _ARN,
+        }
+    )
+
+    assert settings == Settings(
+        stack="dev",
+        batch_size=20,
+        use_kms_cmk=True,
+        kms_alias="alias/data",
+        resource_tags={"CostCenter": "42"},
+        vpc_subnet_ids=(_SUBNET,),
+        vpc_security_group_ids=(_GROUP,),
+        queue_visibility_seconds=200,
+        existing_queue_url=_URL,
+        existing_queue_arn=_ARN,
+    )
+
+
+def test_three_wrong_values_are_reported_together_and_nothing_is_made() -> None:
+    """One error names all three with their limits and what was received; no resource was registered before it."""
+    recording = Recording()
+    with pytest.raises(SettingsError) as caught:
+        run(main_program, config={"batchSize": 0, "ttlDays": "week", "architecture": "riscv"}, into=recording)
+
+    assert str(caught.value).splitlines() == [
+        "3 configuration values are wrong; nothing was made:",
+        "  - ingestion-lab:batchSize must be a whole number from 1 to 10000; got '0'",
+        "  - ingestion-lab:ttlDays must be a whole number from 1 to 3650; got 'week'",
+        "  - ingestion-lab:architecture must be one of arm64, x86_64; got 'riscv'",
+    ]
+    assert recording.resources == []
+
+
+def test_unknown_keys_are_reported_with_the_rest() -> None:
+    """A misspelt key is an error and not a value that silently does nothing; other namespaces are not ours to judge."""
+    assert problems({"bachSize": 3, "maxReceiveCount": 0, "aws:region": "nowhere"}) == [
+        "bachSize is not a key of this program; got '3'",
+        "maxReceiveCount must be a whole number from 1 to 1000; got '0'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (
+            {"queueVisibilitySeconds": 181},
+            f"queueVisibilitySeconds must be at least 182 {_FORMULA}; got '181'",
+        ),
+        (
+            {"workerTimeoutSeconds": 60, "queueVisibilitySeconds": 182},
+            f"queueVisibilitySeconds must be at least 362 {_FORMULA}; got '182'",
+        ),
+        (
+            {"messageRetentionSeconds": 1_209_600},
+            f"dlqRetentionSeconds must be more than messageRetentionSeconds (1209600){_REASON}; got its default",
+        ),
+        (
+            {"retryBackoffMaxSeconds": 1},
+            "retryBackoffMaxSeconds must be at least retryBackoffBaseSeconds (2); got '1'",
+        ),
+        (
+            {"workerReservedConcurrency": 4},
+            "workerReservedConcurrency must be at least workerMaxConcurrency (5), or 0 for none; got '4'",
+        ),
+        (
+            {"batchSize": 11, "maxBatchingWindowSeconds": 0},
+            "maxBatchingWindowSeconds must be at least 1 when batchSize is over 10 (11); got '0'",
+        ),
+        (
+            {"vpcSubnetIds": [_SUBNET]},
+            "vpcSecurityGroupIds must be set together with vpcSubnetIds; got its default",
+        ),
+        ({"kmsAlias": "alias/data"}, "kmsAlias must be empty unless useKmsCmk is true; got 'alias/data'"),
+        (
+            {"existingQueueUrl": _URL},
+            f"existingQueueArn must be that of the queue of existingQueueUrl ({_URL}); got its default",
+        ),
+        (
+            {"existingDlqUrl": _URL, "existingDlqArn": f"{_ARN}-not"},
+            f"existingDlqArn must be that of the queue of existingDlqUrl ({_URL}); got '{_ARN}-not'",
+        ),
+    ],
+)
+def test_values_that_disagree_are_refused(config: dict[str, object], problem: str) -> None:
+    """Values that are fine alone and wrong together are reported with the limit that the other one sets."""
+    assert problems(config) == [problem]
+
+
+def test_limits_of_alarms_arrive() -> None:
+    """What is given of `alarms` replaces the default of its part, and of no other."""
+    given = {"periodSeconds": 120, "errorRatePercent": 0.5, "backlog": "7"}
+
+    assert read({"alarms": given}).alarms == AlarmLimits(period_seconds=120, error_rate_percent=0.5, backlog=7)
+    assert read({"alarms": {}}).alarms == AlarmLimits()
+
+
+def test_wrong_and_unknown_parts_are_reported_with_the_rest() -> None:
+    """Every bad part of `alarms` is one line among the other keys' lines."""
+    names = ", ".join(key_of(f.name) for f in dataclasses.fields(AlarmLimits))
+
+    assert problems({"batchSize": 0, "alarms": {"backlog": -1, "depth": 3, "durationPercent": 200}}) == [
+        "batchSize must be a whole number from 1 to 10000; got '0'",
+        "alarms.backlog must be a whole number from 0 to 1000000; got '-1'",
+        f"alarms.depth must be left out: it is none of {names}; got '3'",
+        "alarms.durationPercent must be a whole number from 1 to 100; got '200'",
+    ]
+
+
+@pytest.mark.parametrize("period", [1, 5, 10, 20, 30])
+def test_short_periods_are_for_the_laptop(period: int) -> None:
+    """AWS measures once a minute: a shorter period is refused everywhere but on the stack `local`."""
+    limit = "a multiple of 60 except on the stack local: AWS measures once a minute"
+    assert read({"alarms": {"periodSeconds": period}}, "local").alarms.period_seconds == period
+    assert problems({"alarms": {"periodSeconds": period}}, "prod") == [
+        f"alarms.periodSeconds must be {limit}; got '{period}'"
+    ]
+
+
+def test_failure_injection_is_refused_in_production() -> None:
+    """Prod refuses the failure lab and says why; every other stack may have it."""
+    assert problems({"failureInjection": True}, "prod") == [
+        "failureInjection must be false in production: faults are for stacks in which nobody is hurt; got 'true'"
+    ]
+    assert [read({"failureInjection": True}, stack).failure_injection for stack in ("local", "dev", "staging")] == [
+        True,
+        True,
+        True,
+    ]
+
+
+def test_a_value_out_of_limits_is_not_also_said_to_disagree() -> None:
+    """What could not be read is reported once, and not compared as if it had its default."""
+    assert problems({"workerTimeoutSeconds": 5000, "queueVisibilitySeconds": 60}) == [
+        "workerTimeoutSeconds must be a whole number from 1 to 900; got '5000'"
+    ]
+
+
+@pytest.mark.parametrize(
+    "field", [f for f in dataclasses.fields(Settings) if isinstance(f.metadata.get("rule"), Maybe)]
+)
+def test_not_set_can_be_written(field: dataclasses.Field[Any]) -> None:
+    """Every optional key takes the mark that Pulumi.yaml's default has for "not set"."""
+    assert getattr(read({key_of(field.name): field.metadata["rule"].unset}), field.name) is None
+
+
+def test_only_prod_is_production() -> None:
+    """A stack copied from dev under another name is not protected."""
+    assert [read({}, stack).is_production for stack in ("local", "dev", "staging", "prod")] == [
+        False,
+        False,
+        False,
+        True,
+    ]

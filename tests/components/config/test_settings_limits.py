@@ -1,0 +1,168 @@
+"""The limit of every configuration key."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from components.config.settings import Settings
+from components.observability.alarms.model import AlarmLimits
+from tests.components.config.configuring import key_of, problems, read
+
+_ARN = "arn:aws:sqs:eu-central-1:123456789012:theirs"
+
+_OUT_OF_LIMITS: list[tuple[str, object]] = [
+    ("pipelines", []),
+    ("pipelines", ["events", "events"]),
+    ("pipelines", ["cooking"]),
+    ("pipelines", "events"),
+    ("maxReceiveCount", 1001),
+    ("batchSize", 10_001),
+    ("batchSize", 2.5),
+    ("maxBatchingWindowSeconds", -1),
+    ("maxBatchingWindowSeconds", 301),
+    ("workerTimeoutSeconds", 0),
+    ("workerTimeoutSeconds", 901),
+    ("queueVisibilitySeconds", 43_201),
+    ("workerMaxConcurrency", 1),
+    ("workerReservedConcurrency", 1),
+    ("messageRetentionSeconds", 59),
+    ("dlqRetentionSeconds", 1_209_601),
+    ("ttlDays", 3651),
+    ("useKmsCmk", "yes"),
+    ("kmsAlias", "alias/aws/sqs"),
+    ("authMode", "basic"),
+    ("jwtIssuer", "issuer.example"),
+    ("jwtIssuer", "http://issuer.example/"),
+    ("jwtIssuer", "http://127.0.0.1.example/"),
+    ("jwtIssuer", "https://issuer.example/?tenant=1"),
+    ("jwtAudience", "lab"),
+    ("jwtAudience", ["lab", "lab"]),
+    ("jwtAudience", ["a b"]),
+    ("jwtAudience", [""]),
+    ("apiKeySecretArn", "keys"),
+    ("apiKeySecretArn", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys"),
+    ("apiKeySecretArn", "arn:aws:sqs:eu-central-1:123456789012:keys"),
+    ("apiKeySecretArn", "arn:aws:ssm:eu-central-1:123456789012:document/keys"),
+    ("corsOrigin", "*"),
+    ("corsOrigin", "https://shop.example/"),
+    ("throttleRate", 0),
+    ("throttleBurst", 5001),
+    ("logLevel", "LOUD"),
+    ("logRetentionDays", 8),
+    ("tracing", 1),
+    ("retryBackoffBaseSeconds", 0),
+    ("retryBackoffMaxSeconds", 43_201),
+    ("maxRedrives", 0),
+    ("maxRedrives", 11),
+    ("breakerHoldSeconds", -1),
+    ("breakerHoldSeconds", 901),
+    ("failureInjection", "on"),
+    ("failureModeParameter", "failure_mode"),
+    ("failureModeParameter", "/team/failure mode"),
+    ("failureModeParameter", "/aws/failure_mode"),
+    ("failureModeParameter", "/SSM-failure_mode"),
+    ("failureModeParameter", "/a" * 16),
+    ("vpcSubnetIds", ["net"]),
+    ("vpcSecurityGroupIds", [7]),
+    ("iamNamePrefix", "a" * 21),
+    ("permissionsBoundaryArn", "edge"),
+    ("resourceTags", ["CostCenter"]),
+    ("resourceTags", {"CostCenter": 42}),
+    ("resourceTags", {"aws:x": "y"}),
+    ("tagRestricted", "maybe"),
+    ("ordersBatchSize", 0),
+    ("ordersWorkerTimeoutSeconds", 901),
+    ("archiveRetentionDays", 3651),
+    ("operatorRoleArns", ["admin"]),
+    ("operatorRoleArns", ["arn:aws:sts::123456789012:assumed-role/admin/me"]),
+    ("existingQueueUrl", "theirs"),
+    ("existingQueueArn", f"{_ARN}.fifo"),
+    ("existingDlqUrl", "theirs"),
+    ("existingDlqArn", "theirs"),
+    ("ingestMemoryMb", 127),
+    ("workerMemoryMb", 10_241),
+    ("architecture", "riscv"),
+    ("lakeChunkMebibytes", 65),
+    ("lakeIngestTimeoutSeconds", 901),
+    ("lakeTransformTimeoutSeconds", 0),
+    ("lakeIngestMemoryMb", 127),
+    ("lakeTransformMemoryMb", 511),
+    ("lakeLayerArn", "pyarrow"),
+    ("lakeLayerArn", "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow"),
+    ("glueDatabase", "my-lake"),
+    ("observabilityEnabled", "partly"),
+    ("alarms", [60]),
+    ("alarms", "soon"),
+    ("alarmEmail", "oncall"),
+    ("runbookBaseUrl", "https://git.example/lab"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), _OUT_OF_LIMITS)
+def test_values_out_of_limits_are_refused(key: str, value: object) -> None:
+    """The report is one line: the key, its limit, and the value as received."""
+    received = value if isinstance(value, str) else json.dumps(value)
+    (problem,) = problems({key: value})
+
+    assert re.fullmatch(rf"{key} must be .+; got {re.escape(repr(received))}", problem)
+
+
+def test_every_key_has_a_case_out_of_its_limits() -> None:
+    """No key's limit goes untested; the list above is complete, but for secrets, whose value no report may show."""
+    assert {key for key, _ in _OUT_OF_LIMITS} | {"apiKey", "webhookUrl"} == {
+        key_of(f.name) for f in dataclasses.fields(Settings)
+    } - {"stack"}
+
+
+@pytest.mark.parametrize("name", ["/x", "/team/aws/ssm", "/a" * 15, "/team-a/lab_1/failure.mode"])
+def test_parameter_names_that_ssm_takes_are_taken(name: str) -> None:
+    """The failure mode's parameter may have any name that is not SSM's own."""
+    assert read({"failureModeParameter": name}).failure_mode_parameter == name
+
+
+_PARTS_OUT_OF_LIMITS: list[tuple[str, object]] = [
+    ("periodSeconds", 0),
+    ("periodSeconds", 45),
+    ("periodSeconds", 3660),
+    ("evaluationPeriods", 0),
+    ("evaluationPeriods", 25),
+    ("dlqDepth", -1),
+    ("dlqAgeSeconds", 0),
+    ("queueAgeSeconds", 1_209_601),
+    ("backlog", 1_000_001),
+    ("errorRatePercent", 100.5),
+    ("errorRatePercent", 0.125),
+    ("durationPercent", 0),
+    ("durationPercent", 101),
+]
+
+
+@pytest.mark.parametrize(("part", "value"), _PARTS_OUT_OF_LIMITS)
+def test_parts_out_of_limits_are_refused(part: str, value: object) -> None:
+    """A value within `alarms` is reported under its own name."""
+    (problem,) = problems({"alarms": {part: value}})
+
+    assert re.fullmatch(rf"alarms\.{part} must be .+; got '{re.escape(json.dumps(value))}'", problem)
+
+
+def test_every_part_has_a_case_out_of_its_limits() -> None:
+    """No limit within `alarms` goes untested; the list above is complete."""
+    assert {part for part, _ in _PARTS_OUT_OF_LIMITS} == {key_of(f.name) for f in dataclasses.fields(AlarmLimits)}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hooks.example/T0/B1", "http://127.0.0.1:8099/hook", "http://localhost", "http://localhost:1/"]
+)
+def test_webhooks_that_may_be(url: str) -> None:
+    """Plain http stays on the machine; everything else is https."""
+    assert read({"webhookUrl": url}).webhook_url == url
+
+
+@pytest.mark.parametrize("url", ["http://hooks.example/", "http://127.0.0.1.example/", "hooks.example", "https://"])
+def test_webhooks_that_may_not_be(url: str) -> None:
+    """What would carry alarms in clear, or nowhere, is refused."""
+    (problem,) = problems({"webhookUrl": url})
+
+    assert problem.endswith("; got [secret]")

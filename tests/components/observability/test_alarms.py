@@ -1,0 +1,158 @@
+"""Every alarm, number by number: whoever changes one finds the test of that alarm broken."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.components.observability.alarm_table import ALARMS, Math, Of
+from tests.components.recording import ROOT, Recording, run_main
+
+_PERIOD = 60
+_TOPICS = {"critical": "arn:alarms-critical", "warning": "arn:alarms-warning"}
+
+
+def _metric(of: Of, period: int) -> dict[str, Any]:
+    namespace, metric, dimensions, _ = of
+    return {"namespace": namespace, "metricName": metric, "dimensions": dimensions, "period": period}
+
+
+def _measured(of: Of, period: int) -> dict[str, Any]:
+    if not of[3].startswith("p"):
+        return {**_metric(of, period), "statistic": of[3]}
+    return {**_metric(of, period), "extendedStatistic": of[3], "evaluateLowSampleCountPercentiles": "evaluate"}
+
+
+def _calculated(math: Math, period: int) -> dict[str, Any]:
+    queries = {
+        variable: {"id": variable, "metric": {**_metric(of, period), "stat": of[3]}, "returnData": False}
+        for variable, of in math.of.items()
+    }
+    return {"expression": math.formula, **queries}
+
+
+def _by_id(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the alarm measures: metric math by variable, its one result by its formula; labels are for people."""
+    queries = {query["id"]: query for query in inputs["metricQueries"]}
+    result = queries.pop("result")
+    assert result.keys() == {"id", "expression", "label", "returnData"}
+    assert result["returnData"] is True
+    return {"expression": result["expression"], **queries}
+
+
+_NOT_MEASURE = {
+    *("name", "alarmDescription", "comparisonOperator", "threshold", "datapointsToAlarm", "evaluationPeriods"),
+    *("treatMissingData", "alarmActions", "okActions", "tags"),
+}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarm(dev: Recording, name: str) -> None:
+    """The alarm measures just this, compares it so, looks at so many periods, and tells the topic of its severity."""
+    row, inputs = ALARMS[name], dev.inputs("MetricAlarm", name)
+    measured = {key: value for key, value in inputs.items() if key not in _NOT_MEASURE}
+
+    if isinstance(row.measures, Math):
+        assert measured.keys() == {"metricQueries"}
+        assert _by_id(measured) == _calculated(row.measures, _PERIOD)
+    else:
+        assert measured == _measured(row.measures, _PERIOD)
+    assert (inputs["comparisonOperator"], inputs["threshold"]) == (row.comparison, row.threshold)
+    assert (inputs["datapointsToAlarm"], inputs["evaluationPeriods"]) == row.span
+    assert inputs["treatMissingData"] == row.missing
+    assert inputs["alarmActions"] == inputs["okActions"] == [_TOPICS[row.severity]]
+    assert inputs["name"] == f"dev-{name}"
+
+
+@pytest.mark.parametrize("stack", ["local", "dev", "prod"])
+def test_there_are_no_other_alarms(stack: str) -> None:
+    """Every stack has exactly the alarms of the table, as far as the stack itself and events go."""
+    recording = run_main(stack, {"pipelines": ["events"]})
+
+    assert {alarm.name for alarm in recording.of("MetricAlarm")} == set(ALARMS)
+
+
+def test_production_is_watched_as_dev_is(dev: Recording, prod: Recording) -> None:
+    """The same measures, thresholds, periods and actions in both."""
+    differing = {"name", "tags"}
+    for alarm in prod.of("MetricAlarm"):
+        expected = dev.inputs("MetricAlarm", alarm.name)
+        assert {k: v for k, v in alarm.inputs.items() if k not in differing} == {
+            k: v for k, v in expected.items() if k not in differing
+        }
+
+
+def test_every_alarm_names_its_runbook() -> None:
+    """The description ends in the runbook's path, below the configured address, and the file is there."""
+    base = "https://git.example/lab/"
+    for alarm in run_main("dev", {"runbookBaseUrl": base}).of("MetricAlarm"):
+        sentence, _, link = alarm.inputs["alarmDescription"].partition(" Runbook: ")
+        assert sentence.endswith(".")
+        assert link == f"{base}ops/runbooks/{alarm.name.removeprefix('events-')}.md"
+        assert (ROOT / link.removeprefix(base)).is_file()
+
+
+def test_without_a_breaker_nothing_watches_it() -> None:
+    """With breakerHoldSeconds 0 no alarm, rule or graph asks for metrics that nobody sends."""
+    recording = run_main("dev", {"breakerHoldSeconds": 0})
+    delivery = recording.inputs("MetricAlarm", "events-event-delivery-failed")
+    body = recording.inputs("Dashboard", "dashboard")["dashboardBody"]
+
+    assert {alarm.name for alarm in recording.of("MetricAlarm")} == set(ALARMS) - {"events-breaker-open"}
+    assert _by_id(delivery)["expression"] == "FILL(success, 0) + FILL(failure, 0)"
+    assert "CircuitOpen" not in body
+
+
+def test_configured_limits_are_deployed() -> None:
+    """What the laptop's YAML says of `alarms` is in its alarms: periods of seconds, lower thresholds."""
+    local = run_main("local", {"pipelines": ["events"]})
+    thresholds = {
+        alarm.name: (alarm.inputs["threshold"], alarm.inputs["datapointsToAlarm"], alarm.inputs["evaluationPeriods"])
+        for alarm in local.of("MetricAlarm")
+    }
+    assert thresholds == {name: (row.threshold, *row.span) for name, row in ALARMS.items()} | {
+        "events-dlq-not-empty": (0, 2, 2),
+        "events-dlq-oldest-age": (10, 1, 1),
+        "events-queue-age": (15, 1, 1),
+        "events-queue-backlog": (100, 2, 2),
+        "events-queue-stalled": (0, 2, 2),
+        "events-error-rate": (1, 2, 2),
+        "events-worker-duration": (4000, 2, 2),
+    }
+    assert {period for alarm in local.of("MetricAlarm") for period in _periods(alarm.inputs)} == {5}
+
+
+def _periods(inputs: Mapping[str, Any]) -> set[int]:
+    queries = inputs.get("metricQueries", [])
+    return {query["metric"]["period"] for query in queries if "metric" in query} or {inputs["period"]}
+
+
+@pytest.mark.parametrize("severity", ["critical", "warning"])
+def test_sums_of_a_severity(dev: Recording, severity: str) -> None:
+    """One composite alarm for each severity is in ALARM while any of its alarms is, and tells nobody twice."""
+    inputs = dict(dev.inputs("CompositeAlarm", severity))
+    rule = inputs.pop("alarmRule")
+
+    assert inputs == {
+        "alarmName": f"dev-{severity}",
+        "alarmDescription": f"Any {severity} alarm of the stack dev.",
+        "tags": {"Project": "ingestion-lab", "Stack": "dev"},
+    }
+    assert set(rule.split(" OR ")) == {
+        f'ALARM("dev-{name}")' for name, row in ALARMS.items() if row.severity == severity
+    }
+
+
+def test_adopted_queues_are_watched_by_their_own_names() -> None:
+    """The alarms of an existing queue ask for it by the name in its ARN."""
+    url, arn = "https://sqs.eu-central-1.amazonaws.com/123456789012/", "arn:aws:sqs:eu-central-1:123456789012:"
+    adopted = {
+        "existingQueueUrl": f"{url}theirs",
+        "existingQueueArn": f"{arn}theirs",
+        "existingDlqUrl": f"{url}theirs-dlq",
+        "existingDlqArn": f"{arn}theirs-dlq",
+    }
+    recording = run_main("dev", adopted)
+
+    assert recording.inputs("MetricAlarm", "events-queue-age")["dimensions"] == {"QueueName": "theirs"}
+    assert recording.inputs("MetricAlarm", "events-dlq-not-empty")["dimensions"] == {"QueueName": "theirs-dlq"}

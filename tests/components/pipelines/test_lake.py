@@ -1,0 +1,224 @@
+"""The parts of the lake and how they are connected."""
+
+import json
+
+import pytest
+
+from tests.components.config.configuring import problems
+from tests.components.recording import Recording, grants, run_main, variables
+
+_LAKE: dict[str, object] = {"pipelines": ["lake"]}
+_LAYER = "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow:7"
+_STATE_READ_AND_WRITTEN = {
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+}
+_BUCKET_PARTS = {
+    ("aws:s3/bucket:Bucket", ""),
+    ("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "-lifecycle"),
+    ("aws:s3/bucketOwnershipControls:BucketOwnershipControls", "-ownership"),
+    ("aws:s3/bucketPolicy:BucketPolicy", "-policy"),
+    ("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "-private"),
+    ("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration", "-encryption"),
+    ("aws:s3/bucketVersioning:BucketVersioning", "-versioning"),
+}
+
+
+@pytest.fixture(scope="module")
+def lake() -> Recording:
+    """The dev stack with the lake alone."""
+    return run_main("dev", _LAKE)
+
+
+@pytest.fixture(scope="module")
+def closed() -> Recording:
+    """The same with a customer key."""
+    return run_main("dev", _LAKE | {"useKmsCmk": True})
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_what_the_lake_has_that_events_do_not(preview: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Two buckets, a notification and a layer; the rest is what every pipeline has, under its own name."""
+    lake = run_main("dev", _LAKE, preview=preview).names()
+    events = {(t, n.replace("events", "lake")) for t, n in run_main("dev", preview=preview).names()}
+
+    assert lake - events == {
+        ("lab:pipelines:Lake", "lake"),
+        ("lab:storage:LakeStorage", "lake"),
+        ("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", "lake-ingest-async"),
+        ("aws:lambda/layerVersion:LayerVersion", "lake"),
+        ("aws:lambda/permission:Permission", "lake-bronze-invocation"),
+        ("aws:s3/bucketNotification:BucketNotification", "lake-bronze-notification"),
+        *((token, f"lake-{role}{part}") for role in ("bronze", "silver") for token, part in _BUCKET_PARTS),
+    }
+
+
+def test_lake_alone_has_no_routes_but_the_controls(lake: Recording) -> None:
+    """What is not of events' API is there; nothing answers for the lake."""
+    routes = {route.inputs["routeKey"].partition(" ")[2].split("/")[1] for route in lake.of("Route")}
+
+    assert routes <= {"redrive", "failure-mode"}
+    assert {integration.name for integration in lake.of("Integration")} <= {
+        "redrive-api-integration",
+        "failure-mode-integration",
+    }
+
+
+def test_ingest_function(lake: Recording) -> None:
+    """It reads an object to its end, so it may run for as long as Lambda lets it; without pyarrow it starts quickly."""
+    function = lake.inputs("Function", "lake-ingest")
+
+    assert function["handler"] == "handlers.lake.ingest.handler"
+    assert (function["timeout"], function["memorySize"], function["layers"]) == (900, 512, ["arn:dependencies"])
+    assert variables(lake, "lake-ingest") == {
+        "ENVIRONMENT": "dev",
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+        "POWERTOOLS_SERVICE_NAME": "ingestion-lab",
+        "PIPELINE": "lake",
+        "QUEUE_URL": "https://lake-queue",
+        "TABLE_NAME": "ingestion_state",
+        "TTL_DAYS": "7",
+        "BRONZE_BUCKET": "id:lake-bronze",
+        "CHUNK_BYTES": "16777216",
+        "FAILURE_MODE_PARAMETER": "/ingestion/failure_mode",
+    }
+
+
+def test_failed_ingestions_are_kept(lake: Recording) -> None:
+    """S3 invokes asynchronously: what Lambda gives up after its retries goes to the control plane's queue."""
+    assert lake.inputs("FunctionEventInvokeConfig", "lake-ingest-async") == {
+        "functionName": "lake-ingest",
+        "destinationConfig": {"onFailure": {"destination": "arn:control-failures"}},
+    }
+
+
+def test_worker_function_and_its_queue(lake: Recording) -> None:
+    """Two chunks at a time, time for both, and six times that until they come again."""
+    function = lake.inputs("Function", "lake-worker")
+    mapping = lake.inputs("EventSourceMapping", "lake-worker-mapping")
+
+    assert function["handler"] == "handlers.lake.worker.handler"
+    assert (function["timeout"], function["memorySize"]) == (300, 1024)
+    assert function["layers"] == ["arn:dependencies", "arn:lake"]
+    environment = variables(lake, "lake-worker")
+    assert (environment["BRONZE_BUCKET"], environment["SILVER_BUCKET"]) == ("id:lake-bronze", "id:lake-silver")
+    assert (mapping["batchSize"], mapping["maximumBatchingWindowInSeconds"]) == (2, 0)
+    assert lake.inputs("Queue", "lake-queue")["visibilityTimeoutSeconds"] == 1800
+
+
+def test_settings_reach_the_functions() -> None:
+    """Chunk size, times and memories follow the configuration, the visibility timeout the worker's time."""
+    chosen = {
+        "lakeChunkMebibytes": 3,
+        "lakeIngestTimeoutSeconds": 60,
+        "lakeTransformTimeoutSeconds": 20,
+        "lakeIngestMemoryMb": 300,
+        "lakeTransformMemoryMb": 2000,
+    }
+    recording = run_main("dev", _LAKE | chosen)
+    ingest, worker = (recording.inputs("Function", f"lake-{role}") for role in ("ingest", "worker"))
+
+    assert variables(recording, "lake-ingest")["CHUNK_BYTES"] == str(3 * 1024 * 1024)
+    assert (ingest["timeout"], ingest["memorySize"]) == (60, 300)
+    assert (worker["timeout"], worker["memorySize"]) == (20, 2000)
+    assert recording.inputs("Queue", "lake-queue")["visibilityTimeoutSeconds"] == 120
+
+
+def test_least_rights(lake: Recording) -> None:
+    """Ingest reads bronze and fills the queue; the worker reads bronze and results, writes silver and quarantine."""
+    bronze = {
+        "Bronze": ({"s3:GetObjectVersion"}, "arn:lake-bronze/bronze/*"),
+        "BronzeMissing": ({"s3:ListBucket"}, "arn:lake-bronze"),
+    }
+    ingest, worker = grants(lake, "lake-ingest"), grants(lake, "lake-worker")
+
+    assert {sid: ingest[sid] for sid in (*bronze, "Queue", "State", "FailedInvocations")} == bronze | {
+        "Queue": ({"sqs:SendMessage"}, "arn:lake-queue"),
+        "State": (_STATE_READ_AND_WRITTEN, "arn:ingestion_state"),
+        "FailedInvocations": ({"sqs:SendMessage"}, "arn:control-failures"),
+    }
+    assert {sid: worker[sid] for sid in (*bronze, "Silver", "StaleQuarantine", "Result")} == bronze | {
+        "Silver": ({"s3:PutObject"}, ["arn:lake-silver/silver/*", "arn:lake-silver/quarantine/*"]),
+        "StaleQuarantine": ({"s3:DeleteObject"}, "arn:lake-silver/quarantine/*"),
+        "Result": ({"dynamodb:GetItem"}, "arn:ingestion_state"),
+    }
+    assert [sid for sid in ingest if "Silver" in sid] == []
+
+
+def test_customer_key_reaches_buckets_and_roles(closed: Recording) -> None:
+    """Both buckets are encrypted with it; the reader may decrypt, the worker encrypt too."""
+    keys = {
+        rule["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"]
+        for setting in closed.of("BucketServerSideEncryptionConfiguration")
+        for rule in setting.inputs["rules"]
+    }
+    assert keys == {"arn:ingestion-key"}
+    assert {sid for sid in grants(closed, "lake-ingest") if "Bucket" in sid} == {"ReadBucketKey"}
+    assert {sid for sid in grants(closed, "lake-worker") if "Bucket" in sid} == {"ReadBucketKey", "WriteBucketKey"}
+
+
+def test_production_keeps_the_buckets_and_the_laptop_does_not() -> None:
+    """A destroy of production stops at them; the laptop's go with all they hold; dev's when they are empty."""
+    stacks = {stack: run_main(stack, _LAKE).of("Bucket") for stack in ("prod", "dev", "local")}
+
+    assert {stack: {(b.protect, b.inputs["forceDestroy"]) for b in made} for stack, made in stacks.items()} == {
+        "prod": {(True, False)},
+        "dev": {(False, False)},
+        "local": {(False, True)},
+    }
+
+
+def test_only_ingest_redrive_and_operators_may_fill_the_queue() -> None:
+    """The queue takes chunks from the ingest function, a redrive, and those who replay by hand."""
+    operator = "arn:aws:iam::123456789012:role/oncall"
+    recording = run_main("dev", _LAKE | {"operatorRoleArns": [operator]})
+    statements = json.loads(recording.inputs("QueuePolicy", "lake-queue-policy")["policy"])["Statement"]
+    (named,) = [s for s in statements if s["Sid"] == "NamedProducersOnly"]
+
+    assert named["Condition"]["ArnNotEquals"]["aws:PrincipalArn"] == [
+        "arn:lake-ingest-role",
+        "arn:redrive-role",
+        operator,
+    ]
+
+
+def test_outputs(lake: Recording) -> None:
+    """What tools need to find the lake."""
+    assert lake.outputs["lake"] == {
+        "queueUrl": "https://lake-queue",
+        "dlqUrl": "https://lake-dlq",
+        "ingestFunctionName": "lake-ingest",
+        "workerFunctionName": "lake-worker",
+        "successTopicArn": "arn:lake-success",
+        "failureTopicArn": "arn:lake-failure",
+        "bronzeBucket": "id:lake-bronze",
+        "silverBucket": "id:lake-silver",
+    }
+
+
+def test_layer_is_the_programs_own_or_another() -> None:
+    """It is built for the functions' processor, unless the configuration names one; the laptop's Python needs none."""
+    own, other = run_main("dev", _LAKE), run_main("dev", _LAKE | {"lakeLayerArn": _LAYER})
+    laptop = run_main("local", _LAKE)
+
+    assert own.inputs("LayerVersion", "lake") == {
+        "layerName": "ingestion-lab-dev-lake",
+        "code": "archive of lake",
+        "compatibleArchitectures": ["arm64"],
+        "compatibleRuntimes": ["python3.13"],
+    }
+    assert other.inputs("Function", "lake-worker")["layers"] == ["arn:dependencies", _LAYER]
+    assert laptop.inputs("Function", "lake-worker")["layers"] == ["arn:dependencies"]
+    assert [layer.name for r in (other, laptop) for layer in r.of("LayerVersion")] == ["dependencies"] * 2
+
+
+def test_keys_that_do_not_fit_the_rest_are_refused() -> None:
+    """No layer at all is for the laptop; a catalog is of the lake."""
+    assert problems({"lakeLayerArn": "none"}) == [
+        "lakeLayerArn must be an ARN or empty except on the stack local: Lambda's Python has no pyarrow; got 'none'"
+    ]
+    assert problems({"glueDatabase": "lab"}) == [
+        "glueDatabase must be empty unless pipelines has lake, whose tables it holds; got 'lab'"
+    ]

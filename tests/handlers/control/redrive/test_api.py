@@ -1,0 +1,221 @@
+"""The redrive API: one run at a time for each queue, progress and its pages, cancelling, and AWS out of reach."""
+
+import json
+from typing import Any
+
+import pytest
+
+from handlers.control.redrive.run.record import RunState
+from tests.handlers.control.redrive.conftest import DLQ, MAIN, Lab
+from tests.handlers.control.redrive.fakes import refusal
+
+START, CANCEL = "POST /redrive/start", "POST /redrive/cancel"
+PREVIEW, SHOW = "GET /redrive/preview", "GET /redrive/{redriveId}"
+
+
+def test_a_start_is_written_and_wakes_the_runner(lab: Lab) -> None:
+    """202 with the id and where to look; the runner is invoked for that run and nothing else is done."""
+    status, body = lab.ask(START, {"maxMessages": 100, "perMessageDelayJitter": 5})
+
+    redrive_id = body["redriveId"]
+    assert (status, body) == (
+        202,
+        {"redriveId": redrive_id, "state": "RUNNING", "statusUrl": f"/redrive/{redrive_id}"},
+    )
+    assert lab.functions.invoked == [
+        {
+            "FunctionName": "redrive",
+            "InvocationType": "Event",
+            "Payload": json.dumps({"redriveId": redrive_id}, separators=(",", ":")).encode(),
+        }
+    ]
+    assert lab.ask(SHOW, redriveId=redrive_id)[1] == {
+        "redriveId": redrive_id,
+        "state": "RUNNING",
+        "reason": "",
+        "request": {
+            "pipeline": "events",
+            "maxMessages": 100,
+            "errorType": None,
+            "minAgeSeconds": 0,
+            "perMessageDelayJitter": 5,
+            "ratePerSecond": None,
+            "canary": 0,
+            "dryRun": False,
+        },
+        "counts": {
+            "examined": 0,
+            "moved": 0,
+            "skipped": 0,
+            "failed": 0,
+            "parked": 0,
+            "uncertain": 0,
+            "wouldMove": 0,
+        },
+        "reasons": {},
+        "cancelRequested": False,
+        "startedAt": "2027-01-15T08:00:00.000Z",
+        "updatedAt": "2027-01-15T08:00:00.000Z",
+        "finishedAt": None,
+        "messages": [],
+        "nextCursor": None,
+    }
+
+
+def test_a_runner_that_is_not_reached_comes_by_itself(lab: Lab) -> None:
+    """The start stands; the next tick works on it."""
+    lab.letter("k")
+
+    def fail(name: str) -> None:
+        if name == "invoke":
+            raise refusal("TooManyRequestsException", 429)
+
+    lab.hub.before = fail
+    redrive_id = lab.start()
+    lab.tick()
+
+    assert (lab.run(redrive_id).state, lab.on(MAIN)) == ("SUCCEEDED", ["k"])
+
+
+def test_two_starts_at_once(lab: Lab) -> None:
+    """One gets the queue; the other a 409 that names it. Another pipeline's queue is free."""
+    answers: list[tuple[int, Any]] = []
+
+    def start_another(name: str) -> None:
+        if name == "transact_write_items":
+            lab.hub.before = lambda _name: None
+            answers.append(lab.ask(START, {}))
+
+    lab.hub.before = start_another
+    status, body = lab.ask(START, {})
+
+    (first,) = answers
+    assert (first[0], status, body["errorType"]) == (202, 409, "RedriveAlreadyRunning")
+    assert first[1]["redriveId"] in body["error"]
+    assert len(lab.functions.invoked) == 1
+    assert lab.ask(START, {"pipeline": "ordered"})[0] == 202
+
+
+@pytest.mark.parametrize("route", [START, PREVIEW, SHOW, CANCEL])
+def test_aws_failures_are_503(lab: Lab, route: str) -> None:
+    """With Retry-After, and no word of what failed."""
+    redrive_id = lab.start()
+
+    def fail(_name: str) -> None:
+        raise refusal("InternalServerError", 500)
+
+    lab.hub.before = fail
+    body = {"redriveId": redrive_id} if route == CANCEL else {}
+    answer = lab.api.handle(
+        {
+            "routeKey": route,
+            "rawPath": route.split(" ")[1],
+            "headers": {"content-type": "application/json"},
+            "pathParameters": {"redriveId": redrive_id},
+            "requestContext": {"requestId": "r-1", "http": {"method": route.split(" ", maxsplit=1)[0]}},
+            "body": json.dumps(body),
+        }
+    )
+
+    assert (answer["statusCode"], answer["headers"]["Retry-After"]) == (503, "5")
+    assert json.loads(answer["body"]) == {
+        "error": "the dead-letter queue or its records is not available",
+        "errorType": "ServiceUnavailable",
+        "details": [],
+        "requestId": "r-1",
+    }
+
+
+def test_the_ledger_in_pages(lab: Lab) -> None:
+    """Each entry once, in order, whatever the pages; the last has no cursor."""
+    for i in range(40):
+        lab.letter(f"k{i}")
+    redrive_id = lab.go().redrive_id
+    whole = lab.ask(SHOW, redriveId=redrive_id)[1]["messages"]
+    assert (len(whole), whole[0].keys()) == (
+        40,
+        {"messageId", "idempotencyKey", "state", "reason", "errorType", "newMessageId"},
+    )
+
+    for size in (1, 7, 10, 11, 39, 40):
+        pages: list[Any] = []
+        cursor: dict[str, str] = {}
+        while True:
+            body = lab.ask(SHOW, query={"limit": str(size), **cursor}, redriveId=redrive_id)[1]
+            pages += body["messages"]
+            if not body["nextCursor"]:
+                break
+            assert len(body["messages"]) == size
+            cursor = {"cursor": body["nextCursor"]}
+        assert pages == whole
+
+
+def test_a_cancel_stops_within_a_wave(lab: Lab) -> None:
+    """Asked for while a wave is on its way: that wave ends, no other begins, and all that is left can be seen."""
+    for i in range(60):
+        lab.letter(f"k{i}")
+    redrive_id = lab.start()
+    answers = []
+
+    def cancel(name: str) -> None:
+        if name == "send_message_batch" and len(lab.sqs.sends) == 1:
+            lab.hub.before = lambda _name: None
+            answers.append(lab.ask(CANCEL, {"redriveId": redrive_id}))
+
+    lab.hub.before = cancel
+    lab.tick(redrive_id)
+
+    assert answers == [(202, {"redriveId": redrive_id, "state": "RUNNING", "cancelRequested": True})]
+    run = lab.run(redrive_id)
+    assert (run.state, run.tally.states) == ("CANCELLED", {"MOVED": 11})
+    assert (len(lab.on(MAIN)), len(lab.seen(DLQ))) == (11, 49)
+    assert lab.ask(CANCEL, {"redriveId": redrive_id})[0] == 202
+    assert lab.go().tally.states == {"MOVED": 49}
+
+
+def test_a_cancel_of_a_run_that_nobody_works_on(lab: Lab) -> None:
+    """The runner is woken, which ends it without moving anything."""
+    lab.letter("k")
+    redrive_id = lab.start()
+    lab.functions.invoked.clear()
+
+    assert lab.ask(CANCEL, {"redriveId": redrive_id})[0] == 202
+    assert len(lab.functions.invoked) == 1
+    lab.tick(redrive_id)
+
+    assert (lab.run(redrive_id).state, lab.seen(DLQ)) == ("CANCELLED", ["k"])
+    assert "receive_message" not in lab.hub.calls
+
+
+def test_a_cancel_of_a_run_that_is_laid_down(lab: Lab) -> None:
+    """It does not wait for the time at which the run would have gone on."""
+    redrive_id = lab.start()
+    run = lab.runs.take(redrive_id, "me")
+    assert run
+    lab.runs.release(run, after_seconds=60)
+    lab.functions.invoked.clear()
+
+    lab.ask(CANCEL, {"redriveId": redrive_id})
+    assert len(lab.functions.invoked) == 1
+    lab.tick(redrive_id)
+
+    assert lab.run(redrive_id).state == "CANCELLED"
+
+
+def test_a_cancel_of_a_run_that_has_ended(lab: Lab) -> None:
+    """409, also where it ends between the look and the cancel."""
+    redrive_id = lab.go().redrive_id
+    status, body = lab.ask(CANCEL, {"redriveId": redrive_id})
+    assert (status, body["errorType"]) == (409, "RedriveFinished")
+
+    redrive_id = lab.start()
+    run = lab.runs.take(redrive_id, "me")
+    assert run
+
+    def finish(name: str) -> None:
+        if name == "update_item":
+            lab.hub.before = lambda _name: None
+            lab.runs.finish(run, RunState.SUCCEEDED, "done")
+
+    lab.hub.before = finish
+    assert lab.ask(CANCEL, {"redriveId": redrive_id})[0] == 409

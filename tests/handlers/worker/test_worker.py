@@ -1,0 +1,534 @@
+"""The worker's branches: what becomes of a record, in which calls, and what SQS is told."""
+
+import io
+import json
+import time
+from typing import Any
+
+import pytest
+
+from handlers import jsontext
+from handlers.idempotency.claims import Request
+from handlers.worker.worker import Worker
+from tests.handlers.conftest import DAY_MS, NOW_MS, FakeClock, Step, failures, record
+from tests.handlers.fakes import FakeAws, FakeContext, client_error
+
+
+def status(aws: FakeAws, key: str) -> tuple[str, int]:
+    """Status and attempts of a key."""
+    return aws.items[key]["status"]["S"], int(aws.items[key]["attempts"]["N"])
+
+
+def details(aws: FakeAws) -> list[dict[str, Any]]:
+    """The details of the events on the bus."""
+    return [json.loads(event["Detail"]) for event in aws.events]
+
+
+def test_ten_new_messages_cost_three_calls(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """A batch of 10 new messages: one claim, one completion, one PutEvents, nothing else."""
+    batch = {"Records": [record(f"m{i}", {"n": f"n{i}"}, key=f"k{i}") for i in range(10)]}
+
+    assert worker.handle(batch, FakeContext()) == failures()
+
+    assert fake_aws.calls == ["BatchExecuteStatement", "BatchExecuteStatement", "PutEvents"]
+    assert step.runs == [f"n{i}" for i in range(10)]
+    assert {status(fake_aws, f"k{i}") for i in range(10)} == {("SUCCEEDED", 1)}
+
+
+def test_a_succeeded_record_holds_every_attribute(worker: Worker, fake_aws: FakeAws) -> None:
+    """The state record after one success, attribute by attribute."""
+    payload: jsontext.Json = {"n": "a"}
+    worker.handle({"Records": [record("m1", payload, key="k1")]}, FakeContext(remaining_ms=5000))
+
+    assert fake_aws.items == {
+        "k1": {
+            "idempotencyKey": {"S": "k1"},
+            "status": {"S": "SUCCEEDED"},
+            "checksum": {"S": jsontext.checksum({"n": "a"})},
+            "firstSeenAt": {"S": "2027-01-15T08:00:00.000Z"},
+            "processedAt": {"S": "2027-01-15T08:00:00.000Z"},
+            "attempts": {"N": "1"},
+            "expiresAt": {"N": str((NOW_MS + 7 * DAY_MS) // 1000)},
+            "leaseUntil": {"N": str(NOW_MS + 5000)},
+            "messageId": {"S": "m1"},
+            "pipeline": {"S": "events"},
+            "payload": {"S": json.dumps(payload)},
+            "result": {"S": '{"did":"a"}'},
+        }
+    }
+
+
+def test_the_success_event_names_the_outcome_and_not_the_payload(worker: Worker, fake_aws: FakeAws) -> None:
+    """The one event of a success, whole."""
+    correlation = {"correlationId": {"dataType": "String", "stringValue": "c-1"}}
+    worker.handle({"Records": [record("m1", {"n": "a"}, key="k1", attributes=correlation)]}, FakeContext())
+
+    (event,) = fake_aws.events
+    assert (event["EventBusName"], event["Source"], event["DetailType"]) == (
+        "bus",
+        "myapp.ingestion",
+        "IngestionSuccess",
+    )
+    (detail,) = details(fake_aws)
+    assert detail == {
+        "eventId": detail["eventId"],
+        "pipeline": "events",
+        "idempotencyKey": "k1",
+        "checksum": jsontext.checksum({"n": "a"}),
+        "messageId": "m1",
+        "correlationId": "c-1",
+        "attempts": 1,
+        "status": "SUCCEEDED",
+        "processedAt": "2027-01-15T08:00:00.000Z",
+    }
+    assert len(detail["eventId"]) == 32
+
+
+def test_redelivery_of_the_message_that_succeeded_tells_the_same_event_again(
+    worker: Worker, fake_aws: FakeAws, step: Step
+) -> None:
+    """Its event may have been lost in a crash, so it is told again under the same id; nothing is done twice."""
+    for receive_count in (1, 2):
+        batch = {"Records": [record("m1", {"n": "a"}, key="k1", receive_count=receive_count)]}
+        assert worker.handle(batch, FakeContext()) == failures()
+
+    first, second = details(fake_aws)
+    assert first == second
+    assert step.runs == ["a"]
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 1)
+
+
+def test_a_true_duplicate_is_acknowledged_without_an_event(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """Another message with the same key and payload: one run, one event, attempts unchanged."""
+    worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext())
+
+    assert worker.handle({"Records": [record("m2", {"n": "a"}, key="k1")]}, FakeContext()) == failures()
+
+    assert step.runs == ["a"]
+    assert len(fake_aws.events) == 1
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 1)
+
+
+def test_a_redriven_message_that_had_succeeded_tells_its_event(worker: Worker, fake_aws: FakeAws) -> None:
+    """A redrive gives a new message id; `originalMessageId` shows that it is the message whose event is owed."""
+    worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext())
+    original = {"originalMessageId": {"dataType": "String", "stringValue": "m1"}}
+
+    worker.handle({"Records": [record("m9", {"n": "a"}, key="k1", attributes=original)]}, FakeContext())
+
+    assert len({detail["eventId"] for detail in details(fake_aws)}) == 1
+    assert len(fake_aws.events) == 2
+
+
+def test_duplicates_inside_a_batch_are_claimed_once(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """Three messages with one key in a batch: one statement, one run, one event, all acknowledged."""
+    batch = {"Records": [record(f"m{i}", {"n": "a"}, key="k1") for i in range(3)]}
+
+    assert worker.handle(batch, FakeContext()) == failures()
+
+    assert step.runs == ["a"]
+    assert len(fake_aws.events) == 1
+
+
+def test_a_message_delivered_twice_in_a_batch_counts_once(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """SQS may put the same message into a batch twice; the later receipt is used."""
+    batch = {"Records": [record("m1", {"n": "a", "fail": "transient"}, key="k1", receive_count=i) for i in (1, 2)]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+
+    assert step.runs == []
+    assert list(fake_aws.visibility) == ["receipt-m1-2"]
+
+
+def test_the_follower_of_a_failure_comes_back_to_be_judged_alone(worker: Worker, fake_aws: FakeAws) -> None:
+    """A duplicate of a record that did not succeed is not acknowledged with it."""
+    batch = {"Records": [record(f"m{i}", {"n": "a", "fail": "transient"}, key="k1") for i in (1, 2)]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1", "m2")
+    assert fake_aws.visibility["receipt-m2-1"] == 0
+
+
+def test_one_key_with_two_payloads_in_a_batch_is_a_conflict(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """The first wins; the second is dead-lettered with its cause and touches no state."""
+    batch = {"Records": [record("m1", {"n": "a"}, key="k1"), record("m2", {"n": "b"}, key="k1")]}
+
+    assert worker.handle(batch, FakeContext()) == failures()
+
+    assert step.runs == ["a"]
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 1)
+    assert [letter["MessageAttributes"]["errorType"]["StringValue"] for letter in fake_aws.sent] == [
+        "IdempotencyConflictError"
+    ]
+
+
+def test_a_key_bound_to_another_payload_is_a_conflict(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """Across batches too, whatever the record's status."""
+    worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext())
+    before = json.dumps(fake_aws.items)
+
+    assert worker.handle({"Records": [record("m2", {"n": "b"}, key="k1")]}, FakeContext()) == failures()
+
+    assert json.dumps(fake_aws.items) == before
+    assert step.runs == ["a"]
+    assert details(fake_aws)[-1]["errorType"] == "IdempotencyConflictError"
+
+
+def test_a_permanent_error_is_dead_lettered_at_once_with_its_cause(worker: Worker, fake_aws: FakeAws) -> None:
+    """The letter equals the message and says what failed, when and where; the message is acknowledged."""
+    custom = {
+        "raw": {"dataType": "Binary", "binaryValue": "AAEC"},
+        "count": {"dataType": "Number.int", "stringValue": "7"},
+    }
+    poison = record("m1", {"n": "a", "fail": "permanent"}, key="k1", attributes=custom)
+    poison["attributes"]["AWSTraceHeader"] = "Root=1-2-3"
+
+    assert worker.handle({"Records": [poison]}, FakeContext()) == failures()
+
+    (letter,) = fake_aws.sent
+    text = {"DataType": "String"}
+    assert letter == {
+        "QueueUrl": "https://dlq",
+        "MessageId": letter["MessageId"],
+        "Id": "0",
+        "MessageBody": poison["body"],
+        "MessageAttributes": {
+            "idempotencyKey": text | {"StringValue": "k1"},
+            "raw": {"DataType": "Binary", "BinaryValue": b"\x00\x01\x02"},
+            "count": {"DataType": "Number.int", "StringValue": "7"},
+            "errorType": text | {"StringValue": "SchemaValidationError"},
+            "originalMessageId": text | {"StringValue": "m1"},
+            "pipeline": text | {"StringValue": "events"},
+            "failedAt": text | {"StringValue": "2027-01-15T08:00:00.000Z"},
+            "errorMessage": text | {"StringValue": "/n is poison"},
+        },
+        "MessageSystemAttributes": {"AWSTraceHeader": text | {"StringValue": "Root=1-2-3"}},
+    }
+    assert status(fake_aws, "k1") == ("FAILED", 1)
+    assert fake_aws.items["k1"]["errorType"] == {"S": "SchemaValidationError"}
+    assert details(fake_aws)[0]["deadLettered"] is True
+
+
+def test_a_message_with_ten_attributes_keeps_them_all(worker: Worker, fake_aws: FakeAws) -> None:
+    """SQS takes 10 attributes: the message's own come first, the cause fills what is left."""
+    own = {f"a{i}": {"dataType": "String", "stringValue": str(i)} for i in range(8)}
+    poison = record("m1", {"n": "a", "fail": "permanent"}, key="k1", attributes=own)
+
+    worker.handle({"Records": [poison]}, FakeContext())
+
+    assert set(fake_aws.sent[0]["MessageAttributes"]) == {*own, "idempotencyKey", "errorType"}
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '"text"', "null", '{"a": NaN}', "[" * 100_000])
+def test_a_body_that_is_no_payload_is_dead_lettered_without_a_record(
+    worker: Worker, fake_aws: FakeAws, body: str
+) -> None:
+    """It stays as it is, among good records, and no state is written for it."""
+    batch = {"Records": [record("m1", None, body=body), record("m2", {"n": "a"}, key="k2")]}
+
+    assert worker.handle(batch, FakeContext()) == failures()
+
+    assert [letter["MessageBody"] for letter in fake_aws.sent] == [body]
+    assert set(fake_aws.items) == {"k2"}
+
+
+def test_a_message_without_a_key_is_keyed_by_its_payload(worker: Worker, fake_aws: FakeAws) -> None:
+    """Messages of other producers get the same key that ingest would have given."""
+    worker.handle({"Records": [record("m1", {"n": "a"})]}, FakeContext())
+
+    assert set(fake_aws.items) == {jsontext.checksum({"n": "a"})}
+
+
+def test_a_transient_error_is_returned_with_a_backoff(worker: Worker, fake_aws: FakeAws) -> None:
+    """Full jitter over base · 2^(receives-1), and the record says FAILED with its cause meanwhile."""
+    batch = {"Records": [record("m1", {"n": "a", "fail": "transient"}, key="k1", receive_count=3)]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+
+    assert 0 <= fake_aws.visibility["receipt-m1-3"] <= 8
+    assert status(fake_aws, "k1") == ("FAILED", 1)
+    assert fake_aws.items["k1"]["errorType"] == {"S": "DownstreamError"}
+    assert fake_aws.events == []
+    assert fake_aws.sent == []
+
+
+def test_the_last_transient_failure_tells_a_failure_event(worker: Worker, fake_aws: FakeAws) -> None:
+    """SQS moves the message after its last receive, so this is the last chance to tell."""
+    batch = {"Records": [record("m1", {"n": "a", "fail": "transient"}, key="k1", receive_count=5)]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+
+    (detail,) = details(fake_aws)
+    assert (detail["status"], detail["errorType"], detail["deadLettered"]) == ("FAILED", "DownstreamError", False)
+
+
+def test_a_retry_takes_the_failed_record_over(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """Attempts counts the claims; the error leaves the record with the success."""
+    for receive_count in (1, 2):
+        batch = {"Records": [record("m1", {"n": "a", "fail": "transient"}, key="k1", receive_count=receive_count)]}
+        answer = worker.handle(batch, FakeContext())
+
+    assert answer == failures()
+    assert step.runs == ["a"]
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 2)
+    assert not {"errorType", "errorMessage"} & fake_aws.items["k1"].keys()
+
+
+def test_a_bug_in_the_step_fails_only_its_record(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """Whatever the adopter's code raises is that record's transient failure, by its own name."""
+    batch = {"Records": [record("m1", {"n": "a", "fail": "bug"}, key="k1"), record("m2", {"n": "b"}, key="k2")]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+
+    assert fake_aws.items["k1"]["errorType"] == {"S": "KeyError"}
+    assert step.runs == ["b"]
+
+
+def test_a_live_lease_is_waited_out(worker: Worker, fake_aws: FakeAws, fake_clock: FakeClock, step: Step) -> None:
+    """Neither success nor a retry that burns itself out: the message shows again after the lease."""
+    _inflight(worker, fake_aws, lease_ms=7400)
+
+    assert worker.handle({"Records": [record("m2", {"n": "a"}, key="k1")]}, FakeContext()) == failures("m2")
+    assert fake_aws.visibility == {"receipt-m2-1": 9}
+    assert step.runs == []
+
+    fake_clock.advance(7400)
+    assert worker.handle({"Records": [record("m2", {"n": "a"}, key="k1")]}, FakeContext()) == failures()
+    assert step.runs == ["a"]
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 2)
+
+
+def test_a_lease_taken_with_no_time_left_still_expires(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """An invocation that starts at its deadline hands the record back, free for the next one."""
+    context = FakeContext(remaining_ms=0)
+
+    assert worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, context) == failures("m1")
+    assert status(fake_aws, "k1") == ("INFLIGHT", 1)
+    assert step.runs == []
+
+    assert worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext()) == failures()
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 2)
+
+
+def test_an_expired_record_is_forgotten(worker: Worker, fake_aws: FakeAws, fake_clock: FakeClock, step: Step) -> None:
+    """TTL deletes late; past `expiresAt` the key is new, with another payload too."""
+    worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext())
+    fake_clock.advance(7 * DAY_MS)
+
+    assert worker.handle({"Records": [record("m2", {"n": "b"}, key="k1")]}, FakeContext()) == failures()
+
+    assert step.runs == ["a", "b"]
+    item = fake_aws.items["k1"]
+    assert (item["checksum"]["S"], item["payload"]["S"]) == (jsontext.checksum({"n": "b"}), '{"n": "b"}')
+    assert item["firstSeenAt"]["S"] == "2027-01-22T08:00:00.000Z"
+
+
+def test_a_lost_answer_to_a_claim_is_recognised_as_ours(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """Botocore repeats a call whose answer was lost; the repetition meets our own claim, not a rival's."""
+    once = iter([True])
+
+    def repeat(name: str) -> None:
+        if name == "BatchExecuteStatement" and next(once, False):
+            worker._store._table.write([worker._store._insert(_request(), 1, NOW_MS + 30_000)])
+
+    fake_aws.before = repeat
+
+    assert worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext()) == failures()
+    assert step.runs == ["a"]
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 1)
+
+
+def test_an_owner_that_lost_its_lease_cannot_write_the_outcome(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """The completion is fenced: who has been overtaken returns the message and tells nothing."""
+
+    def overtake(_name: str) -> None:
+        fake_aws.items["k1"] |= {"attempts": {"N": "2"}, "leaseUntil": {"N": str(NOW_MS + 60_000)}}
+
+    step.on_run = overtake
+
+    assert worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext()) == failures("m1")
+    assert status(fake_aws, "k1") == ("INFLIGHT", 2)
+    assert fake_aws.events == []
+
+
+def test_a_step_that_hangs_is_interrupted_and_the_rest_handed_back(
+    worker: Worker, fake_aws: FakeAws, step: Step
+) -> None:
+    """Records that can't be finished before the deadline go back; those that were done are recorded."""
+    step.on_run = lambda name: time.sleep(60) if name == "slow" else None
+    names = ["a", "slow", "b", "c"]
+    batch = {"Records": [record(f"m-{name}", {"n": name}, key=f"k-{name}") for name in names]}
+
+    assert worker.handle(batch, FakeContext(remaining_ms=500)) == failures("m-slow", "m-b", "m-c")
+
+    assert step.runs == ["a"]
+    assert {name: status(fake_aws, f"k-{name}")[0] for name in names} == {
+        "a": "SUCCEEDED",
+        "slow": "FAILED",
+        "b": "INFLIGHT",
+        "c": "INFLIGHT",
+    }
+    assert fake_aws.items["k-slow"]["errorType"] == {"S": "DeadlineExceededError"}
+    assert [fake_aws.items[f"k-{name}"]["leaseUntil"] for name in "bc"] == [{"N": "0"}] * 2
+    assert [fake_aws.visibility[f"receipt-m-{name}-1"] for name in "bc"] == [0, 0]
+
+
+def test_a_fifo_group_stops_at_its_first_failure(worker: Worker, step: Step) -> None:
+    """What follows a failure in its message group is handed back unprocessed; other groups go on."""
+    batch = {
+        "Records": [
+            record("m1", {"n": "a1", "fail": "transient"}, key="a1", group="A"),
+            record("m2", {"n": "a2"}, key="a2", group="A"),
+            record("m3", {"n": "b1"}, key="b1", group="B"),
+        ]
+    }
+
+    assert worker.handle(batch, FakeContext()) == failures("m1", "m2")
+    assert step.runs == ["b1"]
+
+
+@pytest.mark.parametrize("code", ["ProvisionedThroughputExceeded", "ThrottlingError"])
+def test_throttled_statements_are_tried_again(worker: Worker, fake_aws: FakeAws, code: str) -> None:
+    """A 200 answer may throttle single statements: just those are repeated."""
+    throttle = iter([code])
+    fake_aws.entry_failures["BatchExecuteStatement"] = lambda s: (
+        next(throttle, "") if s["Parameters"][0] == {"S": "k1"} else ""
+    )
+    batch = {"Records": [record(f"m{i}", {"n": f"n{i}"}, key=f"k{i}") for i in range(3)]}
+
+    assert worker.handle(batch, FakeContext()) == failures()
+    assert fake_aws.calls.count("BatchExecuteStatement") == 3
+
+
+def test_a_claim_that_stays_throttled_is_returned(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """Retries have a cap; the record comes back another time."""
+    fake_aws.entry_failures["BatchExecuteStatement"] = lambda s: (
+        "ThrottlingError" if s["Parameters"][0] == {"S": "k1"} else ""
+    )
+    batch = {"Records": [record(f"m{i}", {"n": f"n{i}"}, key=f"k{i}") for i in range(2)]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+    assert step.runs == ["n0"]
+    assert fake_aws.calls.count("BatchExecuteStatement") == 4
+
+
+def test_keys_left_unprocessed_are_asked_for_again(worker: Worker, fake_aws: FakeAws) -> None:
+    """BatchGetItem may leave keys; what stays unread is returned to the queue."""
+    worker.handle({"Records": [record(f"m{i}", {"n": f"n{i}"}, key=f"k{i}") for i in range(2)]}, FakeContext())
+    fake_aws.calls.clear()
+    once = iter(["left"])
+    fake_aws.entry_failures["BatchGetItem"] = lambda key: (
+        next(once, "") if key == {"idempotencyKey": {"S": "k0"}} else ""
+    )
+    again = {"Records": [record(f"d{i}", {"n": f"n{i}"}, key=f"k{i}") for i in range(2)]}
+
+    assert worker.handle(again, FakeContext()) == failures()
+    assert fake_aws.calls == ["BatchExecuteStatement", "BatchGetItem", "BatchGetItem"]
+
+    fake_aws.entry_failures["BatchGetItem"] = lambda _key: "left"
+    assert worker.handle(again, FakeContext()) == failures("d0", "d1")
+
+
+def test_events_that_the_bus_refuses_return_their_message(worker: Worker, fake_aws: FakeAws) -> None:
+    """`FailedEntryCount` is looked at: the message comes back and its redelivery tells the event."""
+    fake_aws.entry_failures["PutEvents"] = lambda entry: "InternalFailure" if '"k1"' in entry["Detail"] else ""
+    batch = {"Records": [record(f"m{i}", {"n": f"n{i}"}, key=f"k{i}") for i in range(3)]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 1)
+
+    fake_aws.entry_failures.clear()
+    assert (
+        worker.handle({"Records": [record("m1", {"n": "n1"}, key="k1", receive_count=2)]}, FakeContext()) == failures()
+    )
+    assert sorted(detail["idempotencyKey"] for detail in details(fake_aws)) == ["k0", "k1", "k2"]
+
+
+@pytest.mark.parametrize("code", ["SenderTooLong", "InternalError"])
+def test_letters_that_the_dlq_refuses_return_their_message(worker: Worker, fake_aws: FakeAws, code: str) -> None:
+    """A partial failure of the batch keeps exactly the unsent ones."""
+    fake_aws.entry_failures["SendMessageBatch"] = lambda entry: code if '"n1"' in entry["MessageBody"] else ""
+    batch = {"Records": [record(f"m{i}", {"n": f"n{i}", "fail": "permanent"}, key=f"k{i}") for i in range(3)]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+    assert len(fake_aws.sent) == 2
+
+
+def test_a_refused_visibility_loses_nothing(worker: Worker, fake_aws: FakeAws) -> None:
+    """The message just shows again later."""
+    fake_aws.entry_failures["ChangeMessageVisibilityBatch"] = lambda _entry: "InternalError"
+    batch = {"Records": [record("m1", {"n": "a", "fail": "transient"}, key="k1")]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+
+
+@pytest.mark.parametrize(
+    "call", ["BatchExecuteStatement", "PutEvents", "SendMessageBatch", "ChangeMessageVisibilityBatch"]
+)
+def test_a_call_that_fails_as_a_whole_acknowledges_nothing_unsettled(
+    worker: Worker, fake_aws: FakeAws, call: str
+) -> None:
+    """After the outage every record settles: once done, once told, once dead-lettered."""
+
+    def refuse(name: str) -> None:
+        if name == call:
+            raise client_error("ServiceUnavailable")
+
+    fake_aws.before = refuse
+    names = {"good": {}, "bad": {"fail": "permanent"}, "late": {"fail": "transient"}}
+    pending = {f"m-{name}": record(f"m-{name}", {"n": name, **more}, key=name) for name, more in names.items()}
+    answer = worker.handle({"Records": list(pending.values())}, FakeContext())
+    kept = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    fake_aws.before = lambda _name: None
+    worker.handle({"Records": [pending[message_id] for message_id in kept]}, FakeContext())
+    worker.handle({"Records": [pending["m-late"]]}, FakeContext())
+
+    assert {key: item["status"]["S"] for key, item in fake_aws.items.items()} == {
+        "good": "SUCCEEDED",
+        "bad": "FAILED",
+        "late": "SUCCEEDED",
+    }
+    assert {json.loads(letter["MessageBody"])["n"] for letter in fake_aws.sent} == {"bad"}
+    assert {detail["idempotencyKey"] for detail in details(fake_aws)} == {"good", "bad", "late"}
+
+
+def test_a_huge_payload_or_result_is_left_out_of_the_record(worker: Worker, fake_aws: FakeAws) -> None:
+    """An item holds 400 KB at most; the message keeps the payload, the checksum identifies it."""
+    worker.handle({"Records": [record("m1", {"n": "a", "blob": "x" * 200_000}, key="k1")]}, FakeContext())
+
+    assert "payload" not in fake_aws.items["k1"]
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 1)
+
+
+def test_each_record_logs_one_line_without_its_payload(worker: Worker, log_stream: io.StringIO) -> None:
+    """One JSON line per outcome, with the fields that filters and queries use, and never the payload."""
+    batch = {
+        "Records": [
+            record("m1", {"n": "a", "card": "4111"}, key="k1"),
+            record("m2", {"n": "b", "fail": "permanent", "card": "4111"}, key="k2"),
+            record("m3", {"n": "c", "fail": "transient", "card": "4111"}, key="k3"),
+        ]
+    }
+
+    worker.handle(batch, FakeContext())
+
+    text = log_stream.getvalue()
+    lines = [json.loads(line) for line in text.splitlines()]
+    fields = ("level", "requestId", "idempotencyKey", "outcome", "processed", "errorType")
+    assert [[line.get(name) for name in fields] for line in lines] == [
+        ["INFO", "request-1", "k1", "succeeded", True, None],
+        ["ERROR", "request-1", "k2", "dead_lettered", False, "SchemaValidationError"],
+        ["ERROR", "request-1", "k3", "retried", False, "DownstreamError"],
+    ]
+    assert all({"latencyMs", "attempts", "receiveCount", "messageId", "correlationId"} <= line.keys() for line in lines)
+    assert "4111" not in text
+
+
+def _request() -> Request:
+    return Request("k1", jsontext.checksum({"n": "a"}), "m1", '{"n": "a"}')
+
+
+def _inflight(worker: Worker, aws: FakeAws, *, lease_ms: int) -> None:
+    """Leaves key k1 claimed by message m1, whose worker is still at it."""
+    worker._store.claim([_request()], lease_until=NOW_MS + lease_ms)
+    aws.calls.clear()
