@@ -1,5 +1,7 @@
 """Runs Pulumi programs against mocks that only write down what is registered."""
 
+import asyncio
+import contextvars
 import json
 import runpy
 import threading
@@ -11,10 +13,11 @@ from typing import Any
 
 import pulumi
 import yaml
-from pulumi.runtime import rpc
+from pulumi.runtime import rpc, set_all_config, set_mocks, settings
 from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import get_root_resource
-from pulumi.runtime.stack import Stack
+from pulumi.runtime.stack import Stack, run_pulumi_func
+
+from ops.local.deployer.program import threads_with_loops
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "ingestion-lab"
@@ -121,21 +124,29 @@ def run(
     """Runs the program to its end, every late registration included, and returns what it registered.
 
     `into` is for programs that fail: it keeps what they registered before.
+
+    Every run has an event loop and pulumi's settings to itself. Pulumi's own `test` would look for a current event
+    loop, which Python 3.14 no longer makes.
     """
     recording = into or Recording()
     recording.preview = preview
-    pulumi.runtime.set_mocks(recording, PROJECT, stack, preview=preview, monitor=_Monitor(recording))
     given = {key if ":" in key else f"{PROJECT}:{key}": _text(value) for key, value in (config or {}).items()}
-    pulumi.runtime.set_all_config(given)
-    root = get_root_resource()
-    assert isinstance(root, Stack)
-    root.outputs.clear()
 
-    def whole() -> pulumi.Output[None]:
+    async def whole() -> None:
+        settings.reset_options()
+        set_all_config(given)
+        set_mocks(recording, PROJECT, stack, preview=preview, monitor=_Monitor(recording))
+        await run_pulumi_func(execute)
+
+    async def execute() -> None:
         program()
-        return pulumi.Output.from_input(dict(root.outputs)).apply(recording.outputs.update)
+        root = settings.get_root_resource()
+        assert isinstance(root, Stack)
+        recording.outputs.update(await pulumi.Output.from_input(root.outputs).future() or {})
 
-    pulumi.runtime.test(whole)()  # type: ignore[no-untyped-call]
+    with threads_with_loops(1) as executor, asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(executor)
+        runner.run(whole(), context=contextvars.copy_context())
     return recording
 
 
