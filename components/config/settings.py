@@ -168,9 +168,18 @@ def read_settings() -> Settings:
             problems += _problems(config, setting, exc)
     settings = Settings(stack=pulumi.get_stack(), **values)
     problems += _disagreements(config, settings, wrong)
+    problems += [] if settings.is_laptop else _in_clear(config, keys)
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _in_clear(config: pulumi.Config, keys: Mapping[str, "dataclasses.Field[Any]"]) -> Iterator[str]:
+    """Secrets that were set without --secret: they stand in the stack's file for all who read it."""
+    for key, setting in keys.items():
+        full_key = config.full_key(key)
+        if setting.metadata["secret"] and config.get(key) and not pulumi_config.is_config_secret(full_key):
+            yield _told(config, key, f"encrypted: pulumi config set --secret {key}", "it in clear")
 
 
 def _disagreements(config: pulumi.Config, settings: Settings, wrong: set[str]) -> Iterator[str]:

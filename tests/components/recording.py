@@ -24,6 +24,7 @@ PROJECT = "ingestion-lab"
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 EVERY_PIPELINE = ("events", "orders", "lake")
+SECRETS = ("apiKey", "webhookUrl")
 
 
 # What a stack's YAML leaves to whoever deploys it, and the program refuses to do without.
@@ -120,10 +121,12 @@ def run(
     config: Mapping[str, object] | None = None,
     preview: bool = False,
     into: Recording | None = None,
+    secrets: Iterable[str] = SECRETS,
 ) -> Recording:
     """Runs the program to its end, every late registration included, and returns what it registered.
 
-    `into` is for programs that fail: it keeps what they registered before.
+    `into` is for programs that fail: it keeps what they registered before. `secrets` are the keys that are encrypted
+    where they are set.
 
     Every run has an event loop and pulumi's settings to itself. Pulumi's own `test` would look for a current event
     loop, which Python 3.14 no longer makes.
@@ -134,7 +137,7 @@ def run(
 
     async def whole() -> None:
         settings.reset_options()
-        set_all_config(given)
+        set_all_config(given, [key for key in given if key.removeprefix(f"{PROJECT}:") in secrets])
         set_mocks(recording, PROJECT, stack, preview=preview, monitor=_Monitor(recording))
         await run_pulumi_func(execute)
 
