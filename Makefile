@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell { cat uv.lock pyproject.toml; echo $(PYTHON); } | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check audit format bench
+.PHONY: help up down test engine check audit format bench
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -20,7 +20,10 @@ down: $(READY)  ## stop what `make up` started
 	@$(BIN)/lab down
 
 test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -v --durations=10 $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -v --durations=10 --ignore tests/engine $(ARGS)
+
+engine: $(READY)  ## deploy with the Pulumi CLI and a stand-in for AWS (needs pulumi on the PATH)
+	@$(BIN)/pytest -v --durations=10 tests/engine $(ARGS)
 
 check: $(READY)  ## lint, format, types, import rules and secrets
 	@$(BIN)/ruff check .
@@ -41,10 +44,14 @@ format: $(READY)  ## put the code in the house's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# `pulumi install` takes the tools away again
+ifeq ($(wildcard $(BIN)/pytest),)
+.PHONY: $(READY)
+endif
 $(READY):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.14 is needed; none was found (PYTHON=/path/to/python names one)" >&2; exit 1; }
 	@echo "Setting up $(VENV) (once, and again when uv.lock changes) ..." >&2
 	@$(BIN)/uv --version >/dev/null 2>&1 && test "$$($(BIN)/python --version)" = "$$($(PYTHON) --version)" || \
 		{ rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet uv; }
-	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/uv sync --active --frozen --quiet
+	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/uv sync --active --frozen --quiet --group dev
 	@rm -f $(VENV)/.ready-* && touch $@
