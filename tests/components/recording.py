@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import yaml
@@ -168,8 +168,17 @@ def _run_main(stack: str, config: str, preview: bool) -> Recording:  # noqa: FBT
 
 
 def main_program() -> None:
-    """Runs `__main__.py`."""
-    runpy.run_path(str(ROOT / "__main__.py"))
+    """Runs `__main__.py`.
+
+    Raises:
+        RunError: it left after it had told the engine of this.
+    """
+    try:
+        runpy.run_path(str(ROOT / "__main__.py"))
+    except SystemExit as leaving:
+        if leaving.code != 32:  # by which the engine knows that it has been told
+            raise
+        raise cast("pulumi.RunError", leaving.__cause__) from None
 
 
 def stack_config(stack: str) -> dict[str, object]:

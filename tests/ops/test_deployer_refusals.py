@@ -95,6 +95,7 @@ def test_renamed(stack: Stack, tmp_path: Path) -> None:
             r"\AbatchSize .* 11\nttlDays .* 1-9\Z",
         ),
         ("raise pulumi.RunError('as it is')", r"\Aas it is\Z"),
+        ("raise SystemExit(32) from pulumi.RunError('as the engine heard it')", r"\Aas the engine heard it\Z"),
         ("raise KeyError('nobody expects this')", r"\AKeyError: 'nobody expects this' \(.*small/__main__.py:3\)\Z"),
         ("import nowhere", r"\AModuleNotFoundError: No module named 'nowhere' \(.*__main__.py:3\)\Z"),
         (

@@ -91,9 +91,11 @@ class Program:
         try:
             with _importable(self.root):
                 runpy.run_path(str(self.root / "__main__.py"), run_name="__main__")
-        except BaseException as error:
+        except BaseException as leaving:  # noqa: BLE001 - raised again
+            # a program may have told the engine of its refusal itself, and left with an exit code
+            error = leaving.__cause__ if isinstance(leaving, SystemExit) and leaving.__cause__ else leaving
             stop(error)  # pulumi would still bring about what was registered before
-            raise
+            raise error from None
         await _settled()
 
 
