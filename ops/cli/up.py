@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,22 +31,37 @@ _CURL = {  # what curl has to show, by authMode
 _ANSWER_SECONDS = 5.0  # one whose start was cut short may be coming up still
 _SETTLE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_EmptyOption = Annotated[
+    bool, typer.Option("--empty", help="Start the local cloud alone, for others to deploy to; lab down stops it.")
+]
 
 
 class _SamplesError(LabError):
     """The stack is deployed, but the sample events did not come through it."""
 
 
-def up(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
+def up(
+    stack: target.StackOption = target.LOCAL,
+    empty: _EmptyOption = False,  # noqa: FBT002 - an option
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
     """Start or tune a stack, and send sample events through it.
 
     On the laptop: starts the local cloud (LAB_PORT, default 4566), deploys the program to it and waits until the
     sample events are SUCCEEDED. Again on a running stack: tunes it in place. Other stacks: pulumi up.
 
     Example: lab up
+
+    Example: lab up --empty && pulumi up --stack local
     """
     if stack != target.LOCAL:
+        if empty:
+            output.fail(f"--empty is for the laptop; stack {stack!r} is on AWS")
         raise typer.Exit(target.pulumi("up", stack=stack))
+    if empty:
+        emulator, _ = _emulator()
+        output.as_json({"endpoint": emulator.endpoint}) if as_json else output.result([emulator.endpoint])
+        return
     started = time.monotonic()
     threading.Thread(target=_import_deployer, daemon=True).start()  # meanwhile the emulator starts
     emulator, is_new = _emulator()

@@ -91,7 +91,7 @@ def holds_unknown(value: Any) -> bool:
 
 
 def _typed(arguments: type) -> dict[str, Any]:
-    return dict(sdk.input_type_types(arguments))  # type: ignore[no-untyped-call]
+    return dict(sdk.input_type_types(arguments))
 
 
 def _bare(kind: Any) -> Any:
@@ -124,6 +124,8 @@ def _fault(kind: Any, value: Any) -> str | None:
         if not isinstance(value, dict):
             return f"must be an object, got {value!r}"
         known = _typed(kind)
-        faults = (f"{key}: {'unknown' if key not in known else _fault(known[key], part)}" for key, part in value.items())
+        faults = (
+            f"{key}: {'unknown' if key not in known else _fault(known[key], part)}" for key, part in value.items()
+        )
         return next((fault for fault in faults if not fault.endswith(": None")), None)
     return None

@@ -31,7 +31,16 @@ _IDENTIFYING = frozenset(
     "name bucket alarmName dashboardName apiId routeKey eventBusName rule targetId logGroupName role databaseName "
     "queueUrl arn topic endpoint protocol function statementId functionName qualifier".split()
 )
-_IDS_OF_AWS = {"Api", "Authorizer", "EventSourceMapping", "Integration", "Key", "LayerVersion", "Permission", "QueryDefinition"}
+_IDS_OF_AWS = {
+    "Api",
+    "Authorizer",
+    "EventSourceMapping",
+    "Integration",
+    "Key",
+    "LayerVersion",
+    "Permission",
+    "QueryDefinition",
+}
 # What the provider sends when the program says nothing, as its documentation has it.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": {"actionsEnabled": True, "treatMissingData": "missing"},
