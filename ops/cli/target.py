@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -137,10 +138,14 @@ def reach(stack: str) -> Target:
 def pulumi(*arguments: str, stack: str) -> int:
     """Run the Pulumi CLI on a stack, on this terminal; returns its exit code.
 
+    It looks for uv on the PATH: where there is none, it finds the one that was installed with `lab`.
+
     Raises:
         TargetError: it is not installed.
     """
-    return subprocess.run([_pulumi_cli(), *arguments, "--stack", stack, "--cwd", str(ROOT)], check=False).returncode
+    command = [_pulumi_cli(), *arguments, "--stack", stack, "--cwd", str(ROOT)]
+    path = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+    return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode
 
 
 def _on_the_laptop() -> Target:

@@ -18,11 +18,11 @@ from tests.ops.laptop import Laptop
 from tests.ops.stack import small_program, wait_for
 
 _FAKE_PULUMI = """#!{python}
-import json, sys
+import json, shutil, sys
 if "broken" in sys.argv:
     sys.exit("no stack named 'broken' found")
 outputs = {{}} if "empty" in sys.argv else {{"ApiEndpoint": "https://api/"}}
-print(json.dumps(outputs | {{"args": sys.argv[1:]}}))
+print(json.dumps(outputs | {{"args": sys.argv[1:], "uv": shutil.which("uv")}}))
 """
 
 
@@ -189,6 +189,17 @@ def test_stack_on_aws() -> None:
     found = find("dev")
     assert (found.api, found.emulator) == ("https://api", None)
     assert found.outputs["args"] == ["stack", "output", "--json", "--stack", "dev", "--cwd", str(ROOT)]
+
+
+@pytest.mark.usefixtures("pulumi_cli")
+@pytest.mark.parametrize(("command", "passed"), [("up", "up"), ("down", "destroy")])
+def test_up_and_down_of_other_stacks(laptop: Laptop, command: str, passed: str) -> None:
+    """The Pulumi CLI takes over; it finds uv, without which it runs no program, beside `lab`."""
+    with laptop.start(command, "--stack", "dev") as run:
+        told = json.loads(run.communicate()[0])
+    assert run.returncode == 0
+    assert told["args"] == [passed, "--stack", "dev", "--cwd", str(ROOT)]
+    assert told["uv"] == str(Path(sys.executable).with_name("uv"))
 
 
 def test_real_command() -> None:
