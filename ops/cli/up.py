@@ -48,11 +48,10 @@ def up(
     """Start or tune a stack, and send sample events through it.
 
     On the laptop: starts the local cloud (LAB_PORT, default 4566), deploys the program to it and waits until the
-    sample events are SUCCEEDED. Again on a running stack: tunes it in place. Other stacks: pulumi up.
+    sample events are SUCCEEDED. Again on a running stack: tunes it in place. With --empty it starts the local cloud
+    alone, to which pulumi up --stack local can deploy. Other stacks: pulumi up.
 
     Example: lab up
-
-    Example: lab up --empty && pulumi up --stack local
     """
     if stack != target.LOCAL:
         if empty:

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import json
+import re
 import runpy
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -182,9 +183,10 @@ def main_program() -> None:
 
 
 def stack_config(stack: str) -> dict[str, object]:
-    """The configuration that `Pulumi.<stack>.yaml` holds."""
+    """The configuration that `Pulumi.<stack>.yaml` holds, but for what somebody has encrypted there for himself."""
     config: dict[str, object] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}
+    clear = {key: value for key, value in config.items() if not (isinstance(value, dict) and "secure" in value)}
+    return {key.removeprefix(f"{PROJECT}:"): _unquoted(value) for key, value in clear.items()}
 
 
 def statements(documents: Iterable[str]) -> list[dict[str, Any]]:
@@ -203,6 +205,11 @@ def variables(recording: Recording, function: str) -> dict[str, str]:
     """A function's environment."""
     found: dict[str, str] = recording.inputs("Function", function)["environment"]["variables"]
     return found
+
+
+def _unquoted(value: object) -> object:
+    """Numbers and truth values as such: the Pulumi CLI quotes them when it writes the file."""
+    return json.loads(value) if isinstance(value, str) and re.fullmatch(r"true|false|-?[0-9]+", value) else value
 
 
 def _text(value: object) -> str:
