@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
+_MAX_MESSAGE = 1024  # characters of an error message in a record or an event
+
 
 class IngestionError(Exception):
     """Anything that keeps a record from succeeding."""
@@ -10,6 +12,11 @@ class IngestionError(Exception):
     def error_type(self) -> str:
         """The name that logs, the state table, the DLQ and filters use."""
         return type(self).__name__
+
+    @property
+    def short_message(self) -> str:
+        """What went wrong, at most 1,024 characters, as UTF-8 holds them (a step may quote half an emoji)."""
+        return str(self)[:_MAX_MESSAGE].encode("utf-8", "replace").decode()
 
 
 class PermanentError(IngestionError):

@@ -7,12 +7,13 @@ A fault is wrapped around the business step, never inside it. A parameter that c
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from handlers import clock, jsontext
+from handlers.aws import clients
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.errors import Detail, DownstreamError, SchemaValidationError, TransientError
 from handlers.observability import logger
@@ -155,6 +156,11 @@ class FaultSwitch:
         except SchemaValidationError as exc:
             logger.warning("failure mode not understood, taken as none", extra={"errorType": exc.error_type})
         return Fault()
+
+
+def make_switch(parameter: str, make: "Callable[[SSMClient, str], FaultSwitch]" = FaultSwitch) -> FaultSwitch | None:
+    """The switch that a function's environment names by its parameter; None where there is no failure lab ("")."""
+    return make(clients.client("ssm"), parameter) if parameter else None
 
 
 def _mode(value: jsontext.Json) -> str:

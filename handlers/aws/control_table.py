@@ -78,10 +78,10 @@ class ControlTable:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def put(self, key: Key, values: Item, when: Condition) -> dict[str, Any]:
-        """A write of a whole item."""
+    def put(self, key: Key, values: Item, when: Condition, *, or_absent: bool = False) -> dict[str, Any]:
+        """A write of a whole item; `or_absent` also makes it where there is none."""
         item = key.as_api() | {name: _attribute(value) for name, value in values.items()}
-        return {"Put": {"TableName": self._name, "Item": item} | _ALL_OLD | _expressions({}, when)}
+        return {"Put": {"TableName": self._name, "Item": item} | _ALL_OLD | _expressions({}, when, or_absent=or_absent)}
 
     def update(self, key: Key, values: Item, when: Condition) -> dict[str, Any]:
         """A write of some attributes."""
@@ -146,7 +146,7 @@ def _standing(exc: ClientError) -> list[Item]:
     return [_plain(one["Item"]) for one in (response, *response.get("CancellationReasons", [])) if one.get("Item")]
 
 
-def _expressions(values: Item, when: Condition) -> dict[str, Any]:
+def _expressions(values: Item, when: Condition, *, or_absent: bool = False) -> dict[str, Any]:
     """Every name is an alias, because some are reserved words."""
     sets = [f"#{name} = :{name}" for name in values]
     conditions = [
@@ -155,9 +155,9 @@ def _expressions(values: Item, when: Condition) -> dict[str, Any]:
     wanted = {f":if_{name}": _attribute(value) for name, value in when.items() if value is not None}
     given = {f":{name}": _attribute(value) for name, value in values.items()} | wanted
     expressions: dict[str, Any] = {
-        "ConditionExpression": " AND ".join(conditions),
+        "ConditionExpression": ("attribute_not_exists(#id) OR " if or_absent else "") + " AND ".join(conditions),
         "UpdateExpression": "SET " + ", ".join(sets) if sets else "",
-        "ExpressionAttributeNames": {f"#{name}": name for name in (*values, *when)},
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*values, *when, *(("id",) if or_absent else ()))},
         "ExpressionAttributeValues": given,
     }
     return {name: value for name, value in expressions.items() if value}  # DynamoDB takes no empty ones

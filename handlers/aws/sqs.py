@@ -129,7 +129,7 @@ def batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
         yield batch
 
 
-def send(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:
+def send_messages(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:
     """Sends messages; an entry that SQS failed for a reason of its own is tried again, up to 3 times.
 
     Raises nothing of AWS's: a call that failed as a whole is a failure of each of its entries. Such an entry may
@@ -190,7 +190,7 @@ def change_visibility(sqs: "SQSClient", queue_url: str, seconds_by_receipt: dict
     return refused
 
 
-def delete(sqs: "SQSClient", queue_url: str, receipts: Sequence[str]) -> dict[str, str]:
+def delete_messages(sqs: "SQSClient", queue_url: str, receipts: Sequence[str]) -> dict[str, str]:
     """Deletes received messages, 10 a call; returns the refusals by receipt handle.
 
     An entry that SQS failed is tried again, up to 3 times. A refusal loses nothing: that message shows again.

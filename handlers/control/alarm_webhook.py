@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from handlers import env, jsontext
+from handlers import deadline, env, jsontext
 from handlers.aws import clients, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.errors import SchemaValidationError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 _SCHEMES = ("https", "http")  # http is for the laptop
 _CALL_SECONDS = 5.0
-_RESERVE_SECONDS = 1.0  # of the invocation, for telling that it has failed
 _BACKOFF_BASE_SECONDS = 0.5
 _BACKOFF_CAP_SECONDS = 4.0
 _TRY_AGAIN = (408, 425, 429)  # and every 5xx; other refusals would be repeated word for word
@@ -145,7 +144,7 @@ def _post(url: SplitResult, body: bytes, context: LambdaContext) -> int:
     """
     outcome = ""
     for attempt in retry.attempts(ATTEMPTS, base=_BACKOFF_BASE_SECONDS, cap=_BACKOFF_CAP_SECONDS):
-        seconds = min(_CALL_SECONDS, context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+        seconds = min(_CALL_SECONDS, context.get_remaining_time_in_millis() / 1000 - deadline.REPORT_SECONDS)
         if seconds <= 0:
             raise WebhookError(f"the time was up after {attempt} calls; the last: {outcome or 'none'}")
         try:

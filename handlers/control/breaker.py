@@ -12,6 +12,7 @@ read, the consumer runs: a breaker that has lost its memory must not hold traffi
 """
 
 import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from handlers import clock, env, jsontext
 from handlers.aws import clients, eventbridge
 from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.control.breaker_state import CLOSED, HALF_OPEN, OPEN, LostRaceError, State, States
+from handlers.aws.control_table import ConditionFailedError, ControlTable, Item, Key
 from handlers.errors import Detail, SchemaValidationError
 from handlers.observability import LambdaContext, count, logger, start_invocation
 from handlers.worker.trip_wire import TRIPPED
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
 
+OPEN = "OPEN"
+HALF_OPEN = "HALF_OPEN"
+CLOSED = "CLOSED"
 OPENED_EVENT = "CircuitOpened"
 CLOSED_EVENT = "CircuitClosed"
 _TRIP = ("idempotencyKey", "trippedAt")
@@ -50,6 +54,68 @@ class Env:
     worker_function_name: str
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """The breaker as it is kept. ``changed_at`` (last opened or closed) and ``lease_until`` (of a probe) in ms.
+
+    ``key`` is the event that probes, ``probes`` counts those that failed.
+    """
+
+    name: str = CLOSED
+    changed_at: int = 0
+    key: str = ""
+    probes: int = 0
+    lease_until: int = 0
+    version: int = 0
+
+
+class LostRaceError(Exception):
+    """Another invocation has changed the breaker since it was read: that one acts, this one leaves."""
+
+
+class States:
+    """The state of one pipeline's breaker in the control table, written by one invocation at a time."""
+
+    def __init__(self, table: ControlTable, pipeline: str) -> None:
+        self._table = table
+        self._key = Key(f"breaker#{pipeline}", "state")
+
+    def load(self) -> State:
+        """The state as it is now; CLOSED where there is none yet.
+
+        Raises:
+            ClientError, BotoCoreError: DynamoDB failed.
+        """
+        item: dict[str, Any] | None = self._table.get(self._key)
+        if item is None:
+            return State()
+        return State(item["state"], item["changedAt"], item["key"], item["probes"], item["leaseUntil"], item["version"])
+
+    def save(self, state: State) -> State:
+        """Writes a state over the version that it was derived from, or where there is none (it was lost).
+
+        Raises:
+            LostRaceError: that version is no longer there.
+        """
+        saved = replace(state, version=state.version + 1)
+        values: Item = {
+            "state": saved.name,
+            "changedAt": saved.changed_at,
+            "key": saved.key,
+            "probes": saved.probes,
+            "leaseUntil": saved.lease_until,
+            "version": saved.version,
+            "mark": uuid.uuid4().hex,
+        }
+        try:
+            self._table.write(
+                self._table.put(self._key, values, {"version": state.version}, or_absent=True), mark="mark"
+            )
+        except ConditionFailedError as exc:
+            raise LostRaceError from exc
+        return saved
+
+
 class Breaker:
     """Opens, probes and closes."""
 
@@ -58,7 +124,7 @@ class Breaker:
     ) -> None:
         self._config = config
         self._dynamodb = dynamodb
-        self._states = States(dynamodb, config.control_table_name, config.pipeline)
+        self._states = States(ControlTable(dynamodb, config.control_table_name), config.pipeline)
         self._lambda = functions
         self._events = events
 

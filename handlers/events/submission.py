@@ -7,7 +7,7 @@ from handlers.aws.sqs import MAX_BATCH_BYTES, Attribute, Outgoing
 from handlers.errors import Detail, SchemaValidationError
 from handlers.events import model
 from handlers.http.errors import HttpError
-from handlers.idempotency import keys
+from handlers.idempotency import claims
 
 # Room for the attributes that the message has and for those that a dead letter gets, out of SQS's 1 MiB.
 _ATTRIBUTE_BYTES = 4096
@@ -69,6 +69,6 @@ def _given_key(event: jsontext.JsonObject, header_key: str | None) -> str:
         raise SchemaValidationError(Detail("/idempotencyKey", "differs from the Idempotency-Key header"))
     given = header_key is not None or "idempotencyKey" in event
     key = header_key or in_body
-    if given and not keys.is_key(key):
-        raise SchemaValidationError(Detail("/idempotencyKey", keys.LIMIT))
+    if given and not claims.is_key(key):
+        raise SchemaValidationError(Detail("/idempotencyKey", claims.KEY_LIMIT))
     return key

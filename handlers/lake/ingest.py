@@ -12,16 +12,14 @@ from typing import Any
 
 from handlers import clock, env
 from handlers.aws import clients
-from handlers.faults import FaultSwitch
+from handlers.deadline import seconds_to_work, time_limit
+from handlers.faults import make_switch
 from handlers.idempotency.store import StateStore
 from handlers.lake import notice
 from handlers.lake.intake import Intake, IntakeSettings, Invocation
 from handlers.observability import LambdaContext, start_invocation
-from handlers.worker.deadline import time_limit
 
 _READ_TIMEOUT_SECONDS = 20
-_RESERVE_SHARE = 5  # of the invocation, at most 2 s, is kept free to write that the object was not done
-_RESERVE_MS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,6 @@ class Env:
 def intake() -> Intake:
     """What this execution environment ingests with, made once."""
     config = env.load(Env, os.environ)
-    parameter = config.failure_mode_parameter
     return Intake(
         IntakeSettings(
             pipeline=config.pipeline,
@@ -55,7 +52,7 @@ def intake() -> Intake:
         store=StateStore(
             clients.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days
         ),
-        faults=FaultSwitch(clients.client("ssm"), parameter) if parameter else None,
+        faults=make_switch(config.failure_mode_parameter),
     )
 
 
@@ -68,7 +65,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         lease_until=clock.now_ms() + remaining,
         trace_header=os.environ.get("_X_AMZN_TRACE_ID", ""),
     )
-    with time_limit((remaining - min(_RESERVE_MS, remaining // _RESERVE_SHARE)) / 1000):
+    with time_limit(seconds_to_work(remaining)):
         return intake().take_all(notice.read(event), invocation)
 
 

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
-from handlers.aws import sqs as queue
+from handlers.aws.sqs import MAX_BATCH_ENTRIES, send_messages
 from handlers.errors import DownstreamError, IngestionError, TransientError
 from handlers.faults import FaultSwitch
-from handlers.idempotency.claims import Claim, Completion, Lease, Request, Standing, Status
+from handlers.idempotency.claims import Claim, Completion, KeyRequest, Lease, Standing, Status
 from handlers.idempotency.store import StateStore
 from handlers.lake import chunks, store
 from handlers.lake.errors import ForeignBucketError
@@ -23,8 +23,6 @@ from handlers.observability import count, logger
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
-
-_MAX_ERROR_MESSAGE = 1024
 
 
 class NotIngestedError(RuntimeError):
@@ -111,7 +109,7 @@ class Intake:
             try:
                 sent = self._send(opened, notice, chunk_bytes, invocation)
             except IngestionError as exc:
-                self._complete(Completion(lease, Status.FAILED, "", exc.error_type, str(exc)[:_MAX_ERROR_MESSAGE]))
+                self._complete(Completion(lease, Status.FAILED, "", exc.error_type, exc.short_message))
                 raise
         result = jsontext.compact({"chunks": sent, "bytes": opened.source.size})
         if code := self._complete(Completion(lease, Status.SUCCEEDED, result)):
@@ -139,10 +137,10 @@ class Intake:
         chunk_bytes = recorded.get("chunkBytes") if isinstance(recorded, dict) else None
         return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._settings.chunk_bytes
 
-    def _request(self, source: Source, invocation: Invocation) -> Request:
+    def _request(self, source: Source, invocation: Invocation) -> KeyRequest:
         same: jsontext.JsonObject = {"bucket": source.bucket, "key": source.key, "etag": source.etag}
         payload = same | {"versionId": source.version_id, "chunkBytes": self._settings.chunk_bytes}
-        return Request(source.identity, jsontext.checksum(same), invocation.request_id, jsontext.compact(payload))
+        return KeyRequest(source.identity, jsontext.checksum(same), invocation.request_id, jsontext.compact(payload))
 
     def _send(self, opened: Opened, notice: Notice, chunk_bytes: int, invocation: Invocation) -> int:
         """Sends the chunks, ten a call, while the object is read."""
@@ -159,7 +157,7 @@ class Intake:
                 for i, chunk in enumerate(batch)
             ]
             copies = [replace(messages[i], id=f"{i}-copy") for i, chunk in enumerate(batch) if self._doubles(chunk)]
-            report = queue.send(self._sqs, self._settings.queue_url, [*messages, *copies])
+            report = send_messages(self._sqs, self._settings.queue_url, [*messages, *copies])
             if report.failed:
                 raise DownstreamError(f"SQS did not take {len(report.failed)} chunks: {min(report.failed.values())}")
             sent += len(batch)
@@ -183,5 +181,5 @@ def _require_done(source: Source, claim: Claim) -> None:
 
 
 def _batches(planned: Iterator[Chunk]) -> Iterator[list[Chunk]]:
-    while batch := list(islice(planned, queue.MAX_BATCH_ENTRIES)):
+    while batch := list(islice(planned, MAX_BATCH_ENTRIES)):
         yield batch

@@ -11,7 +11,7 @@ from handlers import clock, env
 from handlers.aws import clients, eventbridge
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.errors import Detail, SchemaValidationError
-from handlers.faults import FaultSwitch
+from handlers.faults import FaultSwitch, make_switch
 from handlers.http.errors import HttpError
 from handlers.http.request import Request
 from handlers.http.router import Answer, answer, healthy, serve
@@ -166,13 +166,12 @@ def api() -> Api:
     """The API of this execution environment, made once."""
     config = env.load(Env, os.environ)
     dynamodb = clients.client("dynamodb")
-    parameter = config.failure_mode_parameter
     return Api(
         config,
         events=clients.client("events"),
         store=StateStore(dynamodb, config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days),
         orders=Orders(dynamodb, config.orders_table_name),
-        faults=FaultSwitch(clients.client("ssm"), parameter) if parameter else None,
+        faults=make_switch(config.failure_mode_parameter),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from handlers import jsontext
 from handlers.errors import Detail, PermanentError, SchemaValidationError
 from handlers.faults import FaultSwitch
-from handlers.idempotency import keys
+from handlers.idempotency import claims
 from handlers.orders import model
 from handlers.orders.store import Orders
 
@@ -98,7 +98,7 @@ def _order(detail: jsontext.JsonObject) -> jsontext.JsonObject:
 
 def _names_an_order(detail: jsontext.JsonObject) -> bool:
     event_id, order_id, created_at = (text if isinstance(text := detail.get(name), str) else "" for name in _TOLD)
-    return keys.is_key(event_id) and model.is_id(order_id) and bool(_TIME.fullmatch(created_at)) and "items" in detail
+    return claims.is_key(event_id) and model.is_id(order_id) and bool(_TIME.fullmatch(created_at)) and "items" in detail
 
 
 def _skus(detail: jsontext.JsonObject) -> set[object]:

@@ -24,7 +24,6 @@ FAILED = "FAILED"
 INDEX = "newest"
 SHARDS = ("0", "1", "2", "3")
 _MAX_PAGE_CHARACTERS = 2 * 1024 * 1024  # of items; a function may answer 6 MB, in which JSON's quotes are escaped again
-_MAX_ERROR_MESSAGE = 1024
 _POSITION = re.compile(r"[0-9T:.Z-]{24}#[A-Za-z0-9][A-Za-z0-9._~:@=+-]{0,127}")
 _DIGEST_CHARACTERS = 8
 _NEWER = "attribute_not_exists(orderId) OR eventId = :event OR createdAt < :created"
@@ -69,7 +68,7 @@ class Orders:
         """
         cause = {
             "errorType": {"S": error.error_type},
-            "errorMessage": {"S": str(error)[:_MAX_ERROR_MESSAGE] or "-"},
+            "errorMessage": {"S": error.short_message or "-"},
         }
         return self._write(_item(detail, FAILED) | cause, _FAILED_ONLY, {":failed": {"S": FAILED}})
 

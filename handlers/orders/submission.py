@@ -7,10 +7,9 @@ from handlers import jsontext
 from handlers.aws import eventbridge
 from handlers.errors import Detail, SchemaValidationError
 from handlers.http.errors import HttpError
-from handlers.idempotency import keys
-from handlers.idempotency.claims import Request as KeyRequest
-from handlers.orders import model
-from handlers.worker import messages
+from handlers.idempotency import claims
+from handlers.idempotency.claims import KeyRequest
+from handlers.orders import message, model
 
 SOURCE = "myapp.orders"
 DETAIL_TYPE = "OrderCreated"
@@ -43,7 +42,7 @@ class Submission:
     def reservation(self) -> KeyRequest:
         """The event's claim on its id, as the worker will put it: the body is what the worker reads the event from."""
         body: jsontext.JsonObject = {"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": self.detail}
-        checksum = jsontext.checksum(messages.told_fact(self.detail))
+        checksum = jsontext.checksum(message.fact(self.detail))
         return KeyRequest(self.event_id, checksum, "", jsontext.compact(body))
 
 
@@ -76,8 +75,8 @@ def read(value: jsontext.Json, *, key: str | None, created_at: str) -> Submissio
 
 
 def _check(key: str | None) -> None:
-    if key is not None and not keys.is_key(key):
-        raise SchemaValidationError(Detail("", f"the Idempotency-Key header {keys.LIMIT}"))
+    if key is not None and not claims.is_key(key):
+        raise SchemaValidationError(Detail("", f"the Idempotency-Key header {claims.KEY_LIMIT}"))
 
 
 def _id(of: str, key: str | None) -> str:

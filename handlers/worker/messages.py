@@ -1,6 +1,6 @@
 """SQS records as the worker sees them: read, folded by key, and turned into dead letters with their cause.
 
-A body is the payload itself, or an event of EventBridge with the payload as its `detail`; whoever reads says which.
+A body is the payload itself unless the pipeline's `Form` says otherwise.
 """
 
 import base64
@@ -12,7 +12,6 @@ from typing import Any
 from handlers import jsontext
 from handlers.aws.sqs import Attribute, Outgoing
 from handlers.errors import Detail, IngestionError, SchemaValidationError
-from handlers.idempotency import keys
 
 _MAX_KEY_BYTES = 2048  # of a DynamoDB partition key; a longer one would fail the claims of its whole batch
 
@@ -123,36 +122,7 @@ def fold(received: Sequence[Message]) -> tuple[list[Message], list[Message]]:
     return [*firsts.values(), *faulty], repeats
 
 
-def told_fact(detail: jsontext.JsonObject) -> jsontext.JsonObject:
-    """The detail of an event without the time at which it was told: a repetition has another."""
-    return {name: value for name, value in detail.items() if name != "createdAt"}
-
-
-def looks_told(record: Mapping[str, Any]) -> bool:
-    """Whether a record holds an event of EventBridge; what our own APIs queue carries its key as an attribute."""
-    if "idempotencyKey" in record.get("messageAttributes", {}):
-        return False
-    try:
-        event = jsontext.parse(record["body"])
-    except SchemaValidationError:
-        return False
-    return isinstance(event, dict) and event.keys() >= {"id", "source", "detail-type", "detail"}
-
-
-def _detail(event: jsontext.JsonObject) -> jsontext.JsonObject:
-    detail = event.get("detail")
-    if not isinstance(detail, dict):
-        raise SchemaValidationError(Detail("/detail", f"must be an object, got {jsontext.describe(detail)}"))
-    return detail
-
-
-def _event_id(detail: jsontext.JsonObject) -> str:
-    found = detail.get("eventId")
-    return found if isinstance(found, str) and keys.is_key(found) else ""
-
-
 PLAIN = Form(payload=lambda body: body, key=lambda _: "", fact=lambda payload: payload)
-TOLD = Form(payload=_detail, key=_event_id, fact=told_fact)
 
 
 def _refuse_long(key: str) -> None:

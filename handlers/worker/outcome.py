@@ -10,7 +10,6 @@ from handlers.idempotency.claims import Completion, Lease, Status
 from handlers.observability import count, logger
 from handlers.worker.messages import Message
 
-_MAX_ERROR_MESSAGE = 1024
 Name = Literal[
     "succeeded",
     "duplicate",
@@ -70,8 +69,8 @@ class Outcome:
 
     @property
     def error_message(self) -> str:
-        """What went wrong, at most 1,024 characters, as UTF-8 holds them (a step may quote half an emoji)."""
-        return str(self.error or "")[:_MAX_ERROR_MESSAGE].encode("utf-8", "replace").decode()
+        """What went wrong, "" where nothing did."""
+        return self.error.short_message if self.error else ""
 
     def completion(self, lease: Lease) -> Completion:
         """What the state table is to say."""

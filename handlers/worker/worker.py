@@ -1,53 +1,74 @@
-"""The worker: an SQS batch in, exactly ``{"batchItemFailures": [...]}`` out.
+"""The worker: an SQS batch in, exactly `{"batchItemFailures": [...]}` out.
 
 For N new messages it makes one DynamoDB call to claim them, one to write their outcomes and ⌈N/10⌉ `PutEvents`.
 The steps stand in an order from which a crash between any two of them ends right on redelivery:
 
     claim → business step → outcome → events → dead-letter queue → visibility → answer
 
-An outcome that is written but not yet told is told again by the redelivery of its message; a message is acknowledged
-only after everything that it caused is confirmed.
+An outcome that is written but not yet published is published by the redelivery of its message; a message is
+acknowledged only after everything that it caused is confirmed.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
-from handlers.aws import eventbridge, retry
+from handlers.aws import clients, eventbridge, retry
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.aws.sqs import change_visibility, send_messages
+from handlers.deadline import seconds_to_work, time_limit
 from handlers.errors import IdempotencyConflictError, IngestionError, PermanentError, UnhandledError
-from handlers.faults import FaultSwitch
-from handlers.idempotency.claims import Claim, Lease, Request, Standing
+from handlers.faults import FaultSwitch, make_switch
+from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing, Status
 from handlers.idempotency.store import StateStore
-from handlers.observability import LambdaContext, start_invocation
+from handlers.observability import LambdaContext, logger, start_invocation
 from handlers.worker import messages
-from handlers.worker.deadline import time_limit
-from handlers.worker.finish import Announce, Settlement, WorkerSettings
 from handlers.worker.messages import Message
 from handlers.worker.outcome import Outcome, measure
 from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
 
 SUCCESS = "IngestionSuccess"
 FAILURE = "IngestionFailure"
 
 Process = Callable[[jsontext.JsonObject], jsontext.Json]
+# From a message's payload and its result to the events to publish beyond the success itself.
+Announce = Callable[[jsontext.JsonObject, jsontext.Json], list[eventbridge.Event]]
 BatchResponse = dict[str, list[dict[str, str]]]
 
-# Kept free for outcomes, events and the hand-back: a fifth of the invocation, at most 2 s.
-_RESERVE_SHARE = 5
-_RESERVE_MS = 2000
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEnv:
+    """What the environment of every worker must say. Backoff in seconds."""
+
+    environment: str
+    pipeline: str
+    queue_url: str
+    dlq_url: str
+    table_name: str
+    event_bus_name: str
+    ttl_days: int
+    max_receive_count: int
+    retry_backoff_base_seconds: float
+    retry_backoff_max_seconds: float
+    breaker_hold_seconds: int
+    failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
 class Worker:
-    """Works batches of one pipeline's queue."""
+    """Works batches of one pipeline's queue; `source` is that of its events."""
 
     def __init__(  # noqa: PLR0913 - what a worker works with
         self,
-        settings: WorkerSettings,
+        config: WorkerEnv,
+        source: str,
         *,
         store: StateStore,
         sqs: "SQSClient",
@@ -58,9 +79,12 @@ class Worker:
         form: messages.Form = messages.PLAIN,
         announce: Announce | None = None,
     ) -> None:
-        self._settings = settings
+        self._config = config
+        self._source = source
         self._store = store
-        self._settlement = Settlement(settings, store=store, sqs=sqs, events=events, announce=announce)
+        self._settlement = _Settlement(
+            config=config, source=source, store=store, sqs=sqs, events=events, announce=announce
+        )
         self._process = process
         self._faults = faults
         self._trip_wire = trip_wire
@@ -82,7 +106,7 @@ class Worker:
             self._settlement.settle(outcomes, self._trip(outcomes, probe=probe))
         for outcome in outcomes:
             outcome.log()
-        measure(self._settings.pipeline, outcomes)
+        measure(self._config.pipeline, outcomes)
         return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
 
     def _trip(self, outcomes: Sequence[Outcome], *, probe: bool) -> list[eventbridge.Event]:
@@ -93,22 +117,22 @@ class Worker:
         for outcome in filter(is_downstream, outcomes):
             outcome.visibility = max(outcome.visibility or 0, self._trip_wire.seconds)
         detail: jsontext.JsonObject = {
-            "pipeline": self._settings.pipeline,
+            "pipeline": self._config.pipeline,
             "idempotencyKey": key,
             "trippedAt": clock.now_ms(),
         }
-        return [eventbridge.Event("trip", self._settings.source, TRIPPED, detail)]
+        return [eventbridge.Event("trip", self._source, TRIPPED, detail)]
 
     def _work_all(self, received: Sequence[Message], context: LambdaContext) -> list[Outcome]:
         remaining = context.get_remaining_time_in_millis()
         lease_until = clock.now_ms() + remaining
-        stop_at = time.monotonic() + (remaining - min(_RESERVE_MS, remaining // _RESERVE_SHARE)) / 1000
+        stop_at = time.monotonic() + seconds_to_work(remaining)
         firsts, repeats = messages.fold(received)
         outcomes = self._first_outcomes(firsts, lease_until=lease_until, stop_at=stop_at)
         return outcomes + [self._follow(message, outcomes) for message in repeats]
 
     def _first_outcomes(self, firsts: Sequence[Message], *, lease_until: int, stop_at: float) -> list[Outcome]:
-        requests = [Request(m.key, m.checksum, m.id, m.body) for m in firsts if m.fault is None]
+        requests = [KeyRequest(m.key, m.checksum, m.id, m.body) for m in firsts if m.fault is None]
         claims = self._store.claim(requests, lease_until=lease_until) if requests else {}
         outcomes = []
         blocked: set[str] = set()
@@ -153,13 +177,13 @@ class Worker:
         if isinstance(error, PermanentError):
             outcome.name, outcome.retry, outcome.dead_letter, outcome.event = "dead_lettered", False, True, FAILURE
             return outcome
-        if message.receive_count >= self._settings.max_receive_count:  # SQS moves it at the next receive
+        if message.receive_count >= self._config.max_receive_count:  # SQS moves it at the next receive
             outcome.name, outcome.event = "exhausted", FAILURE
         outcome.visibility = round(
             retry.backoff_seconds(
                 message.receive_count - 1,
-                base=self._settings.backoff_base_seconds,
-                cap=self._settings.backoff_max_seconds,
+                base=self._config.retry_backoff_base_seconds,
+                cap=self._config.retry_backoff_max_seconds,
             )
         )
         return outcome
@@ -174,7 +198,7 @@ class Worker:
             wait = -(-(record.lease_until - clock.now_ms()) // 1000)
             return Outcome(message, "leased", retry=True, visibility=max(wait, 0) + 1)
         outcome = Outcome(message, "duplicate", attempts=record.attempts, processed_at=record.processed_at)
-        if message.is_same_as(record.message_id):  # its outcome was written, but perhaps never told
+        if message.is_same_as(record.message_id):  # its outcome was written, but perhaps never published
             outcome.name, outcome.event = "redelivered", SUCCESS
         return outcome
 
@@ -189,5 +213,130 @@ class Worker:
         return Outcome(message, "handed_back", retry=True, visibility=0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settlement:
+    """The second half of a batch: outcomes written, published, dead-lettered and timed, each for all in one call."""
+
+    config: WorkerEnv
+    source: str
+    store: StateStore
+    sqs: "SQSClient"
+    events: "EventBridgeClient"
+    announce: Announce | None
+
+    def settle(self, outcomes: Sequence[Outcome], also: Sequence[eventbridge.Event] = ()) -> None:
+        """Does all of it; what could not be done turns the outcome of its message into a retry.
+
+        Events in ``also`` go out in the same call; one of those that fails is logged and not tried again.
+        """
+        self._write_outcomes([o for o in outcomes if o.lease is not None])
+        self._publish([o for o in outcomes if o.event], also)
+        self._dead_letter([o for o in outcomes if o.dead_letter])
+        waits = {o.message.receipt: o.visibility for o in outcomes if o.retry and o.visibility is not None}
+        if waits and (refused := change_visibility(self.sqs, self.config.queue_url, waits)):
+            logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
+
+    def _write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
+        lost = self.store.complete([o.completion(o.lease) for o in outcomes if o.lease])
+        written = clock.iso(clock.now_ms())
+        for outcome in outcomes:
+            outcome.processed_at = written
+            if code := lost.get(outcome.message.key):
+                outcome.undo("unrecorded", code)
+
+    def _publish(self, outcomes: Sequence[Outcome], also: Sequence[eventbridge.Event]) -> None:
+        due: dict[str, list[eventbridge.Event]] = {}
+        for outcome in outcomes:
+            try:
+                due[outcome.message.id] = [self._event(outcome), *self._announcements(outcome)]
+            except AWS_ERRORS as exc:
+                outcome.undo("untold", error_code(exc))
+        events = [*(event for more in due.values() for event in more), *also]
+        if not events:
+            return
+        failed = eventbridge.put(self.events, self.config.event_bus_name, events)
+        for event in also:
+            if code := failed.get(event.id):
+                logger.error("event not told", extra={"errorType": code, "detailType": event.detail_type})
+        for outcome in outcomes:
+            if codes := [failed[event.id] for event in due.get(outcome.message.id, ()) if event.id in failed]:
+                outcome.undo("untold", codes[0])
+
+    def _announcements(self, outcome: Outcome) -> list[eventbridge.Event]:
+        """What the pipeline adds to a success, made anew from the stored result where the message is redelivered.
+
+        Raises:
+            ClientError, BotoCoreError: that result could not be read.
+        """
+        if self.announce is None or outcome.error is not None:
+            return []
+        result = outcome.result or self.store.result(outcome.message.key)
+        more = self.announce(outcome.message.payload, jsontext.parse(result)) if result else []
+        return [replace(event, id=f"{outcome.message.id}#{event.id}") for event in more]
+
+    def _event(self, outcome: Outcome) -> eventbridge.Event:
+        message, detail_type = outcome.message, outcome.event
+        # A success is one fact however often it is published; each failed attempt is a fact of its own.
+        fact: list[str | int] = [message.key, message.checksum, *([outcome.attempts] if outcome.error else [])]
+        detail: jsontext.JsonObject = {
+            "eventId": eventbridge.event_id(detail_type, self.config.pipeline, *fact),
+            "pipeline": self.config.pipeline,
+            "idempotencyKey": message.key,
+            "checksum": message.checksum,
+            "messageId": message.id,
+            "correlationId": message.correlation_id,
+            "attempts": outcome.attempts,
+        }
+        if outcome.error is None:
+            detail |= {"status": Status.SUCCEEDED, "processedAt": outcome.processed_at}
+        else:
+            detail |= {
+                "status": Status.FAILED,
+                "errorType": outcome.error_type,
+                "errorMessage": outcome.error_message,
+                "deadLettered": outcome.dead_letter,
+            }
+        return eventbridge.Event(message.id, self.source, detail_type, detail)
+
+    def _dead_letter(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
+        now = clock.iso(clock.now_ms())
+        letters = [o.message.dead_letter(o.error, now, self.config.pipeline) for o in outcomes if o.error]
+        report = send_messages(self.sqs, self.config.dlq_url, letters)
+        for outcome in outcomes:
+            if code := report.failed.get(outcome.message.id):
+                # SQS itself moves it after the last receive, so a letter that can't be sent is late, not lost.
+                outcome.undo("not_dead_lettered", code)
+
+
 def _conflict(message: Message) -> IdempotencyConflictError:
     return IdempotencyConflictError(f"key {message.key} is bound to another payload")
+
+
+def make_worker(  # noqa: PLR0913 - what pipelines differ in
+    config: WorkerEnv,
+    source: str,
+    process: Process,
+    *,
+    dynamodb: "DynamoDBClient",
+    announce: Announce | None = None,
+    form: messages.Form = messages.PLAIN,
+    faults: "Callable[[SSMClient, str], FaultSwitch]" = FaultSwitch,
+) -> Worker:
+    """A worker with clients of its own; `source` is that of its events, `process` its business step."""
+    hold = config.breaker_hold_seconds
+    return Worker(
+        config,
+        source,
+        store=StateStore(dynamodb, config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days),
+        sqs=clients.client("sqs"),
+        events=clients.client("events"),
+        process=process,
+        announce=announce,
+        trip_wire=TripWire(hold_seconds=hold, max_receive_count=config.max_receive_count) if hold else None,
+        faults=make_switch(config.failure_mode_parameter, faults),
+        form=form,
+    )

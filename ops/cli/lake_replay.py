@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 from botocore.exceptions import ClientError
 
 from handlers import clock
-from handlers.aws import sqs as queue
 from handlers.aws.clients import AWS_ERRORS
+from handlers.aws.sqs import MAX_BATCH_ENTRIES, SendReport, send_messages
 from handlers.errors import IngestionError, PermanentError
 from handlers.lake import chunks
 from ops.cli.lake_runs import Outcome, Pace
@@ -154,7 +154,7 @@ class Sender:
                 self.s3, self.bucket, item.key, chunk_bytes=self.chunk_bytes, replay=self.replay
             ):
                 batch.append(chunk)
-                if len(batch) == queue.MAX_BATCH_ENTRIES:
+                if len(batch) == MAX_BATCH_ENTRIES:
                     sent += self._send(batch)
                     batch = []
         except PermanentError as error:
@@ -166,7 +166,7 @@ class Sender:
     def _send(self, batch: list[Chunk]) -> int:
         self.pace.turn(len(batch))
         moment = clock.iso(clock.now_ms())
-        report = queue.send(
+        report = send_messages(
             self.sqs,
             self.queue_url,
             [
@@ -183,7 +183,7 @@ def _reason(error: PermanentError) -> str:
     return {"ObjectGoneError": _SKIPPED["404"], "ObjectChangedError": _SKIPPED["412"]}.get(error.error_type, str(error))
 
 
-def _refusal(report: queue.SendReport, batch: list[Chunk]) -> str:
+def _refusal(report: SendReport, batch: list[Chunk]) -> str:
     codes = sorted(set(report.failed.values()))
     hint = " (the queue takes messages from named producers only: operatorRoleArns)" if "AccessDenied" in codes else ""
     place = batch[0].source.key

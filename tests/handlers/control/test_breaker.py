@@ -14,7 +14,7 @@ from handlers.idempotency.store import StateStore
 from handlers.worker import trip_wire as wire
 from handlers.worker.trip_wire import TripWire
 from handlers.worker.worker import Worker
-from tests.handlers.conftest import NOW_MS, SETTINGS, FakeClock, Step, failures, record
+from tests.handlers.conftest import NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step, failures, record
 from tests.handlers.fakes import Crash, FakeAws, FakeContext, client_error
 
 ENV = Env("test", "events", "myapp.ingestion", "control", "state", "bus", "mapping-1", "worker-1")
@@ -58,14 +58,16 @@ class FakeCloud:
         TableName: str,
         Item: dict[str, Any],
         ConditionExpression: str,
+        ExpressionAttributeNames: dict[str, str],
         ExpressionAttributeValues: dict[str, Any],
         ReturnValuesOnConditionCheckFailure: str,
     ) -> None:
-        assert (TableName, ConditionExpression) == ("control", "attribute_not_exists(id) OR version = :read")
+        assert (TableName, ConditionExpression) == ("control", "attribute_not_exists(#id) OR #version = :if_version")
+        assert ExpressionAttributeNames == {"#id": "id", "#version": "version"}
         assert ReturnValuesOnConditionCheckFailure == "ALL_OLD"
         if self.answer_lost:
             self.state, self.answer_lost = Item, False
-        if self.state and self.state["version"] != ExpressionAttributeValues[":read"]:
+        if self.state and self.state["version"] != ExpressionAttributeValues[":if_version"]:
             refusal = client_error("ConditionalCheckFailedException")
             refusal.response["Item"] = self.state  # type: ignore[typeddict-unknown-key]
             raise refusal
@@ -264,7 +266,7 @@ def wired(fake_aws: FakeAws, step: Step) -> Worker:
     client = cast("Any", fake_aws)
     store = StateStore(client, "t", pipeline="events", ttl_days=7)
     trip_wire = TripWire(hold_seconds=60, max_receive_count=5)
-    return Worker(SETTINGS, store=store, sqs=client, events=client, process=step, trip_wire=trip_wire)
+    return Worker(WORKER_ENV, SOURCE, store=store, sqs=client, events=client, process=step, trip_wire=trip_wire)
 
 
 def out(_name: str) -> None:

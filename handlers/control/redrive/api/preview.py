@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from handlers import clock, jsontext
 from handlers.aws.sqs import Attribute
-from handlers.control.redrive.api.request import RedriveRequest
-from handlers.control.redrive.ledger.states import StateRecord, States
+from handlers.control.redrive.ledger import StateRecord, States
 from handlers.control.redrive.run import plan
 from handlers.control.redrive.run.plan import Action, Decision, Terms
+from handlers.control.redrive.run.record import RedriveRequest
 from handlers.control.redrive.sqs.inbox import Box, Inbox
 from handlers.control.redrive.sqs.letter import Letter
 

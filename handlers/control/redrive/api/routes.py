@@ -18,12 +18,10 @@ from handlers import clock, jsontext
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.control.redrive.api import preview, request
 from handlers.control.redrive.api.preview import Look, Preview
-from handlers.control.redrive.api.request import RedriveRequest
-from handlers.control.redrive.ledger.states import States
-from handlers.control.redrive.ledger.waves import Entry
-from handlers.control.redrive.run.errors import AlreadyRunningError, InterruptedRedriveError
+from handlers.control.redrive.errors import AlreadyRunningError, InterruptedRedriveError
+from handlers.control.redrive.ledger import Entry, States
 from handlers.control.redrive.run.plan import Terms
-from handlers.control.redrive.run.record import Run, RunState
+from handlers.control.redrive.run.record import RedriveRequest, Run, RunState
 from handlers.control.redrive.run.store import Runs
 from handlers.control.redrive.sqs.inbox import Box
 from handlers.control.redrive.sqs.letter import UNKNOWN
@@ -159,7 +157,8 @@ class Api:
     def _viewer(self, pipeline: str, seconds: int) -> Preview:
         services = self._services
         end = time.monotonic() + seconds
-        box = Box(services.targets[pipeline].dlq_url, services.sqs, services.receiver, services.pool)
+        target = services.targets[pipeline]
+        box = Box(target.dlq_url, services.sqs, services.receiver, services.pool, target.form)
         return Preview(box, services.states, seconds_left=lambda: end - time.monotonic())
 
     def _wake(self, run: Run) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from handlers.control.redrive.api.request import RedriveRequest
-from handlers.control.redrive.ledger.states import MAX_KEY, StateRecord
-from handlers.control.redrive.ledger.waves import Entry, EntryState
+from handlers.control.redrive.ledger import MAX_KEY, Entry, EntryState, StateRecord
+from handlers.control.redrive.run.record import RedriveRequest
 from handlers.control.redrive.sqs.letter import Letter
 from handlers.control.redrive.sqs.mover import MoveReport
 from handlers.idempotency.claims import Status

@@ -5,19 +5,19 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handlers import jsontext
 from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.control.redrive.ledger.states import States
-from handlers.control.redrive.ledger.waves import EntryState
-from handlers.control.redrive.run.errors import InterruptedRedriveError, LeaseLostError
+from handlers.control.redrive.errors import InterruptedRedriveError, LeaseLostError
+from handlers.control.redrive.ledger import EntryState, States
 from handlers.control.redrive.run.record import Run, RunState
 from handlers.control.redrive.run.segment import Ending, Segment, Tools
 from handlers.control.redrive.run.store import Runs
 from handlers.control.redrive.sqs.inbox import VISIBILITY_SECONDS, Box, Inbox
 from handlers.control.redrive.sqs.mover import Mover
 from handlers.control.redrive.sqs.target import Target
+from handlers.errors import Detail, SchemaValidationError
 from handlers.observability import count, logger
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Invocations in a row that got nothing done: a minute or two apart, so an outage of ten minutes does not end a run.
 MAX_STARTS = 10
+_MAX_ID = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,20 @@ class Runner:
     max_redrives: int
     pause: Callable[[float], None] = time.sleep
 
-    def resume(self, redrive_ids: Iterable[str], seconds_left: Callable[[], float]) -> list[jsontext.JsonObject]:
-        """Works on each run that nobody else works on; returns where those stand then."""
+    def handle(self, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> jsontext.JsonObject:
+        """Works on the run that the event names, else on every run that waits; returns their states.
+
+        Raises:
+            SchemaValidationError: it names something that cannot be a run.
+        """
+        named = event.get("redriveId")
+        if named is not None and not (isinstance(named, str) and len(named) <= _MAX_ID):
+            raise SchemaValidationError(Detail("/redriveId", "must be the id of a redrive"))
+        results: list[jsontext.Json] = [*self._resume(self.runs.active() if named is None else [named], seconds_left)]
+        return {"runs": results}
+
+    def _resume(self, redrive_ids: Iterable[str], seconds_left: Callable[[], float]) -> list[jsontext.JsonObject]:
+        """Works on each run that nobody else works on; returns their states."""
         results: list[jsontext.JsonObject] = []
         for redrive_id in redrive_ids:
             run = self.runs.take(redrive_id, uuid.uuid4().hex)
@@ -102,7 +115,7 @@ class Runner:
         return Tools(
             runs=self.runs,
             states=self.states,
-            inbox=Inbox(Box(target.dlq_url, self.sqs, self.once, self.pool)),
+            inbox=Inbox(Box(target.dlq_url, self.sqs, self.once, self.pool, target.form)),
             mover=Mover(target.queue_url, self.once, self.pool),
             pool=self.pool,
             seconds_left=seconds_left,

@@ -12,13 +12,12 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from handlers import clock
+from handlers import clock, deadline
 from handlers.aws.clients import AWS_ERRORS
-from handlers.control.redrive.ledger.book import Book
-from handlers.control.redrive.ledger.states import States
-from handlers.control.redrive.ledger.waves import Entry, EntryState
+from handlers.control.redrive.errors import CancelRequestedError, InterruptedRedriveError, LeaseLostError
+from handlers.control.redrive.ledger import Entry, EntryState, States
 from handlers.control.redrive.run import plan
-from handlers.control.redrive.run.errors import CancelRequestedError, InterruptedRedriveError, LeaseLostError
+from handlers.control.redrive.run.book import Book
 from handlers.control.redrive.run.plan import Terms
 from handlers.control.redrive.run.record import Run, RunState
 from handlers.control.redrive.run.store import Runs
@@ -26,8 +25,6 @@ from handlers.control.redrive.sqs.inbox import VISIBILITY_SECONDS, Inbox
 from handlers.control.redrive.sqs.letter import Letter
 from handlers.control.redrive.sqs.mover import Mover, MoveReport
 
-# So much of an invocation is kept for handing letters back, which takes its time where many were skipped.
-_RESERVE_SECONDS = 30
 _BEAT_SECONDS = 5
 _RECEIVE_SECONDS = 12  # more than a receive takes, its client's read time-out included
 MAX_EXAMINED = 100_000  # SQS lets at most 120,000 messages of a queue be in hand
@@ -141,7 +138,7 @@ class Segment:
         return self._run.request.max_messages - self._run.tally.spent()
 
     def _is_time_up(self) -> bool:
-        return self._tools.seconds_left() < _RESERVE_SECONDS
+        return self._tools.seconds_left() < deadline.HAND_BACK_SECONDS
 
     def _pace(self) -> plan.Pace:
         elapsed = (clock.now_ms() - self._started) / 1000

@@ -17,8 +17,8 @@ from typing import cast
 
 from handlers import clock
 from handlers.aws.control_table import ABSENT, Condition, ConditionFailedError, ControlTable, Item, Key
-from handlers.control.redrive.ledger.waves import Entry, Wave
-from handlers.control.redrive.run.errors import AlreadyRunningError, CancelRequestedError, LeaseLostError
+from handlers.control.redrive.errors import AlreadyRunningError, CancelRequestedError, LeaseLostError
+from handlers.control.redrive.ledger import Entry, Wave
 from handlers.control.redrive.run.record import Run, RunState
 
 # A lease outlives the visibility of what was received under it (inbox.VISIBILITY_SECONDS) by the time between the

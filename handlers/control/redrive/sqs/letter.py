@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from handlers.aws.sqs import MAX_ATTRIBUTES, MAX_BATCH_BYTES, Attribute, Outgoing
-from handlers.control.redrive.ledger.states import StateRecord
+from handlers.control.redrive.ledger import StateRecord
 from handlers.worker import messages
 from handlers.worker.messages import Message
 
@@ -26,8 +26,11 @@ class Letter:
     sent_at: int
 
     @classmethod
-    def from_api(cls, raw: Mapping[str, Any]) -> "Letter":
-        """Reads a message as `ReceiveMessage` gives it, asked for all attributes of both kinds."""
+    def from_api(cls, raw: Mapping[str, Any], form: messages.Form = messages.PLAIN) -> "Letter":
+        """Reads a message as `ReceiveMessage` gives it, asked for all attributes of both kinds.
+
+        `form` is that of its pipeline's messages, by which the worker reads the same body.
+        """
         attributes = {
             name: {"dataType": value["DataType"]} | _value(value)
             for name, value in raw.get("MessageAttributes", {}).items()
@@ -40,7 +43,6 @@ class Letter:
             "attributes": system,
             "messageAttributes": attributes,
         }
-        form = messages.TOLD if messages.looks_told(record) else messages.PLAIN
         # What a body says takes up to 26 times its size in memory, and is of no use here.
         return cls(replace(messages.read(record, form), payload={}), int(system["SentTimestamp"]))
 

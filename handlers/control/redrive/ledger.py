@@ -1,13 +1,89 @@
-"""The ledger: what became of each letter of a run, wave by wave, and the sum of it."""
+"""What a run knows of each letter: the state record of its key before, its entry in the ledger after.
+
+The state table is read a hundred keys at a time; the ledger is kept in waves, with the sum of them.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from handlers import jsontext
-from handlers.control.redrive.ledger.states import Snapshot
+from handlers import clock, jsontext
+from handlers.aws import partiql
+from handlers.control.redrive.errors import InterruptedRedriveError
+from handlers.idempotency.claims import Status
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# Longer keys are none of ours. DynamoDB takes 2,048 bytes, and one longer key would fail a whole read.
+MAX_KEY = 512
+_PROJECTION = (
+    "idempotencyKey",
+    "status",
+    "checksum",
+    "attempts",
+    "messageId",
+    "expiresAt",
+    "errorType",
+    "errorMessage",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a key stood at one moment; any work on the key changes it."""
+
+    status: str
+    attempts: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateRecord:
+    """A key's record, as far as a redrive wants to know."""
+
+    snapshot: Snapshot
+    checksum: str
+    error_type: str = ""
+    error_message: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the event is done."""
+        return self.snapshot.status == Status.SUCCEEDED
+
+    @classmethod
+    def from_item(cls, item: dict[str, Any]) -> "StateRecord":
+        """Reads a DynamoDB item (attribute-value form)."""
+        return cls(
+            Snapshot(item["status"]["S"], int(item["attempts"]["N"]), item["messageId"]["S"]),
+            item["checksum"]["S"],
+            item.get("errorType", {}).get("S", ""),
+            item.get("errorMessage", {}).get("S", ""),
+        )
+
+
+class States:
+    """The state table, read only."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._table = partiql.Table(client, table, key="idempotencyKey")
+
+    def lookup(self, keys: Iterable[str]) -> dict[str, StateRecord]:
+        """The records of those keys that have one which has not expired.
+
+        Raises:
+            InterruptedRedriveError: DynamoDB would not tell.
+        """
+        wanted = sorted({key for key in keys if len(key) <= MAX_KEY})
+        items, error = self._table.get_many(wanted, _PROJECTION) if wanted else ({}, "")
+        if error:
+            raise InterruptedRedriveError("BatchGetItem", error)
+        now = clock.now_ms()
+        alive = {key: item for key, item in items.items() if int(item["expiresAt"]["N"]) * 1000 > now}
+        return {key: StateRecord.from_item(item) for key, item in alive.items()}
 
 
 class EntryState(StrEnum):
