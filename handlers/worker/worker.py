@@ -11,22 +11,20 @@ acknowledged only after everything that it caused is confirmed.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
 from handlers.aws import clients, eventbridge, retry
-from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.aws.sqs import change_visibility, send_messages
 from handlers.deadline import seconds_to_work, time_limit
 from handlers.errors import IdempotencyConflictError, IngestionError, PermanentError, UnhandledError
 from handlers.faults import FaultSwitch, make_switch
-from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing, Status
+from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing
 from handlers.idempotency.store import StateStore
-from handlers.observability import LambdaContext, logger, start_invocation
+from handlers.observability import LambdaContext, start_invocation
 from handlers.worker import messages
 from handlers.worker.messages import Message
-from handlers.worker.outcome import Outcome, measure
+from handlers.worker.outcome import Announce, Outcome, Settlement, measure
 from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream
 
 if TYPE_CHECKING:
@@ -39,8 +37,6 @@ SUCCESS = "IngestionSuccess"
 FAILURE = "IngestionFailure"
 
 Process = Callable[[jsontext.JsonObject], jsontext.Json]
-# From a message's payload and its result to the events to publish beyond the success itself.
-Announce = Callable[[jsontext.JsonObject, jsontext.Json], list[eventbridge.Event]]
 BatchResponse = dict[str, list[dict[str, str]]]
 
 
@@ -82,8 +78,16 @@ class Worker:
         self._config = config
         self._source = source
         self._store = store
-        self._settlement = _Settlement(
-            config=config, source=source, store=store, sqs=sqs, events=events, announce=announce
+        self._settlement = Settlement(
+            pipeline=config.pipeline,
+            source=source,
+            queue_url=config.queue_url,
+            dlq_url=config.dlq_url,
+            bus_name=config.event_bus_name,
+            store=store,
+            sqs=sqs,
+            events=events,
+            announce=announce,
         )
         self._process = process
         self._faults = faults
@@ -211,105 +215,6 @@ class Worker:
         if same and first.name in ("succeeded", "duplicate", "redelivered"):
             return Outcome(message, "duplicate", lease=None, attempts=first.attempts)
         return Outcome(message, "handed_back", retry=True, visibility=0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settlement:
-    """The second half of a batch: outcomes written, published, dead-lettered and timed, each for all in one call."""
-
-    config: WorkerEnv
-    source: str
-    store: StateStore
-    sqs: "SQSClient"
-    events: "EventBridgeClient"
-    announce: Announce | None
-
-    def settle(self, outcomes: Sequence[Outcome], also: Sequence[eventbridge.Event] = ()) -> None:
-        """Does all of it; what could not be done turns the outcome of its message into a retry.
-
-        Events in ``also`` go out in the same call; one of those that fails is logged and not tried again.
-        """
-        self._write_outcomes([o for o in outcomes if o.lease is not None])
-        self._publish([o for o in outcomes if o.event], also)
-        self._dead_letter([o for o in outcomes if o.dead_letter])
-        waits = {o.message.receipt: o.visibility for o in outcomes if o.retry and o.visibility is not None}
-        if waits and (refused := change_visibility(self.sqs, self.config.queue_url, waits)):
-            logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
-
-    def _write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        if not outcomes:
-            return
-        lost = self.store.complete([o.completion(o.lease) for o in outcomes if o.lease])
-        written = clock.iso(clock.now_ms())
-        for outcome in outcomes:
-            outcome.processed_at = written
-            if code := lost.get(outcome.message.key):
-                outcome.undo("unrecorded", code)
-
-    def _publish(self, outcomes: Sequence[Outcome], also: Sequence[eventbridge.Event]) -> None:
-        due: dict[str, list[eventbridge.Event]] = {}
-        for outcome in outcomes:
-            try:
-                due[outcome.message.id] = [self._event(outcome), *self._announcements(outcome)]
-            except AWS_ERRORS as exc:
-                outcome.undo("untold", error_code(exc))
-        events = [*(event for more in due.values() for event in more), *also]
-        if not events:
-            return
-        failed = eventbridge.put(self.events, self.config.event_bus_name, events)
-        for event in also:
-            if code := failed.get(event.id):
-                logger.error("event not told", extra={"errorType": code, "detailType": event.detail_type})
-        for outcome in outcomes:
-            if codes := [failed[event.id] for event in due.get(outcome.message.id, ()) if event.id in failed]:
-                outcome.undo("untold", codes[0])
-
-    def _announcements(self, outcome: Outcome) -> list[eventbridge.Event]:
-        """What the pipeline adds to a success, made anew from the stored result where the message is redelivered.
-
-        Raises:
-            ClientError, BotoCoreError: that result could not be read.
-        """
-        if self.announce is None or outcome.error is not None:
-            return []
-        result = outcome.result or self.store.result(outcome.message.key)
-        more = self.announce(outcome.message.payload, jsontext.parse(result)) if result else []
-        return [replace(event, id=f"{outcome.message.id}#{event.id}") for event in more]
-
-    def _event(self, outcome: Outcome) -> eventbridge.Event:
-        message, detail_type = outcome.message, outcome.event
-        # A success is one fact however often it is published; each failed attempt is a fact of its own.
-        fact: list[str | int] = [message.key, message.checksum, *([outcome.attempts] if outcome.error else [])]
-        detail: jsontext.JsonObject = {
-            "eventId": eventbridge.event_id(detail_type, self.config.pipeline, *fact),
-            "pipeline": self.config.pipeline,
-            "idempotencyKey": message.key,
-            "checksum": message.checksum,
-            "messageId": message.id,
-            "correlationId": message.correlation_id,
-            "attempts": outcome.attempts,
-        }
-        if outcome.error is None:
-            detail |= {"status": Status.SUCCEEDED, "processedAt": outcome.processed_at}
-        else:
-            detail |= {
-                "status": Status.FAILED,
-                "errorType": outcome.error_type,
-                "errorMessage": outcome.error_message,
-                "deadLettered": outcome.dead_letter,
-            }
-        return eventbridge.Event(message.id, self.source, detail_type, detail)
-
-    def _dead_letter(self, outcomes: Sequence[Outcome]) -> None:
-        if not outcomes:
-            return
-        now = clock.iso(clock.now_ms())
-        letters = [o.message.dead_letter(o.error, now, self.config.pipeline) for o in outcomes if o.error]
-        report = send_messages(self.sqs, self.config.dlq_url, letters)
-        for outcome in outcomes:
-            if code := report.failed.get(outcome.message.id):
-                # SQS itself moves it after the last receive, so a letter that can't be sent is late, not lost.
-                outcome.undo("not_dead_lettered", code)
 
 
 def _conflict(message: Message) -> IdempotencyConflictError:
