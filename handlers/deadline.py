@@ -22,7 +22,7 @@ def seconds_to_work(remaining_ms: int) -> float:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Interrupts the block after ``seconds`` > 0, wherever it sleeps or waits, instead of letting Lambda kill all.
+    """Interrupts the block after `seconds` > 0, wherever it sleeps or waits, instead of letting Lambda kill all.
 
     A signal does it, so only in the main thread, where Lambda runs handlers; elsewhere there is no limit.
 

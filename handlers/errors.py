@@ -1,6 +1,6 @@
 """Why a record failed: permanent (trying again cannot help) or transient (it can). The type decides, never a string."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 _MAX_MESSAGE = 1024  # characters of an error message in a record or an event
 
@@ -41,10 +41,6 @@ class SchemaValidationError(PermanentError):
     def __init__(self, *details: Detail) -> None:
         super().__init__("; ".join(f"{d.pointer or '(root)'} {d.message}" for d in details))
         self.details = details
-
-    def as_json(self) -> list[dict[str, str]]:
-        """The details as the API answers them."""
-        return [asdict(detail) for detail in self.details]
 
 
 class IdempotencyConflictError(PermanentError):

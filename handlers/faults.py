@@ -1,6 +1,6 @@
 """Faults that can be switched on: one SSM parameter says which, every function reads it at most every 5 s.
 
-The parameter holds a mode (``poison_payload``) or JSON ``{"mode": …, "expiresAt": RFC 3339, "match": {field: value}}``.
+The parameter holds a mode (`poison_payload`) or JSON `{"mode": …, "expiresAt": RFC 3339, "match": {field: value}}`.
 A fault is wrapped around the business step, never inside it. A parameter that can't be read or understood is `none`.
 """
 
@@ -36,7 +36,7 @@ class RandomFaultError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What the switch says. ``expires_at`` in ms since the epoch, 0 is never."""
+    """What the switch says. `expires_at` in ms since the epoch, 0 is never."""
 
     mode: str = NONE
     expires_at: int = 0
@@ -47,7 +47,7 @@ class Fault:
         return NONE if 0 < self.expires_at <= now_ms else self.mode
 
     def matches(self, payload: jsontext.JsonObject) -> bool:
-        """Whether a record is meant: every field of ``match`` has the value named there."""
+        """Whether a record is meant: every field of `match` has the value named there."""
         return all(name in payload and payload[name] == value for name, value in self.match.items())
 
     def as_parameter(self) -> str:
@@ -66,7 +66,7 @@ class Fault:
         return value
 
     def as_json(self) -> jsontext.JsonObject:
-        """The fault as JSON; ``expiresAt`` and ``match`` where they are set."""
+        """The fault as JSON; `expiresAt` and `match` where they are set."""
         expiry: jsontext.JsonObject = {"expiresAt": clock.iso(self.expires_at)} if self.expires_at else {}
         return {"mode": self.mode} | expiry | ({"match": dict(self.match)} if self.match else {})
 

@@ -1,6 +1,6 @@
 """The control table: items under (`id`, `item`), conditional writes, transactions.
 
-Values are strings, integers and booleans. A condition is ``{attribute: value}``, all of which must hold; None asks for
+Values are strings, integers and booleans. A condition is `{attribute: value}`, all of which must hold; None asks for
 the item's absence.
 """
 
@@ -28,7 +28,7 @@ _ALL_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 class ConditionFailedError(Exception):
-    """A write's condition does not hold; ``items`` are those that stood in the way."""
+    """A write's condition does not hold; `items` are those that stood in the way."""
 
     def __init__(self, items: list[Item]) -> None:
         super().__init__("the condition does not hold")
@@ -60,9 +60,9 @@ class ControlTable:
         return _plain(answer["Item"]) if "Item" in answer else None
 
     def query(self, partition: str, first: str, last: str, *, page: int = 0) -> Iterator[Item]:
-        """The items of a partition from ``first`` to ``last`` as they are now, read as they are wanted.
+        """The items of a partition from `first` to `last` as they are now, read as they are wanted.
 
-        ``page`` is how many a call asks for; 0 is as many as a call may hold (1 MB).
+        `page` is how many a call asks for; 0 is as many as a call may hold (1 MB).
         """
         arguments: dict[str, Any] = {
             "TableName": self._name,
@@ -95,7 +95,7 @@ class ControlTable:
         """Does all the writes or none; a lone one costs half of what it would in a transaction.
 
         A transaction that the SDK repeats, because its answer was lost, is done once (its client token says so). A
-        lone write is refused then, by what it has changed itself. ``mark`` names an attribute whose value nobody else
+        lone write is refused then, by what it has changed itself. `mark` names an attribute whose value nobody else
         writes: where that stands, the write is done.
 
         Raises:

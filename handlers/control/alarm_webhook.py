@@ -1,6 +1,6 @@
 """Lambda entry point: passes alarm notifications on to a webhook, in a form that Slack shows and programs can read.
 
-Body: ``{"text": …, "alarm": {name, state, …}}``; Slack reads `text`. A call that fails is repeated for as long as the
+Body: `{"text": …, "alarm": {name, state, …}}`; Slack reads `text`. A call that fails is repeated for as long as the
 invocation allows, then the invocation fails: Lambda invokes it again, and in the end keeps it in the failures queue.
 So a receiver may get a notification twice, never half of it; `alarm.notificationId` tells. The webhook's URL is a
 secret: no line and no error holds any of it.

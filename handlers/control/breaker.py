@@ -56,9 +56,9 @@ class Env:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The breaker as it is kept. ``changed_at`` (last opened or closed) and ``lease_until`` (of a probe) in ms.
+    """The breaker as it is kept. `changed_at` (last opened or closed) and `lease_until` (of a probe) in ms.
 
-    ``key`` is the event that probes, ``probes`` counts those that failed.
+    `key` is the event that probes, `probes` counts those that failed.
     """
 
     name: str = CLOSED

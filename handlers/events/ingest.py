@@ -63,7 +63,7 @@ class Api:
         return serve(Request.from_event(event), self._endpoints)
 
     def post_event(self, request: Request) -> Answer:
-        """Queues one event: 202 ``{idempotencyKey, messageId, statusUrl}``."""
+        """Queues one event: 202 `{idempotencyKey, messageId, statusUrl}`."""
         with self._counted() as statuses:
             body = request.json(max_bytes=submission.MAX_EVENT_BYTES)
             one = submission.read(body, request.headers.get("idempotency-key"))

@@ -19,7 +19,7 @@ _UNKNOWN_ERROR = "Unknown"
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An accepted event. ``key_given`` tells whether the key is the caller's own."""
+    """An accepted event. `key_given` tells whether the key is the caller's own."""
 
     key: str
     key_given: bool
@@ -28,7 +28,7 @@ class Submission:
     payload: jsontext.JsonObject
 
     def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str) -> Outgoing:
-        """The SQS message, named ``message_id`` in the send report."""
+        """The SQS message, named `message_id` in the send report."""
         attributes = {
             "idempotencyKey": Attribute("String", self.key),
             "submittedAt": Attribute("String", submitted_at),
@@ -39,9 +39,9 @@ class Submission:
 
 
 def read(value: jsontext.Json, header_key: str | None = None) -> Submission:
-    """Reads one event; its key is the caller's (header or ``idempotencyKey``), else the payload's SHA-256.
+    """Reads one event; its key is the caller's (header or `idempotencyKey`), else the payload's SHA-256.
 
-    The payload is the event without ``idempotencyKey``.
+    The payload is the event without `idempotencyKey`.
 
     Raises:
         HttpError: 400 where it is not an event or the key is malformed, 413 where SQS could not hold it.

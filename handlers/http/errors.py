@@ -1,4 +1,4 @@
-"""Refusals of requests: ``{error, errorType, details[], requestId}``, which never hold what the caller sent."""
+"""Refusals of requests: `{error, errorType, details[], requestId}`, which never hold what the caller sent."""
 
 from collections.abc import Mapping
 from typing import Any

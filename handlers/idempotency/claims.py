@@ -34,7 +34,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A state record, without payload and result. ``lease_until`` in ms, ``expires_at`` in s since the epoch."""
+    """A state record, without payload and result. `lease_until` in ms, `expires_at` in s since the epoch."""
 
     key: str
     status: Status
@@ -62,7 +62,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """A request to work on ``key``."""
+    """A request to work on `key`."""
 
     key: str
     checksum: str
@@ -72,7 +72,7 @@ class KeyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on a key and to write its outcome. ``until`` in ms since the epoch."""
+    """The right to work on a key and to write its outcome. `until` in ms since the epoch."""
 
     key: str
     attempts: int

@@ -41,9 +41,9 @@ class StateStore:
         self._ttl_seconds = ttl_days * _DAY_SECONDS
 
     def claim(self, requests: Sequence[KeyRequest], *, lease_until: int) -> dict[str, Claim]:
-        """Claims keys, each at most once, until ``lease_until`` (ms); the answer is by key.
+        """Claims keys, each at most once, until `lease_until` (ms); the answer is by key.
 
-        A batch of new keys is one call. Raises nothing of AWS's: a key that AWS failed has the code in ``error``.
+        A batch of new keys is one call. Raises nothing of AWS's: a key that AWS failed has the code in `error`.
         """
         inserted = self._table.write([self._insert(request, 1, lease_until) for request in requests])
         claims: dict[str, Claim] = {}
@@ -72,7 +72,7 @@ class StateStore:
     def complete(self, completions: Sequence[Completion]) -> dict[str, str]:
         """Writes outcomes in one call; returns, by key, the code of each that was not written.
 
-        ``ConditionalCheckFailed`` means that the lease was lost: somebody else has taken the key over.
+        `ConditionalCheckFailed` means that the lease was lost: somebody else has taken the key over.
         """
         codes = self._table.write([self._outcome(completion) for completion in completions])
         return {c.lease.key: code for c, code in zip(completions, codes, strict=True) if code}

@@ -57,7 +57,7 @@ def intake() -> Intake:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Ingests the objects that one S3 event announces; returns how many ``{objects, chunks}`` were new."""
+    """Ingests the objects that one S3 event announces; returns how many `{objects, chunks}` were new."""
     start_invocation(context.aws_request_id)
     remaining = context.get_remaining_time_in_millis()
     invocation = Invocation(

@@ -75,7 +75,7 @@ class Intake:
         self._faults = faults
 
     def take_all(self, notices: Iterable[Notice], invocation: Invocation) -> dict[str, int]:
-        """Ingests each object; returns how many ``{objects, chunks}`` were new.
+        """Ingests each object; returns how many `{objects, chunks}` were new.
 
         Raises:
             NotIngestedError: one at least failed; the others are done all the same.

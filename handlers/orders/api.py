@@ -76,7 +76,7 @@ class Api:
         )
 
     def post_order(self, request: Request) -> Answer:
-        """Tells the bus of one order: 202 ``{orderId, eventId}``."""
+        """Tells the bus of one order: 202 `{orderId, eventId}`."""
         try:
             key = request.headers.get("idempotency-key")
             one = submission.read(request.json(), key=key, created_at=clock.iso(clock.now_ms()))
@@ -101,7 +101,7 @@ class Api:
         return answer(200, found)
 
     def get_orders(self, request: Request) -> Answer:
-        """Orders, newest first: ``{orders, nextToken}``; the token is null where there are no more."""
+        """Orders, newest first: `{orders, nextToken}`; the token is null where there are no more."""
         limit, token = _page(request.query)
         try:
             page = self._orders.page(limit, token)

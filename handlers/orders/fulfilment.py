@@ -36,7 +36,7 @@ class Fulfilment:
         self._process = process
 
     def __call__(self, detail: jsontext.JsonObject) -> jsontext.Json:
-        """The result of an order's event; ``superseded`` tells that a newer event of the same order came before it."""
+        """The result of an order's event; `superseded` tells that a newer event of the same order came before it."""
         with noting_failure(self._orders, detail):
             result = self._process(_order(detail))
         written = self._orders.put(detail)

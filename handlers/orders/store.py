@@ -39,7 +39,7 @@ class TokenError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Orders, newest first; ``token`` leads to those after them, "" where there are none."""
+    """Orders, newest first; `token` leads to those after them, "" where there are none."""
 
     orders: list[jsontext.JsonObject]
     token: str
@@ -78,7 +78,7 @@ class Orders:
         return _order(found["Item"]) if "Item" in found else None
 
     def page(self, limit: int, token: str) -> Page:
-        """Up to ``limit`` orders, newest first; fewer where they are large.
+        """Up to `limit` orders, newest first; fewer where they are large.
 
         Raises:
             TokenError: the token is none of ours.

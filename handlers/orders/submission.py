@@ -20,7 +20,7 @@ _OURS = uuid.UUID("6f1d1c5e-6a3b-5d0e-9c44-0c2f5b6d7a10")  # any; changing it ch
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An accepted order: the detail of its event. ``key_given`` tells whether its ids follow from the caller's key."""
+    """An accepted order: the detail of its event. `key_given` tells whether its ids follow from the caller's key."""
 
     detail: jsontext.JsonObject
     key_given: bool
@@ -36,7 +36,7 @@ class Submission:
         return str(self.detail["orderId"])
 
     def event(self, report_id: str) -> eventbridge.Event:
-        """The event, named ``report_id`` in the report of the call."""
+        """The event, named `report_id` in the report of the call."""
         return eventbridge.Event(report_id, SOURCE, DETAIL_TYPE, self.detail)
 
     def reservation(self) -> KeyRequest:
@@ -49,7 +49,7 @@ class Submission:
 def read(value: jsontext.Json, *, key: str | None, created_at: str) -> Submission:
     """Reads one order.
 
-    Under the caller's ``key`` (the Idempotency-Key header; None without one) the event's id, and the order's where the
+    Under the caller's `key` (the Idempotency-Key header; None without one) the event's id, and the order's where the
     caller gives none, follow from the key, so that a retry is the same event of the same order.
 
     Raises:

@@ -18,7 +18,7 @@ _MAX_KEY_BYTES = 2048  # of a DynamoDB partition key; a longer one would fail th
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A received message. ``fault`` says why its body cannot be a payload; such a one has no state record."""
+    """A received message. `fault` says why its body cannot be a payload; such a one has no state record."""
 
     id: str
     receipt: str
@@ -35,7 +35,7 @@ class Message:
     fault: SchemaValidationError | None = None
 
     def is_same_as(self, message_id: str) -> bool:
-        """Whether this is the message ``message_id``, redelivered or redriven."""
+        """Whether this is the message `message_id`, redelivered or redriven."""
         original = self.attributes.get("originalMessageId")
         return message_id in (self.id, original.value if original else self.id)
 
@@ -63,7 +63,7 @@ class Message:
 class Form:
     """What the bodies of a queue hold.
 
-    ``payload`` finds the payload in a body, ``key`` the idempotency key in a payload ("": it has none), ``fact`` what
+    `payload` finds the payload in a body, `key` the idempotency key in a payload ("": it has none), `fact` what
     two messages have in common that say the same.
     """
 
@@ -81,7 +81,7 @@ def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
     """Reads one record, whose body is the payload unless its form is given.
 
     The key is the attribute `idempotencyKey`, else the payload's own, else the checksum of the payload. A body that is
-    no payload and a key that DynamoDB can't hold are the message's ``fault``.
+    no payload and a key that DynamoDB can't hold are the message's `fault`.
     """
     form = form or PLAIN
     attributes = {name: _attribute(raw) for name, raw in record.get("messageAttributes", {}).items()}

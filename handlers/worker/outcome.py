@@ -125,7 +125,7 @@ class Settlement:
     def settle(self, outcomes: Sequence[Outcome], also: Sequence[eventbridge.Event] = ()) -> None:
         """Does all of it; what could not be done turns the outcome of its message into a retry.
 
-        Events in ``also`` go out in the same call; one of those that fails is logged and not tried again.
+        Events in `also` go out in the same call; one of those that fails is logged and not tried again.
         """
         self._write_outcomes([o for o in outcomes if o.lease is not None])
         self._publish([o for o in outcomes if o.event], also)

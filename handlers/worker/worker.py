@@ -97,7 +97,7 @@ class Worker:
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> BatchResponse:
         """Works one batch; the answer names the messages that SQS is to keep.
 
-        ``{"Records": […], "probe": true}`` comes from the circuit breaker: it is worked while others are held.
+        `{"Records": […], "probe": true}` comes from the circuit breaker: it is worked while others are held.
         """
         start_invocation(context.aws_request_id)
         received = messages.unique(event["Records"], self._form)

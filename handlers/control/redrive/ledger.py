@@ -100,7 +100,7 @@ class EntryState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One letter in the ledger. ``before`` is how its key stood when it was to be sent."""
+    """One letter in the ledger. `before` is how its key stood when it was to be sent."""
 
     message_id: str
     key: str
@@ -147,7 +147,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Wave:
-    """The entries of one wave. ``writer`` tells who wrote them last, "" where it is not written yet."""
+    """The entries of one wave. `writer` tells who wrote them last, "" where it is not written yet."""
 
     number: int
     entries: list[Entry]
@@ -179,7 +179,7 @@ class Tally:
         return sum(self.states[state] for state in (EntryState.MOVED, EntryState.UNCERTAIN, EntryState.WOULD_MOVE))
 
     def as_json(self) -> jsontext.JsonObject:
-        """``{counts, reasons}`` as the API shows them."""
+        """`{counts, reasons}` as the API shows them."""
         counts: jsontext.JsonObject = {
             "examined": self.states.total(),
             "moved": self.states[EntryState.MOVED],

@@ -20,7 +20,7 @@ from handlers.observability import LambdaContext, start_invocation
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """What the function's environment must say. ``queues``: see `target.parse`."""
+    """What the function's environment must say. `queues`: see `target.parse`."""
 
     environment: str
     control_table_name: str

@@ -85,7 +85,7 @@ class Api:
         return answer(200, preview.report(look.findings, stats, wanted))
 
     def start(self, asked: Request) -> Answer:
-        """Starts a run: 202 ``{redriveId, state, statusUrl}``, 409 where its dead-letter queue has one."""
+        """Starts a run: 202 `{redriveId, state, statusUrl}`, 409 where its dead-letter queue has one."""
         wanted = request.read_start(asked.json(max_bytes=MAX_CONTROL_BYTES), self._services.targets)
         if wanted.error_type and not _is_well_known(wanted.error_type):
             self._peek(wanted)

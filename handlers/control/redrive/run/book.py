@@ -53,7 +53,7 @@ class Canaries:
         return self.are_out
 
     def look(self) -> None:
-        """Looks at their outcomes; sets ``failed``, or the run's ``canaries_passed`` once all have done well."""
+        """Looks at their outcomes; sets `failed`, or the run's `canaries_passed` once all have done well."""
         verdict = plan.judge_canaries(self._out, self._states.lookup(one.key for one in self._out))
         self.failed = verdict.failed
         if clock.now_ms() - self._since > DEADLINE_SECONDS * 1000:
@@ -92,7 +92,7 @@ class Book:
     def read(self, *, blindly: bool = False) -> dict[str, str]:
         """Reads the ledger, settles what a predecessor left on its way, and returns what that one had yet to delete.
 
-        That is receipt handles by message id, of moved letters. ``blindly`` does not ask the state table: what was on
+        That is receipt handles by message id, of moved letters. `blindly` does not ask the state table: what was on
         its way is then uncertain.
         """
         self._run.tally.clear()
@@ -105,7 +105,7 @@ class Book:
     def open(self, entries: list[Entry], receipts: dict[str, str]) -> Wave | None:
         """Writes a wave before anything of it is done; a heartbeat alone where it has nothing new.
 
-        ``receipts`` are of all letters that may have been moved and not yet deleted once this one has been sent.
+        `receipts` are of all letters that may have been moved and not yet deleted once this one has been sent.
         """
         if not entries:
             self._runs.beat(self._run)

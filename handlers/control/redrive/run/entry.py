@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """What the function's environment must say. ``queues``: see `target.parse`."""
+    """What the function's environment must say. `queues`: see `target.parse`."""
 
     environment: str
     control_table_name: str

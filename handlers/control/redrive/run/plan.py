@@ -36,7 +36,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """By what letters are judged. Times in ms; ``started_at`` None takes letters however new they are."""
+    """By what letters are judged. Times in ms; `started_at` None takes letters however new they are."""
 
     error_type: str
     min_age_seconds: int
@@ -112,9 +112,9 @@ class Pace:
 
 
 def pace(wave: int, *, moved: int, elapsed: float, rate: float, remaining: int) -> Pace:
-    """The next step of the ramp, held to ``rate`` messages a second (0: none) since the start of the ramp.
+    """The next step of the ramp, held to `rate` messages a second (0: none) since the start of the ramp.
 
-    ``wave`` counts from 0, ``elapsed`` in seconds. At no moment more than ``rate * elapsed + 1`` have gone.
+    `wave` counts from 0, `elapsed` in seconds. At no moment more than `rate * elapsed + 1` have gone.
     """
     size = min(_RAMP[min(wave, len(_RAMP) - 1)], remaining)
     if not rate:
@@ -126,7 +126,7 @@ def pace(wave: int, *, moved: int, elapsed: float, rate: float, remaining: int) 
 def pace_from(now: int, moved_at: int, rate: float) -> tuple[int, int]:
     """From when (ms) and from how many messages an invocation counts its pace.
 
-    One that goes on with a run owes the wait since the last message, ``moved_at`` (0: there is none); a pause of hours
+    One that goes on with a run owes the wait since the last message, `moved_at` (0: there is none); a pause of hours
     does not add up to more than a second's worth.
     """
     if not moved_at or not rate:

@@ -13,9 +13,9 @@ from handlers.control.redrive.ledger import Tally
 
 @dataclass(frozen=True, slots=True)
 class RedriveRequest:
-    """Which letters, how many, how fast. ``rate`` in messages a second, 0 is as fast as the ramp allows.
+    """Which letters, how many, how fast. `rate` in messages a second, 0 is as fast as the ramp allows.
 
-    ``error_type`` "" takes every type; ``jitter`` is the longest random delay of a message in seconds.
+    `error_type` "" takes every type; `jitter` is the longest random delay of a message in seconds.
     """
 
     pipeline: str
@@ -73,9 +73,9 @@ class RunState(StrEnum):
 class Run:
     """A run. Times in ms since the epoch, 0 is never.
 
-    ``reason`` says how it ended, and before that what has interrupted it since it last got anything done.
-    ``lease_owner`` is the invocation that works on it until ``lease_until``, ``moved_at`` when it last sent anything.
-    ``starts`` counts the invocations since the last that got anything done; ``waves`` numbers the ledger's last wave.
+    `reason` says how it ended, and before that what has interrupted it since it last got anything done.
+    `lease_owner` is the invocation that works on it until `lease_until`, `moved_at` when it last sent anything.
+    `starts` counts the invocations since the last that got anything done; `waves` numbers the ledger's last wave.
     """
 
     redrive_id: str

@@ -30,7 +30,7 @@ _MAX_ID = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """Works on runs. ``once`` is an SQS client that repeats no call, for sends and receives."""
+    """Works on runs. `once` is an SQS client that repeats no call, for sends and receives."""
 
     targets: Mapping[str, Target]
     runs: Runs

@@ -43,7 +43,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a segment works with. ``seconds_left`` tells how long the invocation may still take."""
+    """What a segment works with. `seconds_left` tells how long the invocation may still take."""
 
     runs: Runs
     states: States

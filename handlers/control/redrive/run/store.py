@@ -61,7 +61,7 @@ class Runs:
         return [str(item["item"]) for item in self._table.query(_ACTIVE, _FIRST_ID, _LAST_ID)]
 
     def take(self, redrive_id: str, owner: str) -> Run | None:
-        """Leases a run to ``owner``; None where there is nothing to take."""
+        """Leases a run to `owner`; None where there is nothing to take."""
         run = self.get(redrive_id)
         if run is None or not run.is_free():
             return None

@@ -53,13 +53,13 @@ class Inbox:
         return self._barren >= _LAST_BARREN
 
     def start(self, limit: int) -> None:
-        """Begins to receive up to ``limit`` letters."""
+        """Begins to receive up to `limit` letters."""
         for first in range(0, limit, MAX_BATCH_ENTRIES):
             count = min(MAX_BATCH_ENTRIES, limit - first)
             self._receiving.append(self._box.pool.submit(self._receive, count))
 
     def receive(self, limit: int) -> list[Letter]:
-        """The letters whose receipt was begun, else up to ``limit`` more; each once, in the order of their arrival.
+        """The letters whose receipt was begun, else up to `limit` more; each once, in the order of their arrival.
 
         Raises:
             InterruptedRedriveError: SQS refused a receive; what the others brought is in hand.

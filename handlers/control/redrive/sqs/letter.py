@@ -20,7 +20,7 @@ _ERROR_MESSAGE = "errorMessage"
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A received dead letter. ``sent_at`` in ms: when it was sent here, or to the main queue where SQS moved it."""
+    """A received dead letter. `sent_at` in ms: when it was sent here, or to the main queue where SQS moved it."""
 
     message: Message
     sent_at: int

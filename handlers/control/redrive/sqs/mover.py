@@ -21,7 +21,7 @@ _ABOUT_A_MESSAGE = frozenset({"BatchRequestTooLong", "InvalidMessageContents", "
 class MoveReport:
     """Ids of messages by what became of them; each message is in one of the four.
 
-    ``sent`` gives the new message id, ``refused`` and ``uncertain`` SQS's code. ``unsent`` were not sent for a reason
+    `sent` gives the new message id, `refused` and `uncertain` SQS's code. `unsent` were not sent for a reason
     that is not theirs ("" where they stand behind another of their group), so they may be tried again.
     """
 
@@ -44,7 +44,7 @@ class MoveReport:
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """Sends to a main queue. ``sender`` is a client that repeats nothing: a repetition could be a second message."""
+    """Sends to a main queue. `sender` is a client that repeats nothing: a repetition could be a second message."""
 
     url: str
     sender: "SQSClient"
