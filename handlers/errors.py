@@ -56,7 +56,7 @@ class DeadlineExceededError(TransientError):
 
 
 class UnhandledError(TransientError):
-    """The business step raised something that is none of ours; a fix and a redrive may help, so it is kept."""
+    """The business step raised an error of another kind; a fix and a redrive may help, so its message is kept."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {cause}")

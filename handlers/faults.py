@@ -95,7 +95,7 @@ def parse(value: str) -> Fault:
 
 
 def fails(key: str, attempt: int, percent: int) -> bool:
-    """Whether `random_fail_pNN` fails this attempt at this key: the same answer for whoever asks."""
+    """Whether `random_fail_pNN` fails this attempt at this key: the same answer for every caller."""
     digest = hashlib.sha256(f"{key}:{attempt}".encode()).digest()
     return int.from_bytes(digest[:8]) * 100 < percent << 64
 

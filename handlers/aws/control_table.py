@@ -28,7 +28,7 @@ _ALL_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 class ConditionFailedError(Exception):
-    """A write's condition does not hold; `items` are those that stood in the way."""
+    """A write's condition does not hold; `items` are those that it failed on."""
 
     def __init__(self, items: list[Item]) -> None:
         super().__init__("the condition does not hold")
@@ -95,8 +95,8 @@ class ControlTable:
         """Does all the writes or none; a lone one costs half of what it would in a transaction.
 
         A transaction that the SDK repeats, because its answer was lost, is done once (its client token says so). A
-        lone write is refused then, by what it has changed itself. `mark` names an attribute whose value nobody else
-        writes: where that stands, the write is done.
+        lone write is refused then, by what it has changed itself. `mark` names an attribute whose value no other
+        write gives: where the item has it, the write is done.
 
         Raises:
             ConditionFailedError: a condition does not hold.

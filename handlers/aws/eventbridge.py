@@ -39,7 +39,7 @@ class Event:
 
 
 def event_id(*parts: str | int) -> str:
-    """An id that is the same whenever the same thing is told again: 32 hex digits."""
+    """An id that a repetition of the same event shares: 32 hex digits."""
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
 
 

@@ -1,9 +1,9 @@
-"""Lambda entry point: passes alarm notifications on to a webhook, in a form that Slack shows and programs can read.
+"""Lambda entry point: forwards alarm notifications to a webhook, in a form that Slack shows and programs can read.
 
 Body: `{"text": …, "alarm": {name, state, …}}`; Slack reads `text`. A call that fails is repeated for as long as the
 invocation allows, then the invocation fails: Lambda invokes it again, and in the end keeps it in the failures queue.
-So a receiver may get a notification twice, never half of it; `alarm.notificationId` tells. The webhook's URL is a
-secret: no line and no error holds any of it.
+So a receiver may get a notification twice, never half of it; `alarm.notificationId` identifies it. The webhook's URL
+is a secret: no log line and no error holds any of it.
 """
 
 import http.client
@@ -59,17 +59,17 @@ class WebhookError(Exception):
 
 
 class Forwarder:
-    """Passes notifications on."""
+    """Forwards notifications."""
 
     def __init__(self, config: Env, ssm: "SSMClient") -> None:
         self._config = config
         self._ssm = ssm
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> None:
-        """Passes every notification of an SNS event on.
+        """Forwards every notification of an SNS event.
 
         Raises:
-            WebhookError: the webhook, or the parameter that names it, is not to be had.
+            WebhookError: the webhook, or the parameter that names it, is not available.
         """
         url = self._url()
         for record in event["Records"]:
@@ -77,7 +77,7 @@ class Forwarder:
             body = jsontext.compact({"text": _text(alarm), "alarm": alarm}).encode()
             tries = _post(url, body, context)
             logger.info(
-                "notification passed on", extra={"alarm": alarm["name"], "state": alarm["state"], "attempts": tries}
+                "notification forwarded", extra={"alarm": alarm["name"], "state": alarm["state"], "attempts": tries}
             )
 
     def _url(self) -> SplitResult:
@@ -98,11 +98,11 @@ class Forwarder:
 
 def _alarm(notification: Mapping[str, Any], environment: str) -> jsontext.JsonObject:
     """The fields of a notification; one that CloudWatch did not write has its text as the reason."""
-    told = _told(notification["Message"])
+    fields = _notified(notification["Message"])
     topic = notification["TopicArn"].rpartition(":")[2]
     severity = _SEVERITY.search(topic)
-    runbook = _RUNBOOK.search(str(told.get("AlarmDescription") or ""))
-    alarm: jsontext.JsonObject = {field: told.get(name) for field, name in _FIELDS.items()}
+    runbook = _RUNBOOK.search(str(fields.get("AlarmDescription") or ""))
+    alarm: jsontext.JsonObject = {field: fields.get(name) for field, name in _FIELDS.items()}
     return alarm | {
         "name": alarm["name"] or notification.get("Subject") or topic,
         "environment": environment,
@@ -112,12 +112,12 @@ def _alarm(notification: Mapping[str, Any], environment: str) -> jsontext.JsonOb
     }
 
 
-def _told(message: str) -> Mapping[str, Any]:
+def _notified(message: str) -> Mapping[str, Any]:
     try:
-        told = jsontext.parse(message)
+        fields = jsontext.parse(message)
     except SchemaValidationError:
-        told = None
-    return told if isinstance(told, dict) and "AlarmName" in told else {"NewStateReason": message}
+        fields = None
+    return fields if isinstance(fields, dict) and "AlarmName" in fields else {"NewStateReason": message}
 
 
 def _text(alarm: jsontext.JsonObject) -> str:
@@ -180,6 +180,6 @@ def forwarder() -> Forwarder:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Passes notifications on."""
+    """Forwards notifications."""
     start_invocation(context.aws_request_id)
     forwarder().handle(event, context)

@@ -1,6 +1,6 @@
 """Lambda entry point: the circuit breaker of one pipeline. It alone changes the breaker's state.
 
-A worker that sees its downstream out asks for it by the event `CircuitTripped`. OPEN pauses the queue's consumer, so
+A worker whose downstream fails asks for it by the event `CircuitTripped`. OPEN pauses the queue's consumer, so
 that the queue, not the receive counts, takes the outage. Every tick probes with one real event: the one that failed,
 invoked on the worker directly, which costs no receive and, being idempotent, does nothing twice. Once the downstream
 answers, the consumer goes on.
@@ -8,7 +8,7 @@ answers, the consumer goes on.
 States: CLOSED → OPEN → HALF_OPEN (a probe is under way, under a lease) → CLOSED or OPEN. Each write is conditional on
 the version that was read, so of two invocations one probes and the other leaves. Opening writes the state before it
 pauses, closing resumes before it writes, so a crash in between is mended by the next tick. Where the state can't be
-read, the consumer runs: a breaker that has lost its memory must not hold traffic.
+read, the consumer runs: a breaker that has lost its state must not hold traffic.
 """
 
 import os
@@ -140,7 +140,7 @@ class Breaker:
             logger.error("breaker state not read, consumer left running", extra={"errorType": error_code(exc)})
             self._consume(enabled=True)
             if event.get("detail-type") == TRIPPED:
-                raise  # nobody would repeat a trip that seems to be done
+                raise  # a trip that seems to be done would not be repeated
             return {"state": "UNKNOWN"}
         try:
             if event.get("detail-type") == TRIPPED:
@@ -158,10 +158,10 @@ class Breaker:
             self._consume(enabled=False)  # the attempt that opened it may have died before this
             return state
         if tripped_at <= state.changed_at:
-            return state  # a trip that arrives after what it tells of has been mended
+            return state  # the trip is older than the last change: its outage is over
         state = self._states.save(State(OPEN, clock.now_ms(), key, version=state.version))
         self._consume(enabled=False)
-        self._tell(OPENED_EVENT, state)
+        self._publish(OPENED_EVENT, state)
         return state
 
     def _probe(self, state: State, lease_until: int) -> State:
@@ -171,7 +171,7 @@ class Breaker:
             return self._states.save(replace(state, name=OPEN, probes=state.probes + 1, lease_until=0))
         self._consume(enabled=True)
         closed = self._states.save(State(CLOSED, clock.now_ms(), version=state.version))
-        self._tell(CLOSED_EVENT, closed)
+        self._publish(CLOSED_EVENT, closed)
         return closed
 
     def _answers(self, key: str) -> bool:
@@ -206,7 +206,7 @@ class Breaker:
         """Pauses or resumes the queue's consumer."""
         self._lambda.update_event_source_mapping(UUID=self._config.event_source_mapping_id, Enabled=enabled)
 
-    def _tell(self, detail_type: str, state: State) -> None:
+    def _publish(self, detail_type: str, state: State) -> None:
         detail: jsontext.JsonObject = {"pipeline": self._config.pipeline, "at": clock.iso(state.changed_at)}
         event = eventbridge.Event(detail_type, self._config.event_source, detail_type, detail)
         failed = eventbridge.put(self._events, self._config.event_bus_name, [event])

@@ -88,7 +88,7 @@ class Switch:
             logger.error("failure mode not read", extra={"errorType": error_code(exc)})
             raise HttpError.unavailable("the failure mode parameter") from exc
         except SchemaValidationError:
-            return Fault()  # what nobody understands is in force nowhere
+            return Fault()  # a value that can't be parsed is `none` in every function
 
     def _write(self, mode: str, value: str) -> None:
         try:

@@ -13,13 +13,13 @@ from handlers.idempotency import claims
 _ATTRIBUTE_BYTES = 4096
 MAX_BODY_BYTES = MAX_BATCH_BYTES - _ATTRIBUTE_BYTES
 MAX_EVENT_BYTES = 2 * MAX_BODY_BYTES  # room for white space, which is not kept
-# What a consumer may say of a dead letter of which nobody recorded a cause.
+# The error type of a dead letter without a recorded cause.
 _UNKNOWN_ERROR = "Unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An accepted event. `key_given` tells whether the key is the caller's own."""
+    """An accepted event. `key_given` says whether the key is the caller's own."""
 
     key: str
     key_given: bool

@@ -23,7 +23,7 @@ class Status(StrEnum):
 
 
 class Standing(StrEnum):
-    """What a record says to somebody who wants its key."""
+    """What a record means for a request of its key."""
 
     OURS = "ours"  # written by this very claim, whose answer was lost on the way
     FREE = "free"  # failed, lapsed or expired: may be taken over

@@ -1,6 +1,6 @@
-"""Who may work on which key: claims, leases and fenced completions, a whole batch in one DynamoDB call each.
+"""The state table: claims, leases and fenced completions, a whole batch in one DynamoDB call each.
 
-A claim is a conditional INSERT. Where the key exists already, one consistent BatchGetItem tells how it stands and
+A claim is a conditional INSERT. Where the key exists already, one consistent BatchGetItem reads the record and
 `judge` decides; taking over a lapsed or failed claim is an UPDATE fenced by what was read. A completion is an UPDATE
 fenced by the claim's attempt and lease, so only the owner of the lease writes the outcome.
 
@@ -72,7 +72,7 @@ class StateStore:
     def complete(self, completions: Sequence[Completion]) -> dict[str, str]:
         """Writes outcomes in one call; returns, by key, the code of each that was not written.
 
-        `ConditionalCheckFailed` means that the lease was lost: somebody else has taken the key over.
+        `ConditionalCheckFailed` means that the lease was lost: another invocation has taken the key over.
         """
         codes = self._table.write([self._outcome(completion) for completion in completions])
         return {c.lease.key: code for c, code in zip(completions, codes, strict=True) if code}

@@ -1,8 +1,8 @@
 """Lambda entry point: S3 announces objects, each is cut into chunks, each chunk becomes a message.
 
-S3 invokes it asynchronously and at least once. Whatever fails is raised, so that Lambda comes again and at last tells
-the on-failure destination; what has been done by then is not done twice, because the object's record and the chunks'
-keys say so.
+S3 invokes it asynchronously and at least once. Every failure is raised, so that Lambda invokes it again and in the end
+sends the event to the on-failure destination; what has been done by then is not done twice, because the object's record
+and the chunks' keys prevent it.
 """
 
 import os

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class NotIngestedError(RuntimeError):
-    """Objects of this invocation are not ingested yet: Lambda is to come again."""
+    """Objects of this invocation are not ingested yet: Lambda is to invoke it again."""
 
 
 class ObjectLeasedError(TransientError):
-    """Another invocation is at this object, or died at it a short while ago."""
+    """Another invocation ingests this object, or died doing so a short while ago."""
 
 
 class ObjectUnclaimedError(TransientError):
@@ -49,7 +49,7 @@ class IntakeSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invocation:
-    """Who is at work, and until when (ms since the epoch)."""
+    """The invocation that ingests, and until when (ms since the epoch)."""
 
     request_id: str
     lease_until: int
@@ -104,7 +104,7 @@ class Intake:
             lease, chunk_bytes = self._claim(opened.source, invocation)
             fields = {"idempotencyKey": opened.source.identity, "correlationId": notice.correlation_id}
             if lease is None:
-                logger.info("object known", extra=fields | {"outcome": "duplicate", "processed": False})
+                logger.info("object already ingested", extra=fields | {"outcome": "duplicate", "processed": False})
                 return []
             try:
                 sent = self._send(opened, notice, chunk_bytes, invocation)

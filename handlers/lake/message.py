@@ -34,7 +34,7 @@ _FIELDS: dict[str, type] = {
     "size": int,
     "replay": str,
 }
-# A text that S3 has never said can't be part of a call: it fails there as something that may pass, or names no version.
+# A text that S3 never gives can't be part of a call: it would fail there as if it were transient, or name no version.
 _FORMS = {
     "versionId": re.compile(r"[!-~]{0,1024}"),
     "etag": re.compile(r"[!#-~]{1,256}"),
@@ -43,7 +43,7 @@ _FORMS = {
 _MAX_KEY_BYTES = 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CHOICES = {"format": ("jsonl", "json"), "compression": ("none", "gzip")}
-# What a consumer may say of a dead letter of which nobody recorded a cause.
+# The error type of a dead letter without a recorded cause.
 _UNKNOWN_ERROR = "Unknown"
 
 
@@ -179,7 +179,7 @@ def _faults(payload: jsontext.JsonObject) -> list[Detail]:
         elif name in _CHOICES and value not in _CHOICES[name]:
             faults.append(Detail(f"/{name}", f"must be one of {', '.join(_CHOICES[name])}"))
         elif name in _FORMS and not _FORMS[name].fullmatch(str(value)):
-            faults.append(Detail(f"/{name}", "is nothing that S3 says"))
+            faults.append(Detail(f"/{name}", "is not a value that S3 gives"))
     return faults or [*_key_faults(payload), *_range_faults(payload)]
 
 
@@ -188,7 +188,7 @@ def _key_faults(payload: jsontext.JsonObject) -> list[Detail]:
     key, said = str(payload["key"]), (payload["type"], payload["format"], payload["compression"])
     kind = kind_of(key)
     if kind is None or len(key.encode("utf-8", "surrogatepass")) > _MAX_KEY_BYTES or _SURROGATE.search(key):
-        return [Detail("/key", "must be that of a lake object")]
+        return [Detail("/key", "must be the key of a lake object")]
     if (kind.type, kind.format, kind.compression) != said:
         return [Detail("/key", "must be of the same type, format and compression as the message")]
     return []

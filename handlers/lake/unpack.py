@@ -1,4 +1,4 @@
-"""A gzip stream as plain bytes, a piece at a time, with an honest end: whole, cut off, damaged, or a bomb."""
+"""A gzip stream as plain bytes, a piece at a time; its end is reported as whole, cut off, damaged, or a bomb."""
 
 import zlib
 from collections.abc import Iterable, Iterator

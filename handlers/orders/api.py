@@ -76,13 +76,13 @@ class Api:
         )
 
     def post_order(self, request: Request) -> Answer:
-        """Tells the bus of one order: 202 `{orderId, eventId}`."""
+        """Publishes the event of one order: 202 `{orderId, eventId}`."""
         try:
             key = request.headers.get("idempotency-key")
             one = submission.read(request.json(), key=key, created_at=clock.iso(clock.now_ms()))
             logger.append_keys(idempotencyKey=one.event_id)  # by which the worker's lines are found, too
             self._reserve(one)
-            self._tell(one)
+            self._publish(one)
         except HttpError as exc:
             count(self._config.pipeline, {_METRICS.get(exc.status, "Rejected"): 1})
             raise
@@ -123,7 +123,7 @@ class Api:
         """Binds the caller's own key to its order.
 
         Raises:
-            HttpError: 409 where another order has it, 503 where nobody can tell.
+            HttpError: 409 where another order has it, 503 where the state table is not available.
         """
         if not one.key_given:
             return
@@ -135,11 +135,11 @@ class Api:
         if claim.standing is Standing.CONFLICT:
             raise HttpError(409, "IdempotencyConflictError", "this idempotency key was used with another order")
 
-    def _tell(self, one: Submission) -> None:
+    def _publish(self, one: Submission) -> None:
         copies = 2 if self._faults is not None and self._faults.duplicates(one.detail) else 1
-        told = [one.event(str(number)) for number in range(copies)]
-        if code := eventbridge.put(self._events, self._config.event_bus_name, told).get("0"):
-            logger.error("order not told", extra={"errorType": code})
+        events = [one.event(str(number)) for number in range(copies)]
+        if code := eventbridge.put(self._events, self._config.event_bus_name, events).get("0"):
+            logger.error("order not published", extra={"errorType": code})
             raise HttpError.unavailable("the event bus")
 
 

@@ -34,7 +34,7 @@ Item = dict[str, Any]
 
 
 class TokenError(ValueError):
-    """A page's token that this table has not made."""
+    """A page token that this table did not make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ class Orders:
         """Up to `limit` orders, newest first; fewer where they are large.
 
         Raises:
-            TokenError: the token is none of ours.
+            TokenError: this table did not make the token.
         """
         before = read_token(token) if token else ""
         items: list[Item] = []
-        frontier = ""  # what is older than this may be missing: a shard has not told all
+        frontier = ""  # what is older than this may be missing: a shard has more
         for shard in SHARDS:
             found, complete = self._shard(shard, limit, before)
             items += found
@@ -137,7 +137,7 @@ def read_token(token: str) -> str:
     """The position that a token stands for.
 
     Raises:
-        TokenError: it is none of ours.
+        TokenError: this table did not make it.
     """
     try:
         text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode("ascii")

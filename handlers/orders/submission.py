@@ -1,4 +1,4 @@
-"""From a caller's order to the event that tells of it."""
+"""From a caller's order to its event."""
 
 import uuid
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _OURS = uuid.UUID("6f1d1c5e-6a3b-5d0e-9c44-0c2f5b6d7a10")  # any; changing it ch
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An accepted order: the detail of its event. `key_given` tells whether its ids follow from the caller's key."""
+    """An accepted order: the detail of its event. `key_given` says whether its ids follow from the caller's key."""
 
     detail: jsontext.JsonObject
     key_given: bool
@@ -32,7 +32,7 @@ class Submission:
 
     @property
     def order_id(self) -> str:
-        """The caller's, else one of ours."""
+        """The caller's, else a generated one."""
         return str(self.detail["orderId"])
 
     def event(self, report_id: str) -> eventbridge.Event:

@@ -40,7 +40,7 @@ class Message:
         return message_id in (self.id, original.value if original else self.id)
 
     def dead_letter(self, error: IngestionError, failed_at: str, pipeline: str) -> Outgoing:
-        """This message as the DLQ is to hold it: equal, and with its cause as attributes (the most telling first)."""
+        """This message as the DLQ is to hold it: equal, and with its cause as attributes (the most important first)."""
         cause = {
             "errorType": Attribute.text(error.error_type),
             "originalMessageId": Attribute.text(self.id),

@@ -91,7 +91,7 @@ class Outcome:
         return Completion(lease, status, result=self.result)
 
     def log(self) -> None:
-        """The one line that tells it."""
+        """Logs it, in one line."""
         fields = {
             "outcome": self.name,
             "idempotencyKey": self.message.key,
@@ -157,7 +157,7 @@ class Settlement:
         failed = eventbridge.put(self.events, self.bus_name, events)
         for event in also:
             if code := failed.get(event.id):
-                logger.error("event not told", extra={"errorType": code, "detailType": event.detail_type})
+                logger.error("event not published", extra={"errorType": code, "detailType": event.detail_type})
         for outcome in outcomes:
             if codes := [failed[event.id] for event in due.get(outcome.message.id, ()) if event.id in failed]:
                 outcome.undo("untold", codes[0])

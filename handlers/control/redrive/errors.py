@@ -6,7 +6,7 @@ class RedriveError(Exception):
 
 
 class InterruptedRedriveError(RedriveError):
-    """AWS would not do something, retries included. Nothing is lost: the next tick takes the run up again."""
+    """AWS refused or failed a call, retries included. Nothing is lost: the next tick resumes the run."""
 
     def __init__(self, operation: str, code: str) -> None:
         super().__init__(f"{operation}: {code}")
@@ -14,7 +14,7 @@ class InterruptedRedriveError(RedriveError):
 
 
 class LeaseLostError(RedriveError):
-    """Another invocation works on the run, or it has ended: this one leaves without another word."""
+    """Another invocation works on the run, or it has ended: this one writes nothing more."""
 
 
 class CancelRequestedError(RedriveError):

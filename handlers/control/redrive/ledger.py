@@ -17,7 +17,7 @@ from handlers.idempotency.claims import Status
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Longer keys are none of ours. DynamoDB takes 2,048 bytes, and one longer key would fail a whole read.
+# No pipeline makes longer keys. DynamoDB takes 2,048 bytes, and one longer key would fail a whole read.
 MAX_KEY = 512
 _PROJECTION = (
     "idempotencyKey",
@@ -75,7 +75,7 @@ class States:
         """The records of those keys that have one which has not expired.
 
         Raises:
-            InterruptedRedriveError: DynamoDB would not tell.
+            InterruptedRedriveError: DynamoDB failed.
         """
         wanted = sorted({key for key in keys if len(key) <= MAX_KEY})
         items, error = self._table.get_many(wanted, _PROJECTION) if wanted else ({}, "")
@@ -92,7 +92,7 @@ class EntryState(StrEnum):
     MOVING = "MOVING"  # about to be sent; where a run dies, what it left in this state is resolved before it goes on
     MOVED = "MOVED"
     FAILED = "FAILED"  # SQS refused it; it is still a dead letter
-    UNCERTAIN = "UNCERTAIN"  # nobody can tell whether it was sent; it is still a dead letter
+    UNCERTAIN = "UNCERTAIN"  # not known whether it was sent; it is still a dead letter
     SKIPPED = "SKIPPED"
     PARKED = "PARKED"  # redriven too often
     WOULD_MOVE = "WOULD_MOVE"  # of a dry run
@@ -147,7 +147,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Wave:
-    """The entries of one wave. `writer` tells who wrote them last, "" where it is not written yet."""
+    """The entries of one wave. `writer` is who wrote them last, "" where it is not written yet."""
 
     number: int
     entries: list[Entry]

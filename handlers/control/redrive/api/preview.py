@@ -1,4 +1,4 @@
-"""A look at a dead-letter queue that leaves it as it was: each letter once, all given back, and an end to it."""
+"""A look at a dead-letter queue that leaves it as it was: each letter once, and all handed back."""
 
 import base64
 import re
@@ -86,7 +86,7 @@ class Look:
     complete: bool
 
     def denies(self, error_type: str, total: int) -> bool:
-        """Whether no letter has this error type: only a look at all `total` of them can tell."""
+        """Whether no letter has this error type: known only after a look at all `total` of them."""
         seen = any(one.error_type == error_type for one in self.findings)
         return not seen and self.complete and len(self.findings) >= total
 

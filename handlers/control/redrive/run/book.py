@@ -90,10 +90,10 @@ class Book:
         return frozenset(self._blocked)
 
     def read(self, *, blindly: bool = False) -> dict[str, str]:
-        """Reads the ledger, settles what a predecessor left on its way, and returns what that one had yet to delete.
+        """Reads the ledger, resolves what a predecessor left in flight, and returns what it had yet to delete.
 
-        That is receipt handles by message id, of moved letters. `blindly` does not ask the state table: what was on
-        its way is then uncertain.
+        That is receipt handles by message id, of moved letters. `blindly` does not ask the state table: what was in
+        flight is then uncertain.
         """
         self._run.tally.clear()
         for wave in self._runs.waves(self._run.redrive_id):

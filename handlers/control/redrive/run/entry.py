@@ -1,6 +1,6 @@
 """Lambda entry point: works on redrives. `POST /redrive/start` invokes it for one, a schedule every minute for all.
 
-A run that its invocation does not end (the time is up, AWS fails, the process dies) is taken up by the next tick.
+A run that its invocation does not end (the time is up, AWS fails, the process dies) is resumed by the next tick.
 """
 
 import os
@@ -51,7 +51,7 @@ def runner() -> Runner:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> jsontext.JsonObject:
-    """Works on one run or on all that wait."""
+    """Works on one run or on all active ones."""
     start_invocation(context.aws_request_id)
     return runner().handle(event, lambda: context.get_remaining_time_in_millis() / 1000)
 

@@ -126,7 +126,7 @@ def pace(wave: int, *, moved: int, elapsed: float, rate: float, remaining: int) 
 def pace_from(now: int, moved_at: int, rate: float) -> tuple[int, int]:
     """From when (ms) and from how many messages an invocation counts its pace.
 
-    One that goes on with a run owes the wait since the last message, `moved_at` (0: there is none); a pause of hours
+    An invocation that resumes a run waits from the last message on, `moved_at` (0: there is none); a pause of hours
     does not add up to more than a second's worth.
     """
     if not moved_at or not rate:
@@ -137,7 +137,7 @@ def pace_from(now: int, moved_at: int, rate: float) -> tuple[int, int]:
 def resolve(one: Entry, record: StateRecord | None) -> Entry:
     """What became of a letter whose run died between sending it and noting that it was sent.
 
-    Its key's record has changed: a worker has had it. It has not: nobody can tell, so it is not sent again.
+    Where its key's record has changed, a worker has had it. Else it is not known, so it is not sent again.
     """
     if record and record.checksum == one.checksum and record.snapshot != one.before:
         return replace(one, state=EntryState.MOVED)
@@ -164,7 +164,7 @@ class CanaryVerdict:
 
 
 def judge_canaries(moved: Iterable[Entry], records: Mapping[str, StateRecord]) -> CanaryVerdict:
-    """How the moved letters have fared since."""
+    """The outcomes of the moved letters."""
     waiting: list[str] = []
     failed: dict[str, str] = {}
     for one in moved:
@@ -179,7 +179,7 @@ def judge_canaries(moved: Iterable[Entry], records: Mapping[str, StateRecord]) -
 
 
 def _is_newer(record: StateRecord, one: Entry) -> bool:
-    """Whether the record tells of the moved message (whose new id a crash may have kept from us)."""
+    """Whether the record is that of the moved message (whose new id may be lost in a crash)."""
     return one.new_message_id == record.snapshot.message_id or (
         not one.new_message_id and record.snapshot != one.before
     )

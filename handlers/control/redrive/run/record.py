@@ -146,9 +146,9 @@ class Run:
         )
 
     def is_free(self) -> bool:
-        """Whether an invocation may take it: nobody works on it, or who did has not been heard of for too long.
+        """Whether an invocation may take it: it has no owner, or its owner's lease has lapsed.
 
-        One that was laid down for a while (owner "", lease in the future) is taken at once to be cancelled.
+        A paused run (owner "", lease in the future) is taken at once to be cancelled.
         """
         if self.state is not RunState.RUNNING:
             return False

@@ -1,4 +1,4 @@
-"""Takes runs, works on them, and lays them down or ends them."""
+"""Takes runs, works on them, and pauses or ends them."""
 
 import time
 import uuid
@@ -23,7 +23,7 @@ from handlers.observability import count, logger
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# Invocations in a row that got nothing done: a minute or two apart, so an outage of ten minutes does not end a run.
+# Invocations in a row without progress: a minute or two apart, so an outage of ten minutes does not end a run.
 MAX_STARTS = 10
 _MAX_ID = 64
 
@@ -42,7 +42,7 @@ class Runner:
     pause: Callable[[float], None] = time.sleep
 
     def handle(self, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> jsontext.JsonObject:
-        """Works on the run that the event names, else on every run that waits; returns their states.
+        """Works on the run that the event names, else on every active run; returns their states.
 
         Raises:
             SchemaValidationError: it names something that cannot be a run.
@@ -54,7 +54,7 @@ class Runner:
         return {"runs": results}
 
     def _resume(self, redrive_ids: Iterable[str], seconds_left: Callable[[], float]) -> list[jsontext.JsonObject]:
-        """Works on each run that nobody else works on; returns their states."""
+        """Works on each run that has no other owner; returns their states."""
         results: list[jsontext.JsonObject] = []
         for redrive_id in redrive_ids:
             run = self.runs.take(redrive_id, uuid.uuid4().hex)
@@ -62,7 +62,10 @@ class Runner:
                 continue
             target = self.targets.get(run.request.pipeline)
             if target is None or target.dlq_url != run.dlq_url:
-                self._end(run, Ending(RunState.FAILED, f"pipeline {run.request.pipeline} has left this queue"))
+                self._end(
+                    run,
+                    Ending(RunState.FAILED, f"pipeline {run.request.pipeline} has another queue now"),
+                )
             else:
                 self._work(run, Segment(run, self._tools(target, seconds_left)))
             results.append({"redriveId": redrive_id, "state": run.state})
@@ -80,7 +83,7 @@ class Runner:
     def _go_through(self, run: Run, segment: Segment) -> None:
         if run.starts > MAX_STARTS:
             segment.give_up()
-            self._end(run, Ending(RunState.FAILED, f"{MAX_STARTS} invocations in a row got nothing done: {run.reason}"))
+            self._end(run, Ending(RunState.FAILED, f"{MAX_STARTS} invocations in a row made no progress: {run.reason}"))
             return
         ending = segment.work()
         clean = segment.close()
@@ -89,10 +92,10 @@ class Runner:
             return
         run.starts = 0
         self.runs.release(run, after_seconds=0 if clean else VISIBILITY_SECONDS)
-        logger.info("redrive laid down", extra=_fields(run))
+        logger.info("redrive paused", extra=_fields(run))
 
     def _interrupt(self, run: Run, segment: Segment, cause: Exception) -> None:
-        """Lays the run down until all that is in hand shows again by itself, should giving it back fail as well."""
+        """Pauses the run until all received letters are visible again, even if handing them back fails, too."""
         if isinstance(cause, InterruptedRedriveError):
             code, run.reason = cause.code, str(cause)
         else:
@@ -109,7 +112,7 @@ class Runner:
         failed = ending.state in (RunState.FAILED, RunState.STOPPED)
         (logger.error if failed else logger.info)("redrive finished", extra=_fields(run))
         counts = {"RedriveMoved": run.tally.states[EntryState.MOVED], "RedriveStopped": int(failed)}
-        count(run.request.pipeline, counts)  # the 0 too: it tells an alarm that a run has ended well
+        count(run.request.pipeline, counts)  # the 0 too: by it an alarm knows that a run has ended well
 
     def _tools(self, target: Target, seconds_left: Callable[[], float]) -> Tools:
         return Tools(

@@ -43,7 +43,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a segment works with. `seconds_left` tells how long the invocation may still take."""
+    """What a segment works with. `seconds_left` is how long the invocation may still take."""
 
     runs: Runs
     states: States
@@ -82,12 +82,12 @@ class Segment:
         return ending
 
     def give_up(self) -> None:
-        """Brings the ledger to an end without asking anybody what became of letters on their way."""
+        """Closes the ledger without looking up what became of letters in flight."""
         self._book.read(blindly=True)
 
     def close(self) -> bool:
-        """Gives every letter back; whether SQS took it for each."""
-        with suppress(LeaseLostError, *AWS_ERRORS):  # what could not be written is for a successor to settle
+        """Hands every letter back; whether SQS accepted it for each."""
+        with suppress(LeaseLostError, *AWS_ERRORS):  # what could not be written is left to a successor
             self._book.wait()
         self._tools.inbox.settle()
         return self._tools.inbox.hand_back()

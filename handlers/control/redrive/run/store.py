@@ -36,7 +36,7 @@ class Runs:
         self._table = table
 
     def create(self, run: Run) -> None:
-        """Makes a run that nobody works on yet.
+        """Makes a run without an owner.
 
         Raises:
             AlreadyRunningError: its dead-letter queue has one.
@@ -101,7 +101,7 @@ class Runs:
         """Writes what became of a wave, over exactly what was read or written of it before.
 
         Raises:
-            LeaseLostError: somebody else has closed it.
+            LeaseLostError: another invocation has closed it.
         """
         values = _entries(wave, f"{run.lease_owner} (closed)") | _expiry(run)
         action = self._table.put(_wave(run, wave.number), values, {"writer": wave.writer or run.lease_owner})
@@ -111,7 +111,7 @@ class Runs:
             raise LeaseLostError from exc
 
     def release(self, run: Run, *, after_seconds: int) -> None:
-        """Lays a run down; it may be taken again after some seconds."""
+        """Releases a run; it may be taken again after some seconds."""
         until = clock.now_ms() + after_seconds * 1000
         self._as_owner(run, self._update(run, {"leaseOwner": "", "leaseUntil": until}), cancellable=False)
 

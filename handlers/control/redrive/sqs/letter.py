@@ -1,4 +1,4 @@
-"""A message on the dead-letter queue: what it is, why it is there, and how it goes back."""
+"""A dead letter: what it is, its cause, and how it goes back."""
 
 import base64
 import hashlib
@@ -58,18 +58,19 @@ class Letter:
         return int(text) if text.isdecimal() and len(text) < 10 else 0
 
     def error_type(self, record: StateRecord | None) -> str:
-        """Why it is here: the worker's word on it, else the state record's, else `Unknown`."""
+        """Its cause: the worker's attribute, else the state record's error type, else `Unknown`."""
         return self._text(_ERROR_TYPE) or (record.error_type if record else "") or UNKNOWN
 
     def error_message(self, record: StateRecord | None) -> str:
-        """What went wrong, in words; "" where nobody has said it."""
+        """The error message; "" where there is none."""
         return self._text(_ERROR_MESSAGE) or (record.error_message if record else "")
 
     def outgoing(self, *, redrive_id: str, delay_seconds: int = 0) -> Outgoing:
         """The message for the main queue: equal, and with its count.
 
         The id of a message that SQS itself moved is kept as `originalMessageId`, by which the worker knows a success
-        that it still owes an event. What SQS has no room for is left out, our own error message first, the count last.
+        whose event it has still to publish. What SQS has no room for is left out: the error message
+        first, the count last.
         """
         original = self.message.attributes
         count = {COUNT: Attribute("Number", str(self.redrive_count + 1))}

@@ -1,4 +1,4 @@
-"""Sending: every message ends as sent, as refused, as not sent, or as one of which nobody can tell."""
+"""Sending: every message ends as sent, as refused, as not sent, or as uncertain."""
 
 from collections import defaultdict
 from collections.abc import Sequence
