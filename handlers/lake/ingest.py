@@ -6,7 +6,6 @@ and the chunks' keys prevent it.
 """
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,24 +15,10 @@ from handlers.deadline import seconds_to_work, time_limit
 from handlers.faults import make_switch
 from handlers.idempotency.store import StateStore
 from handlers.lake import notice
-from handlers.lake.intake import Intake, IntakeSettings, Invocation
+from handlers.lake.intake import Env, Intake, Invocation
 from handlers.observability import LambdaContext, start_invocation
 
 _READ_TIMEOUT_SECONDS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Env:
-    """What the function's environment must say."""
-
-    environment: str
-    pipeline: str
-    bronze_bucket: str
-    queue_url: str
-    table_name: str
-    ttl_days: int
-    chunk_bytes: int
-    failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
 @cache
@@ -41,12 +26,7 @@ def intake() -> Intake:
     """What this execution environment ingests with, made once."""
     config = env.load(Env, os.environ)
     return Intake(
-        IntakeSettings(
-            pipeline=config.pipeline,
-            bronze_bucket=config.bronze_bucket,
-            queue_url=config.queue_url,
-            chunk_bytes=config.chunk_bytes,
-        ),
+        config,
         s3=clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS),
         sqs=clients.client("sqs"),
         store=StateStore(

@@ -38,13 +38,17 @@ class ObjectUnclaimedError(TransientError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IntakeSettings:
-    """What the stack decides."""
+class Env:
+    """What the function's environment must say."""
 
+    environment: str
     pipeline: str
     bronze_bucket: str
     queue_url: str
+    table_name: str
+    ttl_days: int
     chunk_bytes: int
+    failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,14 +65,14 @@ class Intake:
 
     def __init__(
         self,
-        settings: IntakeSettings,
+        config: Env,
         *,
         s3: "S3Client",
         sqs: "SQSClient",
         store: StateStore,
         faults: FaultSwitch | None = None,
     ) -> None:
-        self._settings = settings
+        self._config = config
         self._s3 = s3
         self._sqs = sqs
         self._store = store
@@ -89,7 +93,7 @@ class Intake:
                 fields = {"errorType": exc.error_type, "bucket": notice.bucket, "objectKey": notice.key}
                 logger.error("object not ingested", extra=fields)
                 failures.append(exc)
-        count(self._settings.pipeline, {"Accepted": sum(sent)} if sent else {})
+        count(self._config.pipeline, {"Accepted": sum(sent)} if sent else {})
         if failures:
             raise NotIngestedError(f"{len(failures)} not ingested: {failures[0]}") from failures[0]
         return {"objects": len(sent), "chunks": sum(sent)}
@@ -97,7 +101,7 @@ class Intake:
     def _take(self, notice: Notice, invocation: Invocation) -> list[int]:
         """Ingests one object; the number of its chunks, or nothing where it has been ingested before."""
         started = time.monotonic()
-        if notice.bucket != self._settings.bronze_bucket:
+        if notice.bucket != self._config.bronze_bucket:
             raise ForeignBucketError(f"{notice.bucket} is not the lake's bucket")
         opened = store.open_object(self._s3, notice.bucket, notice.key, version_id=notice.version_id, etag=notice.etag)
         with closing(opened):
@@ -130,16 +134,16 @@ class Intake:
             _require_done(source, claim)
             return None, 0
         if claim.lease.attempts == 1 and claim.standing is None:
-            return claim.lease, self._settings.chunk_bytes
+            return claim.lease, self._config.chunk_bytes
         item: dict[str, Any] = self._store.get(request.key) or {}
         recorded = jsontext.parse(item["payload"]["S"]) if "payload" in item else None
         # Chunks of another size would overlap with those that an earlier attempt has sent.
         chunk_bytes = recorded.get("chunkBytes") if isinstance(recorded, dict) else None
-        return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._settings.chunk_bytes
+        return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._config.chunk_bytes
 
     def _request(self, source: Source, invocation: Invocation) -> KeyRequest:
         same: jsontext.JsonObject = {"bucket": source.bucket, "key": source.key, "etag": source.etag}
-        payload = same | {"versionId": source.version_id, "chunkBytes": self._settings.chunk_bytes}
+        payload = same | {"versionId": source.version_id, "chunkBytes": self._config.chunk_bytes}
         return KeyRequest(source.identity, jsontext.checksum(same), invocation.request_id, jsontext.compact(payload))
 
     def _send(self, opened: Opened, notice: Notice, chunk_bytes: int, invocation: Invocation) -> int:
@@ -157,7 +161,7 @@ class Intake:
                 for i, chunk in enumerate(batch)
             ]
             copies = [replace(messages[i], id=f"{i}-copy") for i, chunk in enumerate(batch) if self._doubles(chunk)]
-            report = send_messages(self._sqs, self._settings.queue_url, [*messages, *copies])
+            report = send_messages(self._sqs, self._config.queue_url, [*messages, *copies])
             if report.failed:
                 raise DownstreamError(f"SQS did not take {len(report.failed)} chunks: {min(report.failed.values())}")
             sent += len(batch)

@@ -13,7 +13,7 @@ import pytest
 from handlers import jsontext
 from handlers.idempotency.store import StateStore
 from handlers.lake import notice
-from handlers.lake.intake import Intake, IntakeSettings, Invocation
+from handlers.lake.intake import Env, Intake, Invocation
 from handlers.lake.message import Chunk, Source, kind_of
 from handlers.lake.step import Transformer
 from handlers.worker.worker import BatchResponse, Worker, WorkerEnv
@@ -77,10 +77,16 @@ class Lake:
     def intake(self) -> Intake:
         """The ingest function's inside."""
         client = cast("Any", self.aws)
-        settings = IntakeSettings(
-            pipeline="lake", bronze_bucket=BRONZE, queue_url="https://lake", chunk_bytes=self.chunk_bytes
+        config = Env(
+            environment="test",
+            pipeline="lake",
+            bronze_bucket=BRONZE,
+            queue_url="https://lake",
+            table_name="state",
+            ttl_days=7,
+            chunk_bytes=self.chunk_bytes,
         )
-        return Intake(settings, s3=client, sqs=client, store=self._store())
+        return Intake(config, s3=client, sqs=client, store=self._store())
 
     def transformer(self) -> Transformer:
         """The business step."""
