@@ -5,10 +5,13 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
 
-from handlers.control.breaker import Breaker, Env
+from handlers.aws.control_table import ControlTable
+from handlers.control.breaker import Breaker, Env, LostRaceError, State, States
 from handlers.errors import DownstreamError
 from handlers.idempotency.store import StateStore
 from handlers.worker import trip_wire as wire
@@ -363,3 +366,25 @@ def test_other_failures_never_trip(wired: Worker, fake_aws: FakeAws) -> None:
 
     wired.handle({"Records": records}, FakeContext())
     assert "CircuitTripped" not in types(fake_aws)
+
+
+def test_the_state_on_dynamodb() -> None:
+    """DynamoDB takes the condition: a version is written over once, and anew where the record has been lost."""
+    with mock_aws():
+        client: Any = botocore.session.get_session().create_client(
+            "dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
+        )
+        client.create_table(
+            TableName="control",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "item")],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "item", "KeyType": "RANGE"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        states = States(ControlTable(client, "control"), "events")
+        opened = states.save(State("OPEN", 1, "k1"))
+
+        assert states.load() == opened == State("OPEN", 1, "k1", version=1)
+        with pytest.raises(LostRaceError):
+            states.save(State("OPEN", 2, "k2"))
+        client.delete_item(TableName="control", Key={"id": {"S": "breaker#events"}, "item": {"S": "state"}})
+        assert states.save(opened) == states.load() == State("OPEN", 1, "k1", version=2)
