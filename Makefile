@@ -25,11 +25,12 @@ test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k r
 engine: $(READY)  ## deploy with the Pulumi CLI and a stand-in for AWS (needs pulumi on the PATH)
 	@$(BIN)/pytest -v --durations=10 tests/engine $(ARGS)
 
-check: $(READY)  ## lint, format, types, import rules and secrets
+check: $(READY)  ## lint, format, types, import rules, unreferenced code and secrets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/vulture
 	@$(BIN)/python .ci/scan_secrets.py
 
 audit: $(READY)  ## look every locked dependency up in the database of known vulnerabilities (needs the internet)
