@@ -137,10 +137,10 @@ _FILTER = (
     [
         (_ALARM.format("extended_statistic='TM(1%:9%)'"), r"alarm a: the laptop does not know TM\(1%:9%\)"),
         (_ALARM.format("statistic='Sum', unit='Count'"), "would drop unit"),
-        (_FILTER, r"filter pattern '\[a, b\]': .* is not understood on the laptop"),
+        (_FILTER, r"metric filter of m: the laptop does not know \[a, b\]"),
         (
             "aws.cloudwatch.QueryDefinition('q', query_string='fields a | anomaly')",
-            "Logs Insights: the command 'anomaly' is not known on the laptop",
+            "Logs Insights: the laptop does not know the command 'anomaly'",
         ),
     ],
 )
