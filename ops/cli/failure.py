@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from ops.cli import output, target
-from ops.cli.http import ask
 
 app = typer.Typer(help="Switch faults on and off (stacks with failureInjection).", no_args_is_help=True)
 
@@ -53,7 +52,7 @@ def show(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = 
 
     Example: lab failure show
     """
-    _show(ask(target.find(stack), "GET", "/failure-mode"), as_json=as_json)
+    _show(target.find(stack).ask("GET", "/failure-mode"), as_json=as_json)
 
 
 @app.command()
@@ -70,7 +69,7 @@ def reset(
 
 
 def _switch(stack: str, path: str, body: dict[str, Any], *, wait: bool) -> dict[str, Any]:
-    fault = ask(target.find(stack), "POST", path, body)
+    fault = target.find(stack).ask("POST", path, body)
     if wait:
         time.sleep(_CACHE_SECONDS)
     return fault

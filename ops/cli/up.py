@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.cli import output, target
-from ops.cli.credentials import KEY_VARIABLE, TOKEN_VARIABLE, CredentialsError
-from ops.cli.http import ApiClient
+from ops.cli.api import KEY_VARIABLE, TOKEN_VARIABLE, ApiClient, CredentialsError
 from ops.local import venv
 from ops.local.cloudwatch import service
 from ops.local.emulator import ROOT, Emulator, EmulatorError, stale_record

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.cli.logbook import filled
+from ops.cli.logs import filled
 from ops.local.cloudwatch import insights, insights_values
 from ops.local.cloudwatch.definitions import SavedQuery
 from ops.local.cloudwatch.logs import LogEvent

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ops.cli import lake_samples, output, target
-from ops.cli.lake_samples import TYPES, Samples, Written
+from ops.cli import output, target
+from ops.cli.lake import samples as made_up
+from ops.cli.lake.samples import TYPES, Samples, Written
 from ops.local.files import written_atomically
 
 if TYPE_CHECKING:
@@ -106,13 +107,13 @@ def replay_copy(  # noqa: PLR0913, PLR0917 - one option each
 
     Example: lab lake replay-copy --type shipments --start 2026-01-01 --end 2026-02-01 --dry-run
     """
-    from ops.cli import lake_jobs  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
+    from ops.cli.lake import jobs  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
 
-    asked = lake_jobs.Asked(
+    asked = jobs.Asked(
         "replay-copy", stack, _type(record_type), prefix, _moment("--start", start), _moment("--end", end), again=again
     )
-    way = lake_jobs.Way(rate, dry_run=dry_run, yes=yes, resume=resume, as_json=as_json)
-    lake_jobs.copy(asked, way) if not policy else output.as_json(lake_jobs.copy_rights(stack))
+    way = jobs.Way(rate, dry_run=dry_run, yes=yes, resume=resume, as_json=as_json)
+    jobs.copy(asked, way) if not policy else output.as_json(jobs.copy_rights(stack))
 
 
 @app.command("replay-queue")
@@ -140,11 +141,11 @@ def replay_queue(  # noqa: PLR0913, PLR0917 - one option each
 
     Example: lab lake replay-queue --start 2026-01-01T06:00:00Z --end 2026-01-01T07:00:00Z --dry-run
     """
-    from ops.cli import lake_jobs  # noqa: PLC0415 - see above
+    from ops.cli.lake import jobs  # noqa: PLC0415 - see above
 
     if prefix and not record_type:
         output.fail("--prefix is a name in a type's folder: it needs --type")
-    asked = lake_jobs.Asked(
+    asked = jobs.Asked(
         "replay-queue",
         stack,
         _type(record_type) if record_type else "",
@@ -153,8 +154,8 @@ def replay_queue(  # noqa: PLR0913, PLR0917 - one option each
         _moment("--end", end),
         again=again,
     )
-    way = lake_jobs.Way(rate, dry_run=dry_run, yes=True, resume=resume, as_json=as_json)
-    lake_jobs.send(asked, way) if not policy else output.as_json(lake_jobs.queue_rights(stack))
+    way = jobs.Way(rate, dry_run=dry_run, yes=True, resume=resume, as_json=as_json)
+    jobs.send(asked, way) if not policy else output.as_json(jobs.queue_rights(stack))
 
 
 def _write(
@@ -162,7 +163,7 @@ def _write(
 ) -> Written:
     sink: AbstractContextManager[BinaryIO] = output.stream() if file == "-" else written_atomically(Path(file))
     with sink as out:
-        return lake_samples.write(samples, out, rows=rows, size=size, advance=advance)
+        return made_up.write(samples, out, rows=rows, size=size, advance=advance)
 
 
 def _check_type(text: str) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 FAILED = frozenset({"FAILED", "CANCELLED"})
 FINAL = FAILED | {"COMPLETED"}
 _POLL_SECONDS = 0.5
-_LAG = timedelta(minutes=10)  # AWS's advice: events reach an archive late
 
 
 class ReplayError(LabError):
@@ -35,11 +34,11 @@ class Archive:
     rule_arn: str
     retention_days: int
     events: int  # as EventBridge counts them, up to a day late
-    on_laptop: bool
+    lag: timedelta  # how late events may reach it
 
     def is_young(self, end: datetime) -> bool:
         """Whether what was told before that moment may still be on its way to the archive."""
-        return not self.on_laptop and end > datetime.now(UTC) - _LAG
+        return bool(self.lag) and end > datetime.now(UTC) - self.lag
 
     def plan(self, start: datetime, end: datetime) -> dict[str, Any]:
         """What a replay would be."""
@@ -147,7 +146,7 @@ def find(stack: Target) -> Archive:
         rule_arn=group["ruleArn"],
         retention_days=found.get("RetentionDays", 0),
         events=found.get("EventCount", 0),
-        on_laptop=stack.emulator is not None,
+        lag=stack.archive_lag,
     )
 
 

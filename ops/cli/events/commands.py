@@ -1,4 +1,4 @@
-"""`lab send`: events through the API."""
+"""`lab send` and `lab events`: events sent through the API, and what became of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import uuid
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from ops.cli import output, records, target
-from ops.cli.sender import Event, Plan, Sender, Tally
+from ops.cli.events.sender import Event, Plan, Sender, Tally
 
 if TYPE_CHECKING:
     from ops.cli.target import Target
+
+app = typer.Typer(help="Look at single events.", no_args_is_help=True)
 
 _SHOWN_REFUSALS = 5
 
@@ -67,6 +70,23 @@ def send(  # noqa: PLR0913, PLR0917 - one option each
     _report(sender.tally, len(events), seconds, statuses, as_json=as_json)
     if sender.tally.refused or (statuses and set(statuses) != {"SUCCEEDED"}):
         raise typer.Exit(output.FAILED)
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="The idempotency key, as the API answered it.")],
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Show the state record of an event.
+
+    Example: lab events show order-7
+    """
+    record = target.find(stack).ask("GET", f"/events/{quote(key, safe='')}")
+    if as_json:
+        output.as_json(record)
+    else:
+        output.table(key, ["attribute", "value"], sorted(record.items()))
 
 
 def _made_up(count: int) -> list[Event]:

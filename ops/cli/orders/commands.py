@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 import uuid
 from collections import Counter
@@ -12,17 +11,15 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from ops.cli import order_replay, output, records, target
-from ops.cli.http import Answer, ApiClient, ask
+from ops.cli import output, records, target
+from ops.cli.api import ATTEMPTS, Answer, ApiClient
+from ops.cli.orders import archive as replays
 
 if TYPE_CHECKING:
     from ops.cli.target import Target
 
 app = typer.Typer(help="Place orders, look at them, replay them from the archive.", no_args_is_help=True)
 
-_ATTEMPTS = 6
-_BACKOFF_SECONDS = 0.2
-_AGAIN = frozenset({429, 500, 502, 503, 504})
 _FAILING_SKU = "FAIL-ME"
 
 NameArgument = Annotated[str, typer.Argument(help="The replay's name, as replay printed it.")]
@@ -77,7 +74,7 @@ def list_orders(
     Example: lab orders list --limit 5
     """
     query = {"limit": limit} | ({"nextToken": token} if token else {})
-    page = ask(_with_orders(stack), "GET", f"/orders?{urlencode(query)}")
+    page = _with_orders(stack).ask("GET", f"/orders?{urlencode(query)}")
     if as_json:
         output.as_json(page)
         return
@@ -97,7 +94,7 @@ def show(
 
     Example: lab orders show 7f9c2ba4-0d3b-4c19-9a52-1c8f1f6f2f0e
     """
-    order = ask(_with_orders(stack), "GET", f"/orders/{quote(order_id, safe='')}")
+    order = _with_orders(stack).ask("GET", f"/orders/{quote(order_id, safe='')}")
     if as_json:
         output.as_json(order)
     else:
@@ -122,7 +119,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one option each
 
     Example: lab orders replay --start 2026-01-31T00:00:00Z --end 2026-02-01T00:00:00Z --dry-run
     """
-    archive = order_replay.find(_with_orders(stack))
+    archive = replays.find(_with_orders(stack))
     if resume and (start or end):
         output.fail("--resume takes its window from the replay: leave --start and --end out")
     if not resume and not start:
@@ -151,7 +148,7 @@ def replay_watch(
 
     Example: lab orders replay-watch orders-20260131T120000-1a2b3c4d
     """
-    _tell(_follow(order_replay.find(_with_orders(stack)), name, timeout), as_json=as_json)
+    _tell(_follow(replays.find(_with_orders(stack)), name, timeout), as_json=as_json)
 
 
 @app.command("replay-cancel")
@@ -164,7 +161,7 @@ def replay_cancel(
 
     Example: lab orders replay-cancel orders-20260131T120000-1a2b3c4d
     """
-    archive = order_replay.find(_with_orders(stack))
+    archive = replays.find(_with_orders(stack))
     archive.cancel(name)
     _tell(archive.describe(name), as_json=as_json)
 
@@ -179,16 +176,12 @@ def _with_orders(stack: str) -> Target:
 def _place(client: ApiClient, sku: str) -> Answer:
     """Places one order; what is refused for now is sent again under the same key."""
     body, key = {"items": [{"sku": sku, "qty": 1}]}, uuid.uuid4().hex
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            answer = client.post("/orders", body, {"Idempotency-Key": key})
-        except OSError as error:
-            answer = Answer(0, str(error))
-        if answer.status and answer.status not in _AGAIN:
+    for attempt in range(1, ATTEMPTS):
+        answer = client.try_post("/orders", body, {"Idempotency-Key": key})
+        if not answer.is_transient:
             return answer
-        if attempt < _ATTEMPTS:
-            time.sleep((answer.retry_after or 0) + random.uniform(0, _BACKOFF_SECONDS * 2**attempt))  # noqa: S311 - spreads load, guards nothing
-    return answer
+        time.sleep(answer.pause(attempt))
+    return client.try_post("/orders", body, {"Idempotency-Key": key})
 
 
 def _wait(found: Target, placed: list[dict[str, Any]], timeout: float) -> dict[str, int]:
@@ -197,11 +190,11 @@ def _wait(found: Target, placed: list[dict[str, Any]], timeout: float) -> dict[s
         return dict(Counter(records.settle(found, keys, timeout, advance).values()))
 
 
-def _follow(archive: order_replay.Archive, name: str, timeout: float) -> dict[str, Any]:
+def _follow(archive: replays.Archive, name: str, timeout: float) -> dict[str, Any]:
     archive.describe(name)  # is there one?
     with output.progress(f"replaying {name}", 100) as advance:
         last = archive.follow(name, timeout, advance)
-    if last["state"] not in order_replay.FINAL:
+    if last["state"] not in replays.FINAL:
         output.say(f"still going on; go on watching with: lab orders replay-watch {name}")
     return last
 
@@ -211,7 +204,7 @@ def _tell(document: dict[str, Any], *, as_json: bool) -> None:
         output.as_json(document)
     else:
         output.table("Replay", ["", ""], list(document.items()))
-    if document.get("state") in order_replay.FAILED:
+    if document.get("state") in replays.FAILED:
         raise typer.Exit(output.FAILED)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
@@ -10,20 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ops.cli.http import Answer, ApiClient
+from ops.cli.api import ATTEMPTS, Answer, ApiClient, is_transient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ops.cli.credentials import Identity
+    from ops.cli.api import Identity
 
 Event = dict[str, Any]
 
 BATCH_LIMIT = 100  # events that POST /events/batch takes at once
-_ATTEMPTS = 6
-_BACKOFF_SECONDS = 0.2
-_BACKOFF_CAP_SECONDS = 5.0
-_WORTH_ANOTHER_TRY = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +119,16 @@ class Sender:
 
     def _deliver(self, client: ApiClient, chunk: list[tuple[int, Event]]) -> None:
         """Send a chunk, and what of it deserves another try again, with full jitter."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                answer = self._post(client, [event for _, event in chunk])
-            except OSError as error:
-                answer = Answer(0, {"error": str(error)})
-            chunk = self._settle(chunk, answer, last=attempt == _ATTEMPTS)
-            if not chunk or self._stopped.wait(_pause(attempt, answer)):
+        for attempt in range(1, ATTEMPTS + 1):
+            answer = self._post(client, [event for _, event in chunk])
+            chunk = self._settle(chunk, answer, last=attempt == ATTEMPTS)
+            if not chunk or self._stopped.wait(answer.pause(attempt)):
                 return
 
     def _post(self, client: ApiClient, events: list[Event]) -> Answer:
         if self._plan.batch:
-            return client.post("/events/batch", events)
-        return client.post("/events", events[0])
+            return client.try_post("/events/batch", events)
+        return client.try_post("/events", events[0])
 
     def _settle(self, chunk: list[tuple[int, Event]], answer: Answer, *, last: bool) -> list[tuple[int, Event]]:
         """Enter what is decided into the tally; returns what is to be sent again."""
@@ -144,7 +136,7 @@ class Sender:
         for entry, (status, body) in zip(chunk, _each(answer, len(chunk)), strict=True):
             if status == 202:
                 self.tally.accept(entry[0], body["idempotencyKey"])
-            elif not last and (status == 0 or status in _WORTH_ANOTHER_TRY):
+            elif not last and is_transient(status):
                 again.append(entry)
             else:
                 self.tally.refuse(Refusal(entry[0], status, _reason(body)))
@@ -164,9 +156,3 @@ def _reason(body: Any) -> str:  # noqa: ANN401 - as free as JSON
         return "no JSON in the answer"
     parts = [body.get("errorType"), body.get("error"), *(str(detail) for detail in body.get("details") or [])]
     return ": ".join(str(part) for part in parts if part)
-
-
-def _pause(attempt: int, answer: Answer) -> float:
-    """Seconds until the next try: what the API asks for, else exponential with full jitter."""
-    spread = min(_BACKOFF_CAP_SECONDS, _BACKOFF_SECONDS * 2**attempt)
-    return (answer.retry_after or 0.0) + random.uniform(0, spread)  # noqa: S311 - spreads load, guards nothing

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.cli import output, queue_plan, target
-from ops.cli.queue_plan import QueueError, Step, Wanted
+from ops.cli import output, target
+from ops.cli.queues import plan
+from ops.cli.queues.plan import QueueError, Step, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,12 +57,12 @@ def create(  # noqa: PLR0913, PLR0917 - one option each
         fifo=fifo,
         max_receive_count=max_receive_count,
         visibility=visibility,
-        retention=retention_days * queue_plan.DAY,
+        retention=retention_days * plan.DAY,
         kms_key=kms_key,
         tls=found.speaks_tls,
     )
     sqs = found.client("sqs")
-    steps = queue_plan.creation(wanted, _attributes(sqs, wanted.queue_name), _attributes(sqs, wanted.dlq_name))
+    steps = plan.creation(wanted, _attributes(sqs, wanted.queue_name), _attributes(sqs, wanted.dlq_name))
     _tell(steps)
     if not dry_run:
         if any(not step.creates for step in steps) and not update:
@@ -92,12 +93,12 @@ def attach_dlq(  # noqa: PLR0913, PLR0917 - one option each
     """
     found = target.reach(stack)
     sqs = found.client("sqs")
-    name = queue_plan.check_name(queue.rpartition("/")[2])
-    dlq = queue_plan.check_name(dlq or queue_plan.dlq_name(name))
+    name = plan.check_name(queue.rpartition("/")[2])
+    dlq = plan.check_name(dlq or plan.dlq_name(name))
     there = _attributes(sqs, name)
     if there is None:
         raise QueueError(f"there is no queue {name}")
-    steps = queue_plan.attachment(
+    steps = plan.attachment(
         there, dlq, _attributes(sqs, dlq), max_receive_count=max_receive_count, tls=found.speaks_tls
     )
     _tell(steps)

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ops.cli import lake_bronze, lake_rights, output, target
-from ops.cli.lake_bronze import Window
-from ops.cli.lake_replay import Copier, Replay, Sender
-from ops.cli.lake_runs import Pace, Run, RunFile
+from ops.cli import output, target
+from ops.cli.lake import bronze, rights
+from ops.cli.lake.bronze import Window
+from ops.cli.lake.replay import Copier, Replay, Sender
+from ops.cli.lake.runs import Pace, Run, RunFile
 from ops.local.errors import LabError
 from ops.local.files import BusyError, locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ops.cli.lake_bronze import Item
+    from ops.cli.lake.bronze import Item
     from ops.cli.target import Target
 
 
@@ -85,13 +86,13 @@ def send(asked: Asked, way: Way) -> None:
 def copy_rights(stack: str) -> dict[str, Any]:
     """The policy for `lab lake replay-copy`."""
     found, lake = _lake(stack)
-    return lake_rights.of_copy(found, lake["bronzeBucket"])
+    return rights.of_copy(found, lake["bronzeBucket"])
 
 
 def queue_rights(stack: str) -> dict[str, Any]:
     """The policy for `lab lake replay-queue`."""
     found, lake = _lake(stack)
-    return lake_rights.of_queue(found, lake["bronzeBucket"], lake["queueUrl"], lake["ingestFunctionName"])
+    return rights.of_queue(found, lake["bronzeBucket"], lake["queueUrl"], lake["ingestFunctionName"])
 
 
 def _lake(stack: str) -> tuple[Target, dict[str, str]]:
@@ -110,9 +111,7 @@ def _chunk_bytes(found: Target, lake: dict[str, str]) -> int:
 
 def _replay(asked: Asked, way: Way, found: Target, bucket: str, start: Callable[[Run], Replay]) -> None:
     s3 = found.client("s3")
-    # A laptop's bucket has the same name in its next life, in which nothing of the replay is left.
-    life = found.emulator.pid if found.emulator else 0
-    file = RunFile(target.home() / "replays", asdict(asked) | {"bucket": bucket, "life": life})
+    file = RunFile(target.home() / "replays", asdict(asked) | {"bucket": bucket, "life": found.life})
     with _alone(file, way):
         run = file.load(asked.end or datetime.now(UTC), anew=not way.resume)
         window = Window.of(asked.type, asked.prefix, asked.start, datetime.fromisoformat(run.end))
@@ -120,13 +119,13 @@ def _replay(asked: Asked, way: Way, found: Target, bucket: str, start: Callable[
             said = f"after {run.last_key}, {run.objects} objects done" if run.last_key else "at its beginning"
             output.say(f"going on with {run.id} {said}; --restart begins anew")
         with output.busy(f"looking for objects in {bucket}"):
-            objects, size = lake_bronze.measure(s3, bucket, window, run.last_key)
+            objects, size = bronze.measure(s3, bucket, window, run.last_key)
         if way.dry_run:
             _tell({"dryRun": True, "bucket": bucket, "objects": objects, "bytes": size}, way, f"would replay {objects}")
             return
         if objects and not way.yes:
             output.confirm(f"Replay {objects} objects ({size} bytes) of {bucket}?")
-        _work(file, run, way, objects, lake_bronze.items(s3, bucket, window, run.last_key), start(run))
+        _work(file, run, way, objects, bronze.items(s3, bucket, window, run.last_key), start(run))
     if run.skipped:
         raise typer.Exit(output.FAILED)
 
