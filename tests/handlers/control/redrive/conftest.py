@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import botocore.loaders
 import botocore.session
 import pytest
 from moto import mock_aws
@@ -31,6 +32,7 @@ TARGETS = {
     "ordered": Target("ordered", FIFO_MAIN, FIFO_DLQ),
 }
 MAX_REDRIVES = 3
+_LOADER = botocore.loaders.create_loader()  # DynamoDB's description is read once, not once a test
 MINUTE_MS = 60_000
 
 
@@ -235,7 +237,9 @@ def lab(fake_clock: FakeClock) -> Lab:
 def moto_lab(fake_clock: FakeClock) -> Iterator[Lab]:
     """An empty world on moto's DynamoDB."""
     with mock_aws():
-        client = botocore.session.get_session().create_client(
+        session = botocore.session.get_session()
+        session.register_component("data_loader", _LOADER)
+        client = session.create_client(
             "dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
         )
         yield make_lab(fake_clock, client)
