@@ -20,6 +20,7 @@ from handlers.control.redrive.run.record import Run
 from handlers.control.redrive.run.runner import Runner
 from handlers.control.redrive.run.store import Runs
 from handlers.control.redrive.sqs.target import Target
+from tests.gateway import http_event
 from tests.handlers.conftest import FakeClock
 from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
 from tests.handlers.control.redrive.fake_sqs import FakeSqs
@@ -159,18 +160,8 @@ class Lab:
 
     def ask(self, route: str, body: Any = None, *, query: dict[str, str] | None = None, **path: str) -> tuple[int, Any]:
         """One request to the API."""
-        method, _, template = route.partition(" ")
-        answer = self.api.handle(
-            {
-                "routeKey": route,
-                "rawPath": template.format(**path),
-                "headers": {"content-type": "application/json"},
-                "pathParameters": path or None,
-                "queryStringParameters": query,
-                "requestContext": {"requestId": "r-1", "http": {"method": method}},
-                "body": body if isinstance(body, str) else json.dumps(body),
-            }
-        )
+        sent = body if isinstance(body, str) else None if route.startswith("GET ") else json.dumps(body)
+        answer = self.api.handle(http_event(route, sent, path=path, query=query))
         return answer["statusCode"], json.loads(answer["body"])
 
     def start(self, **request: Any) -> str:
