@@ -143,6 +143,11 @@ class Settings:
         return self.stack == LAPTOP_STACK
 
     @property
+    def has_breaker(self) -> bool:
+        """Whether each pipeline has a circuit breaker."""
+        return self.breaker_hold_seconds > 0
+
+    @property
     def least_visibility_seconds(self) -> int:
         """The shortest visibility timeout that the main queue may have."""
         return aws_limits.least_visibility(self.worker_timeout_seconds, self.max_batching_window_seconds)
