@@ -8,7 +8,6 @@ secret: no line and no error holds any of it.
 
 import http.client
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from handlers import env, jsontext
 from handlers.aws import clients, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.control import alarm_text
 from handlers.errors import SchemaValidationError
 from handlers.observability import LambdaContext, logger, start_invocation
 
@@ -31,8 +31,6 @@ _RESERVE_SECONDS = 1.0  # of the invocation, for telling that it has failed
 _BACKOFF_BASE_SECONDS = 0.5
 _BACKOFF_CAP_SECONDS = 4.0
 _TRY_AGAIN = (408, 425, 429)  # and every 5xx; other refusals would be repeated word for word
-_RUNBOOK = re.compile(r"\bRunbook:\s*(\S+)", re.IGNORECASE)
-_SEVERITY = re.compile(r"\b(critical|warning)\b")
 _SIGNS = {"ALARM": {"critical": ":red_circle:", "warning": ":large_yellow_circle:"}, "OK": ":large_green_circle:"}
 _LINE_CHARACTERS = 3000  # people read no more, and Slack takes 40,000 in all
 _FIELDS = {
@@ -101,14 +99,12 @@ def _alarm(notification: Mapping[str, Any], environment: str) -> jsontext.JsonOb
     """The fields of a notification; one that CloudWatch did not write has its text as the reason."""
     told = _told(notification["Message"])
     topic = notification["TopicArn"].rpartition(":")[2]
-    severity = _SEVERITY.search(topic)
-    runbook = _RUNBOOK.search(str(told.get("AlarmDescription") or ""))
     alarm: jsontext.JsonObject = {field: told.get(name) for field, name in _FIELDS.items()}
     return alarm | {
         "name": alarm["name"] or notification.get("Subject") or topic,
         "environment": environment,
-        "severity": severity[1] if severity else None,
-        "runbook": runbook[1] if runbook else None,
+        "severity": alarm_text.severity(topic),
+        "runbook": alarm_text.runbook(str(told.get("AlarmDescription") or "")),
         "notificationId": notification["MessageId"],
     }
 
