@@ -1,13 +1,14 @@
 # Two commands: `make up` and `make test`. Everything that they need is set up by the first that is called.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null && echo $$p && break; done)
-BIN := .venv/bin
-# The stamp is named after what the venv was built from, so a change of the lock builds it anew and a build that was
-# cut short is taken up again.
-READY := .venv/.ready-$(shell cat uv.lock pyproject.toml | cksum | cut -d' ' -f1)
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The stamp is named after what the venv was built from, so a change of the lock or of PYTHON builds it anew and a build
+# that was cut short is taken up again.
+READY := $(VENV)/.ready-$(shell { cat uv.lock pyproject.toml; echo $(PYTHON); } | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check audit format bench
+.PHONY: help up down test engine check audit format bench
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -19,13 +20,17 @@ down: $(READY)  ## stop what `make up` started
 	@$(BIN)/lab down
 
 test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -v --durations=10 $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -v --durations=10 --ignore tests/engine $(ARGS)
 
-check: $(READY)  ## lint, format, types, import rules and secrets
+engine: $(READY)  ## deploy with the Pulumi CLI and a stand-in for AWS (needs pulumi on the PATH)
+	@$(BIN)/pytest -v --durations=10 tests/engine $(ARGS)
+
+check: $(READY)  ## lint, format, types, import rules, unreferenced code and secrets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/vulture
 	@$(BIN)/python .ci/scan_secrets.py
 
 audit: $(READY)  ## look every locked dependency up in the database of known vulnerabilities (needs the internet)
@@ -40,9 +45,14 @@ format: $(READY)  ## put the code in the house's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# `pulumi install` takes the tools away again
+ifeq ($(wildcard $(BIN)/pytest),)
+.PHONY: $(READY)
+endif
 $(READY):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.14 is needed; none was found (PYTHON=/path/to/python names one)" >&2; exit 1; }
-	@echo "Setting up .venv (once, and again when uv.lock changes) ..." >&2
-	@$(BIN)/uv --version >/dev/null 2>&1 || { rm -rf .venv && $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }
-	@VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv sync --active --frozen --quiet
-	@rm -f .venv/.ready-* && touch $@
+	@echo "Setting up $(VENV) (once, and again when uv.lock changes) ..." >&2
+	@$(BIN)/uv --version >/dev/null 2>&1 && test "$$($(BIN)/python --version)" = "$$($(PYTHON) --version)" || \
+		{ rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet uv; }
+	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/uv sync --active --frozen --quiet --group dev
+	@rm -f $(VENV)/.ready-* && touch $@

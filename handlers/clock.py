@@ -10,6 +10,6 @@ def now_ms() -> int:
 
 
 def iso(milliseconds: int) -> str:
-    """RFC 3339 in UTC with milliseconds: ``2026-01-02T03:04:05.678Z``."""
+    """RFC 3339 in UTC with milliseconds: `2026-01-02T03:04:05.678Z`."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,7 +15,7 @@ class EnvError(RuntimeError):
 
 
 def variable_names(cls: type[Any]) -> set[str]:
-    """The environment variables that ``cls`` reads: its field names in capitals."""
+    """The environment variables that `cls` reads: its field names in capitals."""
     return {field.name.upper() for field in dataclasses.fields(cls)}
 
 
@@ -24,12 +24,12 @@ def _optional(cls: type[Any]) -> set[str]:
 
 
 def load(cls: type[T], environ: Mapping[str, str]) -> T:
-    """Builds the dataclass ``cls`` from ``environ``; field ``queue_url: str`` comes from ``QUEUE_URL``.
+    """Builds the dataclass `cls` from `environ`; field `queue_url: str` comes from `QUEUE_URL`.
 
     A field with a default may be missing.
 
     Raises:
-        EnvError: a variable is missing, empty or not of its field's type (``str``, ``int`` or ``float``).
+        EnvError: a variable is missing, empty or not of its field's type (`str`, `int` or `float`).
     """
     values: dict[str, Any] = {}
     faults = []

@@ -1,6 +1,8 @@
 """Why a record failed: permanent (trying again cannot help) or transient (it can). The type decides, never a string."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+_MAX_MESSAGE = 1024  # characters of an error message in a record or an event
 
 
 class IngestionError(Exception):
@@ -10,6 +12,11 @@ class IngestionError(Exception):
     def error_type(self) -> str:
         """The name that logs, the state table, the DLQ and filters use."""
         return type(self).__name__
+
+    @property
+    def short_message(self) -> str:
+        """What went wrong, at most 1,024 characters, as UTF-8 holds them (a step may quote half an emoji)."""
+        return str(self)[:_MAX_MESSAGE].encode("utf-8", "replace").decode()
 
 
 class PermanentError(IngestionError):
@@ -35,10 +42,6 @@ class SchemaValidationError(PermanentError):
         super().__init__("; ".join(f"{d.pointer or '(root)'} {d.message}" for d in details))
         self.details = details
 
-    def as_json(self) -> list[dict[str, str]]:
-        """The details as the API answers them."""
-        return [asdict(detail) for detail in self.details]
-
 
 class IdempotencyConflictError(PermanentError):
     """The idempotency key is bound to another payload."""
@@ -53,7 +56,7 @@ class DeadlineExceededError(TransientError):
 
 
 class UnhandledError(TransientError):
-    """The business step raised something that is none of ours; a fix and a redrive may help, so it is kept."""
+    """The business step raised an error of another kind; a fix and a redrive may help, so its message is kept."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {cause}")

@@ -1,18 +1,19 @@
 """Faults that can be switched on: one SSM parameter says which, every function reads it at most every 5 s.
 
-The parameter holds a mode (``poison_payload``) or JSON ``{"mode": …, "expiresAt": RFC 3339, "match": {field: value}}``.
+The parameter holds a mode (`poison_payload`) or JSON `{"mode": …, "expiresAt": RFC 3339, "match": {field: value}}`.
 A fault is wrapped around the business step, never inside it. A parameter that can't be read or understood is `none`.
 """
 
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from handlers import clock, jsontext
+from handlers.aws import clients
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.errors import Detail, DownstreamError, SchemaValidationError, TransientError
 from handlers.observability import logger
@@ -35,7 +36,7 @@ class RandomFaultError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What the switch says. ``expires_at`` in ms since the epoch, 0 is never."""
+    """What the switch says. `expires_at` in ms since the epoch, 0 is never."""
 
     mode: str = NONE
     expires_at: int = 0
@@ -46,7 +47,7 @@ class Fault:
         return NONE if 0 < self.expires_at <= now_ms else self.mode
 
     def matches(self, payload: jsontext.JsonObject) -> bool:
-        """Whether a record is meant: every field of ``match`` has the value named there."""
+        """Whether a record is meant: every field of `match` has the value named there."""
         return all(name in payload and payload[name] == value for name, value in self.match.items())
 
     def as_parameter(self) -> str:
@@ -65,7 +66,7 @@ class Fault:
         return value
 
     def as_json(self) -> jsontext.JsonObject:
-        """The fault as JSON; ``expiresAt`` and ``match`` where they are set."""
+        """The fault as JSON; `expiresAt` and `match` where they are set."""
         expiry: jsontext.JsonObject = {"expiresAt": clock.iso(self.expires_at)} if self.expires_at else {}
         return {"mode": self.mode} | expiry | ({"match": dict(self.match)} if self.match else {})
 
@@ -94,7 +95,7 @@ def parse(value: str) -> Fault:
 
 
 def fails(key: str, attempt: int, percent: int) -> bool:
-    """Whether `random_fail_pNN` fails this attempt at this key: the same answer for whoever asks."""
+    """Whether `random_fail_pNN` fails this attempt at this key: the same answer for every caller."""
     digest = hashlib.sha256(f"{key}:{attempt}".encode()).digest()
     return int.from_bytes(digest[:8]) * 100 < percent << 64
 
@@ -155,6 +156,11 @@ class FaultSwitch:
         except SchemaValidationError as exc:
             logger.warning("failure mode not understood, taken as none", extra={"errorType": exc.error_type})
         return Fault()
+
+
+def make_switch(parameter: str, make: "Callable[[SSMClient, str], FaultSwitch]" = FaultSwitch) -> FaultSwitch | None:
+    """The switch that a function's environment names by its parameter; None where there is no failure lab ("")."""
+    return make(clients.client("ssm"), parameter) if parameter else None
 
 
 def _mode(value: jsontext.Json) -> str:

@@ -2,7 +2,7 @@ r"""Strict JSON in, canonical JSON out.
 
 Numbers are IEEE doubles except integers, which stay exact; NaN, infinities, nesting past 32 levels and a name that
 occurs twice in one object (of which one value would be lost) are refused.
-Text leaves as ASCII (``\uXXXX``), so every payload is made only of characters that SQS takes.
+Text leaves as ASCII (`\uXXXX`), so every payload is made only of characters that SQS takes.
 """
 
 import hashlib

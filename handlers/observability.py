@@ -17,7 +17,7 @@ from handlers import clock
 
 NAMESPACE = "IngestionLab"
 
-# ASCII: nothing that somebody else has named (a key, an attribute) can end a line or reach a terminal as a control.
+# ASCII: no name that a caller has chosen (a key, an attribute) can end a line or reach a terminal as a control.
 _to_json = partial(json.dumps, default=str, separators=(",", ":"))
 # `location` and `sampling` say nothing that the constant message does not; leaving them out halves a line.
 logger = Logger(location=None, use_rfc3339=True, utc=True, json_serializer=_to_json)
@@ -43,8 +43,8 @@ def start_invocation(request_id: str) -> None:
 def count(pipeline: str, counts: Mapping[str, int], *, milliseconds: Mapping[str, Sequence[int]] | None = None) -> None:
     """Prints embedded metrics of a pipeline: counts, and durations with a value for each thing measured.
 
-    That is one line, another for each further 100 durations, and none where there is nothing to tell. A count of 0 is
-    worth its place only where somebody waits for the 0: leave it out elsewhere.
+    That is one line, another for each further 100 durations, and none where there is nothing to report. A count of 0
+    is worth its place only where an alarm waits for the 0: leave it out elsewhere.
     """
     numbers: dict[str, int | Sequence[int]] = dict(counts)
     rest: dict[str, Sequence[int]] = {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import pulumi
 import uv
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,11 @@ _REGULAR_FILE = 0o100644 << 16
 _QUICK = 1  # deflate's best level makes a tenth less of it, in five times the time
 _PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}  # Lambda's glibc is 2.34
 _INSTALLERS_NOTES = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json")  # differ by machine
+
+
+class LayerError(pulumi.RunError):
+    """A layer can't be built; the message holds uv's own words."""
+
 
 Install = Callable[[Path, str, str, Path], None]  # root, dependency group, platform, folder for the packages
 
@@ -70,7 +76,7 @@ def layer_zip(
     others of the same content, and then the layer is published once more.
 
     Raises:
-        subprocess.CalledProcessError: the packages could not be fetched; uv's words are on stderr.
+        LayerError: the packages could not be fetched.
     """
     made_from = hashlib.sha256((root / "uv.lock").read_bytes() + repr(layer).encode()).hexdigest()[:16]
     target = root / ".build" / f"{layer.name}-{architecture}-{made_from}.zip"
@@ -96,7 +102,10 @@ def _install(root: Path, group: str, platform: str, target: Path) -> None:
 
 def _uv(root: Path, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [uv.find_uv_bin(), *arguments]
-    return subprocess.run(command, cwd=root, input=stdin, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - our own argument list
+    done = subprocess.run(command, cwd=root, input=stdin, capture_output=True, text=True, check=False)  # noqa: S603 - our own argument list
+    if done.returncode != 0:
+        raise LayerError(f"a layer could not be built, because uv could not fetch its packages:\n{done.stderr.strip()}")
+    return done
 
 
 def _layer_files(python: Path, layer: Layer) -> Iterator[Path]:

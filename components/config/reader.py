@@ -5,7 +5,7 @@ Everything that is wrong is reported at once, and of no secret more than that it
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pulumi
 from pulumi.runtime import config as pulumi_config
@@ -46,6 +46,7 @@ def read_settings() -> Settings:
         *(_fault(given, fault) for fault in faults),
         # a value that could not be read says nothing about how the others fit it
         *(_disagreement(given, settings, a) for a in agreements(settings) if not a.kept and wrong.isdisjoint(a.fields)),
+        *(() if settings.is_laptop else given.in_clear()),
     ]
     if problems:
         raise SettingsError(problems)
@@ -69,6 +70,13 @@ class _Given:
         """That the value of a key, or a part of it, is not within its limit."""
         name = f"{key}.{part}" if part else key
         return f"{self._config.full_key(name)} must be {self._veiled(limit)}; got {self._shown(key, received)}"
+
+    def in_clear(self) -> Iterator[str]:
+        """Secrets that were set without --secret: they stand in the stack's file for all who read it."""
+        for key, field in _FIELDS.items():
+            full_key = self._config.full_key(key)
+            if not field.repr and self._config.get(key) and not pulumi_config.is_config_secret(full_key):
+                yield f"{full_key} must be encrypted: pulumi config set --secret {key}; got it in clear"
 
     def _shown(self, key: str, part: str = "") -> str:
         """What was received for a key, or this part of it."""

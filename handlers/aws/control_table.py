@@ -1,6 +1,6 @@
 """The control table: items under (`id`, `item`), conditional writes, transactions.
 
-Values are strings, integers and booleans. A condition is ``{attribute: value}``, all of which must hold; None asks for
+Values are strings, integers and booleans. A condition is `{attribute: value}`, all of which must hold; None asks for
 the item's absence.
 """
 
@@ -28,7 +28,7 @@ _ALL_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 class ConditionFailedError(Exception):
-    """A write's condition does not hold; ``items`` are those that stood in the way."""
+    """A write's condition does not hold; `items` are those that it failed on."""
 
     def __init__(self, items: list[Item]) -> None:
         super().__init__("the condition does not hold")
@@ -60,9 +60,9 @@ class ControlTable:
         return _plain(answer["Item"]) if "Item" in answer else None
 
     def query(self, partition: str, first: str, last: str, *, page: int = 0) -> Iterator[Item]:
-        """The items of a partition from ``first`` to ``last`` as they are now, read as they are wanted.
+        """The items of a partition from `first` to `last` as they are now, read as they are wanted.
 
-        ``page`` is how many a call asks for; 0 is as many as a call may hold (1 MB).
+        `page` is how many a call asks for; 0 is as many as a call may hold (1 MB).
         """
         arguments: dict[str, Any] = {
             "TableName": self._name,
@@ -78,10 +78,10 @@ class ControlTable:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def put(self, key: Key, values: Item, when: Condition) -> dict[str, Any]:
-        """A write of a whole item."""
+    def put(self, key: Key, values: Item, when: Condition, *, or_absent: bool = False) -> dict[str, Any]:
+        """A write of a whole item; `or_absent` also makes it where there is none."""
         item = key.as_api() | {name: _attribute(value) for name, value in values.items()}
-        return {"Put": {"TableName": self._name, "Item": item} | _ALL_OLD | _expressions({}, when)}
+        return {"Put": {"TableName": self._name, "Item": item} | _ALL_OLD | _expressions({}, when, or_absent=or_absent)}
 
     def update(self, key: Key, values: Item, when: Condition) -> dict[str, Any]:
         """A write of some attributes."""
@@ -95,8 +95,8 @@ class ControlTable:
         """Does all the writes or none; a lone one costs half of what it would in a transaction.
 
         A transaction that the SDK repeats, because its answer was lost, is done once (its client token says so). A
-        lone write is refused then, by what it has changed itself. ``mark`` names an attribute whose value nobody else
-        writes: where that stands, the write is done.
+        lone write is refused then, by what it has changed itself. `mark` names an attribute whose value no other
+        write gives: where the item has it, the write is done.
 
         Raises:
             ConditionFailedError: a condition does not hold.
@@ -146,7 +146,7 @@ def _standing(exc: ClientError) -> list[Item]:
     return [_plain(one["Item"]) for one in (response, *response.get("CancellationReasons", [])) if one.get("Item")]
 
 
-def _expressions(values: Item, when: Condition) -> dict[str, Any]:
+def _expressions(values: Item, when: Condition, *, or_absent: bool = False) -> dict[str, Any]:
     """Every name is an alias, because some are reserved words."""
     sets = [f"#{name} = :{name}" for name in values]
     conditions = [
@@ -155,9 +155,9 @@ def _expressions(values: Item, when: Condition) -> dict[str, Any]:
     wanted = {f":if_{name}": _attribute(value) for name, value in when.items() if value is not None}
     given = {f":{name}": _attribute(value) for name, value in values.items()} | wanted
     expressions: dict[str, Any] = {
-        "ConditionExpression": " AND ".join(conditions),
+        "ConditionExpression": ("attribute_not_exists(#id) OR " if or_absent else "") + " AND ".join(conditions),
         "UpdateExpression": "SET " + ", ".join(sets) if sets else "",
-        "ExpressionAttributeNames": {f"#{name}": name for name in (*values, *when)},
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*values, *when, *(("id",) if or_absent else ()))},
         "ExpressionAttributeValues": given,
     }
     return {name: value for name, value in expressions.items() if value}  # DynamoDB takes no empty ones

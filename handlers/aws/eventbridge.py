@@ -21,7 +21,7 @@ MAX_BATCH_ENTRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event to put. ``id`` is the caller's name for it in the report."""
+    """An event to put. `id` is the caller's name for it in the report."""
 
     id: str
     source: str
@@ -29,7 +29,7 @@ class Event:
     detail: jsontext.JsonObject
 
     def as_api(self, bus: str) -> "PutEventsRequestEntryTypeDef":
-        """As ``PutEvents`` takes it."""
+        """As `PutEvents` takes it."""
         return {
             "EventBusName": bus,
             "Source": self.source,
@@ -39,7 +39,7 @@ class Event:
 
 
 def event_id(*parts: str | int) -> str:
-    """An id that is the same whenever the same thing is told again: 32 hex digits."""
+    """An id that a repetition of the same event shares: 32 hex digits."""
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
 
 

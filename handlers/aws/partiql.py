@@ -1,7 +1,7 @@
 """Conditional writes of many items in one call: DynamoDB's BatchExecuteStatement.
 
 Rules (DynamoDB developer guide, PartiQL): at most 25 statements, all of them writes, one statement per item; each has
-its own ``Error`` in a 200 answer, throttling included. A normal write is what each costs.
+its own `Error` in a 200 answer, throttling included. A normal write is what each costs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
 DUPLICATE = "DuplicateItem"
-CONDITION_FAILED = "ConditionalCheckFailed"
 
 Statement = dict[str, Any]
 _MAX_STATEMENTS = 25
@@ -55,7 +54,7 @@ class Table:
     def update(
         self, key: str, values: Mapping[str, str | int], *, where: Mapping[str, str | int], remove: Sequence[str] = ()
     ) -> Statement:
-        """A statement that changes an item whose attributes equal ``where``, or fails with `CONDITION_FAILED`."""
+        """A statement that changes an item whose attributes equal `where`, or fails with `ConditionalCheckFailed`."""
         sets = " ".join(f'SET "{name}"=?' for name in values)
         removes = " ".join(f'REMOVE "{name}"' for name in remove)
         conditions = " AND ".join(f'"{name}"=?' for name in (self._key, *where))

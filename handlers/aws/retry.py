@@ -14,7 +14,7 @@ _CAP_SECONDS = 0.5
 
 
 def backoff_seconds(attempt: int, *, base: float, cap: float) -> float:
-    """Full jitter: anywhere from 0 to ``min(cap, base * 2**attempt)`` seconds; ``attempt`` counts from 0."""
+    """Full jitter: anywhere from 0 to `min(cap, base * 2**attempt)` seconds; `attempt` counts from 0."""
     # 2**63 is past every cap; without it a large receive count would overflow a float.
     return random.uniform(0, min(cap, base * 2 ** min(attempt, 63)))  # noqa: S311 - spreads load, guards nothing
 

@@ -31,7 +31,7 @@ _NOT_ALLOWED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A message attribute as SQS holds it: ``data_type`` String, Number or Binary, with an optional custom suffix."""
+    """A message attribute as SQS holds it: `data_type` String, Number or Binary, with an optional custom suffix."""
 
     data_type: str
     value: str | bytes
@@ -46,14 +46,14 @@ class Attribute:
         return len(self.data_type) + (_bytes(self.value) if isinstance(self.value, str) else len(self.value))
 
     def as_api(self) -> "MessageAttributeValueTypeDef":
-        """As ``SendMessage`` takes it."""
+        """As `SendMessage` takes it."""
         key = "StringValue" if isinstance(self.value, str) else "BinaryValue"
         return {"DataType": self.data_type, key: self.value}  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to send. ``id`` is the caller's name for it in the report."""
+    """A message to send. `id` is the caller's name for it in the report."""
 
     id: str
     body: str
@@ -68,7 +68,7 @@ class Outgoing:
         return _bytes(self.body) + sum(_bytes(name) + one.size() for name, one in self.attributes.items())
 
     def as_api(self, entry_id: str) -> "SendMessageBatchRequestEntryTypeDef":
-        """As ``SendMessageBatch`` takes it."""
+        """As `SendMessageBatch` takes it."""
         entry: SendMessageBatchRequestEntryTypeDef = {"Id": entry_id, "MessageBody": self.body}
         if self.attributes:
             entry["MessageAttributes"] = {name: a.as_api() for name, a in self.attributes.items()}
@@ -101,7 +101,7 @@ class Outgoing:
 class SendReport:
     """What became of each message: SQS's message id, or the code of the refusal.
 
-    ``errors`` holds, for those whose call failed as a whole, what it raised.
+    `errors` holds, for those whose call failed as a whole, what it raised.
     """
 
     sent: dict[str, str] = field(default_factory=dict)
@@ -129,7 +129,7 @@ def batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
         yield batch
 
 
-def send(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:
+def send_messages(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:
     """Sends messages; an entry that SQS failed for a reason of its own is tried again, up to 3 times.
 
     Raises nothing of AWS's: a call that failed as a whole is a failure of each of its entries. Such an entry may
@@ -190,7 +190,7 @@ def change_visibility(sqs: "SQSClient", queue_url: str, seconds_by_receipt: dict
     return refused
 
 
-def delete(sqs: "SQSClient", queue_url: str, receipts: Sequence[str]) -> dict[str, str]:
+def delete_messages(sqs: "SQSClient", queue_url: str, receipts: Sequence[str]) -> dict[str, str]:
     """Deletes received messages, 10 a call; returns the refusals by receipt handle.
 
     An entry that SQS failed is tried again, up to 3 times. A refusal loses nothing: that message shows again.

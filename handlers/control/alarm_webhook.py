@@ -1,9 +1,9 @@
-"""Lambda entry point: passes alarm notifications on to a webhook, in a form that Slack shows and programs can read.
+"""Lambda entry point: forwards alarm notifications to a webhook, in a form that Slack shows and programs can read.
 
-Body: ``{"text": …, "alarm": {name, state, …}}``; Slack reads `text`. A call that fails is repeated for as long as the
+Body: `{"text": …, "alarm": {name, state, …}}`; Slack reads `text`. A call that fails is repeated for as long as the
 invocation allows, then the invocation fails: Lambda invokes it again, and in the end keeps it in the failures queue.
-So a receiver may get a notification twice, never half of it; `alarm.notificationId` tells. The webhook's URL is a
-secret: no line and no error holds any of it.
+So a receiver may get a notification twice, never half of it; `alarm.notificationId` identifies it. The webhook's URL
+is a secret: no log line and no error holds any of it.
 """
 
 import http.client
@@ -14,10 +14,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from handlers import env, jsontext
+from handlers import alarm_text, deadline, env, jsontext
 from handlers.aws import clients, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.control import alarm_text
 from handlers.errors import SchemaValidationError
 from handlers.observability import LambdaContext, logger, start_invocation
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 _SCHEMES = ("https", "http")  # http is for the laptop
 _CALL_SECONDS = 5.0
-_RESERVE_SECONDS = 1.0  # of the invocation, for telling that it has failed
 _BACKOFF_BASE_SECONDS = 0.5
 _BACKOFF_CAP_SECONDS = 4.0
 _TRY_AGAIN = (408, 425, 429)  # and every 5xx; other refusals would be repeated word for word
@@ -58,17 +56,17 @@ class WebhookError(Exception):
 
 
 class Forwarder:
-    """Passes notifications on."""
+    """Forwards notifications."""
 
     def __init__(self, config: Env, ssm: "SSMClient") -> None:
         self._config = config
         self._ssm = ssm
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> None:
-        """Passes every notification of an SNS event on.
+        """Forwards every notification of an SNS event.
 
         Raises:
-            WebhookError: the webhook, or the parameter that names it, is not to be had.
+            WebhookError: the webhook, or the parameter that names it, is not available.
         """
         url = self._url()
         for record in event["Records"]:
@@ -76,7 +74,7 @@ class Forwarder:
             body = jsontext.compact({"text": _text(alarm), "alarm": alarm}).encode()
             tries = _post(url, body, context)
             logger.info(
-                "notification passed on", extra={"alarm": alarm["name"], "state": alarm["state"], "attempts": tries}
+                "notification forwarded", extra={"alarm": alarm["name"], "state": alarm["state"], "attempts": tries}
             )
 
     def _url(self) -> SplitResult:
@@ -97,24 +95,24 @@ class Forwarder:
 
 def _alarm(notification: Mapping[str, Any], environment: str) -> jsontext.JsonObject:
     """The fields of a notification; one that CloudWatch did not write has its text as the reason."""
-    told = _told(notification["Message"])
+    fields = _notified(notification["Message"])
     topic = notification["TopicArn"].rpartition(":")[2]
-    alarm: jsontext.JsonObject = {field: told.get(name) for field, name in _FIELDS.items()}
+    alarm: jsontext.JsonObject = {field: fields.get(name) for field, name in _FIELDS.items()}
     return alarm | {
         "name": alarm["name"] or notification.get("Subject") or topic,
         "environment": environment,
         "severity": alarm_text.severity(topic),
-        "runbook": alarm_text.runbook(str(told.get("AlarmDescription") or "")),
+        "runbook": alarm_text.runbook(str(fields.get("AlarmDescription") or "")),
         "notificationId": notification["MessageId"],
     }
 
 
-def _told(message: str) -> Mapping[str, Any]:
+def _notified(message: str) -> Mapping[str, Any]:
     try:
-        told = jsontext.parse(message)
+        fields = jsontext.parse(message)
     except SchemaValidationError:
-        told = None
-    return told if isinstance(told, dict) and "AlarmName" in told else {"NewStateReason": message}
+        fields = None
+    return fields if isinstance(fields, dict) and "AlarmName" in fields else {"NewStateReason": message}
 
 
 def _text(alarm: jsontext.JsonObject) -> str:
@@ -141,7 +139,7 @@ def _post(url: SplitResult, body: bytes, context: LambdaContext) -> int:
     """
     outcome = ""
     for attempt in retry.attempts(ATTEMPTS, base=_BACKOFF_BASE_SECONDS, cap=_BACKOFF_CAP_SECONDS):
-        seconds = min(_CALL_SECONDS, context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+        seconds = min(_CALL_SECONDS, context.get_remaining_time_in_millis() / 1000 - deadline.REPORT_SECONDS)
         if seconds <= 0:
             raise WebhookError(f"the time was up after {attempt} calls; the last: {outcome or 'none'}")
         try:
@@ -177,6 +175,6 @@ def forwarder() -> Forwarder:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Passes notifications on."""
+    """Forwards notifications."""
     start_invocation(context.aws_request_id)
     forwarder().handle(event, context)

@@ -1,9 +1,9 @@
-"""Lambda entry point: lets those through to the API who have one of its keys (HTTP API, payload format 2.0).
+"""Lambda entry point: admits callers of the API that have one of its keys (HTTP API, payload format 2.0).
 
 Keys are kept in Secrets Manager or in an SSM parameter. In Secrets Manager the current and the previous value are both
 good, in a parameter both of a comma-separated pair: so keys are exchanged without a moment in which a good caller is
 refused. API Gateway answers a refusal with 403. Keys that can't be read fail the invocation, which it answers with 500:
-a 403 would tell good callers to give up. No line holds a key or anything made of one.
+a 403 would make good callers give up. No log line holds a key or anything derived from one.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 FRESH_MS = 60_000
-STALE_MS = 15 * 60_000  # so long keys are used of which nobody can say whether they are still good
+STALE_MS = 15 * 60_000  # keys that can't be read anew are used for so long
 BETWEEN_READS_MS = 3_000  # whatever callers show: a flood of wrong keys must not become one of reads
 _READ_SECONDS = 1  # three tries of it have to fit into the 10 s that API Gateway waits
 _KEY = re.compile(r"[A-Za-z0-9._~-]{20,128}")
@@ -43,7 +43,7 @@ class Env:
 
 
 class KeysError(Exception):
-    """The keys can't be read, or what is kept in their place is none."""
+    """The keys can't be read, or the stored text holds none."""
 
 
 class Store(Protocol):
@@ -146,7 +146,7 @@ def _parsed(value: str) -> tuple[str, ...]:
 
 
 class Authorizer:
-    """Answers whether a caller is let through."""
+    """Answers whether a caller is admitted."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
@@ -163,7 +163,7 @@ class Authorizer:
         return {"isAuthorized": not reason}
 
     def _refusal(self, event: Mapping[str, Any]) -> str:
-        """Why the caller is refused; empty where he is not."""
+        """Why the caller is refused; empty where it is not."""
         # API Gateway keeps the answer by the identity source, so nothing else may decide it
         sources = event.get("identitySource")
         shown = sources[0] if isinstance(sources, list) and len(sources) == 1 else None
@@ -187,7 +187,7 @@ def authorizer() -> Authorizer:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
-    """Answers whether one request is let through."""
+    """Answers whether one request is admitted."""
     start_invocation(context.aws_request_id)
     return authorizer().handle(event)
 

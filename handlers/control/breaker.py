@@ -1,6 +1,6 @@
 """Lambda entry point: the circuit breaker of one pipeline. It alone changes the breaker's state.
 
-A worker that sees its downstream out asks for it by the event `CircuitTripped`. OPEN pauses the queue's consumer, so
+A worker whose downstream fails asks for it by the event `CircuitTripped`. OPEN pauses the queue's consumer, so
 that the queue, not the receive counts, takes the outage. Every tick probes with one real event: the one that failed,
 invoked on the worker directly, which costs no receive and, being idempotent, does nothing twice. Once the downstream
 answers, the consumer goes on.
@@ -8,10 +8,11 @@ answers, the consumer goes on.
 States: CLOSED → OPEN → HALF_OPEN (a probe is under way, under a lease) → CLOSED or OPEN. Each write is conditional on
 the version that was read, so of two invocations one probes and the other leaves. Opening writes the state before it
 pauses, closing resumes before it writes, so a crash in between is mended by the next tick. Where the state can't be
-read, the consumer runs: a breaker that has lost its memory must not hold traffic.
+read, the consumer runs: a breaker that has lost its state must not hold traffic.
 """
 
 import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from handlers import clock, env, jsontext
 from handlers.aws import clients, eventbridge
 from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.control.breaker_state import CLOSED, HALF_OPEN, OPEN, LostRaceError, State, States
+from handlers.aws.control_table import ConditionFailedError, ControlTable, Item, Key
 from handlers.errors import Detail, SchemaValidationError
 from handlers.observability import LambdaContext, count, logger, start_invocation
 from handlers.worker.trip_wire import TRIPPED
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
 
+OPEN = "OPEN"
+HALF_OPEN = "HALF_OPEN"
+CLOSED = "CLOSED"
 OPENED_EVENT = "CircuitOpened"
 CLOSED_EVENT = "CircuitClosed"
 _TRIP = ("idempotencyKey", "trippedAt")
@@ -50,6 +54,68 @@ class Env:
     worker_function_name: str
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """The breaker as it is kept. `changed_at` (last opened or closed) and `lease_until` (of a probe) in ms.
+
+    `key` is the event that probes, `probes` counts those that failed.
+    """
+
+    name: str = CLOSED
+    changed_at: int = 0
+    key: str = ""
+    probes: int = 0
+    lease_until: int = 0
+    version: int = 0
+
+
+class LostRaceError(Exception):
+    """Another invocation has changed the breaker since it was read: that one acts, this one leaves."""
+
+
+class States:
+    """The state of one pipeline's breaker in the control table, written by one invocation at a time."""
+
+    def __init__(self, table: ControlTable, pipeline: str) -> None:
+        self._table = table
+        self._key = Key(f"breaker#{pipeline}", "state")
+
+    def load(self) -> State:
+        """The state as it is now; CLOSED where there is none yet.
+
+        Raises:
+            ClientError, BotoCoreError: DynamoDB failed.
+        """
+        item: dict[str, Any] | None = self._table.get(self._key)
+        if item is None:
+            return State()
+        return State(item["state"], item["changedAt"], item["key"], item["probes"], item["leaseUntil"], item["version"])
+
+    def save(self, state: State) -> State:
+        """Writes a state over the version that it was derived from, or where there is none (it was lost).
+
+        Raises:
+            LostRaceError: that version is no longer there.
+        """
+        saved = replace(state, version=state.version + 1)
+        values: Item = {
+            "state": saved.name,
+            "changedAt": saved.changed_at,
+            "key": saved.key,
+            "probes": saved.probes,
+            "leaseUntil": saved.lease_until,
+            "version": saved.version,
+            "mark": uuid.uuid4().hex,
+        }
+        try:
+            self._table.write(
+                self._table.put(self._key, values, {"version": state.version}, or_absent=True), mark="mark"
+            )
+        except ConditionFailedError as exc:
+            raise LostRaceError from exc
+        return saved
+
+
 class Breaker:
     """Opens, probes and closes."""
 
@@ -58,7 +124,7 @@ class Breaker:
     ) -> None:
         self._config = config
         self._dynamodb = dynamodb
-        self._states = States(dynamodb, config.control_table_name, config.pipeline)
+        self._states = States(ControlTable(dynamodb, config.control_table_name), config.pipeline)
         self._lambda = functions
         self._events = events
 
@@ -74,7 +140,7 @@ class Breaker:
             logger.error("breaker state not read, consumer left running", extra={"errorType": error_code(exc)})
             self._consume(enabled=True)
             if event.get("detail-type") == TRIPPED:
-                raise  # nobody would repeat a trip that seems to be done
+                raise  # a trip that seems to be done would not be repeated
             return {"state": "UNKNOWN"}
         try:
             if event.get("detail-type") == TRIPPED:
@@ -92,10 +158,10 @@ class Breaker:
             self._consume(enabled=False)  # the attempt that opened it may have died before this
             return state
         if tripped_at <= state.changed_at:
-            return state  # a trip that arrives after what it tells of has been mended
+            return state  # the trip is older than the last change: its outage is over
         state = self._states.save(State(OPEN, clock.now_ms(), key, version=state.version))
         self._consume(enabled=False)
-        self._tell(OPENED_EVENT, state)
+        self._publish(OPENED_EVENT, state)
         return state
 
     def _probe(self, state: State, lease_until: int) -> State:
@@ -105,7 +171,7 @@ class Breaker:
             return self._states.save(replace(state, name=OPEN, probes=state.probes + 1, lease_until=0))
         self._consume(enabled=True)
         closed = self._states.save(State(CLOSED, clock.now_ms(), version=state.version))
-        self._tell(CLOSED_EVENT, closed)
+        self._publish(CLOSED_EVENT, closed)
         return closed
 
     def _answers(self, key: str) -> bool:
@@ -140,7 +206,7 @@ class Breaker:
         """Pauses or resumes the queue's consumer."""
         self._lambda.update_event_source_mapping(UUID=self._config.event_source_mapping_id, Enabled=enabled)
 
-    def _tell(self, detail_type: str, state: State) -> None:
+    def _publish(self, detail_type: str, state: State) -> None:
         detail: jsontext.JsonObject = {"pipeline": self._config.pipeline, "at": clock.iso(state.changed_at)}
         event = eventbridge.Event(detail_type, self._config.event_source, detail_type, detail)
         failed = eventbridge.put(self._events, self._config.event_bus_name, [event])

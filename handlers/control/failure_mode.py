@@ -1,6 +1,6 @@
 """Lambda entry point: the failure switch. Its routes show and set it; a call without a route resets it.
 
-``aws lambda invoke`` with any payload sets `none`; the schedule sends ``{"onlyIfExpired": true}``.
+`aws lambda invoke` with any payload sets `none`; the schedule sends `{"onlyIfExpired": true}`.
 """
 
 import os
@@ -55,7 +55,7 @@ class Switch:
         return answer(200, _described(self._read()))
 
     def set(self, request: Request) -> Answer:
-        """Sets a mode: ``{mode, ttlSeconds?, match?}``."""
+        """Sets a mode: `{mode, ttlSeconds?, match?}`."""
         try:
             fault = _wanted(jsontext.integral(request.json(max_bytes=MAX_CONTROL_BYTES)))
             value = fault.as_parameter()
@@ -88,7 +88,7 @@ class Switch:
             logger.error("failure mode not read", extra={"errorType": error_code(exc)})
             raise HttpError.unavailable("the failure mode parameter") from exc
         except SchemaValidationError:
-            return Fault()  # what nobody understands is in force nowhere
+            return Fault()  # a value that can't be parsed is `none` in every function
 
     def _write(self, mode: str, value: str) -> None:
         try:

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from handlers import clock, env, jsontext
 from handlers.aws import clients
-from handlers.aws import sqs as queue
 from handlers.aws.clients import AWS_ERRORS
+from handlers.aws.sqs import send_messages
 from handlers.events import submission
 from handlers.events.submission import Submission
-from handlers.faults import FaultSwitch
+from handlers.faults import FaultSwitch, make_switch
 from handlers.http.errors import HttpError
 from handlers.http.request import Request
 from handlers.http.router import Answer, answer, healthy, serve
-from handlers.idempotency import keys
-from handlers.idempotency.claims import Claim, Standing
-from handlers.idempotency.claims import Request as KeyRequest
+from handlers.idempotency.claims import Claim, KeyRequest, Standing, is_key
 from handlers.idempotency.store import StateStore
 from handlers.observability import LambdaContext, count, logger, start_invocation
 
@@ -65,7 +63,7 @@ class Api:
         return serve(Request.from_event(event), self._endpoints)
 
     def post_event(self, request: Request) -> Answer:
-        """Queues one event: 202 ``{idempotencyKey, messageId, statusUrl}``."""
+        """Queues one event: 202 `{idempotencyKey, messageId, statusUrl}`."""
         with self._counted() as statuses:
             body = request.json(max_bytes=submission.MAX_EVENT_BYTES)
             one = submission.read(body, request.headers.get("idempotency-key"))
@@ -101,7 +99,7 @@ class Api:
         """The state record of a key."""
         key = request.path_parameters.get("idempotencyKey", "")
         try:
-            item = self._store.get(key) if keys.is_key(key) else None
+            item = self._store.get(key) if is_key(key) else None
         except AWS_ERRORS as exc:
             raise HttpError.unavailable("the state table") from exc
         if item is None:
@@ -139,7 +137,7 @@ class Api:
             if i not in refused
         ]
         copies = [replace(m, id=f"{m.id}-copy") for m in messages if self._doubles(submissions[int(m.id)])]
-        report = queue.send(self._sqs, self._config.queue_url, [*messages, *copies])
+        report = send_messages(self._sqs, self._config.queue_url, [*messages, *copies])
         for index in [message.id for message in messages if message.id in report.failed]:
             code = report.failed[index]
             logger.error("message not queued", extra={"errorType": code})
@@ -217,8 +215,7 @@ def api() -> Api:
     store = StateStore(
         clients.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days
     )
-    parameter = config.failure_mode_parameter
-    faults = FaultSwitch(clients.client("ssm"), parameter) if parameter else None
+    faults = make_switch(config.failure_mode_parameter)
     return Api(config, sqs=clients.client("sqs"), store=store, faults=faults)
 
 

@@ -11,7 +11,7 @@ _ENVELOPE_FIELDS = ("source", "type", "payload")
 
 
 def validate(value: jsontext.Json) -> jsontext.JsonObject:
-    """The event, where it is one: an order ``{orderId, amount}`` or an envelope ``{source, type, payload}``.
+    """The event, where it is one: an order `{orderId, amount}` or an envelope `{source, type, payload}`.
 
     Raises:
         SchemaValidationError: it is not; every fault with its JSON pointer.

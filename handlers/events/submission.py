@@ -7,19 +7,19 @@ from handlers.aws.sqs import MAX_BATCH_BYTES, Attribute, Outgoing
 from handlers.errors import Detail, SchemaValidationError
 from handlers.events import model
 from handlers.http.errors import HttpError
-from handlers.idempotency import keys
+from handlers.idempotency import claims
 
 # Room for the attributes that the message has and for those that a dead letter gets, out of SQS's 1 MiB.
 _ATTRIBUTE_BYTES = 4096
 MAX_BODY_BYTES = MAX_BATCH_BYTES - _ATTRIBUTE_BYTES
 MAX_EVENT_BYTES = 2 * MAX_BODY_BYTES  # room for white space, which is not kept
-# What a consumer may say of a dead letter of which nobody recorded a cause.
+# The error type of a dead letter without a recorded cause.
 _UNKNOWN_ERROR = "Unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An accepted event. ``key_given`` tells whether the key is the caller's own."""
+    """An accepted event. `key_given` says whether the key is the caller's own."""
 
     key: str
     key_given: bool
@@ -28,7 +28,7 @@ class Submission:
     payload: jsontext.JsonObject
 
     def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str) -> Outgoing:
-        """The SQS message, named ``message_id`` in the send report."""
+        """The SQS message, named `message_id` in the send report."""
         attributes = {
             "idempotencyKey": Attribute("String", self.key),
             "submittedAt": Attribute("String", submitted_at),
@@ -39,9 +39,9 @@ class Submission:
 
 
 def read(value: jsontext.Json, header_key: str | None = None) -> Submission:
-    """Reads one event; its key is the caller's (header or ``idempotencyKey``), else the payload's SHA-256.
+    """Reads one event; its key is the caller's (header or `idempotencyKey`), else the payload's SHA-256.
 
-    The payload is the event without ``idempotencyKey``.
+    The payload is the event without `idempotencyKey`.
 
     Raises:
         HttpError: 400 where it is not an event or the key is malformed, 413 where SQS could not hold it.
@@ -69,6 +69,6 @@ def _given_key(event: jsontext.JsonObject, header_key: str | None) -> str:
         raise SchemaValidationError(Detail("/idempotencyKey", "differs from the Idempotency-Key header"))
     given = header_key is not None or "idempotencyKey" in event
     key = header_key or in_body
-    if given and not keys.is_key(key):
-        raise SchemaValidationError(Detail("/idempotencyKey", keys.LIMIT))
+    if given and not claims.is_key(key):
+        raise SchemaValidationError(Detail("/idempotencyKey", claims.KEY_LIMIT))
     return key

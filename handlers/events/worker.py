@@ -1,6 +1,7 @@
 """Lambda entry point: the events queue's consumer."""
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -8,11 +9,14 @@ from handlers import env
 from handlers.aws import clients
 from handlers.events.step import process
 from handlers.observability import LambdaContext
-from handlers.worker.factory import WorkerEnv as Env
-from handlers.worker.factory import make_worker
-from handlers.worker.worker import BatchResponse, Worker
+from handlers.worker.worker import BatchResponse, Worker, WorkerEnv, make_worker
 
 SOURCE = "myapp.ingestion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env(WorkerEnv):
+    """What the function's environment must say."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Refusals of requests: ``{error, errorType, details[], requestId}``, which never hold what the caller sent."""
+"""Refusals of requests: `{error, errorType, details[], requestId}`, which never hold what the caller sent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ class HttpError(Exception):
 
     @classmethod
     def unavailable(cls, what: str) -> "HttpError":
-        """The refusal for now: the caller is to come again."""
+        """The refusal for now: the caller is to try again."""
         return cls(
             503, "ServiceUnavailable", f"{what} is not available", headers={"Retry-After": str(_RETRY_AFTER_SECONDS)}
         )

@@ -23,7 +23,6 @@ class Request:
     """One request. Header names are lower case."""
 
     route: str
-    method: str
     path: str
     headers: Mapping[str, str]
     path_parameters: Mapping[str, str]
@@ -38,7 +37,6 @@ class Request:
         context = _mapping(event.get("requestContext"))
         return cls(
             route=_text(event.get("routeKey")),
-            method=_text(_mapping(context.get("http")).get("method")),
             path=_text(event.get("rawPath")),
             headers={name.lower(): value for name, value in _texts(event.get("headers")).items()},
             path_parameters=_texts(event.get("pathParameters")),
@@ -59,7 +57,7 @@ class Request:
 
         Raises:
             HttpError: 415 where it is not declared as JSON or is compressed, 413 where it is longer than
-                ``max_bytes``, 400 where it is no JSON.
+                `max_bytes`, 400 where it is no JSON.
         """
         if not _JSON_TYPE.fullmatch(self.headers.get("content-type", "").strip()):
             raise HttpError(415, "UnsupportedMediaType", "send Content-Type: application/json")

@@ -49,8 +49,8 @@ def serve(request: Request, endpoints: Mapping[str, Endpoint]) -> Answer:
 def dispatch(request: Request, endpoints: Mapping[str, Endpoint]) -> Answer:
     """Calls the endpoint of the request's route key; other paths are 404, other methods of a known path 405.
 
-    A preflight, which comes here only where pages of another origin may call, is told what there is: browsers go on
-    after a 2xx and nothing else. Its CORS headers are API Gateway's.
+    A preflight, which arrives only where pages of another origin may call, is answered with what is allowed: browsers
+    continue only after a 2xx. Its CORS headers are API Gateway's.
 
     Raises:
         HttpError: the route is unknown, or the endpoint refuses.

@@ -1,8 +1,17 @@
-"""Claims on idempotency keys as data, and the one decision about them: how a record stands towards a request."""
+"""Idempotency keys, claims on them as data, and the one decision about them: how a record stands towards a request."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+KEY_LIMIT = "must have 1 to 256 characters of A-Z a-z 0-9 . _ ~ : @ = + - and begin with a letter or digit"
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@=+-]{0,255}")
+
+
+def is_key(text: str) -> bool:
+    """Whether a caller may give this text as an idempotency key."""
+    return _KEY.fullmatch(text) is not None
 
 
 class Status(StrEnum):
@@ -14,7 +23,7 @@ class Status(StrEnum):
 
 
 class Standing(StrEnum):
-    """What a record says to somebody who wants its key."""
+    """What a record means for a request of its key."""
 
     OURS = "ours"  # written by this very claim, whose answer was lost on the way
     FREE = "free"  # failed, lapsed or expired: may be taken over
@@ -25,7 +34,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A state record, without payload and result. ``lease_until`` in ms, ``expires_at`` in s since the epoch."""
+    """A state record, without payload and result. `lease_until` in ms, `expires_at` in s since the epoch."""
 
     key: str
     status: Status
@@ -52,8 +61,8 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """Somebody wants to work on ``key``."""
+class KeyRequest:
+    """A request to work on `key`."""
 
     key: str
     checksum: str
@@ -63,7 +72,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on a key and to write its outcome. ``until`` in ms since the epoch."""
+    """The right to work on a key and to write its outcome. `until` in ms since the epoch."""
 
     key: str
     attempts: int
@@ -91,7 +100,7 @@ class Completion:
     error_message: str = ""
 
 
-def judge(record: Record, request: Request, *, now_ms: int, lease_until: int) -> Standing:
+def judge(record: Record, request: KeyRequest, *, now_ms: int, lease_until: int) -> Standing:
     """How a record stands towards a request, as a function of data alone."""
     if record.expires_at * 1000 <= now_ms:  # TTL deletes up to days late; the record is forgotten all the same
         return Standing.FREE

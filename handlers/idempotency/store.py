@@ -1,6 +1,6 @@
-"""Who may work on which key: claims, leases and fenced completions, a whole batch in one DynamoDB call each.
+"""The state table: claims, leases and fenced completions, a whole batch in one DynamoDB call each.
 
-A claim is a conditional INSERT. Where the key exists already, one consistent BatchGetItem tells how it stands and
+A claim is a conditional INSERT. Where the key exists already, one consistent BatchGetItem reads the record and
 `judge` decides; taking over a lapsed or failed claim is an UPDATE fenced by what was read. A completion is an UPDATE
 fenced by the claim's attempt and lease, so only the owner of the lease writes the outcome.
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from handlers import clock
 from handlers.aws import partiql
-from handlers.idempotency.claims import Claim, Completion, Lease, Record, Request, Standing, Status, judge
+from handlers.idempotency.claims import Claim, Completion, KeyRequest, Lease, Record, Standing, Status, judge
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,14 +40,14 @@ class StateStore:
         self._pipeline = pipeline
         self._ttl_seconds = ttl_days * _DAY_SECONDS
 
-    def claim(self, requests: Sequence[Request], *, lease_until: int) -> dict[str, Claim]:
-        """Claims keys, each at most once, until ``lease_until`` (ms); the answer is by key.
+    def claim(self, requests: Sequence[KeyRequest], *, lease_until: int) -> dict[str, Claim]:
+        """Claims keys, each at most once, until `lease_until` (ms); the answer is by key.
 
-        A batch of new keys is one call. Raises nothing of AWS's: a key that AWS failed has the code in ``error``.
+        A batch of new keys is one call. Raises nothing of AWS's: a key that AWS failed has the code in `error`.
         """
         inserted = self._table.write([self._insert(request, 1, lease_until) for request in requests])
         claims: dict[str, Claim] = {}
-        taken: list[Request] = []
+        taken: list[KeyRequest] = []
         for request, code in zip(requests, inserted, strict=True):
             if code == partiql.DUPLICATE:
                 taken.append(request)
@@ -55,7 +55,7 @@ class StateStore:
                 claims[request.key] = _claim(Lease(request.key, 1, lease_until), code)
         return claims | self._take_over(taken, lease_until) if taken else claims
 
-    def reserve(self, requests: Sequence[Request]) -> dict[str, Claim]:
+    def reserve(self, requests: Sequence[KeyRequest]) -> dict[str, Claim]:
         """Binds keys to their payloads before anything is queued: INFLIGHT, attempt 0, under a lease that has lapsed.
 
         The answer is by key: a lease where the key was new; else where it stands (CONFLICT: another payload).
@@ -72,7 +72,7 @@ class StateStore:
     def complete(self, completions: Sequence[Completion]) -> dict[str, str]:
         """Writes outcomes in one call; returns, by key, the code of each that was not written.
 
-        ``ConditionalCheckFailed`` means that the lease was lost: somebody else has taken the key over.
+        `ConditionalCheckFailed` means that the lease was lost: another invocation has taken the key over.
         """
         codes = self._table.write([self._outcome(completion) for completion in completions])
         return {c.lease.key: code for c, code in zip(completions, codes, strict=True) if code}
@@ -87,7 +87,7 @@ class StateStore:
         text: str = (self.get(key) or {}).get("result", {}).get("S", "")
         return text
 
-    def _take_over(self, requests: list[Request], lease_until: int) -> dict[str, Claim]:
+    def _take_over(self, requests: list[KeyRequest], lease_until: int) -> dict[str, Claim]:
         claims = self._standings(requests, lease_until=lease_until)
         by_key = {request.key: request for request in requests}
         free = [claim.record for claim in claims.values() if claim.standing is Standing.FREE and claim.record]
@@ -96,7 +96,7 @@ class StateStore:
             claims[old.key] = _claim(Lease(old.key, old.attempts + 1, lease_until), code)
         return claims
 
-    def _standings(self, requests: list[Request], *, lease_until: int) -> dict[str, Claim]:
+    def _standings(self, requests: list[KeyRequest], *, lease_until: int) -> dict[str, Claim]:
         items, error = self._table.get_many([request.key for request in requests], _PROJECTION)
         now = clock.now_ms()
         claims = {}
@@ -114,7 +114,7 @@ class StateStore:
     def _expiry(self) -> int:
         return clock.now_ms() // 1000 + self._ttl_seconds
 
-    def _insert(self, request: Request, attempts: int, lease_until: int) -> partiql.Statement:
+    def _insert(self, request: KeyRequest, attempts: int, lease_until: int) -> partiql.Statement:
         values: dict[str, str | int] = {
             "status": Status.INFLIGHT,
             "checksum": request.checksum,
@@ -127,7 +127,7 @@ class StateStore:
         }
         return self._table.insert(request.key, values | _stored(request))
 
-    def _reclaim(self, request: Request, old: Record, lease_until: int) -> partiql.Statement:
+    def _reclaim(self, request: KeyRequest, old: Record, lease_until: int) -> partiql.Statement:
         """Takes a key over exactly as it was read; an expired record starts afresh."""
         values: dict[str, str | int] = {
             "status": Status.INFLIGHT,
@@ -169,7 +169,7 @@ class StateStore:
         )
 
 
-def _stored(request: Request) -> dict[str, str | int]:
+def _stored(request: KeyRequest) -> dict[str, str | int]:
     return {"payload": request.payload} if len(request.payload.encode()) <= MAX_STORED_BYTES else {}
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Span(NamedTuple):
-    """Bytes ``start`` to ``end`` (exclusive); ``first_line`` counts from 1."""
+    """Bytes `start` to `end` (exclusive); `first_line` counts from 1."""
 
     start: int
     end: int
@@ -24,9 +24,9 @@ class Span(NamedTuple):
 
 
 def spans(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Span]:
-    """Cuts content into spans of whole lines, each of at least ``chunk_bytes`` bytes but for the last.
+    """Cuts content into spans of whole lines, each of at least `chunk_bytes` bytes but for the last.
 
-    No byte is left out. A line longer than ``chunk_bytes`` stays whole.
+    No byte is left out. A line longer than `chunk_bytes` stays whole.
     """
     start, first_line = 0, 1
     position, line = 0, 1
@@ -59,7 +59,7 @@ def plan(source: Source, kind: Kind, blocks: Iterable[bytes], chunk_bytes: int) 
 def of_object(  # noqa: PLR0913 - which object, and how it is cut
     s3: "S3Client", bucket: str, key: str, *, chunk_bytes: int, version_id: str = "", replay: str = ""
 ) -> Iterator[Chunk]:
-    """The chunks of an object as ingest would send them; ``replay`` forces them to be worked again.
+    """The chunks of an object as ingest would send them; `replay` forces them to be worked again.
 
     Raises:
         ValueError: the key is none of the lake's.

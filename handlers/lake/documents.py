@@ -59,7 +59,7 @@ def as_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Elements:
-    """Builds elements from the parser's events; ``inside`` says that they are those of an array."""
+    """Builds elements from the parser's events; `inside` says that they are those of an array."""
 
     def __init__(self, *, inside: bool) -> None:
         self._depth = -1 if inside else 0

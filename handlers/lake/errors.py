@@ -8,15 +8,15 @@ class ObjectGoneError(PermanentError):
 
 
 class ObjectChangedError(PermanentError):
-    """The key holds other bytes than those that were announced; their own notification tells of them."""
+    """The key holds other bytes than those that were announced; they have a notification of their own."""
 
 
 class ForeignBucketError(PermanentError):
-    """The object is in a bucket that is not the lake's: whoever named it is not to have it read for them."""
+    """The object is in another bucket than the lake's, which the lake does not read for the sender of a message."""
 
 
 class DecompressionLimitError(PermanentError):
-    """The object grows past every honest ratio when it is unpacked."""
+    """The object decompresses to more than the allowed ratio."""
 
 
 class TooManyPartitionsError(PermanentError):

@@ -23,7 +23,7 @@ def explain(line: bytes, default: str, types: Mapping[str, RecordType]) -> Findi
     """Looks for what would make Arrow refuse a row; whatever is found here Arrow refuses too.
 
     That matters: a row must not fare otherwise because of its neighbours, on whose account it may be looked at here.
-    What Arrow takes and Python's parser doesn't (``Inf``, endless integers in fields that are dropped) is no finding.
+    What Arrow takes and Python's parser doesn't (`Inf`, endless integers in fields that are dropped) is no finding.
     """
     try:
         value = json.loads(line.decode())

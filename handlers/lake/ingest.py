@@ -1,66 +1,43 @@
 """Lambda entry point: S3 announces objects, each is cut into chunks, each chunk becomes a message.
 
-S3 invokes it asynchronously and at least once. Whatever fails is raised, so that Lambda comes again and at last tells
-the on-failure destination; what has been done by then is not done twice, because the object's record and the chunks'
-keys say so.
+S3 invokes it asynchronously and at least once. Every failure is raised, so that Lambda invokes it again and in the end
+sends the event to the on-failure destination; what has been done by then is not done twice, because the object's record
+and the chunks' keys prevent it.
 """
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from handlers import clock, env
 from handlers.aws import clients
-from handlers.faults import FaultSwitch
+from handlers.deadline import seconds_to_work, time_limit
+from handlers.faults import make_switch
 from handlers.idempotency.store import StateStore
 from handlers.lake import notice
-from handlers.lake.intake import Intake, IntakeSettings, Invocation
+from handlers.lake.intake import Env, Intake, Invocation
 from handlers.observability import LambdaContext, start_invocation
-from handlers.worker.deadline import time_limit
 
 _READ_TIMEOUT_SECONDS = 20
-_RESERVE_SHARE = 5  # of the invocation, at most 2 s, is kept free to write that the object was not done
-_RESERVE_MS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Env:
-    """What the function's environment must say."""
-
-    environment: str
-    pipeline: str
-    bronze_bucket: str
-    queue_url: str
-    table_name: str
-    ttl_days: int
-    chunk_bytes: int
-    failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
 @cache
 def intake() -> Intake:
     """What this execution environment ingests with, made once."""
     config = env.load(Env, os.environ)
-    parameter = config.failure_mode_parameter
     return Intake(
-        IntakeSettings(
-            pipeline=config.pipeline,
-            bronze_bucket=config.bronze_bucket,
-            queue_url=config.queue_url,
-            chunk_bytes=config.chunk_bytes,
-        ),
+        config,
         s3=clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS),
         sqs=clients.client("sqs"),
         store=StateStore(
             clients.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days
         ),
-        faults=FaultSwitch(clients.client("ssm"), parameter) if parameter else None,
+        faults=make_switch(config.failure_mode_parameter),
     )
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Ingests the objects that one S3 event announces; returns how many ``{objects, chunks}`` were new."""
+    """Ingests the objects that one S3 event announces; returns how many `{objects, chunks}` were new."""
     start_invocation(context.aws_request_id)
     remaining = context.get_remaining_time_in_millis()
     invocation = Invocation(
@@ -68,7 +45,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         lease_until=clock.now_ms() + remaining,
         trace_header=os.environ.get("_X_AMZN_TRACE_ID", ""),
     )
-    with time_limit((remaining - min(_RESERVE_MS, remaining // _RESERVE_SHARE)) / 1000):
+    with time_limit(seconds_to_work(remaining)):
         return intake().take_all(notice.read(event), invocation)
 
 

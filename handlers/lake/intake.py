@@ -8,10 +8,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
-from handlers.aws import sqs as queue
+from handlers.aws.sqs import MAX_BATCH_ENTRIES, send_messages
 from handlers.errors import DownstreamError, IngestionError, TransientError
 from handlers.faults import FaultSwitch
-from handlers.idempotency.claims import Claim, Completion, Lease, Request, Standing, Status
+from handlers.idempotency.claims import Claim, Completion, KeyRequest, Lease, Standing, Status
 from handlers.idempotency.store import StateStore
 from handlers.lake import chunks, store
 from handlers.lake.errors import ForeignBucketError
@@ -24,15 +24,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-_MAX_ERROR_MESSAGE = 1024
-
 
 class NotIngestedError(RuntimeError):
-    """Objects of this invocation are not ingested yet: Lambda is to come again."""
+    """Objects of this invocation are not ingested yet: Lambda is to invoke it again."""
 
 
 class ObjectLeasedError(TransientError):
-    """Another invocation is at this object, or died at it a short while ago."""
+    """Another invocation ingests this object, or died doing so a short while ago."""
 
 
 class ObjectUnclaimedError(TransientError):
@@ -40,18 +38,22 @@ class ObjectUnclaimedError(TransientError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IntakeSettings:
-    """What the stack decides."""
+class Env:
+    """What the function's environment must say."""
 
+    environment: str
     pipeline: str
     bronze_bucket: str
     queue_url: str
+    table_name: str
+    ttl_days: int
     chunk_bytes: int
+    failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invocation:
-    """Who is at work, and until when (ms since the epoch)."""
+    """The invocation that ingests, and until when (ms since the epoch)."""
 
     request_id: str
     lease_until: int
@@ -63,21 +65,21 @@ class Intake:
 
     def __init__(
         self,
-        settings: IntakeSettings,
+        config: Env,
         *,
         s3: "S3Client",
         sqs: "SQSClient",
         store: StateStore,
         faults: FaultSwitch | None = None,
     ) -> None:
-        self._settings = settings
+        self._config = config
         self._s3 = s3
         self._sqs = sqs
         self._store = store
         self._faults = faults
 
     def take_all(self, notices: Iterable[Notice], invocation: Invocation) -> dict[str, int]:
-        """Ingests each object; returns how many ``{objects, chunks}`` were new.
+        """Ingests each object; returns how many `{objects, chunks}` were new.
 
         Raises:
             NotIngestedError: one at least failed; the others are done all the same.
@@ -91,7 +93,7 @@ class Intake:
                 fields = {"errorType": exc.error_type, "bucket": notice.bucket, "objectKey": notice.key}
                 logger.error("object not ingested", extra=fields)
                 failures.append(exc)
-        count(self._settings.pipeline, {"Accepted": sum(sent)} if sent else {})
+        count(self._config.pipeline, {"Accepted": sum(sent)} if sent else {})
         if failures:
             raise NotIngestedError(f"{len(failures)} not ingested: {failures[0]}") from failures[0]
         return {"objects": len(sent), "chunks": sum(sent)}
@@ -99,19 +101,19 @@ class Intake:
     def _take(self, notice: Notice, invocation: Invocation) -> list[int]:
         """Ingests one object; the number of its chunks, or nothing where it has been ingested before."""
         started = time.monotonic()
-        if notice.bucket != self._settings.bronze_bucket:
+        if notice.bucket != self._config.bronze_bucket:
             raise ForeignBucketError(f"{notice.bucket} is not the lake's bucket")
         opened = store.open_object(self._s3, notice.bucket, notice.key, version_id=notice.version_id, etag=notice.etag)
         with closing(opened):
             lease, chunk_bytes = self._claim(opened.source, invocation)
             fields = {"idempotencyKey": opened.source.identity, "correlationId": notice.correlation_id}
             if lease is None:
-                logger.info("object known", extra=fields | {"outcome": "duplicate", "processed": False})
+                logger.info("object already ingested", extra=fields | {"outcome": "duplicate", "processed": False})
                 return []
             try:
                 sent = self._send(opened, notice, chunk_bytes, invocation)
             except IngestionError as exc:
-                self._complete(Completion(lease, Status.FAILED, "", exc.error_type, str(exc)[:_MAX_ERROR_MESSAGE]))
+                self._complete(Completion(lease, Status.FAILED, "", exc.error_type, exc.short_message))
                 raise
         result = jsontext.compact({"chunks": sent, "bytes": opened.source.size})
         if code := self._complete(Completion(lease, Status.SUCCEEDED, result)):
@@ -132,17 +134,17 @@ class Intake:
             _require_done(source, claim)
             return None, 0
         if claim.lease.attempts == 1 and claim.standing is None:
-            return claim.lease, self._settings.chunk_bytes
+            return claim.lease, self._config.chunk_bytes
         item: dict[str, Any] = self._store.get(request.key) or {}
         recorded = jsontext.parse(item["payload"]["S"]) if "payload" in item else None
         # Chunks of another size would overlap with those that an earlier attempt has sent.
         chunk_bytes = recorded.get("chunkBytes") if isinstance(recorded, dict) else None
-        return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._settings.chunk_bytes
+        return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._config.chunk_bytes
 
-    def _request(self, source: Source, invocation: Invocation) -> Request:
+    def _request(self, source: Source, invocation: Invocation) -> KeyRequest:
         same: jsontext.JsonObject = {"bucket": source.bucket, "key": source.key, "etag": source.etag}
-        payload = same | {"versionId": source.version_id, "chunkBytes": self._settings.chunk_bytes}
-        return Request(source.identity, jsontext.checksum(same), invocation.request_id, jsontext.compact(payload))
+        payload = same | {"versionId": source.version_id, "chunkBytes": self._config.chunk_bytes}
+        return KeyRequest(source.identity, jsontext.checksum(same), invocation.request_id, jsontext.compact(payload))
 
     def _send(self, opened: Opened, notice: Notice, chunk_bytes: int, invocation: Invocation) -> int:
         """Sends the chunks, ten a call, while the object is read."""
@@ -159,7 +161,7 @@ class Intake:
                 for i, chunk in enumerate(batch)
             ]
             copies = [replace(messages[i], id=f"{i}-copy") for i, chunk in enumerate(batch) if self._doubles(chunk)]
-            report = queue.send(self._sqs, self._settings.queue_url, [*messages, *copies])
+            report = send_messages(self._sqs, self._config.queue_url, [*messages, *copies])
             if report.failed:
                 raise DownstreamError(f"SQS did not take {len(report.failed)} chunks: {min(report.failed.values())}")
             sent += len(batch)
@@ -183,5 +185,5 @@ def _require_done(source: Source, claim: Claim) -> None:
 
 
 def _batches(planned: Iterator[Chunk]) -> Iterator[list[Chunk]]:
-    while batch := list(islice(planned, queue.MAX_BATCH_ENTRIES)):
+    while batch := list(islice(planned, MAX_BATCH_ENTRIES)):
         yield batch

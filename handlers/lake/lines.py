@@ -12,9 +12,9 @@ _STEP = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole lines; ``first_line`` is the number of the first, ``offset`` where they begin in the content.
+    """Whole lines; `first_line` is the number of the first, `offset` where they begin in the content.
 
-    ``newlines`` is how many there are; the last line of the content may lack one.
+    `newlines` is how many there are; the last line of the content may lack one.
     """
 
     data: bytes
@@ -25,7 +25,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """What is not in silver, and why. ``row`` is cut; ``line`` counts from 1."""
+    """What is not in silver, and why. `row` is cut; `line` counts from 1."""
 
     line: int
     error_type: str
@@ -36,7 +36,7 @@ class BadRow:
 class BrokenContentError(Exception):
     """The content can be read no further: what is left of it counts as one bad row.
 
-    ``line_is_whole`` tells whether the last line before the break is all there.
+    `line_is_whole` says whether the last line before the break is all there.
     """
 
     def __init__(self, error_type: str, reason: str, *, line_is_whole: bool = False) -> None:
@@ -51,7 +51,7 @@ def bad_row(line: int, error_type: str, reason: str, row: bytes) -> BadRow:
 
 
 class LineReader:
-    """Cuts content at the ends of its lines; a line past the limit is skipped as it comes and told as a bad row.
+    """Cuts content at the ends of its lines; a line past the limit is skipped as it comes and reported as a bad row.
 
     Blocks have about 4 MiB. Where they end has no meaning: a reader of them must come to the same rows for any cut.
     """

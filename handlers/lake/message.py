@@ -1,7 +1,7 @@
 """What travels from ingest to transform: one small message for each chunk of an object.
 
-An object's identity is ``bucket/key#etag``, so a second upload of the same bytes under the same key is the same object.
-A replay that is forced gets an identity of its own: ``bucket/key#etag~replay``.
+An object's identity is `bucket/key#etag`, so a second upload of the same bytes under the same key is the same object.
+A replay that is forced gets an identity of its own: `bucket/key#etag~replay`.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _FIELDS: dict[str, type] = {
     "size": int,
     "replay": str,
 }
-# A text that S3 has never said can't be part of a call: it fails there as something that may pass, or names no version.
+# A text that S3 never gives can't be part of a call: it would fail there as if it were transient, or name no version.
 _FORMS = {
     "versionId": re.compile(r"[!-~]{0,1024}"),
     "etag": re.compile(r"[!#-~]{1,256}"),
@@ -43,13 +43,13 @@ _FORMS = {
 _MAX_KEY_BYTES = 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CHOICES = {"format": ("jsonl", "json"), "compression": ("none", "gzip")}
-# What a consumer may say of a dead letter of which nobody recorded a cause.
+# The error type of a dead letter without a recorded cause.
 _UNKNOWN_ERROR = "Unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What an object's key says of it. ``type`` is that of its rows, where they do not say their own."""
+    """What an object's key says of it. `type` is that of its rows, where they do not say their own."""
 
     type: str
     format: Literal["jsonl", "json"]
@@ -62,7 +62,7 @@ class Kind:
 
 
 def kind_of(key: str) -> Kind | None:
-    """Reads ``bronze/<type>/….json|.jsonl|.ndjson[.gz]``; None where the key is not of this form."""
+    """Reads `bronze/<type>/….json|.jsonl|.ndjson[.gz]`; None where the key is not of this form."""
     match = _KEY.fullmatch(key)
     if match is None:
         return None
@@ -72,7 +72,7 @@ def kind_of(key: str) -> Kind | None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One object as it was when it was announced. ``size`` in bytes, ``version_id`` "" where there are no versions."""
+    """One object as it was when it was announced. `size` in bytes, `version_id` "" where there are no versions."""
 
     bucket: str
     key: str
@@ -83,7 +83,7 @@ class Source:
 
     @property
     def identity(self) -> str:
-        """``bucket/key#etag`` (``~replay``), percent-encoded to ASCII; a hash stands for a key that is too long."""
+        """`bucket/key#etag` (`~replay`), percent-encoded to ASCII; a hash stands for a key that is too long."""
         place = f"{self.bucket}/{quote(self.key, safe='/')}"
         if len(place) > _MAX_IDENTITY:
             place = f"{self.bucket}/sha256:{hashlib.sha256(self.key.encode()).hexdigest()}"
@@ -97,7 +97,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes ``start`` to ``end`` (exclusive) of an object: whole lines, the first of them numbered ``first_line``.
+    """Bytes `start` to `end` (exclusive) of an object: whole lines, the first of them numbered `first_line`.
 
     An object that can't be split is one chunk.
     """
@@ -135,7 +135,7 @@ class Chunk:
         }
 
     def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str = "") -> Outgoing:
-        """The SQS message, named ``message_id`` in the send report."""
+        """The SQS message, named `message_id` in the send report."""
         attributes = {
             "idempotencyKey": Attribute("String", self.key),
             "submittedAt": Attribute("String", submitted_at),
@@ -179,7 +179,7 @@ def _faults(payload: jsontext.JsonObject) -> list[Detail]:
         elif name in _CHOICES and value not in _CHOICES[name]:
             faults.append(Detail(f"/{name}", f"must be one of {', '.join(_CHOICES[name])}"))
         elif name in _FORMS and not _FORMS[name].fullmatch(str(value)):
-            faults.append(Detail(f"/{name}", "is nothing that S3 says"))
+            faults.append(Detail(f"/{name}", "is not a value that S3 gives"))
     return faults or [*_key_faults(payload), *_range_faults(payload)]
 
 
@@ -188,7 +188,7 @@ def _key_faults(payload: jsontext.JsonObject) -> list[Detail]:
     key, said = str(payload["key"]), (payload["type"], payload["format"], payload["compression"])
     kind = kind_of(key)
     if kind is None or len(key.encode("utf-8", "surrogatepass")) > _MAX_KEY_BYTES or _SURROGATE.search(key):
-        return [Detail("/key", "must be that of a lake object")]
+        return [Detail("/key", "must be the key of a lake object")]
     if (kind.type, kind.format, kind.compression) != said:
         return [Detail("/key", "must be of the same type, format and compression as the message")]
     return []

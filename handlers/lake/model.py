@@ -18,7 +18,7 @@ _MAX_INTEGER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string of ``minimum`` to ``maximum`` characters."""
+    """A string of `minimum` to `maximum` characters."""
 
     name: str
     minimum: int = 1

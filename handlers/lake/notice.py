@@ -13,7 +13,7 @@ _CREATED = "ObjectCreated:"  # Put, Post, Copy, CompleteMultipartUpload
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An object that is to be ingested. ``correlation_id`` is S3's id of the request that wrote it."""
+    """An object that is to be ingested. `correlation_id` is S3's id of the request that wrote it."""
 
     bucket: str
     key: str
@@ -26,7 +26,7 @@ class Notice:
 def read(event: Mapping[str, Any]) -> list[Notice]:
     """The objects that an event announces; what is none of the lake's is logged and left out.
 
-    That is: S3's test event, deletions, and keys that are not ``bronze/<type>/….json|.jsonl|.ndjson[.gz]``.
+    That is: S3's test event, deletions, and keys that are not `bronze/<type>/….json|.jsonl|.ndjson[.gz]`.
     """
     if event.get("Event") == "s3:TestEvent" and "Records" not in event:
         logger.info("notification ignored", extra={"reason": "it is S3's test"})

@@ -7,12 +7,12 @@ CONTENT_TYPE = "application/x-ndjson"
 
 
 def key(kind: str, digest: str, start: int) -> str:
-    """Where the bad rows of the content that begins at ``start`` go."""
+    """Where the bad rows of the content that begins at `start` go."""
     return f"quarantine/{kind}/{digest}-{start:012d}.jsonl"
 
 
 def encode(row: BadRow) -> bytes:
-    """One entry: ``{"line", "reason", "errorType", "row"}``."""
+    """One entry: `{"line", "reason", "errorType", "row"}`."""
     entry: jsontext.JsonObject = {
         "line": row.line,
         "reason": row.reason,

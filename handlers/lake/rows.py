@@ -26,7 +26,7 @@ Line = tuple[int, bytes]  # its number, and what it says
 
 @dataclass(slots=True)
 class Parsed:
-    """The rows that begin at ``offset`` of the content: good ones by type, bad ones with their reason."""
+    """The rows that begin at `offset` of the content: good ones by type, bad ones with their reason."""
 
     offset: int
     tables: list[tuple[str, pa.Table]] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Parsed:
 
 
 class RowReader:
-    """Reads rows whose type is ``default`` where they do not say their own."""
+    """Reads rows whose type is `default` where they do not say their own."""
 
     def __init__(self, default: str, types: Mapping[str, RecordType]) -> None:
         self._default = default
@@ -127,7 +127,7 @@ class RowReader:
                 parsed.bad += [self._bad(line, kind) for line in rows]
 
     def _parse(self, data: bytes, rows: int, kind: str, step: int = 0) -> pa.Table | str:
-        """The table, or what Arrow has against it: with a ``step`` also a line that is longer than that."""
+        """The table, or what Arrow has against it: with a `step` also a line that is longer than that."""
         options = pj.ParseOptions(
             explicit_schema=parse_schema(self._types.get(kind, _NO_TYPE)), unexpected_field_behavior="ignore"
         )
@@ -162,10 +162,10 @@ def _parts(block: Block) -> Iterator[Block]:
 
 
 def _rows_if_clean(block: Block) -> int:
-    """How many rows there are where each line is plainly one (``{…}``, UTF-8, no blank lines), else 0.
+    """How many rows there are where each line is plainly one (`{…}`, UTF-8, no blank lines), else 0.
 
-    Then no object spans lines, since after a ``}`` inside an object no ``{`` can come. Arrow must get no other lines:
-    one that begins with ``null`` ends the process (pyarrow 26.0.1).
+    Then no object spans lines, since after a `}` inside an object no `{` can come. Arrow must get no other lines:
+    one that begins with `null` ends the process (pyarrow 26.0.1).
     """
     data = block.data
     end = data[-3:].rstrip(b"\r\n")

@@ -20,12 +20,12 @@ _SAMPLE = 4096  # rows
 
 
 def key(kind: str, dt: str, digest: str, start: int) -> str:
-    """Where the rows of one type and date go, of the content that begins at ``start``."""
+    """Where the rows of one type and date go, of the content that begins at `start`."""
     return f"silver/{kind}/dt={dt}/{digest}-{start:012d}.parquet"
 
 
 def partitions(tables: Sequence[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of one type by UTC date (``2026-01-31``), in order of date; within one they keep their order."""
+    """The rows of one type by UTC date (`2026-01-31`), in order of date; within one they keep their order."""
     table = pa.concat_tables(tables)
     days = pc.cast(table[EVENT_TIME], pa.date32())
     found: list[date] = sorted(pc.unique(days).to_pylist())

@@ -85,9 +85,9 @@ class Transformer:
         self._bucket = silver_bucket
 
     def process(self, payload: jsontext.JsonObject) -> jsontext.Json:
-        """Works one chunk: ``{rows, silver, quarantined, files: [{key, type, dt, rows}], quarantine?: [key]}``.
+        """Works one chunk: `{rows, silver, quarantined, files: [{key, type, dt, rows}], quarantine?: [key]}`.
 
-        ``rows`` is ``silver`` + ``quarantined``; what follows a break in the content counts as one row.
+        `rows` is `silver` + `quarantined`; what follows a break in the content counts as one row.
 
         Raises:
             SchemaValidationError: the message is no chunk.

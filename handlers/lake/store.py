@@ -47,7 +47,7 @@ def open_object(s3: "S3Client", bucket: str, key: str, *, version_id: str = "", 
 
     Raises:
         ObjectGoneError: there is no such object or version.
-        ObjectChangedError: it no longer has this ``etag``.
+        ObjectChangedError: it no longer has this `etag`.
         DownstreamError: S3 did not answer, or refused.
     """
     answer = _get(s3, bucket, key, version_id, etag)
@@ -63,7 +63,7 @@ def open_object(s3: "S3Client", bucket: str, key: str, *, version_id: str = "", 
 
 
 def read(s3: "S3Client", source: Source, start: int, end: int) -> Iterator[bytes]:
-    """The bytes ``start`` to ``end`` (exclusive) of exactly this object, at most 1 MiB at a time.
+    """The bytes `start` to `end` (exclusive) of exactly this object, at most 1 MiB at a time.
 
     A connection that breaks is taken up where it broke, up to 3 times.
 

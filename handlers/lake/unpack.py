@@ -1,4 +1,4 @@
-"""A gzip stream as plain bytes, a piece at a time, with an honest end: whole, cut off, damaged, or a bomb."""
+"""A gzip stream as plain bytes, a piece at a time; its end is reported as whole, cut off, damaged, or a bomb."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -19,8 +19,8 @@ def gunzip(stream: Iterable[bytes]) -> Iterator[bytes]:
     """Unpacks a gzip stream of one or more members; zeros after the last are padding.
 
     Raises:
-        BrokenContentError: the stream ends early (``TruncatedGzip``), is damaged (``CorruptGzip``) or is followed by
-            something else (``TrailingGarbage``); everything before the break has been given by then.
+        BrokenContentError: the stream ends early (`TruncatedGzip`), is damaged (`CorruptGzip`) or is followed by
+            something else (`TrailingGarbage`); everything before the break has been given by then.
         DecompressionLimitError: it grows to more than 256 times what has been read of it, and 64 MiB.
     """
     read = given = 0

@@ -9,8 +9,7 @@ from handlers import env
 from handlers.aws import clients
 from handlers.lake.step import SOURCE, Transformer
 from handlers.observability import LambdaContext
-from handlers.worker.factory import WorkerEnv, make_worker
-from handlers.worker.worker import BatchResponse, Worker
+from handlers.worker.worker import BatchResponse, Worker, WorkerEnv, make_worker
 
 _READ_TIMEOUT_SECONDS = 20
 

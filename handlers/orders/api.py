@@ -11,7 +11,7 @@ from handlers import clock, env
 from handlers.aws import clients, eventbridge
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.errors import Detail, SchemaValidationError
-from handlers.faults import FaultSwitch
+from handlers.faults import FaultSwitch, make_switch
 from handlers.http.errors import HttpError
 from handlers.http.request import Request
 from handlers.http.router import Answer, answer, healthy, serve
@@ -76,13 +76,13 @@ class Api:
         )
 
     def post_order(self, request: Request) -> Answer:
-        """Tells the bus of one order: 202 ``{orderId, eventId}``."""
+        """Publishes the event of one order: 202 `{orderId, eventId}`."""
         try:
             key = request.headers.get("idempotency-key")
             one = submission.read(request.json(), key=key, created_at=clock.iso(clock.now_ms()))
             logger.append_keys(idempotencyKey=one.event_id)  # by which the worker's lines are found, too
             self._reserve(one)
-            self._tell(one)
+            self._publish(one)
         except HttpError as exc:
             count(self._config.pipeline, {_METRICS.get(exc.status, "Rejected"): 1})
             raise
@@ -101,7 +101,7 @@ class Api:
         return answer(200, found)
 
     def get_orders(self, request: Request) -> Answer:
-        """Orders, newest first: ``{orders, nextToken}``; the token is null where there are no more."""
+        """Orders, newest first: `{orders, nextToken}`; the token is null where there are no more."""
         limit, token = _page(request.query)
         try:
             page = self._orders.page(limit, token)
@@ -123,7 +123,7 @@ class Api:
         """Binds the caller's own key to its order.
 
         Raises:
-            HttpError: 409 where another order has it, 503 where nobody can tell.
+            HttpError: 409 where another order has it, 503 where the state table is not available.
         """
         if not one.key_given:
             return
@@ -135,11 +135,11 @@ class Api:
         if claim.standing is Standing.CONFLICT:
             raise HttpError(409, "IdempotencyConflictError", "this idempotency key was used with another order")
 
-    def _tell(self, one: Submission) -> None:
+    def _publish(self, one: Submission) -> None:
         copies = 2 if self._faults is not None and self._faults.duplicates(one.detail) else 1
-        told = [one.event(str(number)) for number in range(copies)]
-        if code := eventbridge.put(self._events, self._config.event_bus_name, told).get("0"):
-            logger.error("order not told", extra={"errorType": code})
+        events = [one.event(str(number)) for number in range(copies)]
+        if code := eventbridge.put(self._events, self._config.event_bus_name, events).get("0"):
+            logger.error("order not published", extra={"errorType": code})
             raise HttpError.unavailable("the event bus")
 
 
@@ -166,13 +166,12 @@ def api() -> Api:
     """The API of this execution environment, made once."""
     config = env.load(Env, os.environ)
     dynamodb = clients.client("dynamodb")
-    parameter = config.failure_mode_parameter
     return Api(
         config,
         events=clients.client("events"),
         store=StateStore(dynamodb, config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days),
         orders=Orders(dynamodb, config.orders_table_name),
-        faults=FaultSwitch(clients.client("ssm"), parameter) if parameter else None,
+        faults=make_switch(config.failure_mode_parameter),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from handlers import jsontext
 from handlers.errors import Detail, PermanentError, SchemaValidationError
 from handlers.faults import FaultSwitch
-from handlers.idempotency import keys
+from handlers.idempotency import claims
 from handlers.orders import model
 from handlers.orders.store import Orders
 
@@ -19,7 +19,7 @@ FAILING_SKU = "FAIL-ME"
 _MAJOR_VERSION = "1."  # what comes with another minor one is still understood
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z")  # such texts sort by time
 _GIVEN = ("customerId", "orderId", "items")
-_TOLD = ("eventId", "orderId", "createdAt")
+_IDENTITY = ("eventId", "orderId", "createdAt")
 
 Process = Callable[[jsontext.JsonObject], jsontext.Json]
 
@@ -36,7 +36,7 @@ class Fulfilment:
         self._process = process
 
     def __call__(self, detail: jsontext.JsonObject) -> jsontext.Json:
-        """The result of an order's event; ``superseded`` tells that a newer event of the same order came before it."""
+        """The result of an order's event; `superseded` says that a newer event of the order was processed before."""
         with noting_failure(self._orders, detail):
             result = self._process(_order(detail))
         written = self._orders.put(detail)
@@ -46,7 +46,7 @@ class Fulfilment:
 class OrderFaults(FaultSwitch):
     """The failure lab's faults, and one more: an order with the SKU `FAIL-ME` fails for good.
 
-    It stands for an order that somebody has to repair first. So it fails however often it is delivered, until it comes
+    It stands for an order that has to be repaired first. So it fails however often it is delivered, until it comes
     back by a redrive: then it counts as repaired.
     """
 
@@ -83,7 +83,7 @@ def noting_failure(orders: Orders, detail: jsontext.JsonObject) -> Iterator[None
 
 
 def _order(detail: jsontext.JsonObject) -> jsontext.JsonObject:
-    """The order of an event. Anybody on the account may put events, so what was told is not yet an order.
+    """The order of an event. Every principal of the account may put events, so its detail is not yet an order.
 
     Raises:
         SchemaValidationError: it is none.
@@ -92,13 +92,13 @@ def _order(detail: jsontext.JsonObject) -> jsontext.JsonObject:
     if not isinstance(version, str) or not version.startswith(_MAJOR_VERSION):
         raise SchemaValidationError(Detail("/schemaVersion", f"must start with {_MAJOR_VERSION}"))
     if not _names_an_order(detail):
-        raise SchemaValidationError(Detail("", f"must have {', '.join(_TOLD)} (UTC, to the millisecond) and items"))
+        raise SchemaValidationError(Detail("", f"must have {', '.join(_IDENTITY)} (UTC, to the millisecond) and items"))
     return detail | model.validate({name: value for name, value in detail.items() if name in _GIVEN})
 
 
 def _names_an_order(detail: jsontext.JsonObject) -> bool:
-    event_id, order_id, created_at = (text if isinstance(text := detail.get(name), str) else "" for name in _TOLD)
-    return keys.is_key(event_id) and model.is_id(order_id) and bool(_TIME.fullmatch(created_at)) and "items" in detail
+    event_id, order_id, created_at = (text if isinstance(text := detail.get(name), str) else "" for name in _IDENTITY)
+    return claims.is_key(event_id) and model.is_id(order_id) and bool(_TIME.fullmatch(created_at)) and "items" in detail
 
 
 def _skus(detail: jsontext.JsonObject) -> set[object]:

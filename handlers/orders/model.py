@@ -1,4 +1,4 @@
-"""What an order is: ``{customerId?, orderId?, items: [{sku, qty}]}``, and nothing else.
+"""What an order is: `{customerId?, orderId?, items: [{sku, qty}]}`, and nothing else.
 
 Its event on the bus has a form of its own, so a field that is not known has nowhere to go: it is refused, not dropped.
 """

@@ -9,7 +9,7 @@ from handlers import jsontext
 
 
 def process(order: jsontext.JsonObject) -> jsontext.Json:
-    """Turns an order ``{orderId, items: [{sku, qty}], …}`` into its result, which the state record keeps."""
+    """Turns an order `{orderId, items: [{sku, qty}], …}` into its result, which the state record keeps."""
     items = order["items"]
-    assert isinstance(items, list)  # noqa: S101 - whoever calls has validated it
+    assert isinstance(items, list)  # noqa: S101 - the caller has validated it
     return {"positions": len(items)}

@@ -24,7 +24,6 @@ FAILED = "FAILED"
 INDEX = "newest"
 SHARDS = ("0", "1", "2", "3")
 _MAX_PAGE_CHARACTERS = 2 * 1024 * 1024  # of items; a function may answer 6 MB, in which JSON's quotes are escaped again
-_MAX_ERROR_MESSAGE = 1024
 _POSITION = re.compile(r"[0-9T:.Z-]{24}#[A-Za-z0-9][A-Za-z0-9._~:@=+-]{0,127}")
 _DIGEST_CHARACTERS = 8
 _NEWER = "attribute_not_exists(orderId) OR eventId = :event OR createdAt < :created"
@@ -35,12 +34,12 @@ Item = dict[str, Any]
 
 
 class TokenError(ValueError):
-    """A page's token that this table has not made."""
+    """A page token that this table did not make."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Orders, newest first; ``token`` leads to those after them, "" where there are none."""
+    """Orders, newest first; `token` leads to those after them, "" where there are none."""
 
     orders: list[jsontext.JsonObject]
     token: str
@@ -69,7 +68,7 @@ class Orders:
         """
         cause = {
             "errorType": {"S": error.error_type},
-            "errorMessage": {"S": str(error)[:_MAX_ERROR_MESSAGE] or "-"},
+            "errorMessage": {"S": error.short_message or "-"},
         }
         return self._write(_item(detail, FAILED) | cause, _FAILED_ONLY, {":failed": {"S": FAILED}})
 
@@ -79,14 +78,14 @@ class Orders:
         return _order(found["Item"]) if "Item" in found else None
 
     def page(self, limit: int, token: str) -> Page:
-        """Up to ``limit`` orders, newest first; fewer where they are large.
+        """Up to `limit` orders, newest first; fewer where they are large.
 
         Raises:
-            TokenError: the token is none of ours.
+            TokenError: this table did not make the token.
         """
         before = read_token(token) if token else ""
         items: list[Item] = []
-        frontier = ""  # what is older than this may be missing: a shard has not told all
+        frontier = ""  # what is older than this may be missing: a shard has more
         for shard in SHARDS:
             found, complete = self._shard(shard, limit, before)
             items += found
@@ -138,7 +137,7 @@ def read_token(token: str) -> str:
     """The position that a token stands for.
 
     Raises:
-        TokenError: it is none of ours.
+        TokenError: this table did not make it.
     """
     try:
         text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode("ascii")

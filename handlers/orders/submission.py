@@ -1,4 +1,4 @@
-"""From a caller's order to the event that tells of it."""
+"""From a caller's order to its event."""
 
 import uuid
 from dataclasses import dataclass
@@ -7,10 +7,9 @@ from handlers import jsontext
 from handlers.aws import eventbridge
 from handlers.errors import Detail, SchemaValidationError
 from handlers.http.errors import HttpError
-from handlers.idempotency import keys
-from handlers.idempotency.claims import Request as KeyRequest
-from handlers.orders import model
-from handlers.worker import messages
+from handlers.idempotency import claims
+from handlers.idempotency.claims import KeyRequest
+from handlers.orders import message, model
 
 SOURCE = "myapp.orders"
 DETAIL_TYPE = "OrderCreated"
@@ -21,7 +20,7 @@ _OURS = uuid.UUID("6f1d1c5e-6a3b-5d0e-9c44-0c2f5b6d7a10")  # any; changing it ch
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An accepted order: the detail of its event. ``key_given`` tells whether its ids follow from the caller's key."""
+    """An accepted order: the detail of its event. `key_given` says whether its ids follow from the caller's key."""
 
     detail: jsontext.JsonObject
     key_given: bool
@@ -33,24 +32,24 @@ class Submission:
 
     @property
     def order_id(self) -> str:
-        """The caller's, else one of ours."""
+        """The caller's, else a generated one."""
         return str(self.detail["orderId"])
 
     def event(self, report_id: str) -> eventbridge.Event:
-        """The event, named ``report_id`` in the report of the call."""
+        """The event, named `report_id` in the report of the call."""
         return eventbridge.Event(report_id, SOURCE, DETAIL_TYPE, self.detail)
 
     def reservation(self) -> KeyRequest:
         """The event's claim on its id, as the worker will put it: the body is what the worker reads the event from."""
         body: jsontext.JsonObject = {"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": self.detail}
-        checksum = jsontext.checksum(messages.told_fact(self.detail))
+        checksum = jsontext.checksum(message.fact(self.detail))
         return KeyRequest(self.event_id, checksum, "", jsontext.compact(body))
 
 
 def read(value: jsontext.Json, *, key: str | None, created_at: str) -> Submission:
     """Reads one order.
 
-    Under the caller's ``key`` (the Idempotency-Key header; None without one) the event's id, and the order's where the
+    Under the caller's `key` (the Idempotency-Key header; None without one) the event's id, and the order's where the
     caller gives none, follow from the key, so that a retry is the same event of the same order.
 
     Raises:
@@ -76,8 +75,8 @@ def read(value: jsontext.Json, *, key: str | None, created_at: str) -> Submissio
 
 
 def _check(key: str | None) -> None:
-    if key is not None and not keys.is_key(key):
-        raise SchemaValidationError(Detail("", f"the Idempotency-Key header {keys.LIMIT}"))
+    if key is not None and not claims.is_key(key):
+        raise SchemaValidationError(Detail("", f"the Idempotency-Key header {claims.KEY_LIMIT}"))
 
 
 def _id(of: str, key: str | None) -> str:

@@ -8,13 +8,12 @@ from typing import Any
 from handlers import env
 from handlers.aws import clients
 from handlers.observability import LambdaContext
+from handlers.orders import message
 from handlers.orders.fulfilment import Fulfilment, OrderFaults
 from handlers.orders.step import process
 from handlers.orders.store import Orders
 from handlers.orders.submission import SOURCE
-from handlers.worker import messages
-from handlers.worker.factory import WorkerEnv, make_worker
-from handlers.worker.worker import BatchResponse, Worker
+from handlers.worker.worker import BatchResponse, Worker, WorkerEnv, make_worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,7 @@ def worker() -> Worker:
         SOURCE,
         Fulfilment(orders, process),
         dynamodb=dynamodb,
-        form=messages.TOLD,
+        form=message.FORM,
         faults=lambda ssm, parameter: OrderFaults(ssm, parameter, orders),
     )
 

@@ -1,6 +1,6 @@
 """SQS records as the worker sees them: read, folded by key, and turned into dead letters with their cause.
 
-A body is the payload itself, or an event of EventBridge with the payload as its `detail`; whoever reads says which.
+A body is the payload itself unless the pipeline's `Form` says otherwise.
 """
 
 import base64
@@ -12,14 +12,13 @@ from typing import Any
 from handlers import jsontext
 from handlers.aws.sqs import Attribute, Outgoing
 from handlers.errors import Detail, IngestionError, SchemaValidationError
-from handlers.idempotency import keys
 
 _MAX_KEY_BYTES = 2048  # of a DynamoDB partition key; a longer one would fail the claims of its whole batch
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A received message. ``fault`` says why its body cannot be a payload; such a one has no state record."""
+    """A received message. `fault` says why its body cannot be a payload; such a one has no state record."""
 
     id: str
     receipt: str
@@ -36,12 +35,12 @@ class Message:
     fault: SchemaValidationError | None = None
 
     def is_same_as(self, message_id: str) -> bool:
-        """Whether this is the message ``message_id``, redelivered or redriven."""
+        """Whether this is the message `message_id`, redelivered or redriven."""
         original = self.attributes.get("originalMessageId")
         return message_id in (self.id, original.value if original else self.id)
 
     def dead_letter(self, error: IngestionError, failed_at: str, pipeline: str) -> Outgoing:
-        """This message as the DLQ is to hold it: equal, and with its cause as attributes (the most telling first)."""
+        """This message as the DLQ is to hold it: equal, and with its cause as attributes (the most important first)."""
         cause = {
             "errorType": Attribute.text(error.error_type),
             "originalMessageId": Attribute.text(self.id),
@@ -64,7 +63,7 @@ class Message:
 class Form:
     """What the bodies of a queue hold.
 
-    ``payload`` finds the payload in a body, ``key`` the idempotency key in a payload ("": it has none), ``fact`` what
+    `payload` finds the payload in a body, `key` the idempotency key in a payload ("": it has none), `fact` what
     two messages have in common that say the same.
     """
 
@@ -82,7 +81,7 @@ def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
     """Reads one record, whose body is the payload unless its form is given.
 
     The key is the attribute `idempotencyKey`, else the payload's own, else the checksum of the payload. A body that is
-    no payload and a key that DynamoDB can't hold are the message's ``fault``.
+    no payload and a key that DynamoDB can't hold are the message's `fault`.
     """
     form = form or PLAIN
     attributes = {name: _attribute(raw) for name, raw in record.get("messageAttributes", {}).items()}
@@ -123,36 +122,7 @@ def fold(received: Sequence[Message]) -> tuple[list[Message], list[Message]]:
     return [*firsts.values(), *faulty], repeats
 
 
-def told_fact(detail: jsontext.JsonObject) -> jsontext.JsonObject:
-    """The detail of an event without the time at which it was told: a repetition has another."""
-    return {name: value for name, value in detail.items() if name != "createdAt"}
-
-
-def looks_told(record: Mapping[str, Any]) -> bool:
-    """Whether a record holds an event of EventBridge; what our own APIs queue carries its key as an attribute."""
-    if "idempotencyKey" in record.get("messageAttributes", {}):
-        return False
-    try:
-        event = jsontext.parse(record["body"])
-    except SchemaValidationError:
-        return False
-    return isinstance(event, dict) and event.keys() >= {"id", "source", "detail-type", "detail"}
-
-
-def _detail(event: jsontext.JsonObject) -> jsontext.JsonObject:
-    detail = event.get("detail")
-    if not isinstance(detail, dict):
-        raise SchemaValidationError(Detail("/detail", f"must be an object, got {jsontext.describe(detail)}"))
-    return detail
-
-
-def _event_id(detail: jsontext.JsonObject) -> str:
-    found = detail.get("eventId")
-    return found if isinstance(found, str) and keys.is_key(found) else ""
-
-
 PLAIN = Form(payload=lambda body: body, key=lambda _: "", fact=lambda payload: payload)
-TOLD = Form(payload=_detail, key=_event_id, fact=told_fact)
 
 
 def _refuse_long(key: str) -> None:

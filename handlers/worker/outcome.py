@@ -1,16 +1,26 @@
-"""What becomes of one message of a batch, and what is still owed to it."""
+"""What becomes of one message of a batch, and the second half of the batch: all that follows from the outcomes."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
+from handlers import clock, jsontext
+from handlers.aws import eventbridge
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.aws.sqs import change_visibility, send_messages
 from handlers.errors import IngestionError
 from handlers.idempotency.claims import Completion, Lease, Status
+from handlers.idempotency.store import StateStore
 from handlers.observability import count, logger
 from handlers.worker.messages import Message
 
-_MAX_ERROR_MESSAGE = 1024
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sqs import SQSClient
+
+# From a message's payload and its result to the events to publish beyond the success itself.
+Announce = Callable[[jsontext.JsonObject, jsontext.Json], list[eventbridge.Event]]
 Name = Literal[
     "succeeded",
     "duplicate",
@@ -47,7 +57,7 @@ LATENCY = "ProcessingLatency"
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one message, and what is still owed to it."""
+    """What became of one message, and what is still to follow from it."""
 
     message: Message
     name: Name
@@ -70,8 +80,8 @@ class Outcome:
 
     @property
     def error_message(self) -> str:
-        """What went wrong, at most 1,024 characters, as UTF-8 holds them (a step may quote half an emoji)."""
-        return str(self.error or "")[:_MAX_ERROR_MESSAGE].encode("utf-8", "replace").decode()
+        """What went wrong, "" where nothing did."""
+        return self.error.short_message if self.error else ""
 
     def completion(self, lease: Lease) -> Completion:
         """What the state table is to say."""
@@ -81,7 +91,7 @@ class Outcome:
         return Completion(lease, status, result=self.result)
 
     def log(self) -> None:
-        """The one line that tells it."""
+        """Logs it, in one line."""
         fields = {
             "outcome": self.name,
             "idempotencyKey": self.message.key,
@@ -96,6 +106,108 @@ class Outcome:
             logger.error("record failed", extra=fields | {"errorType": self.error_type})
         else:
             logger.info("record done", extra=fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The second half of a batch: outcomes written, published, dead-lettered and timed, each for all in one call."""
+
+    pipeline: str
+    source: str
+    queue_url: str
+    dlq_url: str
+    bus_name: str
+    store: StateStore
+    sqs: "SQSClient"
+    events: "EventBridgeClient"
+    announce: Announce | None = None
+
+    def settle(self, outcomes: Sequence[Outcome], also: Sequence[eventbridge.Event] = ()) -> None:
+        """Does all of it; what could not be done turns the outcome of its message into a retry.
+
+        Events in `also` go out in the same call; one of those that fails is logged and not tried again.
+        """
+        self._write_outcomes([o for o in outcomes if o.lease is not None])
+        self._publish([o for o in outcomes if o.event], also)
+        self._dead_letter([o for o in outcomes if o.dead_letter])
+        waits = {o.message.receipt: o.visibility for o in outcomes if o.retry and o.visibility is not None}
+        if waits and (refused := change_visibility(self.sqs, self.queue_url, waits)):
+            logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
+
+    def _write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
+        lost = self.store.complete([o.completion(o.lease) for o in outcomes if o.lease])
+        written = clock.iso(clock.now_ms())
+        for outcome in outcomes:
+            outcome.processed_at = written
+            if code := lost.get(outcome.message.key):
+                outcome.undo("unrecorded", code)
+
+    def _publish(self, outcomes: Sequence[Outcome], also: Sequence[eventbridge.Event]) -> None:
+        due: dict[str, list[eventbridge.Event]] = {}
+        for outcome in outcomes:
+            try:
+                due[outcome.message.id] = [self._event(outcome), *self._announcements(outcome)]
+            except AWS_ERRORS as exc:
+                outcome.undo("untold", error_code(exc))
+        events = [*(event for more in due.values() for event in more), *also]
+        if not events:
+            return
+        failed = eventbridge.put(self.events, self.bus_name, events)
+        for event in also:
+            if code := failed.get(event.id):
+                logger.error("event not published", extra={"errorType": code, "detailType": event.detail_type})
+        for outcome in outcomes:
+            if codes := [failed[event.id] for event in due.get(outcome.message.id, ()) if event.id in failed]:
+                outcome.undo("untold", codes[0])
+
+    def _announcements(self, outcome: Outcome) -> list[eventbridge.Event]:
+        """What the pipeline adds to a success, made anew from the stored result where the message is redelivered.
+
+        Raises:
+            ClientError, BotoCoreError: that result could not be read.
+        """
+        if self.announce is None or outcome.error is not None:
+            return []
+        result = outcome.result or self.store.result(outcome.message.key)
+        more = self.announce(outcome.message.payload, jsontext.parse(result)) if result else []
+        return [replace(event, id=f"{outcome.message.id}#{event.id}") for event in more]
+
+    def _event(self, outcome: Outcome) -> eventbridge.Event:
+        message, detail_type = outcome.message, outcome.event
+        # A success is one fact however often it is published; each failed attempt is a fact of its own.
+        fact: list[str | int] = [message.key, message.checksum, *([outcome.attempts] if outcome.error else [])]
+        detail: jsontext.JsonObject = {
+            "eventId": eventbridge.event_id(detail_type, self.pipeline, *fact),
+            "pipeline": self.pipeline,
+            "idempotencyKey": message.key,
+            "checksum": message.checksum,
+            "messageId": message.id,
+            "correlationId": message.correlation_id,
+            "attempts": outcome.attempts,
+        }
+        if outcome.error is None:
+            detail |= {"status": Status.SUCCEEDED, "processedAt": outcome.processed_at}
+        else:
+            detail |= {
+                "status": Status.FAILED,
+                "errorType": outcome.error_type,
+                "errorMessage": outcome.error_message,
+                "deadLettered": outcome.dead_letter,
+            }
+        return eventbridge.Event(message.id, self.source, detail_type, detail)
+
+    def _dead_letter(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
+        now = clock.iso(clock.now_ms())
+        letters = [o.message.dead_letter(o.error, now, self.pipeline) for o in outcomes if o.error]
+        report = send_messages(self.sqs, self.dlq_url, letters)
+        for outcome in outcomes:
+            if code := report.failed.get(outcome.message.id):
+                # SQS itself moves it after the last receive, so a letter that can't be sent is late, not lost.
+                outcome.undo("not_dead_lettered", code)
 
 
 def measure(pipeline: str, outcomes: Sequence[Outcome]) -> None:

@@ -1,4 +1,4 @@
-"""The worker's half of the circuit breaker: noticing that a downstream is out, and holding still until it is seen to.
+"""The worker's half of the circuit breaker: it notices a downstream outage, and holds messages until the breaker acts.
 
 One execution environment decides from what it sees itself, with no call and no shared counter. It asks the breaker to
 open by an event; the breaker (handlers.control.breaker) pauses the queue's consumer. Until the pause takes hold, this

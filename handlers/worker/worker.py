@@ -1,35 +1,37 @@
-"""The worker: an SQS batch in, exactly ``{"batchItemFailures": [...]}`` out.
+"""The worker: an SQS batch in, exactly `{"batchItemFailures": [...]}` out.
 
 For N new messages it makes one DynamoDB call to claim them, one to write their outcomes and ⌈N/10⌉ `PutEvents`.
 The steps stand in an order from which a crash between any two of them ends right on redelivery:
 
     claim → business step → outcome → events → dead-letter queue → visibility → answer
 
-An outcome that is written but not yet told is told again by the redelivery of its message; a message is acknowledged
-only after everything that it caused is confirmed.
+An outcome that is written but not yet published is published by the redelivery of its message; a message is
+acknowledged only after everything that it caused is confirmed.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
-from handlers.aws import eventbridge, retry
+from handlers.aws import clients, eventbridge, retry
+from handlers.deadline import seconds_to_work, time_limit
 from handlers.errors import IdempotencyConflictError, IngestionError, PermanentError, UnhandledError
-from handlers.faults import FaultSwitch
-from handlers.idempotency.claims import Claim, Lease, Request, Standing
+from handlers.faults import FaultSwitch, make_switch
+from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing
 from handlers.idempotency.store import StateStore
 from handlers.observability import LambdaContext, start_invocation
 from handlers.worker import messages
-from handlers.worker.deadline import time_limit
-from handlers.worker.finish import Announce, Settlement, WorkerSettings
 from handlers.worker.messages import Message
-from handlers.worker.outcome import Outcome, measure
+from handlers.worker.outcome import Announce, Outcome, Settlement, measure
 from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
 
 SUCCESS = "IngestionSuccess"
 FAILURE = "IngestionFailure"
@@ -37,17 +39,32 @@ FAILURE = "IngestionFailure"
 Process = Callable[[jsontext.JsonObject], jsontext.Json]
 BatchResponse = dict[str, list[dict[str, str]]]
 
-# Kept free for outcomes, events and the hand-back: a fifth of the invocation, at most 2 s.
-_RESERVE_SHARE = 5
-_RESERVE_MS = 2000
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEnv:
+    """What the environment of every worker must say. Backoff in seconds."""
+
+    environment: str
+    pipeline: str
+    queue_url: str
+    dlq_url: str
+    table_name: str
+    event_bus_name: str
+    ttl_days: int
+    max_receive_count: int
+    retry_backoff_base_seconds: float
+    retry_backoff_max_seconds: float
+    breaker_hold_seconds: int
+    failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
 class Worker:
-    """Works batches of one pipeline's queue."""
+    """Works batches of one pipeline's queue; `source` is that of its events."""
 
     def __init__(  # noqa: PLR0913 - what a worker works with
         self,
-        settings: WorkerSettings,
+        config: WorkerEnv,
+        source: str,
         *,
         store: StateStore,
         sqs: "SQSClient",
@@ -58,9 +75,20 @@ class Worker:
         form: messages.Form = messages.PLAIN,
         announce: Announce | None = None,
     ) -> None:
-        self._settings = settings
+        self._config = config
+        self._source = source
         self._store = store
-        self._settlement = Settlement(settings, store=store, sqs=sqs, events=events, announce=announce)
+        self._settlement = Settlement(
+            pipeline=config.pipeline,
+            source=source,
+            queue_url=config.queue_url,
+            dlq_url=config.dlq_url,
+            bus_name=config.event_bus_name,
+            store=store,
+            sqs=sqs,
+            events=events,
+            announce=announce,
+        )
         self._process = process
         self._faults = faults
         self._trip_wire = trip_wire
@@ -69,7 +97,7 @@ class Worker:
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> BatchResponse:
         """Works one batch; the answer names the messages that SQS is to keep.
 
-        ``{"Records": […], "probe": true}`` comes from the circuit breaker: it is worked while others are held.
+        `{"Records": […], "probe": true}` comes from the circuit breaker: it is worked while others are held.
         """
         start_invocation(context.aws_request_id)
         received = messages.unique(event["Records"], self._form)
@@ -82,7 +110,7 @@ class Worker:
             self._settlement.settle(outcomes, self._trip(outcomes, probe=probe))
         for outcome in outcomes:
             outcome.log()
-        measure(self._settings.pipeline, outcomes)
+        measure(self._config.pipeline, outcomes)
         return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
 
     def _trip(self, outcomes: Sequence[Outcome], *, probe: bool) -> list[eventbridge.Event]:
@@ -93,22 +121,22 @@ class Worker:
         for outcome in filter(is_downstream, outcomes):
             outcome.visibility = max(outcome.visibility or 0, self._trip_wire.seconds)
         detail: jsontext.JsonObject = {
-            "pipeline": self._settings.pipeline,
+            "pipeline": self._config.pipeline,
             "idempotencyKey": key,
             "trippedAt": clock.now_ms(),
         }
-        return [eventbridge.Event("trip", self._settings.source, TRIPPED, detail)]
+        return [eventbridge.Event("trip", self._source, TRIPPED, detail)]
 
     def _work_all(self, received: Sequence[Message], context: LambdaContext) -> list[Outcome]:
         remaining = context.get_remaining_time_in_millis()
         lease_until = clock.now_ms() + remaining
-        stop_at = time.monotonic() + (remaining - min(_RESERVE_MS, remaining // _RESERVE_SHARE)) / 1000
+        stop_at = time.monotonic() + seconds_to_work(remaining)
         firsts, repeats = messages.fold(received)
         outcomes = self._first_outcomes(firsts, lease_until=lease_until, stop_at=stop_at)
         return outcomes + [self._follow(message, outcomes) for message in repeats]
 
     def _first_outcomes(self, firsts: Sequence[Message], *, lease_until: int, stop_at: float) -> list[Outcome]:
-        requests = [Request(m.key, m.checksum, m.id, m.body) for m in firsts if m.fault is None]
+        requests = [KeyRequest(m.key, m.checksum, m.id, m.body) for m in firsts if m.fault is None]
         claims = self._store.claim(requests, lease_until=lease_until) if requests else {}
         outcomes = []
         blocked: set[str] = set()
@@ -153,13 +181,13 @@ class Worker:
         if isinstance(error, PermanentError):
             outcome.name, outcome.retry, outcome.dead_letter, outcome.event = "dead_lettered", False, True, FAILURE
             return outcome
-        if message.receive_count >= self._settings.max_receive_count:  # SQS moves it at the next receive
+        if message.receive_count >= self._config.max_receive_count:  # SQS moves it at the next receive
             outcome.name, outcome.event = "exhausted", FAILURE
         outcome.visibility = round(
             retry.backoff_seconds(
                 message.receive_count - 1,
-                base=self._settings.backoff_base_seconds,
-                cap=self._settings.backoff_max_seconds,
+                base=self._config.retry_backoff_base_seconds,
+                cap=self._config.retry_backoff_max_seconds,
             )
         )
         return outcome
@@ -174,7 +202,7 @@ class Worker:
             wait = -(-(record.lease_until - clock.now_ms()) // 1000)
             return Outcome(message, "leased", retry=True, visibility=max(wait, 0) + 1)
         outcome = Outcome(message, "duplicate", attempts=record.attempts, processed_at=record.processed_at)
-        if message.is_same_as(record.message_id):  # its outcome was written, but perhaps never told
+        if message.is_same_as(record.message_id):  # its outcome was written, but perhaps never published
             outcome.name, outcome.event = "redelivered", SUCCESS
         return outcome
 
@@ -191,3 +219,29 @@ class Worker:
 
 def _conflict(message: Message) -> IdempotencyConflictError:
     return IdempotencyConflictError(f"key {message.key} is bound to another payload")
+
+
+def make_worker(  # noqa: PLR0913 - what pipelines differ in
+    config: WorkerEnv,
+    source: str,
+    process: Process,
+    *,
+    dynamodb: "DynamoDBClient",
+    announce: Announce | None = None,
+    form: messages.Form = messages.PLAIN,
+    faults: "Callable[[SSMClient, str], FaultSwitch]" = FaultSwitch,
+) -> Worker:
+    """A worker with clients of its own; `source` is that of its events, `process` its business step."""
+    hold = config.breaker_hold_seconds
+    return Worker(
+        config,
+        source,
+        store=StateStore(dynamodb, config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days),
+        sqs=clients.client("sqs"),
+        events=clients.client("events"),
+        process=process,
+        announce=announce,
+        trip_wire=TripWire(hold_seconds=hold, max_receive_count=config.max_receive_count) if hold else None,
+        faults=make_switch(config.failure_mode_parameter, faults),
+        form=form,
+    )

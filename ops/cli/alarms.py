@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from handlers.control import alarm_text
+from handlers import alarm_text
 from ops.cli import output, target
 
 if TYPE_CHECKING:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import typer
 
 from ops.cli import output, target
-from ops.cli.http import ask
 
 app = typer.Typer(help="Switch faults on and off (stacks with failureInjection).", no_args_is_help=True)
+
+_CACHE_SECONDS = 5.0  # for so long a function may act on the mode that it has read (handlers/faults.py)
 
 ModeArgument = Annotated[
     str,
@@ -22,24 +24,26 @@ MatchOption = Annotated[
     list[str] | None,
     typer.Option("--match", metavar="FIELD=TEXT", help="Hit only events whose field has this text; repeatable."),
 ]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Return once every function has seen it: 5 s later.")]
 
 
 @app.command("set")
-def set_(
+def set_(  # noqa: PLR0913, PLR0917 - one option each
     mode: ModeArgument,
     ttl: TtlOption = None,
     match: MatchOption = None,
+    wait: WaitOption = False,  # noqa: FBT002 - an option
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
     """Switch a fault on; the functions see it within 5 s.
 
-    Example: lab failure set poison_payload --ttl 300
+    Example: lab failure set poison_payload --ttl 300 --wait
     """
     body: dict[str, Any] = {"mode": mode}
     body |= {"ttlSeconds": ttl} if ttl is not None else {}
     body |= {"match": dict(_pair(text) for text in match)} if match else {}
-    _show(ask(target.find(stack), "POST", "/failure-mode", body), as_json=as_json)
+    _show(_switch(stack, "/failure-mode", body, wait=wait), as_json=as_json)
 
 
 @app.command()
@@ -48,16 +52,27 @@ def show(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = 
 
     Example: lab failure show
     """
-    _show(ask(target.find(stack), "GET", "/failure-mode"), as_json=as_json)
+    _show(target.find(stack).ask("GET", "/failure-mode"), as_json=as_json)
 
 
 @app.command()
-def reset(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
-    """Switch every fault off.
+def reset(
+    wait: WaitOption = False,  # noqa: FBT002 - an option
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Switch every fault off; the functions see it within 5 s.
 
-    Example: lab failure reset
+    Example: lab failure reset --wait
     """
-    _show(ask(target.find(stack), "POST", "/failure-mode/reset", {}), as_json=as_json)
+    _show(_switch(stack, "/failure-mode/reset", {}, wait=wait), as_json=as_json)
+
+
+def _switch(stack: str, path: str, body: dict[str, Any], *, wait: bool) -> dict[str, Any]:
+    fault = target.find(stack).ask("POST", path, body)
+    if wait:
+        time.sleep(_CACHE_SECONDS)
+    return fault
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -11,10 +11,13 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ops.cli import events, failure, lake, logs, orders, output, queues, redrive
+from ops.cli import failure, logs, output, redrive
 from ops.cli.alarms import alarms
 from ops.cli.down import down
-from ops.cli.send import send
+from ops.cli.events import commands as events
+from ops.cli.lake import commands as lake
+from ops.cli.orders import commands as orders
+from ops.cli.queues import commands as queues
 from ops.cli.status import status
 from ops.cli.target import NotRunningError
 from ops.cli.up import up
@@ -50,7 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for _command in (up, down, status, watch, alarms, send):
+for _command in (up, down, status, watch, alarms, events.send):
     app.command()(_command)
 _GROUPS = {
     "events": events.app,

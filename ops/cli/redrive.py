@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 import typer
 
 from ops.cli import output, target
-from ops.cli.http import ask
 
 if TYPE_CHECKING:
     from ops.cli.target import Target
@@ -39,7 +38,7 @@ def preview(  # noqa: PLR0913, PLR0917 - one option each
     Example: lab redrive preview --error-type SchemaValidationError
     """
     query = _filters(pipeline, error_type, min_age, most)
-    report = ask(target.find(stack), "GET", f"/redrive/preview?{urlencode(query)}")
+    report = target.find(stack).ask("GET", f"/redrive/preview?{urlencode(query)}")
     if as_json:
         output.as_json(report)
         return
@@ -76,7 +75,7 @@ def start(  # noqa: PLR0913, PLR0917 - one option each
     body |= {"perMessageDelayJitter": jitter, "canary": canary, "dryRun": dry_run}
     body |= {"ratePerSecond": rate} if rate is not None else {}
     found = target.find(stack)
-    started = ask(found, "POST", "/redrive/start", body)
+    started = found.ask("POST", "/redrive/start", body)
     output.say(f"redrive {started['redriveId']} started")
     if wait:
         _watch(found, started["redriveId"], as_json=as_json)
@@ -110,7 +109,7 @@ def cancel(
     Example: lab redrive cancel rd-20260102030405-0a1b2c3d
     """
     found = target.find(stack)
-    ask(found, "POST", "/redrive/cancel", {"redriveId": redrive_id})
+    found.ask("POST", "/redrive/cancel", {"redriveId": redrive_id})
     _watch(found, redrive_id, as_json=as_json, wanted="CANCELLED")
 
 
@@ -142,4 +141,4 @@ def _watch(found: Target, redrive_id: str, *, as_json: bool, wanted: str = "SUCC
 
 
 def _show(found: Target, redrive_id: str) -> dict[str, Any]:
-    return ask(found, "GET", f"/redrive/{redrive_id}?limit=1")
+    return found.ask("GET", f"/redrive/{redrive_id}?limit=1")

@@ -53,7 +53,7 @@ def status(
     if only:
         output.result([_one(found.outputs, only)])
         return
-    count = found.emulator is not None if states is None else states
+    count = found.counts_records if states is None else states
     document = {
         "stack": stack,
         "emulator": _emulator(found),

@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ops.cli.credentials import Identity
+from ops.cli.api import ApiClient, Identity
 from ops.local.emulator import ROOT, Emulator
 from ops.local.errors import LabError
 
@@ -68,6 +70,40 @@ class Target:
         """Who calls its API: on the laptop the emulator's root user, on AWS the caller himself."""
         mode = str(self.outputs.get("AuthMode", "none"))
         return Identity(mode, is_laptop=self.stack == LOCAL, session=cache(self._session))
+
+    @property
+    def has_logs_insights(self) -> bool:
+        """Whether AWS runs queries over logs and hands out logs in pages; on the laptop `ops.local` does."""
+        return self.emulator is None
+
+    @property
+    def counts_records(self) -> bool:
+        """Whether reading all state records is cheap."""
+        return self.emulator is not None
+
+    @property
+    def look_seconds(self) -> float:
+        """How often to look again; on AWS each look costs money, and no metric is younger than a minute."""
+        return 10.0 if self.emulator is None else 1.0
+
+    @property
+    def archive_lag(self) -> timedelta:
+        """How late events may reach an archive of EventBridge (AWS's advice)."""
+        return timedelta(minutes=10) if self.emulator is None else timedelta()
+
+    @property
+    def life(self) -> int:
+        """Tells one life of the laptop's stack from the next, in which buckets have the same names; 0 on AWS."""
+        return self.emulator.pid if self.emulator else 0
+
+    def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Call the stack's API once and return its answer.
+
+        Raises:
+            ApiError: it refused; the message has its reasons.
+            OSError: no answer.
+        """
+        return ApiClient(self.api, self.identity).ask(method, path, body)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - one class per service
         """A client of the emulator, or of AWS with the caller's own credentials."""
@@ -137,10 +173,14 @@ def reach(stack: str) -> Target:
 def pulumi(*arguments: str, stack: str) -> int:
     """Run the Pulumi CLI on a stack, on this terminal; returns its exit code.
 
+    It looks for uv on the PATH: where there is none, it finds the one that was installed with `lab`.
+
     Raises:
         TargetError: it is not installed.
     """
-    return subprocess.run([_pulumi_cli(), *arguments, "--stack", stack, "--cwd", str(ROOT)], check=False).returncode
+    command = [_pulumi_cli(), *arguments, "--stack", stack, "--cwd", str(ROOT)]
+    path = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+    return subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode
 
 
 def _on_the_laptop() -> Target:

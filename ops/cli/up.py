@@ -7,13 +7,12 @@ import json
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ops.cli import output, target
-from ops.cli.credentials import KEY_VARIABLE, TOKEN_VARIABLE, CredentialsError
-from ops.cli.http import ApiClient
+from ops.cli.api import KEY_VARIABLE, TOKEN_VARIABLE, ApiClient, CredentialsError
 from ops.local import venv
 from ops.local.cloudwatch import service
 from ops.local.emulator import ROOT, Emulator, EmulatorError, stale_record
@@ -31,22 +30,36 @@ _CURL = {  # what curl has to show, by authMode
 _ANSWER_SECONDS = 5.0  # one whose start was cut short may be coming up still
 _SETTLE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_EmptyOption = Annotated[
+    bool, typer.Option("--empty", help="Start the local cloud alone, for others to deploy to; lab down stops it.")
+]
 
 
 class _SamplesError(LabError):
     """The stack is deployed, but the sample events did not come through it."""
 
 
-def up(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
+def up(
+    stack: target.StackOption = target.LOCAL,
+    empty: _EmptyOption = False,  # noqa: FBT002 - an option
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
     """Start or tune a stack, and send sample events through it.
 
     On the laptop: starts the local cloud (LAB_PORT, default 4566), deploys the program to it and waits until the
-    sample events are SUCCEEDED. Again on a running stack: tunes it in place. Other stacks: pulumi up.
+    sample events are SUCCEEDED. Again on a running stack: tunes it in place. With --empty it starts the local cloud
+    alone, to which pulumi up --stack local can deploy. Other stacks: pulumi up.
 
     Example: lab up
     """
     if stack != target.LOCAL:
+        if empty:
+            output.fail(f"--empty is for the laptop; stack {stack!r} is on AWS")
         raise typer.Exit(target.pulumi("up", stack=stack))
+    if empty:
+        emulator, _ = _emulator()
+        output.as_json({"endpoint": emulator.endpoint}) if as_json else output.result([emulator.endpoint])
+        return
     started = time.monotonic()
     threading.Thread(target=_import_deployer, daemon=True).start()  # meanwhile the emulator starts
     emulator, is_new = _emulator()

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from ops.cli.target import Target
 
-_LAPTOP_SECONDS = 1.0
-_AWS_SECONDS = 10.0  # each look is paid for there, and no metric of AWS's is younger than a minute
 _SPAN = timedelta(minutes=5)
 _PERIOD_SECONDS = 60
 _METRICS = ("Invocations", "Errors", "Throttles")
@@ -52,7 +50,7 @@ def watch(
                     draw(_tables(document))
                 if look == times:
                     return
-                time.sleep(_LAPTOP_SECONDS if found.emulator else _AWS_SECONDS)
+                time.sleep(found.look_seconds)
     except KeyboardInterrupt:
         return  # how one leaves it
 

@@ -1,8 +1,11 @@
 """What the component tests share."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.components.recording import Recording, run_main
+from ops.local import venv
+from tests.components.recording import ROOT, Recording, run_main
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,11 @@ def everything() -> Recording:
     network = {"vpcSubnetIds": ["subnet-0123456789abcdef0"], "vpcSecurityGroupIds": ["sg-0123456789abcdef0"]}
     told = {"webhookUrl": "https://hooks.example/T0/secret-part"}
     return run_main("dev", {"useKmsCmk": True, "tracing": True, **network, **told})
+
+
+@pytest.fixture(scope="session")
+def runtime_packages() -> Path:
+    """What stands in for the packages of Lambda's runtime: the emulator's, which are built where they are missing."""
+    python, *_ = venv.ensure(ROOT)
+    (packages,) = Path(python).parents[1].glob("lib/python3.*/site-packages")
+    return packages

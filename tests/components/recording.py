@@ -1,26 +1,31 @@
 """Runs Pulumi programs against mocks that only write down what is registered."""
 
+import asyncio
+import contextvars
 import json
+import re
 import runpy
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import yaml
-from pulumi.runtime import rpc
+from pulumi.runtime import rpc, set_all_config, set_mocks, settings
 from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import get_root_resource
-from pulumi.runtime.stack import Stack
+from pulumi.runtime.stack import Stack, run_pulumi_func
+
+from ops.local.deployer.program import threads_with_loops
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "ingestion-lab"
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 EVERY_PIPELINE = ("events", "orders", "lake")
+SECRETS = ("apiKey", "webhookUrl")
 
 
 # What a stack's YAML leaves to whoever deploys it, and the program refuses to do without.
@@ -117,25 +122,35 @@ def run(
     config: Mapping[str, object] | None = None,
     preview: bool = False,
     into: Recording | None = None,
+    secrets: Iterable[str] = SECRETS,
 ) -> Recording:
     """Runs the program to its end, every late registration included, and returns what it registered.
 
-    `into` is for programs that fail: it keeps what they registered before.
+    `into` is for programs that fail: it keeps what they registered before. `secrets` are the keys that are encrypted
+    where they are set.
+
+    Every run has an event loop and pulumi's settings to itself. Pulumi's own `test` would look for a current event
+    loop, which Python 3.14 no longer makes.
     """
     recording = into or Recording()
     recording.preview = preview
-    pulumi.runtime.set_mocks(recording, PROJECT, stack, preview=preview, monitor=_Monitor(recording))
     given = {key if ":" in key else f"{PROJECT}:{key}": _text(value) for key, value in (config or {}).items()}
-    pulumi.runtime.set_all_config(given)
-    root = get_root_resource()
-    assert isinstance(root, Stack)
-    root.outputs.clear()
 
-    def whole() -> pulumi.Output[None]:
+    async def whole() -> None:
+        settings.reset_options()
+        set_all_config(given, [key for key in given if key.removeprefix(f"{PROJECT}:") in secrets])
+        set_mocks(recording, PROJECT, stack, preview=preview, monitor=_Monitor(recording))
+        await run_pulumi_func(execute)
+
+    async def execute() -> None:
         program()
-        return pulumi.Output.from_input(dict(root.outputs)).apply(recording.outputs.update)
+        root = settings.get_root_resource()
+        assert isinstance(root, Stack)
+        recording.outputs.update(await pulumi.Output.from_input(root.outputs).future() or {})
 
-    pulumi.runtime.test(whole)()  # type: ignore[no-untyped-call]
+    with threads_with_loops(1) as executor, asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(executor)
+        runner.run(whole(), context=contextvars.copy_context())
     return recording
 
 
@@ -154,14 +169,24 @@ def _run_main(stack: str, config: str, preview: bool) -> Recording:  # noqa: FBT
 
 
 def main_program() -> None:
-    """Runs `__main__.py`."""
-    runpy.run_path(str(ROOT / "__main__.py"))
+    """Runs `__main__.py`.
+
+    Raises:
+        RunError: it left after it had told the engine of this.
+    """
+    try:
+        runpy.run_path(str(ROOT / "__main__.py"))
+    except SystemExit as leaving:
+        if leaving.code != 32:  # by which the engine knows that it has been told
+            raise
+        raise cast("pulumi.RunError", leaving.__cause__) from None
 
 
 def stack_config(stack: str) -> dict[str, object]:
-    """The configuration that `Pulumi.<stack>.yaml` holds."""
+    """The configuration that `Pulumi.<stack>.yaml` holds, but for what somebody has encrypted there for himself."""
     config: dict[str, object] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}
+    clear = {key: value for key, value in config.items() if not (isinstance(value, dict) and "secure" in value)}
+    return {key.removeprefix(f"{PROJECT}:"): _unquoted(value) for key, value in clear.items()}
 
 
 def statements(documents: Iterable[str]) -> list[dict[str, Any]]:
@@ -180,6 +205,11 @@ def variables(recording: Recording, function: str) -> dict[str, str]:
     """A function's environment."""
     found: dict[str, str] = recording.inputs("Function", function)["environment"]["variables"]
     return found
+
+
+def _unquoted(value: object) -> object:
+    """Numbers and truth values as such: the Pulumi CLI quotes them when it writes the file."""
+    return json.loads(value) if isinstance(value, str) and re.fullmatch(r"true|false|-?[0-9]+", value) else value
 
 
 def _text(value: object) -> str:

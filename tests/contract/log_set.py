@@ -20,7 +20,7 @@ from handlers.control.alarm_webhook import Env as WebhookEnv
 from handlers.control.alarm_webhook import Forwarder
 from handlers.control.breaker import Breaker
 from handlers.events import ingest
-from handlers.idempotency.claims import Request
+from handlers.idempotency.claims import KeyRequest
 from handlers.idempotency.store import StateStore
 from handlers.jsontext import JsonObject, checksum
 from handlers.observability import logger, start_invocation
@@ -28,7 +28,7 @@ from handlers.worker import trip_wire as breaker
 from handlers.worker.trip_wire import TripWire
 from handlers.worker.worker import Worker
 from ops.local.cloudwatch.logs import LogEvent
-from tests.handlers.conftest import NOW_MS, SETTINGS, FakeClock, Step, record
+from tests.handlers.conftest import NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step, record
 from tests.handlers.control.redrive.conftest import Lab as Redrive
 from tests.handlers.control.redrive.conftest import make_lab
 from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
@@ -105,7 +105,9 @@ class Morning:
     def works(self, *records: dict[str, Any], remaining_ms: int = 30_000, trip_wire: TripWire | None = None) -> None:
         """A batch for the worker."""
         client = cast("Any", self.aws)
-        worker = Worker(SETTINGS, store=self.store, sqs=client, events=client, process=self.step, trip_wire=trip_wire)
+        worker = Worker(
+            WORKER_ENV, SOURCE, store=self.store, sqs=client, events=client, process=self.step, trip_wire=trip_wire
+        )
         with self.speaking("events-worker") as context:
             context.remaining_ms = remaining_ms
             worker.handle({"Records": list(records)}, context)
@@ -155,7 +157,7 @@ def _failures(day: Morning) -> None:
     day.works(record("m3", {"n": "bug", "fail": "bug"}, key="bug", receive_count=5))
     day.works(record("m4", {"n": "slow"}, key="slow"), remaining_ms=0)
     payload: JsonObject = {"n": "mine"}
-    day.store.claim([Request("mine", checksum(payload), "m0", json.dumps(payload))], lease_until=day.now.ms + 5000)
+    day.store.claim([KeyRequest("mine", checksum(payload), "m0", json.dumps(payload))], lease_until=day.now.ms + 5000)
     day.works(record("m5", payload, key="mine"))
 
 

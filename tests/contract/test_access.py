@@ -3,7 +3,7 @@
 import pytest
 
 from components.config.access import AUTH_MODES, AuthMode
-from ops.cli.credentials import proof
+from ops.cli.api import proof
 from tests.components.recording import run_main
 
 _PROOFS = {"NONE": "nothing", "CUSTOM": "key", "JWT": "token", "AWS_IAM": "signature"}

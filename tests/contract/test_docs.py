@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from ops.cli.main import app
-from ops.local.cloudwatch import emf
+from ops.local.cloudwatch import log_metrics
 from ops.local.cloudwatch.logs import LogEvent
 from tests.components.recording import ROOT
 
@@ -59,7 +59,7 @@ def test_every_saved_query_is_explained() -> None:
 
 def test_every_metric_of_ours_is_explained(log_set: list[LogEvent]) -> None:
     """Each that some handler sends, and no other."""
-    sent = {datum.metric.name for event in log_set for datum in emf.embedded(event.message)}
+    sent = {datum.metric.name for event in log_set for datum in log_metrics.embedded(event.message)}
 
     assert _table("metric").keys() == sent
 

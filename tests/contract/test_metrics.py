@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ops.local.cloudwatch import definitions, emf, filters
+from ops.local.cloudwatch import definitions, log_metrics
 from ops.local.cloudwatch.logs import LogEvent
 from tests.components.recording import Recording, run_main
 from tests.contract.aws_metrics import AWS_METRICS
@@ -66,7 +66,7 @@ def _filters(program: Recording) -> dict[str, Mapping[str, Any]]:
 
 def _sent(program: Recording, log_set: list[LogEvent]) -> Counter[Used]:
     """What our code sends on that morning, and how often."""
-    data = [datum for event in log_set for datum in emf.embedded(event.message)]
+    data = [datum for event in log_set for datum in log_metrics.embedded(event.message)]
     for inputs in _filters(program).values():
         group = PREFIX + inputs["logGroupName"].rpartition(f"ingestion-lab-{_stack(program)}-")[2]
         data += definitions.metric_filter({**inputs, "logGroupName": group}).data(log_set)
@@ -104,7 +104,7 @@ def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
     """The sums over the morning are those of its story."""
     sums: Counter[str] = Counter()
     for event in log_set:
-        for datum in emf.embedded(event.message):
+        for datum in log_metrics.embedded(event.message):
             assert datum.metric.dimensions == (("pipeline", "events"),)
             sums[datum.metric.name] += int(datum.point.value)
 
@@ -138,8 +138,7 @@ def test_widgets_refer_to_what_there_is(program: Recording) -> None:
 
 def test_record_errors_are_the_failures_of_records(log_set: list[LogEvent]) -> None:
     """The pattern matches the worker's lines that say what failed, and no other line of any function but refusals."""
-    pattern = _filters(run_main("dev"))["events-record-errors"]["pattern"]
-    matches = filters.compiled(pattern)
+    matches = definitions.metric_filter(_filters(run_main("dev"))["events-record-errors"]).matches
     lines = [
         (event.group.removeprefix(PREFIX), json.loads(event.message)) for event in log_set if matches(event.message)
     ]
@@ -161,8 +160,7 @@ def test_record_errors_are_the_failures_of_records(log_set: list[LogEvent]) -> N
 
 def test_records_processed_are_the_records_that_succeeded(log_set: list[LogEvent]) -> None:
     """Once for each, and for no duplicate, redelivery or failure."""
-    pattern = _filters(run_main("dev"))["events-records-processed"]["pattern"]
-    matches = filters.compiled(pattern)
+    matches = definitions.metric_filter(_filters(run_main("dev"))["events-records-processed"]).matches
 
     lines = [json.loads(event.message) for event in log_set if matches(event.message)]
     assert [(line["outcome"], line["processed"]) for line in lines] == [("succeeded", True)] * 2
@@ -179,7 +177,7 @@ def test_filters_listen_to_the_worker(program: Recording, name: str) -> None:
 def test_chatter_and_metric_lines_match_no_filter(log_set: list[LogEvent]) -> None:
     """Neither Lambda's own lines nor embedded metrics are taken for records."""
     others = [event.message for event in log_set if not event.message.startswith('{"level"')]
-    patterns = [filters.compiled(inputs["pattern"]) for inputs in _filters(run_main("dev")).values()]
+    patterns = [definitions.metric_filter(inputs).matches for inputs in _filters(run_main("dev")).values()]
 
     assert len(others) > 60
     assert [text for text in others for matches in patterns if matches(text)] == []

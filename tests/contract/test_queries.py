@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.cli.logbook import filled
+from ops.cli.logs import filled
 from ops.local.cloudwatch import insights, insights_values
 from ops.local.cloudwatch.definitions import SavedQuery
 from ops.local.cloudwatch.logs import LogEvent
@@ -113,7 +113,7 @@ def test_redrive_audit(log_set: list[LogEvent]) -> None:
         ["request", "POST /redrive/start", "202", first, None, None, None],
         ["redrive finished", None, None, first, "SUCCEEDED", "nothing new on the dead-letter queue", "2"],
         ["request", "POST /redrive/start", "202", second, None, None, None],
-        ["redrive finished", None, None, second, "FAILED", "pipeline events has left this queue", "0"],
+        ["redrive finished", None, None, second, "FAILED", "pipeline events has another queue now", "0"],
     ]
 
 

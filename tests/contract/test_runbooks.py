@@ -15,7 +15,7 @@ import typer.main
 from botocore import xform_name
 
 from components.observability.alarms.model import SEVERITIES
-from handlers.control import alarm_text
+from handlers import alarm_text
 from ops.cli.main import app
 from tests.components.config.configuring import read
 from tests.components.recording import EVERY_PIPELINE, ROOT, run_main

@@ -14,8 +14,7 @@ from handlers.errors import Detail as ErrorDetail
 from handlers.errors import DownstreamError, SchemaValidationError
 from handlers.idempotency.store import StateStore
 from handlers.observability import logger
-from handlers.worker.finish import WorkerSettings
-from handlers.worker.worker import Worker
+from handlers.worker.worker import Worker, WorkerEnv
 from tests.handlers.fakes import FakeAws
 
 NOW_MS = 1_800_000_000_000
@@ -89,15 +88,19 @@ def step() -> Step:
     return Step()
 
 
-SETTINGS = WorkerSettings(
+SOURCE = "myapp.ingestion"
+WORKER_ENV = WorkerEnv(
+    environment="test",
     pipeline="events",
-    source="myapp.ingestion",
     queue_url="https://queue",
     dlq_url="https://dlq",
-    bus_name="bus",
+    event_bus_name="bus",
     max_receive_count=5,
-    backoff_base_seconds=2,
-    backoff_max_seconds=300,
+    retry_backoff_base_seconds=2,
+    retry_backoff_max_seconds=300,
+    table_name="ingestion_state",
+    ttl_days=7,
+    breaker_hold_seconds=0,
 )
 
 
@@ -106,7 +109,7 @@ def worker(fake_aws: FakeAws, step: Step) -> Worker:
     """The real worker on the fake AWS."""
     client = cast("Any", fake_aws)
     store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
-    return Worker(SETTINGS, store=store, sqs=client, events=client, process=step)
+    return Worker(WORKER_ENV, SOURCE, store=store, sqs=client, events=client, process=step)
 
 
 def record(

@@ -11,7 +11,7 @@ from handlers.errors import DownstreamError, IngestionError, SchemaValidationErr
 from handlers.faults import Fault, FaultSwitch, RandomFaultError
 from handlers.idempotency.store import StateStore
 from handlers.worker.worker import Worker
-from tests.handlers.conftest import NOW_MS, SETTINGS, FakeClock, Step, failures, record
+from tests.handlers.conftest import NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step, failures, record
 from tests.handlers.fakes import FakeAws, FakeContext, client_error
 
 
@@ -195,7 +195,7 @@ def test_a_fault_hits_the_record_before_its_step(
     client = cast("Any", fake_aws)
     store = StateStore(client, "t", pipeline="events", ttl_days=7)
     of, _ = switch(f'{{"mode": "{mode}", "match": {{"n": "hit"}}}}')
-    worker = Worker(SETTINGS, store=store, sqs=client, events=client, process=step, faults=of)
+    worker = Worker(WORKER_ENV, SOURCE, store=store, sqs=client, events=client, process=step, faults=of)
     batch = {"Records": [record(f"m-{n}", {"n": n}, key=n) for n in ("hit", "spared")]}
 
     assert worker.handle(batch, FakeContext()) == failures(*["m-hit"] * kept)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from ops.cli.lake_bronze import Item
-from ops.cli.lake_replay import Copier, Sender
-from ops.cli.lake_runs import Outcome
+from ops.cli.lake.bronze import Item
+from ops.cli.lake.replay import Copier, Sender
+from ops.cli.lake.runs import Outcome
 from ops.local.emulator import Emulator
 from tests.ops.laptop import Laptop
 from tests.ops.stack import client, wipe

@@ -1,5 +1,6 @@
 """The `lab` command on its own: help, refusals, interruptions, stacks of the Pulumi CLI."""
 
+import json
 import re
 import signal
 import socket
@@ -17,11 +18,11 @@ from tests.ops.laptop import Laptop
 from tests.ops.stack import small_program, wait_for
 
 _FAKE_PULUMI = """#!{python}
-import json, sys
+import json, shutil, sys
 if "broken" in sys.argv:
     sys.exit("no stack named 'broken' found")
 outputs = {{}} if "empty" in sys.argv else {{"ApiEndpoint": "https://api/"}}
-print(json.dumps(outputs | {{"args": sys.argv[1:]}}))
+print(json.dumps(outputs | {{"args": sys.argv[1:], "uv": shutil.which("uv")}}))
 """
 
 
@@ -42,14 +43,22 @@ def test_nothing_runs(laptop: Laptop) -> None:
         assert refused.stderr == "error: the laptop's stack is down; start it with: lab up\n"
 
 
-def test_emulator_without_deployment(laptop: Laptop) -> None:
-    """A cloud with nothing on it is not a stack."""
-    with Emulator.start(laptop.home):
-        refused = laptop.lab("status")
+def test_up_empty(laptop: Laptop) -> None:
+    """The local cloud alone, for the Pulumi CLI to deploy to; again it is the same; `down` stops it."""
+    started = laptop.lab("up", "--empty")
+    emulator = Emulator.attach(laptop.home)
+    assert emulator is not None
+    assert (started.exit_code, started.stdout) == (0, f"{emulator.endpoint}\n")
+    refused = laptop.lab("status")  # a cloud with nothing on it is not a stack
     assert (refused.exit_code, refused.stderr) == (
         3,
         "error: the emulator runs, but nothing is deployed to it; deploy with: lab up\n",
     )
+    assert json.loads(laptop.lab("up", "--empty", "--json").stdout) == {"endpoint": emulator.endpoint}
+    assert laptop.lab("down").stderr.endswith(f"stopped: {emulator.endpoint} (pid {emulator.pid})\n")
+
+    elsewhere = laptop.lab("up", "--empty", "--stack", "dev")
+    assert (elsewhere.exit_code, elsewhere.stderr) == (1, "error: --empty is for the laptop; stack 'dev' is on AWS\n")
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
@@ -180,6 +189,17 @@ def test_stack_on_aws() -> None:
     found = find("dev")
     assert (found.api, found.emulator) == ("https://api", None)
     assert found.outputs["args"] == ["stack", "output", "--json", "--stack", "dev", "--cwd", str(ROOT)]
+
+
+@pytest.mark.usefixtures("pulumi_cli")
+@pytest.mark.parametrize(("command", "passed"), [("up", "up"), ("down", "destroy")])
+def test_up_and_down_of_other_stacks(laptop: Laptop, command: str, passed: str) -> None:
+    """The Pulumi CLI takes over; it finds uv, without which it runs no program, beside `lab`."""
+    with laptop.start(command, "--stack", "dev") as run:
+        told = json.loads(run.communicate()[0])
+    assert run.returncode == 0
+    assert told["args"] == [passed, "--stack", "dev", "--cwd", str(ROOT)]
+    assert told["uv"] == str(Path(sys.executable).with_name("uv"))
 
 
 def test_real_command() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from handlers.lake import model, schemas
-from ops.cli import lake_samples
-from ops.cli.lake_samples import TYPES, Samples
+from ops.cli.lake import samples as lake_samples
+from ops.cli.lake.samples import TYPES, Samples
 from tests.ops.laptop import Laptop
 from tests.ops.stack import wait_for
 

@@ -9,9 +9,9 @@ import pytest
 from handlers.aws import retry
 from handlers.lake import ingest
 from ops.cli import target
-from ops.cli.lake_bronze import Item
-from ops.cli.lake_replay import Sender
-from ops.cli.lake_runs import Outcome
+from ops.cli.lake.bronze import Item
+from ops.cli.lake.replay import Sender
+from ops.cli.lake.runs import Outcome
 from ops.local.emulator import Emulator
 from tests.ops.lake_stage import CHUNK_BYTES, LINES, Stage, interrupt_at, report_of, set_up
 from tests.ops.stack import client

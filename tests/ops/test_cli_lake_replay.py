@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from typer.testing import Result
 
-from ops.cli import lake_replay, target
-from ops.cli.lake_bronze import Item
-from ops.cli.lake_replay import Copier
-from ops.cli.lake_runs import Outcome, Pace
+from ops.cli import target
+from ops.cli.lake import replay as lake_replay
+from ops.cli.lake.bronze import Item
+from ops.cli.lake.replay import Copier
+from ops.cli.lake.runs import Outcome, Pace
 from ops.local.deployer import emulator_iam
 from ops.local.emulator import Emulator
 from tests.ops.lake_stage import LINES, Stage, interrupt_at, report_of, set_up
@@ -440,8 +441,8 @@ def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turns are spaced by what was done before them; a pause in between is not made up for."""
     now = [100.0]
     slept: list[float] = []
-    monkeypatch.setattr("ops.cli.lake_runs.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("ops.cli.lake_runs.time.sleep", slept.append)
+    monkeypatch.setattr("ops.cli.lake.runs.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ops.cli.lake.runs.time.sleep", slept.append)
     pace = Pace(10)
     for count, passes in ((5, 0.0), (10, 5.0), (1, 0.0)):
         pace.turn(count)

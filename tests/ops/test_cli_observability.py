@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from ops.cli import logbook, target
+from ops.cli import logs, target
 from ops.cli.main import app
 from tests.ops.laptop import Laptop
 
@@ -470,8 +470,8 @@ def test_queries_of_the_laptop_come_from_what_was_deployed(monkeypatch: pytest.M
         for number, name in enumerate(names)
     ]
     (tmp_path / "local.json").write_text(json.dumps({"resources": entries}))
-    laptop: Any = SimpleNamespace(stack="local", emulator=object())
+    laptop: Any = SimpleNamespace(stack="local", has_logs_insights=False)
 
-    found = logbook.saved(laptop)
+    found = logs.saved(laptop)
 
     assert [(name, query.text, query.groups) for name, query in found.items()] == [("latency", names[0], ["g"])]

@@ -9,7 +9,7 @@ from unittest.mock import create_autospec
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.cli.order_replay import Archive, ReplayError
+from ops.cli.orders.archive import Archive, ReplayError
 from ops.local.deployer import deploy
 from ops.local.emulator import ROOT, Emulator
 from tests.ops.laptop import Laptop
@@ -153,7 +153,7 @@ class Bridge:
 
 
 def _archive(bridge: Bridge) -> Archive:
-    return Archive(bridge, "arn:archive", "arn:bus", "arn:rule", retention_days=14, events=7, on_laptop=False)
+    return Archive(bridge, "arn:archive", "arn:bus", "arn:rule", retention_days=14, events=7, lag=timedelta(minutes=10))
 
 
 def test_a_replay_is_for_the_orders_rule_alone() -> None:
@@ -184,7 +184,7 @@ def test_a_lost_answer_starts_no_second_replay() -> None:
 
 def test_following_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """By per cent of the window, never backwards, to 100 when it is over."""
-    monkeypatch.setattr("ops.cli.order_replay._POLL_SECONDS", 0)
+    monkeypatch.setattr("ops.cli.orders.archive._POLL_SECONDS", 0)
     bridge = Bridge(("STARTING", None), ("RUNNING", 15), ("RUNNING", 12), ("RUNNING", 59), ("COMPLETED", 60))
     told = create_autospec(lambda _count: None)
     last = _archive(bridge).follow("r", 30, told)

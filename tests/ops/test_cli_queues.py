@@ -12,8 +12,10 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 from typer.testing import Result
 
-from ops.cli import queue_plan, queues, target
-from ops.cli.queue_plan import QueueError, Wanted
+from ops.cli import target
+from ops.cli.queues import commands as queues
+from ops.cli.queues import plan as queue_plan
+from ops.cli.queues.plan import QueueError, Wanted
 from ops.local.emulator import Emulator
 from tests.ops.laptop import Laptop
 from tests.ops.stack import client, wipe

@@ -56,7 +56,7 @@ def test_empty_stack(tmp_path: Path) -> None:
         (
             "name: lab",
             "config:\n  lab:token: {secure: AAAB}",
-            "lab:token in Pulumi.local.yaml is encrypted for the Pulumi CLI; the laptop's deployer can't read it",
+            "lab:token in Pulumi.local.yaml is encrypted for the Pulumi CLI; for the laptop, write it there in clear",
         ),
         ("name: lab", "config: [", "{root}/Pulumi.local.yaml is not valid YAML: "),
     ],

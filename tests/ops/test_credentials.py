@@ -7,7 +7,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from ops.cli.credentials import CredentialsError, Identity
+from ops.cli.api import CredentialsError, Identity
 from ops.cli.target import Target
 from ops.local.emulator import Emulator
 

@@ -95,6 +95,7 @@ def test_renamed(stack: Stack, tmp_path: Path) -> None:
             r"\AbatchSize .* 11\nttlDays .* 1-9\Z",
         ),
         ("raise pulumi.RunError('as it is')", r"\Aas it is\Z"),
+        ("raise SystemExit(32) from pulumi.RunError('as the engine heard it')", r"\Aas the engine heard it\Z"),
         ("raise KeyError('nobody expects this')", r"\AKeyError: 'nobody expects this' \(.*small/__main__.py:3\)\Z"),
         ("import nowhere", r"\AModuleNotFoundError: No module named 'nowhere' \(.*__main__.py:3\)\Z"),
         (
@@ -136,10 +137,10 @@ _FILTER = (
     [
         (_ALARM.format("extended_statistic='TM(1%:9%)'"), r"alarm a: the laptop does not know TM\(1%:9%\)"),
         (_ALARM.format("statistic='Sum', unit='Count'"), "would drop unit"),
-        (_FILTER, r"filter pattern '\[a, b\]': .* is not understood on the laptop"),
+        (_FILTER, r"metric filter of m: the laptop does not know \[a, b\]"),
         (
             "aws.cloudwatch.QueryDefinition('q', query_string='fields a | anomaly')",
-            "Logs Insights: the command 'anomaly' is not known on the laptop",
+            "Logs Insights: the laptop does not know the command 'anomaly'",
         ),
     ],
 )

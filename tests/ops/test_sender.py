@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ops.cli import sender as module
-from ops.cli.sender import Plan, Refusal, Sender
+from ops.cli import api as module
+from ops.cli.events.sender import Plan, Refusal, Sender
 from tests.ops.stack import free_port
 
 Reply = tuple[int, Any]

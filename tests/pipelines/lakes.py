@@ -162,7 +162,7 @@ def await_known(lake: Lake, identity: str, *, times: int) -> None:
     def count() -> int:
         lines_ = lake.lab.client("logs").filter_log_events(logGroupName="/aws/lambda/ingestion-lab-local-lake-ingest")
         told = [e["message"] for e in lines_["events"]]
-        return sum("object known" in message and identity in message for message in told)
+        return sum("object already ingested" in message and identity in message for message in told)
 
     wait_for(f"{times} duplicates", lambda: count() >= times)
 

@@ -1,8 +1,8 @@
 """Evaluation of one metric alarm by CloudWatch's documented rules.
 
 Sources, all in the CloudWatch user guide: "Evaluating an alarm" (M out of N), "How alarm state is evaluated when data
-is missing" (evaluation range, the four treatments, premature transitions), "Percentile-based alarms and low data
-samples", "High-resolution alarms" (evaluated every 10 seconds, others every minute).
+is missing" (evaluation range, the four treatments, premature transitions), "High-resolution alarms" (evaluated every
+10 seconds, others every minute).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ops.local.cloudwatch import metric_math
-from ops.local.cloudwatch.metrics import percentage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _EXTRA_PERIODS = 2  # AWS keeps the rule to itself; in all its examples the range is 5 where 3 periods are evaluated
 _HIGH_RESOLUTION, _REGULAR = 10, 60  # seconds between evaluations
-_LOW_SAMPLES = 10  # fewer than this over (1 - percentile) are few
 _ALWAYS_IGNORES = "AWS/DynamoDB"  # PutMetricAlarm: alarms on it ignore missing data whatever they ask for
 
 _COMPARISONS = {
@@ -75,7 +73,6 @@ class Alarm:
     periods: int
     datapoints: int
     missing: Missing = Missing.MISSING
-    ignores_low_samples: bool = False
 
     @property
     def range(self) -> int:
@@ -112,8 +109,6 @@ def evaluate(alarm: Alarm, store: MetricStore, end: float) -> Verdict:
     Raises:
         UnsupportedError: a statistic or an expression is not known on the laptop.
     """
-    if alarm.ignores_low_samples and _is_low(alarm, store, end):
-        return Verdict(None)
     return judge(alarm, _result(alarm, store, end), end)
 
 
@@ -153,26 +148,13 @@ def _judge_gaps(alarm: Alarm, evaluated: Sequence[tuple[float, float]], breachin
 
 def _result(alarm: Alarm, store: MetricStore, end: float) -> Series:
     series: dict[str, Series] = {}
-    metrics = [query.id for query in alarm.queries if query.metric]
     for query in alarm.queries:
         if query.metric:
             series[query.id] = store.series(query.metric, query.statistic, alarm.period, end, alarm.range)
     for query in alarm.queries:
         if query.expression:
-            inputs = metric_math.Inputs(series, metrics, alarm.period)
-            series[query.id] = metric_math.evaluate(query.expression, inputs)
+            series[query.id] = metric_math.evaluate(query.expression, series)
     return next(series[query.id] for query in alarm.queries if query.is_result)
-
-
-def _is_low(alarm: Alarm, store: MetricStore, end: float) -> bool:
-    query = alarm.queries[0]
-    percent = percentage(query.statistic)
-    if percent is None or query.metric is None:
-        return False
-    fraction = percent / 100
-    needed = _LOW_SAMPLES / min(fraction, 1 - fraction) if 0 < fraction < 1 else 0
-    samples = store.series(query.metric, "SampleCount", alarm.period, end, alarm.periods)
-    return any(count is not None and count < needed for count in samples)
 
 
 def _reason(alarm: Alarm, state: State, evaluated: Sequence[tuple[float, float]], gaps: int) -> str:

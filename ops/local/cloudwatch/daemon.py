@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.local.cloudwatch import alarms, composite, emf, logs
+from ops.local.cloudwatch import alarms, log_metrics, logs
 from ops.local.cloudwatch.definitions import Definitions, definitions
 from ops.local.cloudwatch.errors import UnsupportedError
 from ops.local.cloudwatch.metrics import Datum, Metric, MetricStore, Point
@@ -114,7 +114,7 @@ class Daemon:
         found = invocations.invocations(events, self._definitions.functions)
         yield from invocations.data(found, self._definitions.api_functions, self._cold)
         for event in events:
-            yield from emf.embedded(event.message)
+            yield from log_metrics.embedded(event.message)
         for metric_filter in self._definitions.filters:
             yield from metric_filter.data(events)
 
@@ -181,9 +181,10 @@ class Daemon:
             self._states, self._ends = self._described(), ends
         for alarm in self._definitions.alarms:
             self._set(alarm.name, alarms.evaluate(alarm, self._store, ends[alarm.name]))
-        for name, rule in self._definitions.composites.items():
+        for name, members in self._definitions.composites.items():
             # The emulator does the same when an alarm changes; this is for what it has missed.
-            state = composite.evaluate(rule, self._states)
+            rings = any(self._states.get(member) == alarms.State.ALARM for member in members)
+            state = alarms.State.ALARM if rings else alarms.State.OK
             self._set(name, alarms.Verdict(state, f"The alarm rule evaluates to {state}"))
 
     def _described(self) -> dict[str, str]:

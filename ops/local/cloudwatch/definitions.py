@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ops.local.cloudwatch import metric_math
 from ops.local.cloudwatch.alarms import COMPARISONS, Alarm, Missing, Statistic
 from ops.local.cloudwatch.errors import UnsupportedError
-from ops.local.cloudwatch.metric_filters import MetricFilter
+from ops.local.cloudwatch.log_metrics import MetricFilter
 from ops.local.cloudwatch.metrics import Metric, percentage
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ _ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 _COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
 _FILTER = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
 _QUERY = "aws:cloudwatch/queryDefinition:QueryDefinition"
+_MEMBER = re.compile(r'ALARM\("?([^"()]+)"?\)')
 _PLAIN = ("SampleCount", "Sum", "Average", "Minimum", "Maximum")
 
 
@@ -45,7 +48,7 @@ class Definitions:
     """Everything that was deployed and concerns metrics, logs or alarms."""
 
     alarms: Sequence[Alarm] = ()
-    composites: Mapping[str, str] = field(default_factory=dict)  # name -> rule
+    composites: Mapping[str, Sequence[str]] = field(default_factory=dict)  # name -> alarms of which any sets it off
     filters: Sequence[MetricFilter] = ()
     queries: Sequence[SavedQuery] = ()
     queues: Mapping[str, str] = field(default_factory=dict)  # name -> URL
@@ -71,7 +74,7 @@ def definitions(state_file: Path) -> Definitions:
     functions = {_log_group(entry): entry["id"] for entry in by_type.get("aws:lambda/function:Function", [])}
     return Definitions(
         alarms=[alarm(entry["id"], entry["inputs"]) for entry in by_type.get(_ALARM, [])],
-        composites={entry["id"]: entry["inputs"]["alarmRule"] for entry in by_type.get(_COMPOSITE, [])},
+        composites={entry["id"]: members(entry["inputs"]["alarmRule"]) for entry in by_type.get(_COMPOSITE, [])},
         filters=[metric_filter(entry["inputs"]) for entry in by_type.get(_FILTER, [])],
         queries=[_query(entry) for entry in by_type.get(_QUERY, [])],
         queues={entry["outputs"]["name"]: entry["id"] for entry in by_type.get("aws:sqs/queue:Queue", [])},
@@ -86,7 +89,7 @@ def alarm(name: str, inputs: Mapping[str, Any]) -> Alarm:
     """A metric alarm from the inputs of aws:cloudwatch/metricAlarm:MetricAlarm.
 
     Raises:
-        UnsupportedError: its comparison, statistic or period is not known on the laptop.
+        UnsupportedError: the laptop does not know its comparison, a statistic, its period or its expression.
     """
     queries = [_statistic(query) for query in inputs.get("metricQueries", [])] or [_single(inputs)]
     periods = inputs["evaluationPeriods"]
@@ -99,7 +102,6 @@ def alarm(name: str, inputs: Mapping[str, Any]) -> Alarm:
         periods=periods,
         datapoints=inputs.get("datapointsToAlarm", periods),
         missing=Missing(inputs.get("treatMissingData", "missing")),
-        ignores_low_samples=inputs.get("evaluateLowSampleCountPercentiles") == "ignore",
     )
     unknown = [
         q.statistic for q in queries if q.metric and q.statistic not in _PLAIN and percentage(q.statistic) is None
@@ -108,23 +110,44 @@ def alarm(name: str, inputs: Mapping[str, Any]) -> Alarm:
         raise UnsupportedError(f"alarm {name}: the laptop does not know {', '.join(unknown) or found.comparison}")
     if sum(query.is_result for query in queries) != 1:
         raise UnsupportedError(f"alarm {name}: exactly one of its metrics must return data")
+    if inputs.get("evaluateLowSampleCountPercentiles") == "ignore":
+        raise UnsupportedError(f"alarm {name}: the laptop does not ignore few samples of a percentile")
+    for query in queries:
+        if query.expression:
+            metric_math.evaluate(query.expression, {one.id: [None] for one in queries if one.metric})
     return found
+
+
+def members(rule: str) -> list[str]:
+    """The alarms that a composite alarm sums up, by name; its rule is `ALARM("a") OR ALARM("b") OR …`.
+
+    Raises:
+        UnsupportedError: the rule is another one.
+    """
+    found = [_MEMBER.fullmatch(part) for part in rule.split(" OR ")]
+    names = [one[1] for one in found if one]
+    if len(names) < len(found):
+        raise UnsupportedError(f'alarm rule {rule!r}: the laptop knows only ALARM("a") OR ALARM("b") ...')
+    return names
 
 
 def metric_filter(inputs: Mapping[str, Any]) -> MetricFilter:
     """A metric filter from the inputs of aws:cloudwatch/logMetricFilter:LogMetricFilter.
 
     Raises:
-        UnsupportedError: its pattern is not known on the laptop.
+        UnsupportedError: the laptop does not know its pattern, its dimensions or its value.
     """
     target = inputs["metricTransformation"]
+    if str(target["value"]) != "1":
+        raise UnsupportedError(
+            f"metric filter of {target['name']}: the laptop only counts 1 for a match, not {target['value']}"
+        )
     default = target.get("defaultValue")
     return MetricFilter(
         group=inputs["logGroupName"],
         pattern=inputs["pattern"],
         metric=target["name"],
         namespace=target["namespace"],
-        value=str(target["value"]),
         default=None if default is None else float(default),
         dimensions=target.get("dimensions", {}),
         unit=target.get("unit", "None"),

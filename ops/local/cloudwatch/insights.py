@@ -1,31 +1,38 @@
-"""Logs Insights queries over log events: the commands and functions below, and a refusal of all others.
+"""Logs Insights queries over log events, as far as queries on this project's JSON lines need it.
 
-From "CloudWatch Logs Insights query syntax" in the user guide: fields, display, filter, stats, sort, limit, parse and
-dedup.
+From "CloudWatch Logs Insights query syntax" in the user guide: the commands `fields`, `filter`, `stats`, `sort` and
+`limit`; in a filter comparisons, `like`, `in`, `ispresent()`, `and`, `or`, `not` and parentheses; after `by` fields and
+`bin()`. Everything else is refused.
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from ops.local.cloudwatch import insights_expressions as expressions
 from ops.local.cloudwatch.errors import UnsupportedError
-from ops.local.cloudwatch.insights_parse import compiled
-from ops.local.cloudwatch.insights_values import AGGREGATES, aggregate, number, row, shown
+from ops.local.cloudwatch.insights_values import AGGREGATES, Moment, aggregate, number, row, shown, span
 from ops.local.cloudwatch.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ops.local.cloudwatch.insights_expressions import Expression
     from ops.local.cloudwatch.insights_values import Row, Value
     from ops.local.cloudwatch.logs import LogEvent
 
+_Condition: TypeAlias = "Callable[[Row], bool]"
+_Column: TypeAlias = "tuple[str, Callable[[Row], Value]]"  # its name, and its value in a row
+
 _DEFAULT_LIMIT = _MAX_LIMIT = 10_000
 _DEFAULT_FIELDS = ["@timestamp", "@message"]
+_KNOWN = frozenset({"@timestamp", "@message", "@log", "@logStream", "@ingestionTime", "@ptr"})
+_QUOTED = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|(?<=like )/(?:\\.|[^/\\])+/"
+_WORD = re.compile(rf"\s+|{_QUOTED}|`[^`]+`|\d+[a-z]+\b|-?\d+(?:\.\d+)?|@?[A-Za-z_][\w.]*|!=|<=|>=|[=<>(),\[\]*]")
+_FIELD = re.compile(r"@?[A-Za-z_][\w.]*")
+_ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 @dataclass(slots=True)
@@ -34,11 +41,13 @@ class _Query:
 
     rows: list[Row]
     columns: list[str] = field(default_factory=list)
-    limit: int = _DEFAULT_LIMIT
+
+
+_Step: TypeAlias = "Callable[[_Query], None]"
 
 
 def run(query: str, events: Iterable[LogEvent]) -> list[dict[str, str]]:
-    """The rows of a query, each column -> text; without a sort the newest events come first.
+    """Return the rows of a query, each column -> text; without a sort the newest events come first.
 
     A comparison with a field that an event has not does not hold. Booleans of a JSON message are 1 and 0.
 
@@ -51,83 +60,64 @@ def run(query: str, events: Iterable[LogEvent]) -> list[dict[str, str]]:
     for step in steps:
         step(state)
     columns = state.columns or _DEFAULT_FIELDS
-    rows = [{name: shown(found.get(name)) for name in columns} for found in state.rows[: state.limit]]
+    rows = [{name: shown(found.get(name)) for name in columns} for found in state.rows[:_DEFAULT_LIMIT]]
     return [{name: value for name, value in found.items() if value} for found in rows]
 
 
 def _commands(query: str) -> Sequence[str]:
     """The text between pipes that stand in no quotes and no regular expression; lines with # are comments."""
-    lines = [line for line in query.splitlines() if not line.lstrip().startswith("#")]
-    source = "\n".join(lines)
-    quoted = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|(?<=like )/(?:\\.|[^/\\])+/|(?<=~ )/(?:\\.|[^/\\])+/"
-    parse = r"(?<=parse @message )/(?:\\.|[^/\\])+/"
-    ends = [found.start() for found in re.finditer(rf"{quoted}|{parse}|\|", source) if found.group() == "|"]
+    source = "\n".join(line for line in query.splitlines() if not line.lstrip().startswith("#"))
+    ends = [found.start() for found in re.finditer(rf"{_QUOTED}|\|", source) if found.group() == "|"]
     parts = [source[a + 1 : b].strip() for a, b in pairwise([-1, *ends, len(source)])]
     if not all(parts):
         raise UnsupportedError(f"Logs Insights {query.strip()!r}: a command is empty")
     return parts
 
 
-def _step(command: str) -> Callable[[_Query], None]:
+def _step(command: str) -> _Step:
     name, _, rest = command.partition(" ")
-    if name == "parse":
-        return _parse(rest.strip())
     if name not in _STEPS:
-        raise UnsupportedError(f"Logs Insights: the command {name!r} is not known on the laptop")
-    tokens = Tokens(rest, expressions.WORD, f"Logs Insights {name}")
+        known = ", ".join(_STEPS)
+        raise UnsupportedError(f"Logs Insights: the laptop does not know the command {name!r}; it knows {known}")
+    tokens = Tokens(rest, _WORD, f"Logs Insights {name}")
     step = _STEPS[name](tokens)
     tokens.end()
     return step
 
 
-def _fields(tokens: Tokens) -> Callable[[_Query], None]:
-    named = _named(tokens)
+def _fields(tokens: Tokens) -> _Step:
+    columns = _columns(tokens)
 
     def step(query: _Query) -> None:
-        _compute(query, named)
-        query.columns += [name for name, _ in named if name not in query.columns]
+        for found in query.rows:
+            found.update({name: value(found) for name, value in columns})
+        query.columns += [name for name, _ in columns if name not in query.columns]
 
     return step
 
 
-def _display(tokens: Tokens) -> Callable[[_Query], None]:
-    named = _named(tokens)
+def _filter(tokens: Tokens) -> _Step:
+    condition = _disjunction(tokens)
 
     def step(query: _Query) -> None:
-        _compute(query, named)
-        query.columns = [name for name, _ in named]
+        query.rows = [found for found in query.rows if condition(found)]
 
     return step
 
 
-def _compute(query: _Query, named: Sequence[tuple[str, Expression]]) -> None:
-    for found in query.rows:
-        found.update({name: compute(found) for name, compute in named})
-
-
-def _filter(tokens: Tokens) -> Callable[[_Query], None]:
-    condition = expressions.disjunction(tokens)
-
-    def step(query: _Query) -> None:
-        query.rows = [found for found in query.rows if expressions.truth(condition(found))]
-
-    return step
-
-
-def _sort(tokens: Tokens) -> Callable[[_Query], None]:
-    keys: list[tuple[Expression, bool]] = []
+def _sort(tokens: Tokens) -> _Step:
+    keys: list[tuple[str, bool]] = []
     while not keys or tokens.accept(","):
-        key = expressions.disjunction(tokens)
-        keys.append((key, tokens.expect("asc", "desc").lower() == "desc"))
+        keys.append((_field(tokens), tokens.expect("asc", "desc").lower() == "desc"))
 
     def step(query: _Query) -> None:
-        for key, descending in reversed(keys):
-            query.rows.sort(key=_by(key), reverse=descending)
+        for name, descending in reversed(keys):
+            query.rows.sort(key=_by(name), reverse=descending)
 
     return step
 
 
-def _limit(tokens: Tokens) -> Callable[[_Query], None]:
+def _limit(tokens: Tokens) -> _Step:
     word = tokens.take()
     if not word.isdigit() or not 1 <= int(word) <= _MAX_LIMIT:
         tokens.fail(f"a limit is 1-{_MAX_LIMIT}, not {word}")
@@ -138,28 +128,16 @@ def _limit(tokens: Tokens) -> Callable[[_Query], None]:
     return step
 
 
-def _dedup(tokens: Tokens) -> Callable[[_Query], None]:
-    named = _named(tokens)
-
-    def step(query: _Query) -> None:
-        first: dict[tuple[str, ...], Row] = {}
-        for found in query.rows:
-            first.setdefault(tuple(shown(compute(found)) for _, compute in named), found)
-        query.rows = list(first.values())
-
-    return step
-
-
-def _stats(tokens: Tokens) -> Callable[[_Query], None]:
+def _stats(tokens: Tokens) -> _Step:
     aggregations = [_aggregation(tokens)]
     while tokens.accept(","):
         aggregations.append(_aggregation(tokens))
-    groups = _named(tokens) if tokens.accept("by") else []
+    groups = _columns(tokens) if tokens.accept("by") else []
 
     def step(query: _Query) -> None:
         members: dict[tuple[Value, ...], list[Row]] = {} if groups else {(): []}
         for found in query.rows:
-            members.setdefault(tuple(compute(found) for _, compute in groups), []).append(found)
+            members.setdefault(tuple(value(found) for _, value in groups), []).append(found)
         names = [name for name, _ in groups]
         query.rows = [
             dict(zip(names, key, strict=True)) | {name: compute(rows) for name, compute in aggregations}
@@ -173,69 +151,181 @@ def _stats(tokens: Tokens) -> Callable[[_Query], None]:
 def _aggregation(tokens: Tokens) -> tuple[str, Callable[[Sequence[Row]], Value]]:
     name = tokens.take()
     if name not in AGGREGATES:
-        tokens.fail(f"{name!r} is no aggregation that the laptop knows")
+        tokens.fail(f"the laptop does not know the aggregation {name!r}; it knows {', '.join(sorted(AGGREGATES))}")
     tokens.expect("(")
-    column, percent = "*", 0.0
-    of: Expression = _row
-    if not tokens.accept("*"):
-        column = tokens.next
-        of = expressions.disjunction(tokens)
-    elif name != "count":
-        tokens.fail(f"{name}(*) makes no sense")
+    text, percent = "*", 0.0
+    of: Callable[[Row], Value] = lambda _: 1.0  # noqa: E731 - count(*) counts rows
+    if name != "count" or not tokens.accept("*"):
+        text, of = _column(tokens)
     if name == "pct":
         tokens.expect(",")
-        percent = number(tokens.next) or 0.0
-        column += f", {tokens.take()}"
+        text += f", {tokens.next}"
+        percent = number(tokens.take()) or 0.0
     tokens.expect(")")
-    return _alias(tokens, f"{name}({column})"), lambda rows: aggregate(name, [of(found) for found in rows], percent)
+    return _alias(tokens, f"{name}({text})"), lambda rows: aggregate(name, [of(found) for found in rows], percent)
 
 
-def _row(_: Row) -> Value:
-    return 1.0  # count(*) counts rows
+def _columns(tokens: Tokens) -> list[_Column]:
+    """Columns separated by commas, each under its alias or its own text."""
+    columns: list[_Column] = []
+    while not columns or tokens.accept(","):
+        name, value = _column(tokens)
+        columns.append((_alias(tokens, name), value))
+    return columns
 
 
-def _named(tokens: Tokens) -> list[tuple[str, Expression]]:
-    """Expressions separated by commas, each under its alias or its own text."""
-    named: list[tuple[str, Expression]] = []
-    while not named or tokens.accept(","):
-        first, second = tokens.next, tokens.after_next
-        expression = expressions.disjunction(tokens)
-        own = first.strip("`") if second != "(" else f"{first}({tokens.previous(2)})"
-        named.append((_alias(tokens, own), expression))
-    return named
+def _column(tokens: Tokens) -> _Column:
+    name = _field(tokens)
+    if not tokens.accept("("):
+        return name, lambda found: found.get(name)
+    if name != "bin":
+        tokens.fail(f"the laptop does not know {name}() here")
+    word = tokens.take()
+    length = span(word)
+    tokens.expect(")")
+    return f"bin({word})", lambda found: Moment((number(found.get("@timestamp")) or 0) // length * length)
 
 
 def _alias(tokens: Tokens, own: str) -> str:
-    return expressions.field(tokens) if tokens.accept("as") else own
+    return _field(tokens) if tokens.accept("as") else own
 
 
-def _parse(command: str) -> Callable[[_Query], None]:
-    source, extract, aliases = compiled(command)
-
-    def step(query: _Query) -> None:
-        for found in query.rows:
-            found.update(zip(aliases, extract(shown(found.get(source))), strict=True))
-        query.columns += [name for name in aliases if query.columns and name not in query.columns]
-
-    return step
-
-
-def _by(key: Expression) -> Callable[[Row], tuple[int, float, str]]:
-    return lambda found: _order(key(found))
+def _field(tokens: Tokens) -> str:
+    """A name of a field, in backticks where it is not alphanumeric."""
+    word = tokens.take()
+    if word.startswith("`"):
+        return word.strip("`")
+    if not _FIELD.fullmatch(word):
+        tokens.fail(f"{word!r} is no field")
+    if word.startswith("@") and word not in _KNOWN:
+        tokens.fail(f"the laptop does not find the field {word}")
+    return word
 
 
-def _order(value: Value) -> tuple[int, float, str]:
+def _disjunction(tokens: Tokens) -> _Condition:
+    parts = [_conjunction(tokens)]
+    while tokens.accept("or"):
+        parts.append(_conjunction(tokens))
+    return lambda found: any(part(found) for part in parts)
+
+
+def _conjunction(tokens: Tokens) -> _Condition:
+    parts = [_negation(tokens)]
+    while tokens.accept("and"):
+        parts.append(_negation(tokens))
+    return lambda found: all(part(found) for part in parts)
+
+
+def _negation(tokens: Tokens) -> _Condition:
+    if tokens.accept("not"):
+        inner = _negation(tokens)
+        return lambda found: not inner(found)
+    if tokens.accept("("):
+        inner = _disjunction(tokens)
+        tokens.expect(")")
+        return inner
+    return _comparison(tokens)
+
+
+def _comparison(tokens: Tokens) -> _Condition:
+    name = _field(tokens)
+    if tokens.accept("("):
+        return _call(tokens, name)
+    negated = bool(tokens.accept("not"))
+    if tokens.accept("like"):
+        matches = _pattern(tokens)
+        return lambda found: matches(shown(found.get(name))) is not negated
+    if tokens.accept("in"):
+        options = _options(tokens)
+        return lambda found: any(_equal(found.get(name), option) for option in options) is not negated
+    sign = tokens.expect("like", "in") if negated else tokens.expect("=", "!=", *_ORDER, "like", "in")
+    value = _literal(tokens)
+    return lambda found: _holds(found.get(name), sign, value)
+
+
+def _call(tokens: Tokens, name: str) -> _Condition:
+    if name != "ispresent":
+        tokens.fail(f"the laptop does not know {name}() here")
+    asked = _field(tokens)
+    tokens.expect(")")
+    return lambda found: found.get(asked) is not None
+
+
+def _pattern(tokens: Tokens) -> Callable[[str], bool]:
+    word = tokens.take()
+    if word.startswith("/"):
+        try:
+            expression = re.compile(_flags_first(word[1:-1].replace("\\/", "/")))
+        except re.error as error:
+            raise tokens.error(f"{word} is no regular expression that the laptop knows ({error})") from error
+        return lambda value: expression.search(value) is not None
+    if word[:1] not in {'"', "'"}:
+        tokens.fail("like needs a text or a regular expression")
+    part = _unquoted(word)
+    return lambda value: part in value
+
+
+def _flags_first(expression: str) -> str:
+    # `^(?i)word$` is written in AWS's examples; Python wants flags at the start.
+    return "(?i)" + expression.replace("(?i)", "") if "(?i)" in expression else expression
+
+
+def _options(tokens: Tokens) -> Sequence[Value]:
+    tokens.expect("[")
+    options = [_literal(tokens)]
+    while tokens.accept(","):
+        options.append(_literal(tokens))
+    tokens.expect("]")
+    return options
+
+
+def _literal(tokens: Tokens) -> str | float:
+    """A text in quotes, or a number."""
+    word = tokens.next
+    if word[:1] in {'"', "'"}:
+        return _unquoted(tokens.take())
+    value = number(word)
+    if value is None or not word[-1].isdigit():
+        hint = "true is 1, false is 0, and ispresent() asks for null"
+        raise tokens.error(f"a field is compared with a text in quotes or a number, not {word!r} ({hint})")
+    tokens.take()
+    return value
+
+
+def _holds(found: Value, sign: str, value: str | float) -> bool:
+    """A comparison with a field that is not there does not hold, whichever it is."""
+    if found is None:
+        return False
+    if sign in _ORDER:
+        left, right = number(found), number(value)
+        return left is not None and right is not None and _ORDER[sign](left, right)
+    return _equal(found, value) is (sign == "=")
+
+
+def _equal(a: Value, b: Value) -> bool:
+    numbers = number(a), number(b)
+    return numbers[0] == numbers[1] if None not in numbers else shown(a) == shown(b)
+
+
+def _unquoted(word: str) -> str:
+    return re.sub(r"\\(.)", r"\1", word[1:-1])
+
+
+def _by(name: str) -> Callable[[Row], tuple[int, float, str]]:
     """Sorts what is not there first, then numbers, then text."""
-    found = number(value)
-    return (0, 0.0, "") if value is None else (1, found, "") if found is not None else (2, 0.0, shown(value))
+
+    def order(found: Row) -> tuple[int, float, str]:
+        value = found.get(name)
+        numeric = number(value)
+        return (0, 0.0, "") if value is None else (1, numeric, "") if numeric is not None else (2, 0.0, shown(value))
+
+    return order
 
 
-_STEPS: dict[str, Callable[[Tokens], Callable[[_Query], None]]] = {
+_STEPS: dict[str, Callable[[Tokens], _Step]] = {
     "fields": _fields,
-    "display": _display,
     "filter": _filter,
     "stats": _stats,
     "sort": _sort,
     "limit": _limit,
-    "dedup": _dedup,
 }

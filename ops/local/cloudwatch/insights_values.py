@@ -1,13 +1,12 @@
-"""Values and functions of Logs Insights queries."""
+"""Values of Logs Insights queries: the fields of an event, how they are shown, and aggregations over them."""
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ops.local.cloudwatch import logs
 from ops.local.cloudwatch.errors import UnsupportedError
 from ops.local.cloudwatch.metrics import Point, percentile
 
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 Value: TypeAlias = "str | float | None"  # None: the field is not there
 Row: TypeAlias = "dict[str, Value]"
 
-_SPANS = {"ms": 1, "msec": 1, "s": 1000, "sec": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "hr": 3_600_000}
-_SPANS |= {"d": 86_400_000, "w": 604_800_000}
-_SPAN = re.compile(r"(\d+)([a-z]+?)s?")
+_SPANS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SPAN = re.compile(r"(\d+)([smhd])")
 
 
 class Moment(float):
@@ -38,12 +36,7 @@ def row(event: LogEvent) -> Row:
         "@ingestionTime": Moment(event.ingested),
         "@ptr": event.id,
     }
-    try:
-        found = json.loads(event.message) if event.message.startswith("{") else None
-    except ValueError:
-        found = None
-    if isinstance(found, dict):
-        _flatten(found, "", fields)
+    _flatten(logs.fields(event.message), "", fields)
     return fields
 
 
@@ -70,14 +63,14 @@ def number(value: Value) -> float | None:
 
 
 def span(word: str) -> int:
-    """Milliseconds of `5m`.
+    """Return the milliseconds of a period such as `5m`.
 
     Raises:
-        UnsupportedError: it is no period.
+        UnsupportedError: it is no period of seconds, minutes, hours or days.
     """
     found = _SPAN.fullmatch(word)
-    if found is None or found.group(2) not in _SPANS or not int(found.group(1)):
-        raise UnsupportedError(f"Logs Insights: {word!r} is no period that the laptop knows")
+    if found is None or not int(found.group(1)):
+        raise UnsupportedError(f"Logs Insights: a period is a number and s, m, h or d, got {word!r}")
     return int(found.group(1)) * _SPANS[found.group(2)]
 
 
@@ -90,59 +83,8 @@ def _flatten(value: Any, prefix: str, into: Row) -> None:  # noqa: ANN401 - JSON
             into[f"{prefix}{key}"] = float(item) if isinstance(item, bool | int | float) else item  # true counts as 1
 
 
-def _numeric(function: Callable[..., float]) -> Callable[..., Value]:
-    def call(*values: Value) -> Value:
-        numbers = [number(value) for value in values]
-        if any(item is None for item in numbers):
-            return None
-        try:
-            return function(*numbers)
-        except (ValueError, ZeroDivisionError, OverflowError):
-            return None
-
-    return call
-
-
-def _textual(function: Callable[..., str | float]) -> Callable[..., Value]:
-    return lambda *values: None if values[0] is None else function(*map(shown, values))
-
-
-FUNCTIONS: Mapping[str, Callable[..., Value]] = {
-    "ispresent": lambda value: float(value is not None),
-    "isempty": lambda value: float(value is None or value == ""),
-    "isblank": lambda value: float(value is None or not shown(value).strip()),
-    "coalesce": lambda *values: next((value for value in values if value is not None), None),
-    "concat": lambda *values: "".join(map(shown, values)),
-    "strlen": _textual(lambda value: float(len(value))),
-    "toupper": _textual(str.upper),
-    "tolower": _textual(str.lower),
-    "trim": _textual(str.strip),
-    "replace": _textual(lambda value, old, new: value.replace(old, new)),
-    "strcontains": _textual(lambda value, part: float(part in value)),
-    "abs": _numeric(abs),
-    "ceil": _numeric(math.ceil),
-    "floor": _numeric(math.floor),
-    "sqrt": _numeric(math.sqrt),
-    "greatest": _numeric(max),
-    "least": _numeric(min),
-}
-
-ARITHMETIC: Mapping[str, Callable[..., Value]] = {
-    "+": _numeric(lambda a, b: a + b),
-    "-": _numeric(lambda a, b: a - b),
-    "*": _numeric(lambda a, b: a * b),
-    "/": _numeric(lambda a, b: a / b),
-    "%": _numeric(lambda a, b: a % b),
-    "^": _numeric(lambda a, b: a**b),
-}
-
-
 def aggregate(name: str, values: Sequence[Value], percent: float = 0) -> Value:
-    """An aggregation over the values of a field, of which those that are not there don't count.
-
-    Raises:
-        UnsupportedError: it is not known on the laptop.
-    """
+    """Aggregate the values of a field; events that have no such field don't count. `percent` is for `pct`."""
     there = [value for value in values if value is not None]
     if name == "count":
         return float(len(there))
@@ -153,8 +95,6 @@ def aggregate(name: str, values: Sequence[Value], percent: float = 0) -> Value:
         return (min if name == "min" else max)(map(shown, there))
     if name == "pct":
         return percentile([Point(0, value) for value in numbers], percent) if numbers else None
-    if name not in _AGGREGATES:
-        raise UnsupportedError(f"Logs Insights: {name}() is not known on the laptop")
     return _AGGREGATES[name](numbers) if numbers else None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _PAGE = 10_000  # FilterLogEvents returns no more at once, and the emulator gives no token for the rest
 
@@ -31,6 +32,15 @@ def read(client: Any, groups: Iterable[str], start: int, end: int | None = None)
     """
     for group in groups:
         yield from _group(client, group, start, end)
+
+
+def fields(message: str) -> Mapping[str, Any]:
+    """Return the fields of a line that is a JSON object; none of any other line."""
+    try:
+        found = json.loads(message) if message.startswith("{") else None
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _group(client: Any, group: str, start: int, end: int | None) -> Iterator[LogEvent]:  # noqa: ANN401

@@ -1,178 +1,116 @@
-"""CloudWatch's metric math: expressions over series of equal length.
+"""CloudWatch's metric math, as far as alarms of the program use it.
 
-The rules for missing operands are those of "Using metric math" in the CloudWatch user guide: arithmetic and comparisons
-take a missing value for 0 where the other operand has one, a division by zero drops the datapoint, and IF has rules of
-its own. An alarm's expression must come out as one series.
+Known are ids of metrics, numbers, `+ * /`, `< >`, `AND`, parentheses, `IF(condition, then, number)` and
+`FILL(series, number)`; anything else is refused. Missing values follow "Using metric math" in the CloudWatch user
+guide: arithmetic and comparisons take a missing value for 0 where the other series has one, and a division by zero
+drops the datapoint.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias
 
-from ops.local.cloudwatch import metric_math_operations as operations
 from ops.local.cloudwatch.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from ops.local.cloudwatch.metric_math_operations import Operand
     from ops.local.cloudwatch.metrics import Series
 
-_WORD = re.compile(r'\s+|\d+(?:\.\d+)?|[A-Za-z][A-Za-z0-9_]*|"[^"]*"|==|!=|<=|>=|&&|\|\||[-+*/^()\[\],<>]')
-_COMPARISONS = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<=": operator.le,
-    ">=": operator.ge,
-    "<": operator.lt,
-    ">": operator.gt,
-}
+_Operand: TypeAlias = "float | Series"
+_Combine: TypeAlias = "Callable[[float, float], float | None]"
+
+_WORD = re.compile(r"\s+|\d+(?:\.\d+)?|[A-Za-z][A-Za-z0-9_]*|[+*/<>(),]")
+_LEVELS: tuple[Mapping[str, _Combine], ...] = (  # from what binds least to what binds most
+    {"AND": lambda a, b: float(bool(a and b))},
+    {"<": lambda a, b: float(a < b), ">": lambda a, b: float(a > b)},
+    {"+": operator.add},
+    {"*": operator.mul, "/": lambda a, b: a / b if b else None},
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What an expression is about: the series of each id, which of them are metrics, and their common period."""
-
-    series: Mapping[str, Series]
-    metrics: Sequence[str]  # ids that METRICS() returns: those of expressions are not among them
-    period: int
-
-
-def evaluate(expression: str, inputs: Inputs) -> Series:
-    """The series that an expression makes of its inputs.
+def evaluate(expression: str, series: Mapping[str, Series]) -> Series:
+    """Compute an expression over series of equal length, which are given by id.
 
     Raises:
-        UnsupportedError: the laptop does not know a function or a form, or the result is not one series.
+        UnsupportedError: the laptop does not know a function or an operator, or the result is not one series.
     """
-    tokens = Tokens(expression, _WORD, "metric math")
-    parser = _Parser(tokens, inputs)
-    result = parser.disjunction()
-    tokens.end()
-    if isinstance(result, list) and len(result) == 1 and isinstance(result[0], list):
-        return result[0]
-    if not operations.is_series(result):
-        raise tokens.error("the result must be one time series")
-    return cast("Series", result)
-
-
-def _comparing(sign: str) -> Callable[[float, float], float]:
-    compare = _COMPARISONS[sign]
-    return lambda a, b: float(compare(a, b))
+    parser = _Parser(Tokens(expression, _WORD, "metric math"), series)
+    return parser.whole()
 
 
 class _Parser:
     """Evaluates while it reads: expressions are short and series are too."""
 
-    def __init__(self, tokens: Tokens, inputs: Inputs) -> None:
+    def __init__(self, tokens: Tokens, series: Mapping[str, Series]) -> None:
         self._tokens = tokens
-        self._inputs = inputs
+        self._all = series
 
-    def disjunction(self) -> Operand:
-        left = self._conjunction()
-        while self._tokens.accept("OR", "||"):
-            left = self._pairwise(lambda a, b: float(bool(a) or bool(b)), left, self._conjunction())
+    def whole(self) -> Series:
+        result = self._series()
+        self._tokens.end()
+        return result
+
+    def _operand(self, level: int = 0) -> _Operand:
+        if level == len(_LEVELS):
+            return self._value()
+        left = self._operand(level + 1)
+        while word := self._tokens.accept(*_LEVELS[level]):
+            left = self._combined(_LEVELS[level][word.upper()], left, self._operand(level + 1))
         return left
 
-    def _conjunction(self) -> Operand:
-        left = self._comparison()
-        while self._tokens.accept("AND", "&&"):
-            left = self._pairwise(lambda a, b: float(bool(a) and bool(b)), left, self._comparison())
-        return left
+    def _combined(self, combine: _Combine, left: _Operand, right: _Operand) -> Series:
+        if isinstance(left, list) and isinstance(right, list):
+            pairs = zip(left, right, strict=True)
+            return [None if a is None and b is None else combine(a or 0.0, b or 0.0) for a, b in pairs]
+        if isinstance(left, list):
+            return [None if item is None else combine(item, right) for item in left]  # type: ignore[arg-type]
+        if isinstance(right, list):
+            return [None if item is None else combine(left, item) for item in right]
+        raise self._tokens.error("an operator needs a time series on one side")
 
-    def _comparison(self) -> Operand:
-        left = self._sum()
-        while word := self._tokens.accept(*_COMPARISONS):
-            left = self._pairwise(_comparing(word), left, self._sum())
-        return left
-
-    def _sum(self) -> Operand:
-        left = self._product()
-        while word := self._tokens.accept("+", "-"):
-            left = self._pairwise(operator.add if word == "+" else operator.sub, left, self._product())
-        return left
-
-    def _product(self) -> Operand:
-        left = self._power()
-        while word := self._tokens.accept("*", "/"):
-            left = self._pairwise(operator.mul if word == "*" else operations.divided, left, self._power())
-        return left
-
-    def _power(self) -> Operand:
-        left = self._unary()
-        return self._pairwise(operations.power, left, self._power()) if self._tokens.accept("^") else left
-
-    def _unary(self) -> Operand:
-        if self._tokens.accept("-"):
-            return operations.each(lambda value: None if value is None else -value, self._unary())
-        return self._value()
-
-    def _value(self) -> Operand:
+    def _value(self) -> _Operand:
         if self._tokens.accept("("):
-            inner = self.disjunction()
+            inner = self._operand()
             self._tokens.expect(")")
             return inner
-        if self._tokens.accept("["):
-            return [self._one_series(item) for item in self._list("]")]
         word = self._tokens.take()
         if word[0].isdigit():
             return float(word)
         if self._tokens.accept("("):
             return self._call(word)
-        if word not in self._inputs.series:
+        if word not in self._all:
             raise self._tokens.error(f"there is no id {word!r}")
-        return list(self._inputs.series[word])
+        return list(self._all[word])
 
-    def _call(self, name: str) -> Operand:
-        if name == "METRICS":
-            part = "" if self._tokens.next == ")" else self._tokens.take().strip('"')
-            self._tokens.expect(")")
-            return [list(self._inputs.series[m]) for m in self._inputs.metrics if part in m]
+    def _call(self, name: str) -> Series:
         if name == "FILL":
-            return self._fill()
-        arguments = self._list(")")
-        if name == "IF" and len(arguments) in {2, 3}:
-            return operations.if_(*arguments)
-        if name == "PERIOD" and len(arguments) == 1:
-            return float(self._inputs.period)
-        if name in operations.AGGREGATES and len(arguments) == 1:
-            return operations.aggregate(operations.AGGREGATES[name], arguments[0], zeros=name == "AVG")
-        if name in operations.EACH and len(arguments) == 1:
-            return operations.each(operations.EACH[name], arguments[0])
-        raise self._tokens.error(f"{name} with {len(arguments)} arguments is not known on the laptop")
+            series = self._series()
+            filler = self._number()
+            return [filler if item is None else item for item in series]
+        if name == "IF":
+            condition = self._series()
+            self._tokens.expect(",")
+            then = self._operand()
+            otherwise = self._number()
+            thens = then if isinstance(then, list) else [then] * len(condition)
+            # As documented, `otherwise` stands for a missing condition, too, and 0 for a missing `then`.
+            return [(yes or 0.0) if test else otherwise for test, yes in zip(condition, thens, strict=True)]
+        raise self._tokens.error(f"the laptop does not know {name}()")
 
-    def _fill(self) -> Operand:
-        series = self.disjunction()
+    def _series(self) -> Series:
+        value = self._operand()
+        if not isinstance(value, list):
+            raise self._tokens.error("a number stands where a time series is needed")
+        return value
+
+    def _number(self) -> float:
+        """The last argument of a call, which has to be a number on the laptop."""
         self._tokens.expect(",")
-        if self._tokens.accept("REPEAT"):
-            filler: Operand | None = None
-        else:
-            filler = self.disjunction()
+        value = self._operand()
+        if isinstance(value, list):
+            raise self._tokens.error("the laptop needs a number as last argument")
         self._tokens.expect(")")
-        if operations.is_array(series):
-            return [operations.filled(one, filler) for one in cast("list[Series]", series)]
-        return operations.filled(self._one_series(series), filler)
-
-    def _list(self, end: str) -> list[Operand]:
-        items: list[Operand] = []
-        while not self._tokens.accept(end):
-            if items:
-                self._tokens.expect(",")
-            items.append(self.disjunction())
-        return items
-
-    def _one_series(self, value: Operand) -> Series:
-        if not operations.is_series(value):
-            raise self._tokens.error("a time series is needed here")
-        return cast("Series", value)
-
-    def _pairwise(self, combine: Callable[[float, float], float | None], left: Operand, right: Operand) -> Operand:
-        for one, other, swapped in ((left, right, False), (right, left, True)):
-            if operations.is_array(one):
-                if operations.is_array(other):
-                    raise self._tokens.error("an array with an array is not known on the laptop")
-                pairs = [(item, other) if not swapped else (other, item) for item in cast("list[Series]", one)]
-                return [cast("Series", operations.combined(combine, a, b)) for a, b in pairs]
-        return operations.combined(combine, left, right)
+        return value

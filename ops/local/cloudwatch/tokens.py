@@ -25,15 +25,6 @@ class Tokens:
         """The word to come, empty at the end."""
         return self._words[self._at] if self._at < len(self._words) else ""
 
-    @property
-    def after_next(self) -> str:
-        """The word behind that."""
-        return self._words[self._at + 1] if self._at + 1 < len(self._words) else ""
-
-    def previous(self, back: int) -> str:
-        """The word taken `back` words ago; 1 is the last one."""
-        return self._words[self._at - back]
-
     def take(self) -> str:
         """The next word, which there must be."""
         if not self.next:

@@ -62,5 +62,7 @@ def _default(declaration: Any) -> Any:  # noqa: ANN401 - YAML
 
 def _text(key: str, value: Any, path: Path) -> str:  # noqa: ANN401 - YAML
     if isinstance(value, dict) and set(value) == {"secure"}:
-        raise DeployError(f"{key} in {path.name} is encrypted for the Pulumi CLI; the laptop's deployer can't read it")
+        raise DeployError(
+            f"{key} in {path.name} is encrypted for the Pulumi CLI; for the laptop, write it there in clear"
+        )
     return value if isinstance(value, str) else json.dumps(value)

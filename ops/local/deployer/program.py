@@ -80,7 +80,7 @@ class Program:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda *_: None)  # after a failure, tasks that wait for it fail too: one is reported
         settings.reset_options(root_directory=str(self.root))
-        with _executor() as executor:
+        with threads_with_loops(_THREADS) as executor:
             loop.set_default_executor(executor)
             set_all_config(dict(self.config), [])
             set_mocks(mocks, project=self.project, stack=self.stack, preview=False, logger=_silent())
@@ -91,9 +91,11 @@ class Program:
         try:
             with _importable(self.root):
                 runpy.run_path(str(self.root / "__main__.py"), run_name="__main__")
-        except BaseException as error:
+        except BaseException as leaving:  # noqa: BLE001 - raised again
+            # a program may have told the engine of its refusal itself, and left with an exit code
+            error = leaving.__cause__ if isinstance(leaving, SystemExit) and leaving.__cause__ else leaving
             stop(error)  # pulumi would still bring about what was registered before
-            raise
+            raise error from None
         await _settled()
 
 
@@ -127,7 +129,7 @@ async def _exports() -> Outputs:
 
 
 @contextmanager
-def _executor() -> Iterator[ThreadPoolExecutor]:
+def threads_with_loops(count: int) -> Iterator[ThreadPoolExecutor]:
     """Threads with an event loop each: pulumi serializes in them, and would leave loops of its own unclosed."""
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -135,7 +137,7 @@ def _executor() -> Iterator[ThreadPoolExecutor]:
         loops.append(asyncio.new_event_loop())
         asyncio.set_event_loop(loops[-1])
 
-    executor = ThreadPoolExecutor(_THREADS, "deploy", initializer=prepare)
+    executor = ThreadPoolExecutor(count, "deploy", initializer=prepare)
     try:
         yield executor
     finally:

@@ -98,14 +98,13 @@ def test_trimmed_layer_does_the_lakes_work(unpacked: Path) -> None:
     assert version == f"{sys.version_info.major} {sys.version_info.minor}"
 
 
-def test_functions_with_the_layer_import_with_it(unpacked: Path, tmp_path: Path) -> None:
+def test_functions_with_the_layer_import_with_it(unpacked: Path, runtime_packages: Path, tmp_path: Path) -> None:
     """Code and both layers are all that the lake's worker needs besides the runtime, here the emulator's packages."""
     for archive in (packaging.handlers_zip(), packaging.layer_zip("x86_64")):
         zipfile.ZipFile(archive).extractall(tmp_path)
     functions = run_main("dev", {"pipelines": ["events", "orders", "lake"]}).of("Function")
     handlers = [f.inputs["handler"] for f in functions if f.inputs["layers"] == ["arn:dependencies", "arn:lake"]]
-    (runtime,) = (ROOT / ".venv-emulator" / "lib").glob("python3.*/site-packages")
-    path = f"{tmp_path}:{tmp_path / 'python'}:{unpacked / 'python'}:{runtime}"
+    path = f"{tmp_path}:{tmp_path / 'python'}:{unpacked / 'python'}:{runtime_packages}"
     environment = {"AWS_DEFAULT_REGION": "eu-central-1", "HOME": str(tmp_path)}
     command = [sys.executable, "-I", "-S", "-c", _IMPORT_WORKER, path, *handlers]
     clean = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

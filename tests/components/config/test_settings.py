@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from components.config.alarm_limits import AlarmLimits
-from components.config.reader import SettingsError
+from components.config.reader import SettingsError, read_settings
 from components.config.settings import Settings
 from tests.components.config.configuring import key_of, problems, read
-from tests.components.recording import ROOT, Recording, main_program, run
+from tests.components.recording import ROOT, SECRETS, Recording, main_program, run
 
 _FORMULA = "(6 x workerTimeoutSeconds + maxBatchingWindowSeconds), or 0 for that"
 _REASON = ": a dead letter keeps its first send time"
@@ -34,15 +34,29 @@ def test_pulumi_yaml_describes_every_key_with_its_default() -> None:
     assert set(defaults) == {key_of(f.name) for f in dataclasses.fields(Settings)} - {"stack"}
     assert read(defaults) == Settings(stack="dev")
     assert [key for key, declaration in declared.items() if not declaration.get("description")] == []
-    assert [key for key, declaration in declared.items() if "type" not in declaration] == [
-        "resourceTags",
-        "alarms",
-    ]
+    # a secret's type would have the CLI refuse its default, which is in clear
+    assert tuple(key for key, declaration in declared.items() if "type" not in declaration) == SECRETS
+    assert tuple(key for key, declaration in declared.items() if declaration.get("secret")) == SECRETS
+
+
+@pytest.mark.parametrize(
+    ("key", "more"),
+    [("apiKey", {"apiKey": "k" * 20, "authMode": "apiKey"}), ("webhookUrl", {"webhookUrl": "https://x/"})],
+)
+def test_a_secret_in_clear_is_refused_with_the_command_that_encrypts_it(key: str, more: dict[str, object]) -> None:
+    """The value is not repeated; on the laptop, whose deployer can't decrypt, a secret may be in clear."""
+    with pytest.raises(SettingsError) as caught:
+        run(read_settings, config=more, secrets=())
+
+    assert caught.value.problems == (
+        f"ingestion-lab:{key} must be encrypted: pulumi config set --secret {key}; got it in clear",
+    )
+    run(read_settings, stack="local", config=more, secrets=())
 
 
 def test_pulumi_yaml_types_fit_the_values() -> None:
     """Each declared type is that of its default, or the CLI would refuse the project."""
-    kinds = {"string": str, "integer": int, "boolean": bool, "array": list, None: dict}
+    kinds = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict, None: str}
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
 
     assert [key for key, d in declared.items() if type(d["default"]) is not kinds[d.get("type")]] == []
@@ -159,7 +173,7 @@ def test_no_secret_is_shown_however_it_is_wrong() -> None:
     hook = issuer = "an https URL, or an http URL on the loopback, or empty for none"
 
     with pytest.raises(SettingsError) as caught:
-        read(given, secrets=sorted({*given} - {"apiKey", "webhookUrl", "existingQueueArn"}))
+        read(given, secrets={*given} - {"existingQueueArn"})
 
     assert [problem.removeprefix("ingestion-lab:") for problem in caught.value.problems] == [
         "apiToken is not a key of this program; got [secret]",

@@ -5,16 +5,19 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
 
-from handlers.control.breaker import Breaker, Env
+from handlers.aws.control_table import ControlTable
+from handlers.control.breaker import Breaker, Env, LostRaceError, State, States
 from handlers.errors import DownstreamError
 from handlers.idempotency.store import StateStore
 from handlers.worker import trip_wire as wire
 from handlers.worker.trip_wire import TripWire
 from handlers.worker.worker import Worker
-from tests.handlers.conftest import NOW_MS, SETTINGS, FakeClock, Step, failures, record
+from tests.handlers.conftest import NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step, failures, record
 from tests.handlers.fakes import Crash, FakeAws, FakeContext, client_error
 
 ENV = Env("test", "events", "myapp.ingestion", "control", "state", "bus", "mapping-1", "worker-1")
@@ -58,14 +61,16 @@ class FakeCloud:
         TableName: str,
         Item: dict[str, Any],
         ConditionExpression: str,
+        ExpressionAttributeNames: dict[str, str],
         ExpressionAttributeValues: dict[str, Any],
         ReturnValuesOnConditionCheckFailure: str,
     ) -> None:
-        assert (TableName, ConditionExpression) == ("control", "attribute_not_exists(id) OR version = :read")
+        assert (TableName, ConditionExpression) == ("control", "attribute_not_exists(#id) OR #version = :if_version")
+        assert ExpressionAttributeNames == {"#id": "id", "#version": "version"}
         assert ReturnValuesOnConditionCheckFailure == "ALL_OLD"
         if self.answer_lost:
             self.state, self.answer_lost = Item, False
-        if self.state and self.state["version"] != ExpressionAttributeValues[":read"]:
+        if self.state and self.state["version"] != ExpressionAttributeValues[":if_version"]:
             refusal = client_error("ConditionalCheckFailedException")
             refusal.response["Item"] = self.state  # type: ignore[typeddict-unknown-key]
             raise refusal
@@ -264,7 +269,7 @@ def wired(fake_aws: FakeAws, step: Step) -> Worker:
     client = cast("Any", fake_aws)
     store = StateStore(client, "t", pipeline="events", ttl_days=7)
     trip_wire = TripWire(hold_seconds=60, max_receive_count=5)
-    return Worker(SETTINGS, store=store, sqs=client, events=client, process=step, trip_wire=trip_wire)
+    return Worker(WORKER_ENV, SOURCE, store=store, sqs=client, events=client, process=step, trip_wire=trip_wire)
 
 
 def out(_name: str) -> None:
@@ -361,3 +366,25 @@ def test_other_failures_never_trip(wired: Worker, fake_aws: FakeAws) -> None:
 
     wired.handle({"Records": records}, FakeContext())
     assert "CircuitTripped" not in types(fake_aws)
+
+
+def test_the_state_on_dynamodb() -> None:
+    """DynamoDB takes the condition: a version is written over once, and anew where the record has been lost."""
+    with mock_aws():
+        client: Any = botocore.session.get_session().create_client(
+            "dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
+        )
+        client.create_table(
+            TableName="control",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "item")],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "item", "KeyType": "RANGE"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        states = States(ControlTable(client, "control"), "events")
+        opened = states.save(State("OPEN", 1, "k1"))
+
+        assert states.load() == opened == State("OPEN", 1, "k1", version=1)
+        with pytest.raises(LostRaceError):
+            states.save(State("OPEN", 2, "k2"))
+        client.delete_item(TableName="control", Key={"id": {"S": "breaker#events"}, "item": {"S": "state"}})
+        assert states.save(opened) == states.load() == State("OPEN", 1, "k1", version=2)

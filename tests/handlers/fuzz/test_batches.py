@@ -13,7 +13,7 @@ from handlers.events.step import process
 from handlers.idempotency.store import StateStore
 from handlers.worker import messages
 from handlers.worker.worker import Worker
-from tests.handlers.conftest import SETTINGS, record
+from tests.handlers.conftest import SOURCE, WORKER_ENV, record
 from tests.handlers.fakes import FakeAws, FakeContext
 from tests.handlers.fuzz.hostile import FUZZ, JSON, ODD, SECRET, TEXT, logged, objects, records
 from tests.handlers.fuzz.strict import StrictAws
@@ -37,7 +37,7 @@ def _step(event: jsontext.JsonObject) -> jsontext.Json:
 def _worker(aws: FakeAws) -> Worker:
     client = cast("Any", aws)
     store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
-    return Worker(SETTINGS, store=store, sqs=client, events=client, process=_step)
+    return Worker(WORKER_ENV, SOURCE, store=store, sqs=client, events=client, process=_step)
 
 
 @FUZZ

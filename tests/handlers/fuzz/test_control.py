@@ -13,7 +13,6 @@ from handlers.control import alarm_webhook
 from handlers.control.alarm_webhook import Forwarder, WebhookError
 from handlers.control.breaker import Breaker
 from handlers.control.failure_mode import Switch
-from handlers.control.redrive.run import entry
 from handlers.errors import IngestionError, SchemaValidationError
 from handlers.faults import FaultSwitch
 from tests.handlers.conftest import NOW_MS, FakeClock
@@ -151,8 +150,8 @@ def test_any_call_of_the_runner(event: dict[str, Any]) -> None:
     lab.letter("a")
     with logged():
         if event.get("redriveId") is None or (isinstance(event["redriveId"], str) and len(event["redriveId"]) <= 64):
-            assert entry.handle(event, lambda: 900.0, lab.runner) == {"runs": []}
+            assert lab.runner.handle(event, lambda: 900.0) == {"runs": []}
         else:
             with pytest.raises(IngestionError, match="/redriveId must be the id of a redrive"):
-                entry.handle(event, lambda: 900.0, lab.runner)
+                lab.runner.handle(event, lambda: 900.0)
     assert lab.on("https://dlq") == ["a"]

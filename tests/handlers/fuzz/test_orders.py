@@ -11,11 +11,12 @@ from handlers.control.authorizer import Authorizer, Keys, KeysError
 from handlers.idempotency.store import StateStore
 from handlers.orders.api import Api, Env
 from handlers.orders.fulfilment import Fulfilment
+from handlers.orders.message import FORM
 from handlers.orders.step import process
 from handlers.orders.store import Orders
 from handlers.worker import messages
 from handlers.worker.worker import Worker
-from tests.handlers.conftest import SETTINGS
+from tests.handlers.conftest import WORKER_ENV
 from tests.handlers.control.test_authorizer import NEW, OLD, WRONG, FakeStore
 from tests.handlers.fakes import FakeContext
 from tests.handlers.fuzz.hostile import FUZZ, JSON, ODD, SECRET, TEXT, logged, objects, records, requests
@@ -78,12 +79,13 @@ def test_batches(batch: list[dict[str, Any]]) -> None:
     aws = FakeOrdersAws()
     client = cast("Any", aws)
     worker = Worker(
-        replace(SETTINGS, pipeline="orders", source="myapp.orders"),
+        replace(WORKER_ENV, pipeline="orders"),
+        "myapp.orders",
         store=StateStore(client, "ingestion_state", pipeline="orders", ttl_days=7),
         sqs=client,
         events=client,
         process=Fulfilment(Orders(client, ORDERS), process),
-        form=messages.TOLD,
+        form=FORM,
     )
     with logged():
         answer = worker.handle({"Records": batch}, FakeContext())
@@ -92,7 +94,7 @@ def test_batches(batch: list[dict[str, Any]]) -> None:
     assert kept <= {one["messageId"] for one in batch}
     letters = [m["MessageAttributes"].get("originalMessageId", {}).get("StringValue") for m in aws.sent]
     done = {(key, item["checksum"]["S"]) for key, item in aws.items.items() if item["status"]["S"] == "SUCCEEDED"}
-    for message in messages.unique(batch, messages.TOLD):
+    for message in messages.unique(batch, FORM):
         assert message.id in kept or message.id in letters or (message.key, message.checksum) in done
 
 

@@ -13,25 +13,28 @@ import pytest
 from handlers import jsontext
 from handlers.idempotency.store import StateStore
 from handlers.lake import notice
-from handlers.lake.intake import Intake, IntakeSettings, Invocation
+from handlers.lake.intake import Env, Intake, Invocation
 from handlers.lake.message import Chunk, Source, kind_of
 from handlers.lake.step import Transformer
-from handlers.worker.finish import WorkerSettings
-from handlers.worker.worker import BatchResponse, Worker
+from handlers.worker.worker import BatchResponse, Worker, WorkerEnv
 from tests.handlers.conftest import FakeClock, record
 from tests.handlers.fakes import FakeContext
 from tests.handlers.lake.fakes import BRONZE, SILVER, FakeLake
 
 KEY = "bronze/shipments/day.jsonl"
-SETTINGS = WorkerSettings(
+SOURCE = "myapp.lake"
+WORKER_ENV = WorkerEnv(
+    environment="test",
     pipeline="lake",
-    source="myapp.lake",
     queue_url="https://lake",
     dlq_url="https://lake-dlq",
-    bus_name="bus",
+    event_bus_name="bus",
     max_receive_count=5,
-    backoff_base_seconds=2,
-    backoff_max_seconds=300,
+    retry_backoff_base_seconds=2,
+    retry_backoff_max_seconds=300,
+    table_name="ingestion_state",
+    ttl_days=7,
+    breaker_hold_seconds=0,
 )
 
 
@@ -74,10 +77,16 @@ class Lake:
     def intake(self) -> Intake:
         """The ingest function's inside."""
         client = cast("Any", self.aws)
-        settings = IntakeSettings(
-            pipeline="lake", bronze_bucket=BRONZE, queue_url="https://lake", chunk_bytes=self.chunk_bytes
+        config = Env(
+            environment="test",
+            pipeline="lake",
+            bronze_bucket=BRONZE,
+            queue_url="https://lake",
+            table_name="state",
+            ttl_days=7,
+            chunk_bytes=self.chunk_bytes,
         )
-        return Intake(settings, s3=client, sqs=client, store=self._store())
+        return Intake(config, s3=client, sqs=client, store=self._store())
 
     def transformer(self) -> Transformer:
         """The business step."""
@@ -87,7 +96,13 @@ class Lake:
         """The transform function's inside."""
         client, step = cast("Any", self.aws), self.transformer()
         return Worker(
-            SETTINGS, store=self._store(), sqs=client, events=client, process=step.process, announce=step.announce
+            WORKER_ENV,
+            SOURCE,
+            store=self._store(),
+            sqs=client,
+            events=client,
+            process=step.process,
+            announce=step.announce,
         )
 
     def ingest(self, *records: dict[str, Any], request_id: str = "r-1") -> dict[str, int]:

@@ -9,13 +9,13 @@ import pytest
 from handlers import jsontext
 from handlers.faults import Fault
 from handlers.idempotency.store import StateStore
+from handlers.orders import message
 from handlers.orders.api import Api, Env
 from handlers.orders.fulfilment import Fulfilment, OrderFaults
 from handlers.orders.step import process
 from handlers.orders.store import Orders
-from handlers.worker import messages
 from handlers.worker.worker import Worker
-from tests.handlers.conftest import SETTINGS
+from tests.handlers.conftest import WORKER_ENV
 from tests.handlers.orders.fakes import ORDERS, FakeOrdersAws
 
 ITEMS: list[jsontext.Json] = [{"sku": "A-1", "qty": 2}, {"sku": "B-2", "qty": 1}]
@@ -66,13 +66,14 @@ def worker(aws: FakeOrdersAws, orders: Orders, parameter: Parameter) -> Worker:
     """The real worker, where failures may be injected."""
     client = cast("Any", aws)
     return Worker(
-        replace(SETTINGS, pipeline="orders", source="myapp.orders"),
+        replace(WORKER_ENV, pipeline="orders"),
+        "myapp.orders",
         store=StateStore(client, "ingestion_state", pipeline="orders", ttl_days=7),
         sqs=client,
         events=client,
         process=Fulfilment(orders, process),
         faults=OrderFaults(cast("Any", parameter), "/mode", orders),
-        form=messages.TOLD,
+        form=message.FORM,
     )
 
 

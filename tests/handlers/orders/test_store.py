@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.errors import SchemaValidationError
+from handlers.errors import PermanentError, SchemaValidationError
 from handlers.orders import store
 from handlers.orders.store import Orders
 from tests.handlers.orders.conftest import detail
@@ -44,6 +44,13 @@ def test_a_failure_does_not_undo_a_success(orders: Orders) -> None:
     assert orders.put(detail()) is True
     assert orders.fail(detail(), _ERROR) is False
     assert _status(orders) == ("e-1", "PROCESSED")
+
+
+def test_a_cause_is_kept_as_utf8_holds_it(orders: Orders) -> None:
+    """At most 1,024 characters, and half an emoji, which a step may quote, does not fail the write."""
+    orders.fail(detail(), PermanentError("\ud83d" + "x" * 2000))
+
+    assert (orders.get("o-1") or {})["errorMessage"] == "?" + "x" * 1023
 
 
 def test_a_success_forgets_the_failure(orders: Orders) -> None:

@@ -9,8 +9,8 @@ import pytest
 from handlers import jsontext
 from handlers.control.redrive.sqs.letter import Letter
 from handlers.faults import Fault
+from handlers.orders import message as order_message
 from handlers.orders.store import Orders
-from handlers.worker import messages
 from handlers.worker.worker import Worker
 from tests.handlers.conftest import FakeClock, failures, record
 from tests.handlers.fakes import Crash, FakeContext, client_error
@@ -175,8 +175,8 @@ def test_a_redrive_finds_the_key_in_the_event() -> None:
         "Body": told(detail()),
         "Attributes": {"SentTimestamp": "1", "ApproximateReceiveCount": "1"},
     }
-    checksum = jsontext.checksum(messages.told_fact(detail()))
-    found = Letter.from_api(raw).message
+    checksum = jsontext.checksum(order_message.fact(detail()))
+    found = Letter.from_api(raw, order_message.FORM).message
     of_events = Letter.from_api(
         raw | {"MessageAttributes": {"idempotencyKey": {"DataType": "String", "StringValue": "k"}}}
     ).message

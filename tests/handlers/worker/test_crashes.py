@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from handlers import jsontext
-from handlers.idempotency.claims import Request
+from handlers.idempotency.claims import KeyRequest
 from handlers.worker.worker import Worker
 from tests.handlers.conftest import NOW_MS, FakeClock, Step, record
 from tests.handlers.fakes import Crash, FakeAws, FakeContext
@@ -83,7 +83,7 @@ class Run:
     def prepare(self) -> None:
         """A key that is done, one that failed, one whose worker died under a lease that has lapsed."""
         self.worker.handle({"Records": [record("m-before", {"n": "done"}, key="done")]}, _CONTEXT)
-        lapsed = [Request(n, jsontext.checksum({"n": n}), f"m-{n}", "{}") for n in ("failed", "lapsed")]
+        lapsed = [KeyRequest(n, jsontext.checksum({"n": n}), f"m-{n}", "{}") for n in ("failed", "lapsed")]
         self.worker._store.claim(lapsed, lease_until=NOW_MS - 1)
         self.aws.items["failed"]["status"] = {"S": "FAILED"}
         self.step.on_run = self._watch

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handlers import jsontext
-from handlers.idempotency.claims import Request
+from handlers.idempotency.claims import KeyRequest
 from handlers.worker.worker import Worker
 from tests.handlers.conftest import DAY_MS, NOW_MS, FakeClock, Step, failures, record
 from tests.handlers.fakes import FakeAws, FakeContext, client_error
@@ -524,8 +524,8 @@ def test_each_record_logs_one_line_without_its_payload(worker: Worker, log_strea
     assert "4111" not in text
 
 
-def _request() -> Request:
-    return Request("k1", jsontext.checksum({"n": "a"}), "m1", '{"n": "a"}')
+def _request() -> KeyRequest:
+    return KeyRequest("k1", jsontext.checksum({"n": "a"}), "m1", '{"n": "a"}')
 
 
 def _inflight(worker: Worker, aws: FakeAws, *, lease_ms: int) -> None:

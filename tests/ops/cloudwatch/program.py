@@ -129,7 +129,7 @@ alarm(
 alarm(
     "stalled",
     metric_queries=[
-        {"id": "e", "expression": "IF(age > 5 AND FILL(deleted, 0) == 0, 1, 0)", "return_data": True},
+        {"id": "e", "expression": "IF(age > 5 AND FILL(deleted, 0) < 1, 1, 0)", "return_data": True},
         *(
             {
                 "id": id_,

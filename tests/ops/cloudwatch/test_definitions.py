@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ops.local.cloudwatch.alarms import Alarm, Missing, Statistic
-from ops.local.cloudwatch.definitions import Definitions, Rule, SavedQuery, alarm, definitions
+from ops.local.cloudwatch.definitions import Definitions, Rule, SavedQuery, alarm, definitions, members, metric_filter
 from ops.local.cloudwatch.errors import UnsupportedError
-from ops.local.cloudwatch.metric_filters import MetricFilter
+from ops.local.cloudwatch.log_metrics import MetricFilter
 from ops.local.cloudwatch.metrics import Metric
 from tests.ops.stack import Stack
 
@@ -23,6 +23,7 @@ _SIMPLE: dict[str, Any] = {
     "threshold": 5,
     "comparisonOperator": "GreaterThanThreshold",
 }
+_OPERANDS = [{"id": "m", "metric": _SIMPLE | {"stat": "Sum"}}]
 
 
 def test_nothing_deployed(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_what_the_deployer_writes(stack: Stack) -> None:
     api = stack.client("apigatewayv2").get_apis()["Items"][0]["ApiId"]
     address = f"{stack.emulator.endpoint}/000000000000"
     assert sorted(found.alarms, key=lambda one: one.name) == [mathematical, plain]
-    assert found.composites == {"fixture-composite": "ALARM(fixture-plain) OR ALARM(fixture-mathematical)"}
+    assert found.composites == {"fixture-composite": ["fixture-plain", "fixture-mathematical"]}
     dimensions = {"errorType": "$.errorType"}
     counts = MetricFilter("/fixture/function", '{ $.errorType = "*" }', "Failures", "Fixture", dimensions=dimensions)
     assert found.filters == [counts]
@@ -87,6 +88,8 @@ def test_what_the_deployer_writes(stack: Stack) -> None:
             {"metricQueries": [{"id": "m", "returnData": True, "metric": _SIMPLE | {"stat": "Sum", "period": 10}}]},
             "all its metrics must have the same period",
         ),
+        ({"metricQueries": [*_OPERANDS, {"id": "e", "expression": "MAX(m)", "returnData": True}]}, r"know MAX\(\)"),
+        ({"evaluateLowSampleCountPercentiles": "ignore"}, "alarm a: the laptop does not ignore few samples"),
     ],
 )
 def test_refused(changes: dict[str, Any], message: str) -> None:
@@ -98,6 +101,30 @@ def test_refused(changes: dict[str, Any], message: str) -> None:
 def test_defaults() -> None:
     """Without other words: as many datapoints as periods, and missing data is missing."""
     found = alarm("a", json.loads(json.dumps(_SIMPLE)))
-    assert (found.datapoints, found.missing, found.ignores_low_samples) == (3, Missing.MISSING, False)
-    few = alarm("a", _SIMPLE | {"extendedStatistic": "p99", "evaluateLowSampleCountPercentiles": "ignore"})
-    assert (few.queries[0].statistic, few.ignores_low_samples) == ("p99", True)
+    assert (found.datapoints, found.missing) == (3, Missing.MISSING)
+    assert alarm("a", _SIMPLE | {"extendedStatistic": "p99"}).queries[0].statistic == "p99"
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [('ALARM("a")', ["a"]), ('ALARM("a b") OR ALARM("c")', ["a b", "c"]), ("ALARM(a) OR ALARM(b)", ["a", "b"])],
+)
+def test_composite_alarms(rule: str, names: list[str]) -> None:
+    """A rule is a list of alarms of which any sets the composite off."""
+    assert members(rule) == names
+
+
+@pytest.mark.parametrize(
+    "rule", ["", "OK(a)", "NOT ALARM(a)", "ALARM(a) AND ALARM(b)", "(ALARM(a))", "ALARM(a", "TRUE"]
+)
+def test_refused_rules(rule: str) -> None:
+    """Every other rule of a composite alarm is refused."""
+    with pytest.raises(UnsupportedError, match="the laptop knows only ALARM"):
+        members(rule)
+
+
+def test_a_metric_filter_of_values_is_refused() -> None:
+    """The laptop counts lines; it does not take values out of them."""
+    target = {"name": "m", "namespace": "N", "value": "$.latency"}
+    with pytest.raises(UnsupportedError, match=r"metric filter of m: .* not \$\.latency"):
+        metric_filter({"logGroupName": "g", "pattern": "{ $.a IS TRUE }", "metricTransformation": target})

@@ -7,19 +7,20 @@ from functools import cache
 from typing import Any
 
 from handlers import env
-from handlers.aws import clients as aws
+from handlers.aws import clients
 from handlers.aws.control_table import ControlTable
 from handlers.control.redrive.api.routes import Api, Services
-from handlers.control.redrive.ledger.states import States
+from handlers.control.redrive.forms import FORMS
+from handlers.control.redrive.ledger import States
 from handlers.control.redrive.run.store import Runs
-from handlers.control.redrive.sqs import clients, target
+from handlers.control.redrive.sqs import target
 from handlers.http.router import Answer
 from handlers.observability import LambdaContext, start_invocation
 
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """What the function's environment must say. ``queues``: see `target.parse`."""
+    """What the function's environment must say. `queues`: see `target.parse`."""
 
     environment: str
     control_table_name: str
@@ -33,15 +34,15 @@ class Env:
 def api() -> Api:
     """The API of this execution environment, made once."""
     config = env.load(Env, os.environ)
-    dynamodb = aws.client("dynamodb")
+    dynamodb = clients.client("dynamodb")
     services = Services(
-        targets=target.parse(config.queues),
+        targets=target.parse(config.queues, FORMS),
         runs=Runs(ControlTable(dynamodb, config.control_table_name)),
         states=States(dynamodb, config.state_table_name),
-        sqs=clients.client("sqs", attempts=3, read_timeout=3),
-        receiver=clients.client("sqs", attempts=1, read_timeout=3),
+        sqs=clients.parallel_client("sqs", attempts=3, read_timeout=3),
+        receiver=clients.parallel_client("sqs", attempts=1, read_timeout=3),
         pool=ThreadPoolExecutor(clients.PARALLEL_CALLS),
-        functions=aws.client("lambda"),
+        functions=clients.client("lambda"),
         runner_name=config.runner_function_name,
         max_redrives=config.max_redrives,
     )

@@ -1,4 +1,4 @@
-"""A look at a dead-letter queue that leaves it as it was: each letter once, all given back, and an end to it."""
+"""A look at a dead-letter queue that leaves it as it was: each letter once, and all handed back."""
 
 import base64
 import re
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from handlers import clock, jsontext
 from handlers.aws.sqs import Attribute
-from handlers.control.redrive.api.request import RedriveRequest
-from handlers.control.redrive.ledger.states import StateRecord, States
+from handlers.control.redrive.ledger import StateRecord, States
 from handlers.control.redrive.run import plan
 from handlers.control.redrive.run.plan import Action, Decision, Terms
+from handlers.control.redrive.run.record import RedriveRequest
 from handlers.control.redrive.sqs.inbox import Box, Inbox
 from handlers.control.redrive.sqs.letter import Letter
 
@@ -80,13 +80,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was found. ``complete``: nothing more came, which a FIFO queue also says where a group is held."""
+    """What was found. `complete`: nothing more came, which a FIFO queue also says where a group is held."""
 
     findings: list[Finding]
     complete: bool
 
     def denies(self, error_type: str, total: int) -> bool:
-        """Whether no letter has this error type: only a look at all ``total`` of them can tell."""
+        """Whether no letter has this error type: known only after a look at all `total` of them."""
         seen = any(one.error_type == error_type for one in self.findings)
         return not seen and self.complete and len(self.findings) >= total
 
@@ -105,7 +105,7 @@ class Preview:
         return {name: int(answer["Attributes"][attribute]) for name, attribute in _TOTALS.items()}
 
     def look(self, terms: Terms, limit: int) -> "Look":
-        """Examines letters until ``limit`` are wanted, all have been seen or the time is up; gives all back.
+        """Examines letters until `limit` are wanted, all have been seen or the time is up; gives all back.
 
         Raises:
             InterruptedRedriveError: SQS or the state table would not go on.
@@ -167,9 +167,9 @@ def _group(text: str, members: list[Finding]) -> jsontext.JsonObject:
 
 
 def report(findings: list[Finding], stats: dict[str, int], request: RedriveRequest) -> jsontext.JsonObject:
-    """The answer to a preview: ``{dlqStats, groups, messages, filters}``.
+    """The answer to a preview: `{dlqStats, groups, messages, filters}`.
 
-    ``messages`` ends where an answer would get too long; ``dlqStats.matching`` counts them all.
+    `messages` ends where an answer would get too long; `dlqStats.matching` counts them all.
     """
     now = clock.now_ms()
     ages = [_age(one.letter, now) for one in findings]

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from handlers import jsontext
+from handlers.control.redrive.run.record import RedriveRequest
 from handlers.control.redrive.sqs.target import DEFAULT_PIPELINE, Target
 from handlers.errors import Detail, SchemaValidationError
 
@@ -18,54 +18,6 @@ _MIN_RATE, _MAX_RATE = 0.001, 1000  # a second; slower than one in a quarter of 
 
 # A check returns what is wrong with a value, "" where nothing is.
 Check = Callable[[jsontext.Json], str]
-
-
-@dataclass(frozen=True, slots=True)
-class RedriveRequest:
-    """Which letters, how many, how fast. ``rate`` in messages a second, 0 is as fast as the ramp allows.
-
-    ``error_type`` "" takes every type; ``jitter`` is the longest random delay of a message in seconds.
-    """
-
-    pipeline: str
-    max_messages: int
-    error_type: str = ""
-    min_age_seconds: int = 0
-    jitter: int = 0
-    rate: float = 0
-    canary: int = 0
-    dry_run: bool = False
-
-    def as_json(self) -> jsontext.JsonObject:
-        """As the API takes and shows it."""
-        return {
-            "pipeline": self.pipeline,
-            "maxMessages": self.max_messages,
-            "errorType": self.error_type or None,
-            "minAgeSeconds": self.min_age_seconds,
-            "perMessageDelayJitter": self.jitter,
-            "ratePerSecond": self.rate or None,
-            "canary": self.canary,
-            "dryRun": self.dry_run,
-        }
-
-    def filters(self) -> jsontext.JsonObject:
-        """The part of it that a preview has."""
-        return {name: self.as_json()[name] for name in ("pipeline", "errorType", "minAgeSeconds", "maxMessages")}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "RedriveRequest":
-        """Reads what `as_json` wrote."""
-        return cls(
-            pipeline=value["pipeline"],
-            max_messages=value["maxMessages"],
-            error_type=value["errorType"] or "",
-            min_age_seconds=value["minAgeSeconds"],
-            jitter=value["perMessageDelayJitter"],
-            rate=value["ratePerSecond"] or 0,
-            canary=value["canary"],
-            dry_run=value["dryRun"],
-        )
 
 
 def read_start(body: jsontext.Json, targets: Mapping[str, Target]) -> RedriveRequest:

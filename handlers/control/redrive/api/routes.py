@@ -1,6 +1,6 @@
 """The routes of the redrive API: a look at a dead-letter queue; starting, showing and cancelling runs.
 
-A start is done once the run is written: should the runner not be reached, its next tick takes the run up, within a
+A start is done once the run is written: should the runner not be invoked, its next tick resumes the run, within a
 minute. So that is a 202 as well; undoing the start instead could itself fail, and leave the queue locked.
 """
 
@@ -18,12 +18,10 @@ from handlers import clock, jsontext
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.control.redrive.api import preview, request
 from handlers.control.redrive.api.preview import Look, Preview
-from handlers.control.redrive.api.request import RedriveRequest
-from handlers.control.redrive.ledger.states import States
-from handlers.control.redrive.ledger.waves import Entry
-from handlers.control.redrive.run.errors import AlreadyRunningError, InterruptedRedriveError
+from handlers.control.redrive.errors import AlreadyRunningError, InterruptedRedriveError
+from handlers.control.redrive.ledger import Entry, States
 from handlers.control.redrive.run.plan import Terms
-from handlers.control.redrive.run.record import Run, RunState
+from handlers.control.redrive.run.record import RedriveRequest, Run, RunState
 from handlers.control.redrive.run.store import Runs
 from handlers.control.redrive.sqs.inbox import Box
 from handlers.control.redrive.sqs.letter import UNKNOWN
@@ -87,7 +85,7 @@ class Api:
         return answer(200, preview.report(look.findings, stats, wanted))
 
     def start(self, asked: Request) -> Answer:
-        """Starts a run: 202 ``{redriveId, state, statusUrl}``, 409 where its dead-letter queue has one."""
+        """Starts a run: 202 `{redriveId, state, statusUrl}`, 409 where its dead-letter queue has one."""
         wanted = request.read_start(asked.json(max_bytes=MAX_CONTROL_BYTES), self._services.targets)
         if wanted.error_type and not _is_well_known(wanted.error_type):
             self._peek(wanted)
@@ -102,7 +100,7 @@ class Api:
             self._services.runs.create(run)
         except AlreadyRunningError as exc:
             raise HttpError(409, "RedriveAlreadyRunning", str(exc)) from exc
-        logger.append_keys(redriveId=run.redrive_id)  # who asked for it, and when, is told by the request's line
+        logger.append_keys(redriveId=run.redrive_id)  # the request's line says who asked for it, and when
         self._wake(run)
         status_url = f"{asked.path.rsplit('/', 1)[0]}/{run.redrive_id}"
         return answer(202, {"redriveId": run.redrive_id, "state": run.state, "statusUrl": status_url})
@@ -142,7 +140,7 @@ class Api:
                 yield one.number, index, entry
 
     def _peek(self, wanted: RedriveRequest) -> None:
-        """Refuses an error type that no letter has; one that the look does not get to is taken on trust."""
+        """Refuses an error type that no letter has; one that the look does not reach is accepted."""
         viewer = self._viewer(wanted.pipeline, _PEEK_SECONDS)
         total = viewer.stats()["totalMessages"]
         terms = Terms(
@@ -159,7 +157,8 @@ class Api:
     def _viewer(self, pipeline: str, seconds: int) -> Preview:
         services = self._services
         end = time.monotonic() + seconds
-        box = Box(services.targets[pipeline].dlq_url, services.sqs, services.receiver, services.pool)
+        target = services.targets[pipeline]
+        box = Box(target.dlq_url, services.sqs, services.receiver, services.pool, target.form)
         return Preview(box, services.states, seconds_left=lambda: end - time.monotonic())
 
     def _wake(self, run: Run) -> None:
@@ -171,7 +170,7 @@ class Api:
             )
         except AWS_ERRORS as exc:
             extra = {"redriveId": run.redrive_id, "errorType": error_code(exc)}
-            logger.warning("runner not reached, its next tick takes the run up", extra=extra)
+            logger.warning("runner not invoked, its next tick resumes the run", extra=extra)
 
 
 def _guarded(endpoint: Endpoint) -> Endpoint:
@@ -213,7 +212,7 @@ def _own_error_types(cls: type[IngestionError] = IngestionError) -> set[str]:
 
 
 def _is_well_known(error_type: str) -> bool:
-    """Ours, Python's own (a step's bug is named after what it raised), or `Unknown`."""
+    """The handlers' own, Python's own (a step's bug is named after what it raised), or `Unknown`."""
     built_in = getattr(builtins, error_type, None)
     return (
         error_type == UNKNOWN
@@ -224,4 +223,4 @@ def _is_well_known(error_type: str) -> bool:
 
 def _refuse_unknown(error_type: str, look: Look, total: int) -> None:
     if error_type and not _is_well_known(error_type) and look.denies(error_type, total):
-        raise SchemaValidationError(Detail("/errorType", "is unknown: none of ours, and no letter has it"))
+        raise SchemaValidationError(Detail("/errorType", "is unknown: no pipeline raises it, no dead letter has it"))

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from handlers.control.redrive.api.request import RedriveRequest
-from handlers.control.redrive.ledger.states import MAX_KEY, StateRecord
-from handlers.control.redrive.ledger.waves import Entry, EntryState
+from handlers.control.redrive.ledger import MAX_KEY, Entry, EntryState, StateRecord
+from handlers.control.redrive.run.record import RedriveRequest
 from handlers.control.redrive.sqs.letter import Letter
 from handlers.control.redrive.sqs.mover import MoveReport
 from handlers.idempotency.claims import Status
@@ -37,7 +36,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """By what letters are judged. Times in ms; ``started_at`` None takes letters however new they are."""
+    """By what letters are judged. Times in ms; `started_at` None takes letters however new they are."""
 
     error_type: str
     min_age_seconds: int
@@ -113,9 +112,9 @@ class Pace:
 
 
 def pace(wave: int, *, moved: int, elapsed: float, rate: float, remaining: int) -> Pace:
-    """The next step of the ramp, held to ``rate`` messages a second (0: none) since the start of the ramp.
+    """The next step of the ramp, held to `rate` messages a second (0: none) since the start of the ramp.
 
-    ``wave`` counts from 0, ``elapsed`` in seconds. At no moment more than ``rate * elapsed + 1`` have gone.
+    `wave` counts from 0, `elapsed` in seconds. At no moment more than `rate * elapsed + 1` have gone.
     """
     size = min(_RAMP[min(wave, len(_RAMP) - 1)], remaining)
     if not rate:
@@ -127,7 +126,7 @@ def pace(wave: int, *, moved: int, elapsed: float, rate: float, remaining: int) 
 def pace_from(now: int, moved_at: int, rate: float) -> tuple[int, int]:
     """From when (ms) and from how many messages an invocation counts its pace.
 
-    One that goes on with a run owes the wait since the last message, ``moved_at`` (0: there is none); a pause of hours
+    An invocation that resumes a run waits from the last message on, `moved_at` (0: there is none); a pause of hours
     does not add up to more than a second's worth.
     """
     if not moved_at or not rate:
@@ -138,7 +137,7 @@ def pace_from(now: int, moved_at: int, rate: float) -> tuple[int, int]:
 def resolve(one: Entry, record: StateRecord | None) -> Entry:
     """What became of a letter whose run died between sending it and noting that it was sent.
 
-    Its key's record has changed: a worker has had it. It has not: nobody can tell, so it is not sent again.
+    Where its key's record has changed, a worker has had it. Else it is not known, so it is not sent again.
     """
     if record and record.checksum == one.checksum and record.snapshot != one.before:
         return replace(one, state=EntryState.MOVED)
@@ -165,7 +164,7 @@ class CanaryVerdict:
 
 
 def judge_canaries(moved: Iterable[Entry], records: Mapping[str, StateRecord]) -> CanaryVerdict:
-    """How the moved letters have fared since."""
+    """The outcomes of the moved letters."""
     waiting: list[str] = []
     failed: dict[str, str] = {}
     for one in moved:
@@ -180,7 +179,7 @@ def judge_canaries(moved: Iterable[Entry], records: Mapping[str, StateRecord]) -
 
 
 def _is_newer(record: StateRecord, one: Entry) -> bool:
-    """Whether the record tells of the moved message (whose new id a crash may have kept from us)."""
+    """Whether the record is that of the moved message (whose new id may be lost in a crash)."""
     return one.new_message_id == record.snapshot.message_id or (
         not one.new_message_id and record.snapshot != one.before
     )

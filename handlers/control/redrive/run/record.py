@@ -1,14 +1,62 @@
-"""One run as it is remembered."""
+"""What an operator asks of a redrive, and one run as it is kept."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
 from handlers import clock, jsontext
 from handlers.aws.control_table import Item
-from handlers.control.redrive.api.request import RedriveRequest
-from handlers.control.redrive.ledger.waves import Tally
+from handlers.control.redrive.ledger import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveRequest:
+    """Which letters, how many, how fast. `rate` in messages a second, 0 is as fast as the ramp allows.
+
+    `error_type` "" takes every type; `jitter` is the longest random delay of a message in seconds.
+    """
+
+    pipeline: str
+    max_messages: int
+    error_type: str = ""
+    min_age_seconds: int = 0
+    jitter: int = 0
+    rate: float = 0
+    canary: int = 0
+    dry_run: bool = False
+
+    def as_json(self) -> jsontext.JsonObject:
+        """As the API takes and shows it."""
+        return {
+            "pipeline": self.pipeline,
+            "maxMessages": self.max_messages,
+            "errorType": self.error_type or None,
+            "minAgeSeconds": self.min_age_seconds,
+            "perMessageDelayJitter": self.jitter,
+            "ratePerSecond": self.rate or None,
+            "canary": self.canary,
+            "dryRun": self.dry_run,
+        }
+
+    def filters(self) -> jsontext.JsonObject:
+        """The part of it that a preview has."""
+        return {name: self.as_json()[name] for name in ("pipeline", "errorType", "minAgeSeconds", "maxMessages")}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "RedriveRequest":
+        """Reads what `as_json` wrote."""
+        return cls(
+            pipeline=value["pipeline"],
+            max_messages=value["maxMessages"],
+            error_type=value["errorType"] or "",
+            min_age_seconds=value["minAgeSeconds"],
+            jitter=value["perMessageDelayJitter"],
+            rate=value["ratePerSecond"] or 0,
+            canary=value["canary"],
+            dry_run=value["dryRun"],
+        )
 
 
 class RunState(StrEnum):
@@ -25,9 +73,9 @@ class RunState(StrEnum):
 class Run:
     """A run. Times in ms since the epoch, 0 is never.
 
-    ``reason`` says how it ended, and before that what has interrupted it since it last got anything done.
-    ``lease_owner`` is the invocation that works on it until ``lease_until``, ``moved_at`` when it last sent anything.
-    ``starts`` counts the invocations since the last that got anything done; ``waves`` numbers the ledger's last wave.
+    `reason` says how it ended, and before that what has interrupted it since it last got anything done.
+    `lease_owner` is the invocation that works on it until `lease_until`, `moved_at` when it last sent anything.
+    `starts` counts the invocations since the last that got anything done; `waves` numbers the ledger's last wave.
     """
 
     redrive_id: str
@@ -98,9 +146,9 @@ class Run:
         )
 
     def is_free(self) -> bool:
-        """Whether an invocation may take it: nobody works on it, or who did has not been heard of for too long.
+        """Whether an invocation may take it: it has no owner, or its owner's lease has lapsed.
 
-        One that was laid down for a while (owner "", lease in the future) is taken at once to be cancelled.
+        A paused run (owner "", lease in the future) is taken at once to be cancelled.
         """
         if self.state is not RunState.RUNNING:
             return False

@@ -12,13 +12,12 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from handlers import clock
+from handlers import clock, deadline
 from handlers.aws.clients import AWS_ERRORS
-from handlers.control.redrive.ledger.book import Book
-from handlers.control.redrive.ledger.states import States
-from handlers.control.redrive.ledger.waves import Entry, EntryState
+from handlers.control.redrive.errors import CancelRequestedError, InterruptedRedriveError, LeaseLostError
+from handlers.control.redrive.ledger import Entry, EntryState, States
 from handlers.control.redrive.run import plan
-from handlers.control.redrive.run.errors import CancelRequestedError, InterruptedRedriveError, LeaseLostError
+from handlers.control.redrive.run.book import Book
 from handlers.control.redrive.run.plan import Terms
 from handlers.control.redrive.run.record import Run, RunState
 from handlers.control.redrive.run.store import Runs
@@ -26,8 +25,6 @@ from handlers.control.redrive.sqs.inbox import VISIBILITY_SECONDS, Inbox
 from handlers.control.redrive.sqs.letter import Letter
 from handlers.control.redrive.sqs.mover import Mover, MoveReport
 
-# So much of an invocation is kept for handing letters back, which takes its time where many were skipped.
-_RESERVE_SECONDS = 30
 _BEAT_SECONDS = 5
 _RECEIVE_SECONDS = 12  # more than a receive takes, its client's read time-out included
 MAX_EXAMINED = 100_000  # SQS lets at most 120,000 messages of a queue be in hand
@@ -46,7 +43,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a segment works with. ``seconds_left`` tells how long the invocation may still take."""
+    """What a segment works with. `seconds_left` is how long the invocation may still take."""
 
     runs: Runs
     states: States
@@ -85,12 +82,12 @@ class Segment:
         return ending
 
     def give_up(self) -> None:
-        """Brings the ledger to an end without asking anybody what became of letters on their way."""
+        """Closes the ledger without looking up what became of letters in flight."""
         self._book.read(blindly=True)
 
     def close(self) -> bool:
-        """Gives every letter back; whether SQS took it for each."""
-        with suppress(LeaseLostError, *AWS_ERRORS):  # what could not be written is for a successor to settle
+        """Hands every letter back; whether SQS accepted it for each."""
+        with suppress(LeaseLostError, *AWS_ERRORS):  # what could not be written is left to a successor
             self._book.wait()
         self._tools.inbox.settle()
         return self._tools.inbox.hand_back()
@@ -141,7 +138,7 @@ class Segment:
         return self._run.request.max_messages - self._run.tally.spent()
 
     def _is_time_up(self) -> bool:
-        return self._tools.seconds_left() < _RESERVE_SECONDS
+        return self._tools.seconds_left() < deadline.HAND_BACK_SECONDS
 
     def _pace(self) -> plan.Pace:
         elapsed = (clock.now_ms() - self._started) / 1000

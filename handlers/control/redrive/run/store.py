@@ -17,8 +17,8 @@ from typing import cast
 
 from handlers import clock
 from handlers.aws.control_table import ABSENT, Condition, ConditionFailedError, ControlTable, Item, Key
-from handlers.control.redrive.ledger.waves import Entry, Wave
-from handlers.control.redrive.run.errors import AlreadyRunningError, CancelRequestedError, LeaseLostError
+from handlers.control.redrive.errors import AlreadyRunningError, CancelRequestedError, LeaseLostError
+from handlers.control.redrive.ledger import Entry, Wave
 from handlers.control.redrive.run.record import Run, RunState
 
 # A lease outlives the visibility of what was received under it (inbox.VISIBILITY_SECONDS) by the time between the
@@ -36,7 +36,7 @@ class Runs:
         self._table = table
 
     def create(self, run: Run) -> None:
-        """Makes a run that nobody works on yet.
+        """Makes a run without an owner.
 
         Raises:
             AlreadyRunningError: its dead-letter queue has one.
@@ -61,7 +61,7 @@ class Runs:
         return [str(item["item"]) for item in self._table.query(_ACTIVE, _FIRST_ID, _LAST_ID)]
 
     def take(self, redrive_id: str, owner: str) -> Run | None:
-        """Leases a run to ``owner``; None where there is nothing to take."""
+        """Leases a run to `owner`; None where there is nothing to take."""
         run = self.get(redrive_id)
         if run is None or not run.is_free():
             return None
@@ -101,7 +101,7 @@ class Runs:
         """Writes what became of a wave, over exactly what was read or written of it before.
 
         Raises:
-            LeaseLostError: somebody else has closed it.
+            LeaseLostError: another invocation has closed it.
         """
         values = _entries(wave, f"{run.lease_owner} (closed)") | _expiry(run)
         action = self._table.put(_wave(run, wave.number), values, {"writer": wave.writer or run.lease_owner})
@@ -111,7 +111,7 @@ class Runs:
             raise LeaseLostError from exc
 
     def release(self, run: Run, *, after_seconds: int) -> None:
-        """Lays a run down; it may be taken again after some seconds."""
+        """Releases a run; it may be taken again after some seconds."""
         until = clock.now_ms() + after_seconds * 1000
         self._as_owner(run, self._update(run, {"leaseOwner": "", "leaseUntil": until}), cancellable=False)
 

@@ -5,11 +5,11 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from handlers.aws import sqs as queue
 from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.aws.sqs import MAX_BATCH_ENTRIES
-from handlers.control.redrive.run.errors import InterruptedRedriveError
+from handlers.aws.sqs import MAX_BATCH_ENTRIES, change_visibility, delete_messages
+from handlers.control.redrive.errors import InterruptedRedriveError
 from handlers.control.redrive.sqs.letter import Letter
+from handlers.worker import messages
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -24,13 +24,15 @@ _LAST_BARREN = 2  # receives in a row that bring nothing new: the queue has been
 class Box:
     """A dead-letter queue and how to get at it.
 
-    ``receiver`` is a client that does not repeat a receive: what a lost answer held would be out of sight unnoticed.
+    `receiver` is a client that does not repeat a receive: what a lost answer held would be out of sight unnoticed.
+    `form` is that of the letters' bodies.
     """
 
     url: str
     sqs: "SQSClient"
     receiver: "SQSClient"
     pool: Executor
+    form: messages.Form = messages.PLAIN
 
 
 class Inbox:
@@ -51,13 +53,13 @@ class Inbox:
         return self._barren >= _LAST_BARREN
 
     def start(self, limit: int) -> None:
-        """Begins to receive up to ``limit`` letters."""
+        """Begins to receive up to `limit` letters."""
         for first in range(0, limit, MAX_BATCH_ENTRIES):
             count = min(MAX_BATCH_ENTRIES, limit - first)
             self._receiving.append(self._box.pool.submit(self._receive, count))
 
     def receive(self, limit: int) -> list[Letter]:
-        """The letters whose receipt was begun, else up to ``limit`` more; each once, in the order of their arrival.
+        """The letters whose receipt was begun, else up to `limit` more; each once, in the order of their arrival.
 
         Raises:
             InterruptedRedriveError: SQS refused a receive; what the others brought is in hand.
@@ -72,7 +74,7 @@ class Inbox:
         unique = {message["MessageId"]: message for message in received}
         self._barren = 0 if unique.keys() - self._seen else self._barren + 1
         self._seen |= unique.keys()
-        return [Letter.from_api(message) for message in unique.values()]
+        return [Letter.from_api(message, self._box.form) for message in unique.values()]
 
     @property
     def deleting(self) -> dict[str, str]:
@@ -92,7 +94,7 @@ class Inbox:
         box, items = self._box, list(receipts.items())
         for first in range(0, len(items), MAX_BATCH_ENTRIES):
             chunk = dict(items[first : first + MAX_BATCH_ENTRIES])
-            self._deleting.append((chunk, box.pool.submit(queue.delete, box.sqs, box.url, list(chunk.values()))))
+            self._deleting.append((chunk, box.pool.submit(delete_messages, box.sqs, box.url, list(chunk.values()))))
 
     def settle(self) -> dict[str, str]:
         """Waits for what was begun with letters in hand; returns the refusals of deletions by receipt handle.
@@ -145,7 +147,7 @@ class Inbox:
         box = self._box
         return [
             box.pool.submit(
-                queue.change_visibility,
+                change_visibility,
                 box.sqs,
                 box.url,
                 dict.fromkeys(receipts[first : first + MAX_BATCH_ENTRIES], seconds),

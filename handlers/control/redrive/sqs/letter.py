@@ -1,4 +1,4 @@
-"""A message on the dead-letter queue: what it is, why it is there, and how it goes back."""
+"""A dead letter: what it is, its cause, and how it goes back."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from handlers.aws.sqs import MAX_ATTRIBUTES, MAX_BATCH_BYTES, Attribute, Outgoing
-from handlers.control.redrive.ledger.states import StateRecord
+from handlers.control.redrive.ledger import StateRecord
 from handlers.worker import messages
 from handlers.worker.messages import Message
 
@@ -20,14 +20,17 @@ _ERROR_MESSAGE = "errorMessage"
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A received dead letter. ``sent_at`` in ms: when it was sent here, or to the main queue where SQS moved it."""
+    """A received dead letter. `sent_at` in ms: when it was sent here, or to the main queue where SQS moved it."""
 
     message: Message
     sent_at: int
 
     @classmethod
-    def from_api(cls, raw: Mapping[str, Any]) -> "Letter":
-        """Reads a message as `ReceiveMessage` gives it, asked for all attributes of both kinds."""
+    def from_api(cls, raw: Mapping[str, Any], form: messages.Form = messages.PLAIN) -> "Letter":
+        """Reads a message as `ReceiveMessage` gives it, asked for all attributes of both kinds.
+
+        `form` is that of its pipeline's messages, by which the worker reads the same body.
+        """
         attributes = {
             name: {"dataType": value["DataType"]} | _value(value)
             for name, value in raw.get("MessageAttributes", {}).items()
@@ -40,7 +43,6 @@ class Letter:
             "attributes": system,
             "messageAttributes": attributes,
         }
-        form = messages.TOLD if messages.looks_told(record) else messages.PLAIN
         # What a body says takes up to 26 times its size in memory, and is of no use here.
         return cls(replace(messages.read(record, form), payload={}), int(system["SentTimestamp"]))
 
@@ -56,18 +58,19 @@ class Letter:
         return int(text) if text.isdecimal() and len(text) < 10 else 0
 
     def error_type(self, record: StateRecord | None) -> str:
-        """Why it is here: the worker's word on it, else the state record's, else `Unknown`."""
+        """Its cause: the worker's attribute, else the state record's error type, else `Unknown`."""
         return self._text(_ERROR_TYPE) or (record.error_type if record else "") or UNKNOWN
 
     def error_message(self, record: StateRecord | None) -> str:
-        """What went wrong, in words; "" where nobody has said it."""
+        """The error message; "" where there is none."""
         return self._text(_ERROR_MESSAGE) or (record.error_message if record else "")
 
     def outgoing(self, *, redrive_id: str, delay_seconds: int = 0) -> Outgoing:
         """The message for the main queue: equal, and with its count.
 
         The id of a message that SQS itself moved is kept as `originalMessageId`, by which the worker knows a success
-        that it still owes an event. What SQS has no room for is left out, our own error message first, the count last.
+        whose event it has still to publish. What SQS has no room for is left out: the error message
+        first, the count last.
         """
         original = self.message.attributes
         count = {COUNT: Attribute("Number", str(self.redrive_count + 1))}

@@ -1,4 +1,4 @@
-"""Sending: every message ends as sent, as refused, as not sent, or as one of which nobody can tell."""
+"""Sending: every message ends as sent, as refused, as not sent, or as uncertain."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,10 +6,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
-
-from handlers.aws import retry, sqs
-from handlers.aws.sqs import Outgoing
+from handlers.aws import retry
+from handlers.aws.clients import was_not_taken
+from handlers.aws.sqs import Outgoing, SendReport, batches, send_messages
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -22,7 +21,7 @@ _ABOUT_A_MESSAGE = frozenset({"BatchRequestTooLong", "InvalidMessageContents", "
 class MoveReport:
     """Ids of messages by what became of them; each message is in one of the four.
 
-    ``sent`` gives the new message id, ``refused`` and ``uncertain`` SQS's code. ``unsent`` were not sent for a reason
+    `sent` gives the new message id, `refused` and `uncertain` SQS's code. `unsent` were not sent for a reason
     that is not theirs ("" where they stand behind another of their group), so they may be tried again.
     """
 
@@ -45,7 +44,7 @@ class MoveReport:
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """Sends to a main queue. ``sender`` is a client that repeats nothing: a repetition could be a second message."""
+    """Sends to a main queue. `sender` is a client that repeats nothing: a repetition could be a second message."""
 
     url: str
     sender: "SQSClient"
@@ -58,7 +57,7 @@ class Mover:
             blocked = {m.group_id for m in messages if m.group_id and self._is_stuck(m, report)}
             ready = [message for message in part if message.group_id not in blocked]
             report.unsent |= {message.id: "" for message in part if message.group_id in blocked}
-            for future in [self.pool.submit(self._send, batch) for batch in sqs.batches(ready)]:
+            for future in [self.pool.submit(self._send, batch) for batch in batches(ready)]:
                 report.merge(future.result())
         return report
 
@@ -74,7 +73,7 @@ class Mover:
         report = MoveReport()
         pending = batch
         for _ in retry.attempts():
-            attempt = _sorted(sqs.send(self.sender, self.url, pending))
+            attempt = _sorted(send_messages(self.sender, self.url, pending))
             pending = [message for message in pending if message.id in attempt.unsent]
             report.unsent = {}
             report.merge(attempt)
@@ -101,12 +100,12 @@ def rounds(messages: Sequence[Outgoing]) -> list[list[Outgoing]]:
     return list(parts.values())
 
 
-def _sorted(sent: sqs.SendReport) -> MoveReport:
+def _sorted(sent: SendReport) -> MoveReport:
     report = MoveReport(sent=sent.sent)
     for one, code in sent.failed.items():
         if one not in sent.errors:
             report.refused[one] = code
-        elif _was_not_taken(sent.errors[one]):
+        elif was_not_taken(sent.errors[one]):
             report.unsent[one] = code
         else:
             report.uncertain[one] = code
@@ -115,11 +114,3 @@ def _sorted(sent: sqs.SendReport) -> MoveReport:
 
 def _is_about_a_message(report: MoveReport) -> bool:
     return any(code.rpartition(".")[2] in _ABOUT_A_MESSAGE for code in report.unsent.values())
-
-
-def _was_not_taken(error: Exception) -> bool:
-    """Whether a call that failed has certainly done nothing: refused with a 4xx, or never connected."""
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-        return 400 <= status < 500
-    return isinstance(error, ConnectTimeoutError | EndpointConnectionError)

@@ -1,20 +1,24 @@
 """The queues that a redrive goes between, by pipeline."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from handlers import jsontext
 from handlers.errors import Detail, SchemaValidationError
+from handlers.worker import messages
 
 DEFAULT_PIPELINE = "events"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A pipeline's main queue and dead-letter queue."""
+    """A pipeline's main queue and dead-letter queue, and the form of their messages."""
 
     pipeline: str
     queue_url: str
     dlq_url: str
+    form: messages.Form = messages.PLAIN
 
     @property
     def fifo(self) -> bool:
@@ -22,8 +26,8 @@ class Target:
         return self.dlq_url.endswith(".fifo")
 
 
-def parse(text: str) -> dict[str, Target]:
-    """Reads ``{"<pipeline>": {"queueUrl", "dlqUrl"}}``.
+def parse(text: str, forms: Mapping[str, messages.Form] = MappingProxyType({})) -> dict[str, Target]:
+    """Reads `{"<pipeline>": {"queueUrl", "dlqUrl"}}`; a pipeline that is not in `forms` has plain messages.
 
     Raises:
         SchemaValidationError: it is not that.
@@ -32,7 +36,8 @@ def parse(text: str) -> dict[str, Target]:
     if not isinstance(queues, dict) or not queues:
         raise SchemaValidationError(Detail("", "must be an object with a pipeline or more"))
     return {
-        name: Target(name, _url(name, urls, "queueUrl"), _url(name, urls, "dlqUrl")) for name, urls in queues.items()
+        name: Target(name, _url(name, urls, "queueUrl"), _url(name, urls, "dlqUrl"), forms.get(name, messages.PLAIN))
+        for name, urls in queues.items()
     }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ops.local.cloudwatch import filters
+from ops.local.cloudwatch import logs
 from ops.local.cloudwatch.metrics import Datum, Metric, Point
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _one(function: str, lines: Sequence[LogEvent]) -> Iterator[Invocation]:
         return
     texts = [line.message for line in lines]
     timeout = next((match for text in texts if (match := _TIMEOUT.match(text))), None)
-    documents = [document for text in texts if (document := filters.parse(text))]
+    documents = [document for text in texts if (document := logs.fields(text))]
     yield Invocation(
         function=function,
         ended=lines[-1].timestamp / 1000,

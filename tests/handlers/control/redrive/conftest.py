@@ -14,9 +14,7 @@ from moto import mock_aws
 from handlers import jsontext
 from handlers.aws.control_table import ControlTable
 from handlers.control.redrive.api.routes import Api, Services
-from handlers.control.redrive.ledger.states import States
-from handlers.control.redrive.ledger.waves import Entry
-from handlers.control.redrive.run.entry import handle
+from handlers.control.redrive.ledger import Entry, States
 from handlers.control.redrive.run.record import Run
 from handlers.control.redrive.run.runner import Runner
 from handlers.control.redrive.run.store import Runs
@@ -103,7 +101,7 @@ class Lab:
 
     def tick(self, redrive_id: str = "") -> Any:
         """One invocation of the runner: by its schedule, or for one run."""
-        return handle({"redriveId": redrive_id} if redrive_id else {}, self._seconds_left, self.runner)
+        return self.runner.handle({"redriveId": redrive_id} if redrive_id else {}, self._seconds_left)
 
     def _seconds_left(self) -> float:
         return self.seconds_left()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.control.redrive.run.canaries import DEADLINE_SECONDS
+from handlers.control.redrive.run.book import DEADLINE_SECONDS
 from tests.handlers.control.redrive.conftest import DLQ, MAIN, MINUTE_MS, Lab
 from tests.handlers.fakes import Crash
 

@@ -69,7 +69,7 @@ def test_the_api_answers() -> None:
         "body": '{"canary": -1}',
     }
 
-    assert run_entry.handler(event, FakeContext())["statusCode"] == 400
+    assert api_entry.handler(event, FakeContext())["statusCode"] == 400
 
 
 def test_the_schedule_and_the_start_invoke_the_same(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def test_a_run_that_gets_nothing_done_fails(lab: Lab) -> None:
 
     assert (run.state, run.reason) == (
         "FAILED",
-        f"{MAX_STARTS} invocations in a row got nothing done: SendMessageBatch: AccessDenied",
+        f"{MAX_STARTS} invocations in a row made no progress: SendMessageBatch: AccessDenied",
     )
     assert len(lab.seen(DLQ)) == 15
     lab.hub.revive()

@@ -174,7 +174,7 @@ def test_a_pipeline_that_is_gone_ends_its_run(lab: Lab) -> None:
     lab.tick()
 
     run = lab.run(redrive_id)
-    assert (run.state, run.reason) == ("FAILED", "pipeline events has left this queue")
+    assert (run.state, run.reason) == ("FAILED", "pipeline events has another queue now")
     assert lab.control_items() == {(f"redrive#{redrive_id}", "run")}
 
 

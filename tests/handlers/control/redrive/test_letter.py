@@ -1,12 +1,16 @@
 """How a letter goes back: equal in everything, with its count, within SQS's limits."""
 
+import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers import jsontext
 from handlers.aws.sqs import MAX_ATTRIBUTES, MAX_BATCH_BYTES
+from handlers.control.redrive.forms import FORMS
+from handlers.control.redrive.sqs import target
 from handlers.control.redrive.sqs.letter import Letter
 from tests.handlers.control.redrive.conftest import DLQ, MAIN, Lab, text
 
@@ -116,3 +120,21 @@ def test_a_letter_keeps_no_parsed_body() -> None:
     message = Letter.from_api(raw | {"Body": '{"x": [{}, {}]}'}).message
 
     assert (message.payload, message.checksum) == ({}, jsontext.checksum({"x": [{}, {}]}))
+
+
+@pytest.mark.parametrize(("pipeline", "key"), [("orders", "e-1"), ("events", "")])
+def test_a_body_is_read_as_its_pipelines_worker_reads_it(lab: Lab, pipeline: str, key: str) -> None:
+    """The form follows from the pipeline, for the API and for the runner, and not from what a body looks like."""
+    detail: jsontext.JsonObject = {"eventId": "e-1", "orderId": "o-1", "createdAt": "2026-01-31T12:00:00.000Z"}
+    event: jsontext.JsonObject = {"id": "1", "source": "myapp.orders", "detail-type": "OrderCreated", "detail": detail}
+    urls = json.dumps({pipeline: {"queueUrl": MAIN, "dlqUrl": DLQ}})
+    lab.targets = target.parse(urls, FORMS)
+    lab.sqs.put(DLQ, jsontext.compact(event), {}, age_ms=1000)
+    expected = key or jsontext.checksum(event)
+
+    status, shown = lab.ask("GET /redrive/preview", query={"pipeline": pipeline})
+    lab.clock.advance(60_000)
+    run = lab.go(pipeline=pipeline)
+
+    assert (status, [one["idempotencyKey"] for one in shown["messages"]]) == (200, [expected])
+    assert [(entry.key, entry.state) for entry in lab.ledger(run.redrive_id)] == [(expected, "MOVED")]

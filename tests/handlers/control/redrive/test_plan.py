@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from handlers import jsontext
 from handlers.aws.sqs import Outgoing
-from handlers.control.redrive.ledger.states import Snapshot, StateRecord
-from handlers.control.redrive.ledger.waves import Entry, EntryState
+from handlers.control.redrive.ledger import Entry, EntryState, Snapshot, StateRecord
 from handlers.control.redrive.run import plan
 from handlers.control.redrive.run.plan import Action, CanaryVerdict, Decision, Pace, Terms
 from handlers.control.redrive.sqs.letter import Letter

@@ -46,7 +46,10 @@ def details(body: Any) -> list[tuple[str, str]]:
         ({"errorType": "a b"}, [("/errorType", _NAMED)]),
         ({"filterErrorType": 7}, [("/filterErrorType", _NAMED)]),
         ({"errorType": "A", "filterErrorType": "B"}, [("/filterErrorType", "differs from errorType")]),
-        ({"errorType": "NoSuchError"}, [("/errorType", "is unknown: none of ours, and no letter has it")]),
+        (
+            {"errorType": "NoSuchError"},
+            [("/errorType", "is unknown: no pipeline raises it, no dead letter has it")],
+        ),
         (
             {"pipeline": "ordered", "perMessageDelayJitter": 1},
             [("/perMessageDelayJitter", "must be 0: a FIFO queue takes no delay of a single message")],
@@ -85,7 +88,10 @@ def test_a_start_that_is_not_json(lab: Lab, body: str) -> None:
         ({"maxMessages": "9" * 5000}, [("/maxMessages", "must be an integer from 1 to 1000, got string")]),
         ({"minAgeSeconds": "1.5"}, [("/minAgeSeconds", "must be an integer from 0 to 1209600, got string")]),
         ({"errorType": "7"}, [("/errorType", _NAMED)]),
-        ({"errorType": "NoSuchError"}, [("/errorType", "is unknown: none of ours, and no letter has it")]),
+        (
+            {"errorType": "NoSuchError"},
+            [("/errorType", "is unknown: no pipeline raises it, no dead letter has it")],
+        ),
         ({"pipeline": "lake"}, [("/pipeline", "must be one of events, ordered")]),
         (
             {"canary": "1"},

@@ -5,11 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from handlers.control.redrive.api.request import RedriveRequest
-from handlers.control.redrive.ledger.states import Snapshot
-from handlers.control.redrive.ledger.waves import Entry, EntryState, Wave
-from handlers.control.redrive.run.errors import AlreadyRunningError, CancelRequestedError, LeaseLostError
-from handlers.control.redrive.run.record import Run, RunState
+from handlers.control.redrive.errors import AlreadyRunningError, CancelRequestedError, LeaseLostError
+from handlers.control.redrive.ledger import Entry, EntryState, Snapshot, Wave
+from handlers.control.redrive.run.record import RedriveRequest, Run, RunState
 from handlers.control.redrive.run.store import LEASE_SECONDS
 from tests.handlers.conftest import NOW_MS
 from tests.handlers.control.redrive.conftest import DLQ, Lab

@@ -1,1 +1,0 @@
-"""The ledger of a run: what is known of each letter."""

@@ -1,0 +1,1 @@
+"""`lab events` and `lab send`: commands, and the sender of many events."""

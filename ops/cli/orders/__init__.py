@@ -1,0 +1,1 @@
+"""`lab orders`: commands, and replays from the archive of the bus."""

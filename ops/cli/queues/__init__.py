@@ -1,0 +1,1 @@
+"""`lab queues`: commands, and the plan of what they create and change."""

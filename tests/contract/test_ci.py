@@ -1,0 +1,76 @@
+"""The workflows take nothing that may change under their name and have no right that they don't need."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.components.recording import ROOT
+
+_WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return document
+
+
+@pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_commit(path: Path) -> None:
+    """A tag can be moved, a commit can't; the version beside it is for the reader and for Dependabot."""
+    used = re.findall(r"\buses: *(.*)", path.read_text(encoding="utf-8"))
+
+    assert used
+    assert [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", line)] == []
+
+
+@pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.stem)
+def test_rights_are_given_to_jobs(path: Path) -> None:
+    """None to the workflow; to each job the right to read; and no checkout leaves the token behind."""
+    workflow = _read(path)
+    checkouts = [
+        step.get("with", {}).get("persist-credentials")
+        for job in workflow["jobs"].values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/checkout@")
+    ]
+
+    assert workflow["permissions"] == {}
+    assert [job["permissions"] for job in workflow["jobs"].values()] == [{"contents": "read"}] * len(workflow["jobs"])
+    assert set(checkouts) == {False}
+
+
+@pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.stem)
+def test_a_new_push_cancels_the_old_run(path: Path) -> None:
+    """Of the same branch and event only: a push doesn't cancel the weekly audit."""
+    concurrency = _read(path)["concurrency"]
+
+    assert concurrency["cancel-in-progress"] is True
+    assert "github.ref" in concurrency["group"]
+    assert "github.event_name" in concurrency["group"]
+
+
+def test_every_version_of_python_is_tested() -> None:
+    """Those that the project says it runs on."""
+    requires = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    low, high = map(int, re.findall(r"3\.(\d+)", requires))
+
+    assert requires == f">=3.{low},<3.{high}"
+    assert _read(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"] == [
+        f"3.{minor}" for minor in range(low, high)
+    ]
+
+
+def test_hooks_are_those_of_make_check() -> None:
+    """Before a commit runs what runs after it, by the programs of the lock: local hooks, no versions of their own."""
+    (repository,) = _read(ROOT / ".pre-commit-config.yaml")["repos"]
+    hooks = {hook["entry"].removesuffix(" --force-exclude") for hook in repository["hooks"]}
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert recipe
+    steps = {line.strip().removeprefix("@$(BIN)/") for line in recipe[1].splitlines()}
+
+    assert repository["repo"] == "local"
+    assert {f".venv/bin/{re.sub(r' --check| [.]$', '', step).removesuffix(' .')}" for step in steps} == hooks

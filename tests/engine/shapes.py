@@ -1,0 +1,131 @@
+"""What the real provider takes and gives, read off the types of the installed `pulumi_aws`."""
+
+import collections.abc
+import importlib
+import inspect
+import re
+import types
+import typing
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any
+
+import pulumi
+import pulumi_aws
+from pulumi import _types as sdk
+
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"
+_FILES = {"c44067f5952c0a294b673a41bacd8c17", "0def7320c3a5731c473e5ecbe6d01bc7"}  # assets and archives
+_SCALARS: dict[object, tuple[type, ...]] = {str: (str,), bool: (bool,), int: (int,), float: (int, float)}
+_EMPTY: dict[object, Any] = {str: "", bool: False, int: 0, float: 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One resource type: its inputs with their types, which of them are needed, and its outputs."""
+
+    inputs: dict[str, Any]
+    needed: frozenset[str]
+    outputs: dict[str, Any]
+
+    def faults(self, given: dict[str, Any]) -> dict[str, str]:
+        """Input -> why the provider's schema refuses it."""
+        wrong = {key: "is missing" for key in self.needed if key not in given}
+        for key, value in given.items():
+            if key not in self.inputs:
+                wrong[key] = "is no input of this type"
+            elif fault := _fault(self.inputs[key], value):
+                wrong[key] = fault
+        return wrong
+
+    def computed(self, name: str) -> dict[str, Any]:
+        """What only the provider sets, made up but the same each time."""
+        only = {key: kind for key, kind in self.outputs.items() if key not in self.inputs}
+        return {key: f"{key}-{name}" if _bare(kind) is str else _EMPTY.get(_bare(kind)) for key, kind in only.items()}
+
+
+@cache
+def shape(token: str) -> Shape | None:
+    """The shape of a type token such as aws:sqs/queue:Queue; None where the provider has no such type."""
+    package, _, name = token.removeprefix("aws:").partition(":")
+    folder, _, file = package.partition("/")
+    try:
+        path = f"pulumi_aws.{folder}{'_' * (folder == 'lambda')}.{re.sub(r'(?<!^)(?=[A-Z])', '_', file).lower()}"
+        module = importlib.import_module(path)
+    except ImportError:
+        return None
+    resource = getattr(module, name)
+    arguments = getattr(module, f"{name}InitArgs", None) or getattr(module, f"{name}Args")  # Args may be a property's
+    named = sdk.input_type_py_to_pulumi_names(arguments)
+    parameters = list(inspect.signature(arguments.__init__).parameters.values())[1:]
+    needed = frozenset(named[p.name] for p in parameters if p.default is inspect.Parameter.empty)
+    return Shape(_typed(arguments), needed, sdk.resource_types(resource))
+
+
+@cache
+def provider_keys() -> dict[str, Any]:
+    """The configuration of the provider itself."""
+    return _typed(pulumi_aws.ProviderArgs)
+
+
+def plain(value: Any) -> Any:
+    """A property without its secret envelopes, whole numbers as such; of a file only its hash counts."""
+    if isinstance(value, dict):
+        if value.get(_SIGNATURE) == _SECRET:
+            return plain(value["value"])
+        if value.get(_SIGNATURE) in _FILES:
+            return {"hash": value.get("hash")}
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def holds_unknown(value: Any) -> bool:
+    """Whether something in it is known only after a deployment."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return value == UNKNOWN or any(map(holds_unknown, parts))
+
+
+def _typed(arguments: type) -> dict[str, Any]:
+    return dict(sdk.input_type_types(arguments))
+
+
+def _bare(kind: Any) -> Any:
+    """The type itself, of all the ways in which Pulumi lets a program give it."""
+    if typing.get_origin(kind) not in {typing.Union, types.UnionType}:
+        return str if inspect.isclass(kind) and issubclass(kind, Enum) else kind
+    for option in typing.get_args(kind):
+        if typing.get_origin(option) not in {collections.abc.Awaitable, pulumi.Output} and option is not type(None):
+            return _bare(option)
+    return Any
+
+
+def _fault(kind: Any, value: Any) -> str | None:
+    kind = _bare(kind)
+    if value is None or value == UNKNOWN:
+        return None
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if allowed := _SCALARS.get(kind):
+        good = isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
+        return None if good else f"must be {kind.__name__}, got {value!r}"
+    if origin is collections.abc.Sequence:
+        if not isinstance(value, list):
+            return f"must be a list, got {value!r}"
+        return next((fault for part in value if (fault := _fault(arguments[0], part))), None)
+    if origin is collections.abc.Mapping:
+        if not isinstance(value, dict):
+            return f"must be a map, got {value!r}"
+        return next((fault for part in value.values() if (fault := _fault(arguments[1], part))), None)
+    if inspect.isclass(kind) and sdk.is_input_type(kind):
+        if not isinstance(value, dict):
+            return f"must be an object, got {value!r}"
+        known = _typed(kind)
+        faults = (
+            f"{key}: {'unknown' if key not in known else _fault(known[key], part)}" for key, part in value.items()
+        )
+        return next((fault for fault in faults if not fault.endswith(": None")), None)
+    return None
