@@ -7,11 +7,14 @@ BIN := $(VENV)/bin
 # that was cut short is taken up again.
 READY := $(VENV)/.ready-$(shell { cat uv.lock pyproject.toml; echo $(PYTHON); } | cksum | cut -d' ' -f1)
 
+# Files are the unit: what a file shares, it makes once. More processes than cores, because the long tests wait.
+SPREAD := --dist loadfile --no-loadscope-reorder --ignore tests/engine
+
 .DEFAULT_GOAL := help
-.PHONY: help up down test engine check audit format bench
+.PHONY: help up down test test-fast watch engine check audit format bench
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 up: $(READY)  ## start the local cloud, deploy the program to it and send sample events (STACK=local)
 	@$(BIN)/lab up
@@ -20,7 +23,13 @@ down: $(READY)  ## stop what `make up` started
 	@$(BIN)/lab down
 
 test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -v --durations=10 --ignore tests/engine $(ARGS)
+	@$(BIN)/pytest $(SPREAD) -n 4 --durations=10 $(ARGS)
+
+test-fast: $(READY)  ## run the tests that need no emulator, in a minute (ARGS as above)
+	@$(BIN)/pytest $(SPREAD) -n 2 -m 'not emulator' $(ARGS)
+
+watch: $(READY)  ## run what failed, else the fast tests, again at every change of a file (ARGS as above)
+	@$(BIN)/watchfiles --filter python "$(BIN)/pytest -q --ff -x -m 'not emulator' $(ARGS)" components handlers ops tests
 
 engine: $(READY)  ## deploy with the Pulumi CLI and a stand-in for AWS (needs pulumi on the PATH)
 	@$(BIN)/pytest -v --durations=10 tests/engine $(ARGS)

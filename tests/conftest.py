@@ -1,24 +1,51 @@
-"""What holds for every test: those that wait for a whole pipeline go first, so that the short ones fill the time."""
+"""What holds for every test: the order that fills both cores, and which tests need the emulator."""
 
 import gc
 
 import pytest
 
-_LONGEST_FIRST = ("tests/pipelines/", "tests/live/", "tests/contract/", "tests/ops/")
+# Files go to processes one after the other: those that wait most and those that take longest begin first, so that the
+# many short ones fill the time that they leave.
+_FIRST = (
+    "tests/pipelines/test_redrive_many.py",
+    "tests/contract/test_readme.py",
+    "tests/live/test_faults.py",
+    "tests/live/test_faults_redrive.py",
+    "tests/pipelines/test_access.py",
+    "tests/live/test_faults_lake.py",
+    "tests/live/test_faults_orders.py",
+    "tests/pipelines/",
+    "tests/live/",
+    "tests/ops/",
+    "tests/contract/",
+)
+_ON_THE_EMULATOR = (
+    "tests/pipelines/",
+    "tests/live/",
+    "tests/contract/test_readme.py",
+    "tests/ops/cloudwatch/test_service.py",
+    "tests/ops/test_cli_orders.py",
+    "tests/ops/test_cli_stack.py",
+    "tests/ops/test_emulator",
+)
+_STARTS_ONE = {"emulator", "laptop"}  # fixtures
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; their own order stays."""
+    """Long files first; their own order stays. What starts an emulator is marked so."""
     items.sort(key=_rank)
-
-
-def _rank(item: pytest.Item) -> int:
-    folders = (rank for rank, folder in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(folder))
-    return next(folders, len(_LONGEST_FIRST))
+    for item in items:
+        if item.nodeid.startswith(_ON_THE_EMULATOR) or _STARTS_ONE & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.emulator)
 
 
 def pytest_collection_finish() -> None:
     """Keeps the modules and tests out of every later garbage collection: walking them costs more than most tests."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(20_000, 10, 10)
+
+
+def _rank(item: pytest.Item) -> int:
+    ranks = (rank for rank, start in enumerate(_FIRST) if item.nodeid.startswith(start))
+    return next(ranks, len(_FIRST))

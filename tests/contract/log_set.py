@@ -28,6 +28,7 @@ from handlers.worker import trip_wire as breaker
 from handlers.worker.trip_wire import TripWire
 from handlers.worker.worker import Worker
 from ops.local.cloudwatch.logs import LogEvent
+from tests.gateway import http_event
 from tests.handlers.conftest import NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step, record
 from tests.handlers.control.redrive.conftest import Lab as Redrive
 from tests.handlers.control.redrive.conftest import make_lab
@@ -91,15 +92,9 @@ class Morning:
         """A request to the API; returns the messages that it has put into the queue, as the worker gets them."""
         before = len(self.aws.sent)
         with self.speaking("events-ingest"):
-            self.api.handle(
-                {
-                    "routeKey": f"{method} {path}",
-                    "rawPath": path,
-                    "headers": {"content-type": "application/json", "x-correlation-id": correlation_id},
-                    "requestContext": {"requestId": "api-1", "http": {"method": method}},
-                    "body": json.dumps(body),
-                }
-            )
+            headers = {"content-type": "application/json", "x-correlation-id": correlation_id}
+            route, sent = f"{method} {path}", None if body is None else json.dumps(body)
+            self.api.handle(http_event(route, sent, headers=headers, request_id="api-1"))
         return [_delivered(sent) for sent in self.aws.sent[before:]]
 
     def works(self, *records: dict[str, Any], remaining_ms: int = 30_000, trip_wire: TripWire | None = None) -> None:

@@ -14,6 +14,7 @@ from handlers.idempotency.store import StateStore
 from handlers.observability import logger
 from handlers.worker import outcome
 from handlers.worker.worker import Worker
+from tests.gateway import http_event
 from tests.handlers.conftest import Step, record
 from tests.handlers.control.test_breaker import ENV as BREAKER_ENV
 from tests.handlers.control.test_breaker import TICK, TRIP, FakeCloud
@@ -33,14 +34,10 @@ def api(fake_aws: FakeAws) -> ingest.Api:
 
 def request(path: str, body: Any, **headers: str) -> dict[str, Any]:
     """One request as API Gateway delivers it."""
-    method = "GET" if body is None else "POST"
-    return {
-        "routeKey": f"{method} {path}",
-        "rawPath": path,
-        "headers": {"content-type": "application/json"} | {name.replace("_", "-"): v for name, v in headers.items()},
-        "requestContext": {"requestId": "r-1", "http": {"method": method}},
-        "body": json.dumps(body),
-    }
+    given = {"content-type": "application/json"} | {name.replace("_", "-"): v for name, v in headers.items()}
+    if body is None:
+        return http_event(f"GET {path}", headers=given)
+    return http_event(f"POST {path}", json.dumps(body), headers=given)
 
 
 def test_a_batch_is_one_line(worker: Worker, log_stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:

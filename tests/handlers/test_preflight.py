@@ -6,6 +6,7 @@ import pytest
 
 from handlers.http.request import Request
 from handlers.http.router import Answer, answer, serve
+from tests.gateway import http_event
 
 _ENDPOINTS = {
     "GET /events/{idempotencyKey}": lambda _request: answer(200, {}),
@@ -15,8 +16,7 @@ _ENDPOINTS = {
 
 
 def _options(route: str, path: str) -> Answer:
-    event = {"routeKey": route, "rawPath": path, "requestContext": {"requestId": "r", "http": {"method": "OPTIONS"}}}
-    return serve(Request.from_event(event), _ENDPOINTS)
+    return serve(Request.from_event(http_event(route, url=path, headers={})), _ENDPOINTS)
 
 
 @pytest.mark.parametrize(

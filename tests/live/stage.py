@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from ops.local.deployer import deploy
 from ops.local.emulator import Emulator
+from tests.gateway import http_event
 from tests.live.function import Clock, LiveFunction
 from tests.live.wire import Wire
 from tests.pipelines.lab import ROOT, Lab
@@ -71,9 +72,14 @@ class Stage:
             self._clients[service] = self.lab.client(service)
         return self._clients[service]
 
-    def call(self, function: str, route: str, body: Any = None, **more: Any) -> tuple[int, dict[str, Any]]:
+    def call(
+        self, function: str, route: str, body: Any = None, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> tuple[int, dict[str, Any]]:
         """One HTTP request to a function of the API: its status and its JSON. ``more``: see `http_event`."""
-        answer = self.function(function).invoke(http_event(route, body, **more))
+        given = {"content-type": "application/json", **(headers or {})}
+        sent = None if body is None else json.dumps(body)
+        event = http_event(route, sent, headers=given, request_id=str(uuid4()), **more)
+        answer = self.function(function).invoke(event)
         return answer["statusCode"], json.loads(answer["body"])
 
     def invoke_async(self, function: str, event: Any, request_id: str = "") -> Any:
@@ -127,28 +133,6 @@ class Stage:
         """The event source mappings as they are."""
         found: list[dict[str, Any]] = self.root("lambda").list_event_source_mappings()["EventSourceMappings"]
         return found
-
-
-def http_event(
-    route: str,
-    body: Any = None,
-    *,
-    path: Mapping[str, str] | None = None,
-    query: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """An HTTP API's event (payload 2.0) for a route key such as ``GET /events/{idempotencyKey}``."""
-    method, _, template = route.partition(" ")
-    event = {
-        "version": "2.0",
-        "routeKey": route,
-        "rawPath": template.format(**(path or {})),
-        "headers": {"content-type": "application/json", **(headers or {})},
-        "requestContext": {"requestId": str(uuid4()), "http": {"method": method}},
-    }
-    event |= {"pathParameters": dict(path)} if path else {}
-    event |= {"queryStringParameters": dict(query)} if query else {}
-    return event if body is None else event | {"body": json.dumps(body)}
 
 
 @contextmanager

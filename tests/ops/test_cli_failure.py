@@ -14,12 +14,12 @@ def test_wait_outlasts_what_the_functions_remember(command: tuple[str, ...], mon
     """--wait returns when the mode that any function has read before is too old to be acted on; without it, at once."""
     done: list[object] = []
 
-    def ask(_found: object, method: str, _path: str, _body: object) -> dict[str, Any]:
-        done.append(method)
-        return {"mode": "none", "effective": "none"}
+    class Stack:
+        def ask(self, method: str, _path: str, _body: object) -> dict[str, Any]:
+            done.append(method)
+            return {"mode": "none", "effective": "none"}
 
-    monkeypatch.setattr("ops.cli.target.find", lambda stack: stack)
-    monkeypatch.setattr("ops.cli.failure.ask", ask)
+    monkeypatch.setattr("ops.cli.target.find", lambda _stack: Stack())
     monkeypatch.setattr("time.sleep", done.append)
 
     assert CliRunner().invoke(app, ["failure", *command]).exit_code == 0

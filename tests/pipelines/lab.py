@@ -7,9 +7,10 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import boto3
 
@@ -38,6 +39,7 @@ class Lab:
     emulator: Emulator
     home: Path
     deployment: Deployment
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     @property
     def outputs(self) -> dict[str, Any]:
@@ -52,7 +54,9 @@ class Lab:
         return self.deployment
 
     def client(self, service: str, role: str = "") -> Any:
-        """A boto3 client as root, or in the role of a function (``events-ingest``), which IAM then binds."""
+        """A boto3 client as root, made once, or in a function's role (``events-ingest``), which IAM then binds."""
+        if not role and service in self._clients:
+            return self._clients[service]
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         if role:
             arn = f"arn:aws:iam::000000000000:role/{role}-role"
@@ -63,7 +67,10 @@ class Lab:
                 "aws_session_token": given["SessionToken"],
             }
         make: Any = boto3.client  # its overloads want the service as a literal
-        return make(service, endpoint_url=self.emulator.endpoint, region_name="us-east-1", **keys)
+        made = make(service, endpoint_url=self.emulator.endpoint, region_name="us-east-1", **keys)
+        if not role:
+            self._clients[service] = made
+        return made
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """One request to the API; header names have _ for -."""
@@ -109,6 +116,12 @@ class Lab:
         names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
         found = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return sum(map(int, found.values()))
+
+    def visible(self, url: str) -> int:
+        """Messages that the next receive may take."""
+        name = "ApproximateNumberOfMessages"
+        found = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+        return int(found[name])
 
     def dead_letters(self, count: int, *, seconds: float = 30) -> list[dict[str, Any]]:
         """That many dead letters, taken off the DLQ."""
@@ -208,3 +221,18 @@ class Ear:
             return found if len(found) >= count else []
 
         return wait_for(f"{count} {detail_type}", probe, seconds=seconds) if count else []
+
+
+def post_all(lab: Lab, events: list[dict[str, Any]]) -> list[str]:
+    """Posts events as batches; their keys."""
+    keys = []
+    for start in range(0, len(events), 100):
+        status, body = lab.call("POST", "/events/batch", events[start : start + 100])
+        assert status == 202
+        keys += [result["idempotencyKey"] for result in body["results"]]
+    return keys
+
+
+def orders(count: int, **more: Any) -> list[dict[str, Any]]:
+    """Orders that nobody has posted before."""
+    return [{"orderId": str(uuid4()), "amount": 1, **more} for _ in range(count)]

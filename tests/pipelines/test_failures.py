@@ -1,31 +1,9 @@
-"""The failure lab and the circuit breaker end to end: each fault hits whom it should, and is over when it is over."""
+"""The failure lab end to end: each fault hits whom it should, and is over when it is over."""
 
 import json
-import time
-from collections.abc import Iterator
-from typing import Any
-from uuid import uuid4
-
-import pytest
 
 from handlers import faults
-from tests.pipelines.conftest import CONFIG
-from tests.pipelines.lab import Lab, wait_for
-
-
-def post_all(lab: Lab, events: list[dict[str, Any]]) -> list[str]:
-    """Posts events as batches; their keys."""
-    keys = []
-    for start in range(0, len(events), 100):
-        status, body = lab.call("POST", "/events/batch", events[start : start + 100])
-        assert status == 202
-        keys += [result["idempotencyKey"] for result in body["results"]]
-    return keys
-
-
-def orders(count: int, **more: Any) -> list[dict[str, Any]]:
-    """Orders that nobody has posted before."""
-    return [{"orderId": str(uuid4()), "amount": 1, **more} for _ in range(count)]
+from tests.pipelines.lab import Lab, orders, post_all, wait_for
 
 
 def test_poison_payload_goes_to_the_dlq_with_its_cause(lab: Lab) -> None:
@@ -108,41 +86,3 @@ def test_the_switch_by_its_routes(lab: Lab) -> None:
     lab.settled(key)
     assert lab.invoke("failure-mode", {"onlyIfExpired": True}) == {"mode": "none", "reset": True}
     assert lab.client("ssm").get_parameter(Name="/ingestion/failure_mode")["Parameter"]["Value"] == "none"
-
-
-@pytest.fixture
-def short_lived(lab: Lab) -> Iterator[Lab]:
-    """Three receives of a few seconds each: what a longer outage costs shows quickly."""
-    yield lab
-    lab.deploy(**CONFIG)
-
-
-@pytest.mark.parametrize("hold", [10, 0], ids=["breaker", "no-breaker"])
-def test_an_outage_longer_than_the_receives_last(short_lived: Lab, hold: int) -> None:
-    """With the breaker 0 good messages are on the DLQ and all succeed afterwards; without it all are dead-lettered."""
-    lab = short_lived
-    lab.deploy(**CONFIG | {"workerTimeoutSeconds": 1, "maxReceiveCount": 3, "breakerHoldSeconds": hold})
-    lab.switch("downstream_outage")
-    keys = post_all(lab, orders(20))
-    outage_ends = time.monotonic() + 3 * 6 + 1  # maxReceiveCount x visibility, and a little
-    if hold:
-        mapping = lab.client("lambda").list_event_source_mappings(FunctionName="events-worker")["EventSourceMappings"]
-        paused = wait_for(
-            "a paused consumer",
-            lambda: lab.client("lambda").get_event_source_mapping(UUID=mapping[0]["UUID"])["State"] == "Disabled",
-        )
-        assert paused
-        assert lab.invoke("events-breaker")["state"] == "OPEN"  # a probe during the outage
-        breaker = {"id": {"S": "breaker#events"}, "item": {"S": "state"}}
-        kept = lab.client("dynamodb").get_item(TableName=lab.outputs["ControlTableName"], Key=breaker)
-        assert kept["Item"]["state"] == {"S": "OPEN"}  # what `lab status` shows
-    wait_for("the end of the outage", lambda: time.monotonic() >= outage_ends, seconds=60)
-
-    if not hold:
-        assert len(lab.dead_letters(20, seconds=60)) == 20
-        return
-    lab.switch("none")
-    assert lab.invoke("events-breaker") == {"state": "CLOSED", "probes": 0}
-    for key in keys:
-        lab.settled(key, seconds=60)
-    assert lab.depth(lab.outputs["DlqUrl"]) == 0

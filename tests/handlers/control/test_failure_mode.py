@@ -7,6 +7,7 @@ import pytest
 
 from handlers.control.failure_mode import Switch
 from handlers.http.errors import HttpError
+from tests.gateway import http_event
 from tests.handlers.conftest import FakeClock
 from tests.handlers.fakes import client_error
 
@@ -47,16 +48,7 @@ def control(ssm: FakeSsm) -> Switch:
 
 def call(control: Switch, route: str, body: Any = None) -> tuple[int, Any]:
     """One request."""
-    method, path = route.split(" ")
-    answer = control.handle(
-        {
-            "routeKey": route,
-            "rawPath": path,
-            "headers": {"content-type": "application/json"},
-            "requestContext": {"requestId": "r-1", "http": {"method": method}},
-            "body": json.dumps(body),
-        }
-    )
+    answer = control.handle(http_event(route, None if route.startswith("GET ") else json.dumps(body)))
     return answer["statusCode"], json.loads(answer["body"])
 
 

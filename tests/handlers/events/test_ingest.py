@@ -11,6 +11,7 @@ from handlers.events.ingest import Api, Env
 from handlers.events.submission import MAX_EVENT_BYTES
 from handlers.http.request import MAX_REQUEST_BYTES
 from handlers.idempotency.store import StateStore
+from tests.gateway import http_event
 from tests.handlers.conftest import DAY_MS, FakeClock
 from tests.handlers.fakes import FakeAws, client_error
 
@@ -35,22 +36,13 @@ def call(
     raw: str | None = None,
     headers: dict[str, str] | None = None,
     base64_encoded: bool = False,
-    path: str = "",
     key: str = "",
 ) -> tuple[int, Any, dict[str, str]]:
     """Sends one request as API Gateway delivers it; returns status, body and headers."""
-    method, _, template = route.partition(" ")
-    event = {
-        "version": "2.0",
-        "routeKey": route,
-        "rawPath": path or template,
-        "headers": {"Content-Type": "application/json"} if headers is None else headers,
-        "pathParameters": {"idempotencyKey": key} if key else None,
-        "requestContext": {"requestId": "r-1", "http": {"method": method or "GET"}},
-        "body": json.dumps(body) if raw is None else raw,
-        "isBase64Encoded": base64_encoded,
-    }
-    answer = api.handle(event)
+    sent = None if route.startswith("GET ") else json.dumps(body) if raw is None else raw
+    given = {"Content-Type": "application/json"} if headers is None else headers
+    parameters = {"idempotencyKey": key} if "{" in route else None
+    answer = api.handle(http_event(route, sent, path=parameters, headers=given, base64_encoded=base64_encoded))
     assert answer["headers"]["content-type"] == "application/json"
     return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
 
@@ -381,13 +373,7 @@ def test_health_is_whether_an_event_could_be_queued(api: Api, fake_aws: FakeAws)
 )
 def test_other_routes(api: Api, method: str, path: str, status: int, allow: str | None) -> None:
     """The `$default` route answers in the API's own form: 405 with `Allow` for a known path, else 404."""
-    event = {
-        "routeKey": "$default",
-        "rawPath": path,
-        "headers": {},
-        "requestContext": {"requestId": "r-1", "http": {"method": method}},
-    }
-    answer = api.handle(event)
+    answer = api.handle(http_event("$default", url=path, method=method, headers={}))
 
     assert (answer["statusCode"], answer["headers"].get("Allow")) == (status, allow)
     assert json.loads(answer["body"]).keys() == {"error", "errorType", "details", "requestId"}

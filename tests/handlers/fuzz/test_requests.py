@@ -12,6 +12,7 @@ from handlers import faults
 from handlers.control.failure_mode import Switch
 from handlers.events import ingest
 from handlers.idempotency.store import StateStore
+from tests.gateway import http_event
 from tests.handlers.conftest import FakeClock
 from tests.handlers.control.redrive.conftest import DLQ, Lab, make_lab
 from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
@@ -189,8 +190,6 @@ def test_other_methods(method: str, handle: Callable[[dict[str, Any]], Any], pat
     if method in allowed.split(", "):
         return
     for route in (f"ANY {path}", "$default"):
-        answer = handle(
-            {"routeKey": route, "rawPath": path, "requestContext": {"requestId": "r-1", "http": {"method": method}}}
-        )
+        answer = handle(http_event(route, url=path, method=method, headers={}))
         assert sound(answer, 405)["errorType"] == "MethodNotAllowed"
         assert answer["headers"]["Allow"] == allowed

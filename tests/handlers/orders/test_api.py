@@ -10,6 +10,7 @@ from handlers import jsontext
 from handlers.errors import DownstreamError
 from handlers.orders.api import Api
 from handlers.orders.store import Orders
+from tests.gateway import http_event
 from tests.handlers.conftest import FakeClock
 from tests.handlers.fakes import client_error
 from tests.handlers.orders.conftest import ITEMS, ORDER, detail
@@ -22,20 +23,10 @@ def call(
     api: Api, route: str, body: Any = None, *, query: Any = None, order_id: str = "", **headers: Any
 ) -> tuple[int, Any, dict[str, str]]:
     """Sends one request as API Gateway delivers it; header names have _ for -."""
-    method, _, path = route.partition(" ")
     given = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    event = {
-        "version": "2.0",
-        "routeKey": route,
-        "rawPath": path,
-        "headers": given,
-        "pathParameters": {"orderId": order_id} if order_id else None,
-        "queryStringParameters": query,
-        "requestContext": {"requestId": "r-1", "http": {"method": method}},
-        "body": json.dumps(body),
-        "isBase64Encoded": False,
-    }
-    answer = api.handle(event)
+    sent = None if route.startswith("GET ") else json.dumps(body)
+    path = {"orderId": order_id} if "{" in route else None
+    answer = api.handle(http_event(route, sent, path=path, query=query, headers=given))
     return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
 
 

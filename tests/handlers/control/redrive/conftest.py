@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import botocore.loaders
 import botocore.session
 import pytest
 from moto import mock_aws
@@ -19,6 +20,7 @@ from handlers.control.redrive.run.record import Run
 from handlers.control.redrive.run.runner import Runner
 from handlers.control.redrive.run.store import Runs
 from handlers.control.redrive.sqs.target import Target
+from tests.gateway import http_event
 from tests.handlers.conftest import FakeClock
 from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
 from tests.handlers.control.redrive.fake_sqs import FakeSqs
@@ -31,6 +33,7 @@ TARGETS = {
     "ordered": Target("ordered", FIFO_MAIN, FIFO_DLQ),
 }
 MAX_REDRIVES = 3
+_LOADER = botocore.loaders.create_loader()  # DynamoDB's description is read once, not once a test
 MINUTE_MS = 60_000
 
 
@@ -157,18 +160,8 @@ class Lab:
 
     def ask(self, route: str, body: Any = None, *, query: dict[str, str] | None = None, **path: str) -> tuple[int, Any]:
         """One request to the API."""
-        method, _, template = route.partition(" ")
-        answer = self.api.handle(
-            {
-                "routeKey": route,
-                "rawPath": template.format(**path),
-                "headers": {"content-type": "application/json"},
-                "pathParameters": path or None,
-                "queryStringParameters": query,
-                "requestContext": {"requestId": "r-1", "http": {"method": method}},
-                "body": body if isinstance(body, str) else json.dumps(body),
-            }
-        )
+        sent = body if isinstance(body, str) else None if route.startswith("GET ") else json.dumps(body)
+        answer = self.api.handle(http_event(route, sent, path=path, query=query))
         return answer["statusCode"], json.loads(answer["body"])
 
     def start(self, **request: Any) -> str:
@@ -235,7 +228,9 @@ def lab(fake_clock: FakeClock) -> Lab:
 def moto_lab(fake_clock: FakeClock) -> Iterator[Lab]:
     """An empty world on moto's DynamoDB."""
     with mock_aws():
-        client = botocore.session.get_session().create_client(
+        session = botocore.session.get_session()
+        session.register_component("data_loader", _LOADER)
+        client = session.create_client(
             "dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
         )
         yield make_lab(fake_clock, client)

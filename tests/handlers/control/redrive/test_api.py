@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from handlers.control.redrive.run.record import RunState
+from tests.gateway import http_event
 from tests.handlers.control.redrive.conftest import DLQ, MAIN, Lab
 from tests.handlers.control.redrive.fakes import refusal
 
@@ -106,16 +107,7 @@ def test_aws_failures_are_503(lab: Lab, route: str) -> None:
 
     lab.hub.before = fail
     body = {"redriveId": redrive_id} if route == CANCEL else {}
-    answer = lab.api.handle(
-        {
-            "routeKey": route,
-            "rawPath": route.split(" ")[1],
-            "headers": {"content-type": "application/json"},
-            "pathParameters": {"redriveId": redrive_id},
-            "requestContext": {"requestId": "r-1", "http": {"method": route.split(" ", maxsplit=1)[0]}},
-            "body": json.dumps(body),
-        }
-    )
+    answer = lab.api.handle(http_event(route, json.dumps(body), path={"redriveId": redrive_id}))
 
     assert (answer["statusCode"], answer["headers"]["Retry-After"]) == (503, "5")
     assert json.loads(answer["body"]) == {

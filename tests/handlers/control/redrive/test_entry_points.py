@@ -9,6 +9,7 @@ import pytest
 from handlers.control.redrive.api import entry as api_entry
 from handlers.control.redrive.run import entry as run_entry
 from handlers.control.redrive.sqs.target import Target
+from tests.gateway import http_event
 from tests.handlers.control.redrive.conftest import DLQ, MAIN, Lab
 from tests.handlers.fakes import FakeContext
 
@@ -61,13 +62,7 @@ def test_the_api_receives_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("environment")
 def test_the_api_answers() -> None:
     """A request that needs nothing of AWS."""
-    event = {
-        "routeKey": "POST /redrive/start",
-        "rawPath": "/redrive/start",
-        "headers": {"content-type": "application/json"},
-        "requestContext": {"requestId": "r-1", "http": {"method": "POST"}},
-        "body": '{"canary": -1}',
-    }
+    event = http_event("POST /redrive/start", '{"canary": -1}')
 
     assert api_entry.handler(event, FakeContext())["statusCode"] == 400
 
