@@ -4,9 +4,10 @@ import pulumi
 
 from components.api.authorizers import make_doors
 from components.api.http_api import HttpApi, HttpApiArgs
-from components.config.settings import read_settings
+from components.config.reader import read_settings
 from components.control.redrive import RedriveTool, RedriveToolArgs
 from components.observability.observe import observe
+from components.pipelines.base import Pipeline
 from components.pipelines.events import EventsPipeline
 from components.pipelines.lake import LakePipeline
 from components.pipelines.orders import OrdersPipeline
@@ -20,7 +21,7 @@ def main() -> None:
     """Register everything."""
     settings = read_settings()
     foundation = lay_foundation(settings)
-    pipelines = {name: PIPELINES[name](name, foundation) for name in settings.pipelines}
+    pipelines: dict[str, Pipeline] = {name: PIPELINES[name](name, foundation) for name in settings.pipelines}
     redrive_args = RedriveToolArgs(
         platform=foundation.platform,
         control=foundation.control,

@@ -3,29 +3,29 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, get_args
 
-from components.config.values import Text
+from components.config.values import text
 
 AuthMode = Literal["none", "apiKey", "jwt", "iam"]
 
-AUTH_MODES: tuple[AuthMode, ...] = ("none", "apiKey", "jwt", "iam")
+AUTH_MODES: tuple[AuthMode, ...] = get_args(AuthMode)
 
 _KEY = r"[A-Za-z0-9._~-]{20,128}"
-KEYS = Text(
+KEYS = text(
     rf"{_KEY}(,{_KEY})?",
     "one key, or two with a comma between them, each of 20 to 128 letters, digits and any of . _ ~ -",
 )
-SECRET_ARN = Text(
+SECRET_ARN = text(
     r"arn:aws[a-z-]*:(secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}"
     r"|ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+)",
     "the whole ARN of a secret in Secrets Manager, or that of an SSM parameter",
 )
-ISSUER = Text(
+ISSUER = text(
     r"https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s?#]*)?",
     "an https URL, or an http URL on the loopback",
 )
-AUDIENCE = Text(r"[^\s,]{1,255}", "a text without spaces and commas")
+AUDIENCE = text(r"[^\s,]{1,255}", "a text without spaces and commas")
 
 
 class Access(IntEnum):

@@ -5,6 +5,7 @@ MAX_RETENTION = 14 * DAY
 MAX_VISIBILITY = 43_200
 MAX_TIMEOUT = 900
 MAX_WINDOW = 300
+API_TIMEOUT = 29  # of a function behind the API, which gives up after 30: the answer to a slow AWS is still our own 503
 MAX_RECEIVE_COUNT = 1000
 MAX_BATCH = 10_000
 MAX_BATCH_WITHOUT_WINDOW = 10

@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from components.config import aws_limits
-
-if TYPE_CHECKING:
-    from components.config.settings import Settings
+from components.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +17,13 @@ class Agreement:
     part: str = ""
 
 
-def agreements(settings: "Settings") -> Iterator[Agreement]:
+def agreements(settings: Settings) -> Iterator[Agreement]:
     """All of them, kept or not."""
     for group in (_timing, _capacity, _pairs, _access, _safety, _lake, _alarms):
         yield from group(settings)
 
 
-def _timing(s: "Settings") -> Iterator[Agreement]:
+def _timing(s: Settings) -> Iterator[Agreement]:
     yield Agreement(
         ("queue_visibility_seconds", "worker_timeout_seconds", "max_batching_window_seconds"),
         s.queue_visibility_seconds is None or s.queue_visibility_seconds >= s.least_visibility_seconds,
@@ -44,7 +41,7 @@ def _timing(s: "Settings") -> Iterator[Agreement]:
     )
 
 
-def _capacity(s: "Settings") -> Iterator[Agreement]:
+def _capacity(s: Settings) -> Iterator[Agreement]:
     yield Agreement(
         ("worker_reserved_concurrency", "worker_max_concurrency"),
         s.worker_reserved_concurrency is None or s.worker_reserved_concurrency >= s.worker_max_concurrency,
@@ -62,7 +59,7 @@ def _capacity(s: "Settings") -> Iterator[Agreement]:
     )
 
 
-def _pairs(s: "Settings") -> Iterator[Agreement]:
+def _pairs(s: Settings) -> Iterator[Agreement]:
     yield Agreement(
         ("vpc_security_group_ids", "vpc_subnet_ids"),
         bool(s.vpc_security_group_ids) == bool(s.vpc_subnet_ids),
@@ -93,7 +90,7 @@ def _pairs(s: "Settings") -> Iterator[Agreement]:
     )
 
 
-def _access(s: "Settings") -> Iterator[Agreement]:
+def _access(s: Settings) -> Iterator[Agreement]:
     for field, given in (("jwt_issuer", s.jwt_issuer), ("jwt_audience", s.jwt_audience)):
         yield Agreement(
             (field, "auth_mode"),
@@ -118,7 +115,7 @@ def _access(s: "Settings") -> Iterator[Agreement]:
     )
 
 
-def _safety(s: "Settings") -> Iterator[Agreement]:
+def _safety(s: Settings) -> Iterator[Agreement]:
     prod = s.is_production
     yield Agreement(
         ("failure_injection",),
@@ -150,7 +147,7 @@ def _safety(s: "Settings") -> Iterator[Agreement]:
     )
 
 
-def _lake(s: "Settings") -> Iterator[Agreement]:
+def _lake(s: Settings) -> Iterator[Agreement]:
     yield Agreement(
         ("lake_layer_arn",),
         s.is_laptop or s.lake_layer_arn != "none",
@@ -163,7 +160,7 @@ def _lake(s: "Settings") -> Iterator[Agreement]:
     )
 
 
-def _alarms(s: "Settings") -> Iterator[Agreement]:
+def _alarms(s: Settings) -> Iterator[Agreement]:
     yield Agreement(
         ("alarms",),
         s.alarms.period_seconds % 60 == 0 or s.is_laptop,

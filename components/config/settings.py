@@ -1,136 +1,127 @@
-"""Every configuration key: its default, its limit, and the one place that reads it.
+"""Every configuration key of the program: its default and its limit. `reader` reads them.
 
 `Pulumi.yaml` describes the same keys to people and to the Pulumi CLI; a test keeps the two equal.
 """
 
-import dataclasses
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-import pulumi
-from pulumi.runtime import config as pulumi_config
+from typing import Annotated, Literal
 
 from components.config import aws_limits
-from components.config.access import AUDIENCE, AUTH_MODES, ISSUER, KEYS, SECRET_ARN, AuthMode
-from components.config.checks import Agreement, agreements
-from components.config.parts import Parts, PartsError, camel
-from components.config.values import Choice, Flag, Items, Maybe, Rule, Tags, Text, Whole, WholeIn
-from components.observability.alarms.model import AlarmLimits
-
-T = TypeVar("T")
+from components.config.access import AUDIENCE, ISSUER, KEYS, SECRET_ARN, AuthMode
+from components.config.alarm_limits import PARTS, AlarmLimits
+from components.config.values import Flag, Tags, items, one_of, or_none, parts, text, whole
 
 PRODUCTION_STACK = "prod"
 LAPTOP_STACK = "local"
 NO_LAYER = "none"
 
-_LOG_RETENTION_DAYS = (  # CloudWatch Logs takes no other numbers
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
-    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
-_CONCURRENCY = Whole(aws_limits.MIN_CONCURRENCY, aws_limits.MAX_CONCURRENCY)
-_ALIAS = Text(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}", "a name that starts with alias/ but not with alias/aws/")
-_QUEUE_URL = Text(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", "the URL of a standard SQS queue")
-_QUEUE_ARN = Text(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}", "the ARN of a standard SQS queue")
-_OPERATOR = Text(
+PipelineName = Literal["events", "orders", "lake"]
+Architecture = Literal["arm64", "x86_64"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+_LogRetention = Literal[  # CloudWatch Logs takes no other numbers of days
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+_Batch = Annotated[int, whole(1, aws_limits.MAX_BATCH)]
+_Timeout = Annotated[int, whole(1, aws_limits.MAX_TIMEOUT)]
+_Retention = Annotated[int, whole(60, aws_limits.MAX_RETENTION)]
+_Memory = Annotated[int, whole(128, 10_240)]
+_CONCURRENCY = whole(aws_limits.MIN_CONCURRENCY, aws_limits.MAX_CONCURRENCY)
+_ALIAS = text(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}", "a name that starts with alias/ but not with alias/aws/")
+_QUEUE_URL = text(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", "the URL of a standard SQS queue")
+_QUEUE_ARN = text(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}", "the ARN of a standard SQS queue")
+_OPERATOR = text(
     r"arn:aws[a-z-]*:iam::[0-9]{12}:((role|user)/[A-Za-z0-9+=,.@_/-]{1,576}|root)", "the ARN of an IAM role or user"
 )
-_ORIGIN = Text(
+_ORIGIN = text(
     r"https?://[^/\s*,]+",
     "one origin, scheme and host, such as https://shop.example, and not *, by which every site's pages could call",
 )
-_LAYER = Text(
+_LAYER = text(
     rf"|{NO_LAYER}|arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{{12}}:layer:[A-Za-z0-9_-]+:[0-9]+",
     f"the ARN of a version of a Lambda layer, {NO_LAYER}, or empty for the program's own",
 )
-_PARAMETER = Text(  # SSM keeps names that begin with aws or ssm to itself
+_PARAMETER = text(  # SSM keeps names that begin with aws or ssm to itself
     r"(?!/(?i:aws|ssm))(/[A-Za-z0-9_.-]+){1,15}", "the full name of an SSM parameter, such as /team/failure_mode"
 )
 
-_WEBHOOK = Text(
+_WEBHOOK = text(
     r"https://\S+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/\S*)?", "an https URL, or an http URL on the loopback"
 )
 
 
-class SettingsError(pulumi.RunError):
-    """The configuration can't be used; the message lists every fault with its limit and the value received."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = tuple(problems)
-        noun = "value is" if len(problems) == 1 else "values are"
-        super().__init__("\n  - ".join([f"{len(problems)} configuration {noun} wrong; nothing was made:", *problems]))
-
-
-def _key(default: T, rule: Rule[T], *, secret: bool = False) -> T:
-    return field(default=default, repr=not secret, metadata={"rule": rule, "secret": secret})
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The configuration of one stack, typed and within its limits. Times in seconds unless the name says otherwise."""
+    """The configuration of one stack, typed and within its limits. Times in seconds unless the name says otherwise.
+
+    What its text (`repr`) leaves out is a secret.
+    """
 
     stack: str
-    pipelines: tuple[str, ...] = _key(("events",), Items(Choice(("events", "orders", "lake")), at_least=1))
-    max_receive_count: int = _key(5, Whole(1, aws_limits.MAX_RECEIVE_COUNT))
-    batch_size: int = _key(10, Whole(1, aws_limits.MAX_BATCH))
-    max_batching_window_seconds: int = _key(2, Whole(0, aws_limits.MAX_WINDOW))
-    worker_timeout_seconds: int = _key(30, Whole(1, aws_limits.MAX_TIMEOUT))
-    orders_batch_size: int = _key(5, Whole(1, aws_limits.MAX_BATCH))
-    orders_worker_timeout_seconds: int = _key(30, Whole(1, aws_limits.MAX_TIMEOUT))
-    archive_retention_days: int = _key(14, Whole(0, 3650))
-    queue_visibility_seconds: int | None = _key(None, Maybe(Whole(1, aws_limits.MAX_VISIBILITY), unset="0"))
-    worker_max_concurrency: int = _key(5, _CONCURRENCY)
-    worker_reserved_concurrency: int | None = _key(None, Maybe(_CONCURRENCY, unset="0"))
-    message_retention_seconds: int = _key(4 * aws_limits.DAY, Whole(60, aws_limits.MAX_RETENTION))
-    dlq_retention_seconds: int = _key(aws_limits.MAX_RETENTION, Whole(60, aws_limits.MAX_RETENTION))
-    ttl_days: int = _key(7, Whole(1, 3650))
-    use_kms_cmk: bool = _key(default=False, rule=Flag())
-    kms_alias: str | None = _key(None, Maybe(_ALIAS))
-    auth_mode: AuthMode = field(default="iam", metadata={"rule": Choice(AUTH_MODES), "secret": False})
-    jwt_issuer: str | None = _key(None, Maybe(ISSUER))
-    jwt_audience: tuple[str, ...] = _key((), Items(AUDIENCE))
-    api_key: str | None = _key(None, Maybe(KEYS), secret=True)
-    api_key_secret_arn: str | None = _key(None, Maybe(SECRET_ARN))
-    cors_origin: str | None = _key(None, Maybe(_ORIGIN))
-    throttle_rate: int = _key(100, Whole(1, 10_000))
-    throttle_burst: int = _key(200, Whole(1, 5_000))
-    log_level: str = _key("INFO", Choice(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")))
-    log_retention_days: int = _key(14, WholeIn(_LOG_RETENTION_DAYS))
-    tracing: bool = _key(default=True, rule=Flag())
-    retry_backoff_base_seconds: int = _key(2, Whole(1, 900))
-    retry_backoff_max_seconds: int = _key(300, Whole(1, aws_limits.MAX_VISIBILITY))
-    max_redrives: int = _key(3, Whole(1, aws_limits.MAX_REDRIVES))
-    breaker_hold_seconds: int = _key(60, Whole(0, 900))
-    failure_injection: bool = _key(default=False, rule=Flag())
-    failure_mode_parameter: str = _key("/ingestion/failure_mode", _PARAMETER)
-    vpc_subnet_ids: tuple[str, ...] = _key((), Items(Text(r"subnet-[0-9a-f]{8,17}", "a subnet id")))
-    vpc_security_group_ids: tuple[str, ...] = _key((), Items(Text(r"sg-[0-9a-f]{8,17}", "a security group id")))
-    iam_name_prefix: str = _key("", Text(r"[A-Za-z0-9+=,.@_-]{0,20}", "at most 20 characters that IAM allows in names"))
-    permissions_boundary_arn: str | None = _key(
-        None, Maybe(Text(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+", "the ARN of an IAM policy"))
-    )
-    resource_tags: Mapping[str, str] = field(default_factory=dict, metadata={"rule": Tags(), "secret": False})
-    tag_restricted: bool = _key(default=False, rule=Flag())
-    operator_role_arns: tuple[str, ...] = _key((), Items(_OPERATOR))
-    existing_queue_url: str | None = _key(None, Maybe(_QUEUE_URL))
-    existing_queue_arn: str | None = _key(None, Maybe(_QUEUE_ARN))
-    existing_dlq_url: str | None = _key(None, Maybe(_QUEUE_URL))
-    existing_dlq_arn: str | None = _key(None, Maybe(_QUEUE_ARN))
-    ingest_memory_mb: int = _key(256, Whole(128, 10_240))
-    worker_memory_mb: int = _key(256, Whole(128, 10_240))
-    architecture: str = _key("arm64", Choice(("arm64", "x86_64")))
-    lake_chunk_mebibytes: int = _key(16, Whole(1, 64))
-    lake_ingest_timeout_seconds: int = _key(aws_limits.MAX_TIMEOUT, Whole(1, aws_limits.MAX_TIMEOUT))
-    lake_transform_timeout_seconds: int = _key(300, Whole(1, aws_limits.MAX_TIMEOUT))
-    lake_ingest_memory_mb: int = _key(512, Whole(128, 10_240))
-    lake_transform_memory_mb: int = _key(1024, Whole(512, 10_240))
-    lake_layer_arn: str = _key("", _LAYER)
-    glue_database: str | None = _key(None, Maybe(Text(r"[a-z0-9_]{1,200}", "small letters, digits and underscores")))
-    observability_enabled: bool = _key(default=True, rule=Flag())
-    alarms: AlarmLimits = field(default_factory=AlarmLimits, metadata={"rule": Parts(AlarmLimits), "secret": False})
-    alarm_email: str | None = _key(None, Maybe(Text(r"[^@\s]+@[^@\s]+\.[^@\s.]+", "an e-mail address")))
-    webhook_url: str | None = _key(None, Maybe(_WEBHOOK), secret=True)
-    runbook_base_url: str = _key("", Text(r"(https://\S+/)?", "an https URL that ends in a slash, or empty"))
+    pipelines: Annotated[tuple[PipelineName, ...], items(one_of(PipelineName), at_least=1)] = ("events",)
+    max_receive_count: Annotated[int, whole(1, aws_limits.MAX_RECEIVE_COUNT)] = 5
+    batch_size: _Batch = 10
+    max_batching_window_seconds: Annotated[int, whole(0, aws_limits.MAX_WINDOW)] = 2
+    worker_timeout_seconds: _Timeout = 30
+    orders_batch_size: _Batch = 5
+    orders_worker_timeout_seconds: _Timeout = 30
+    archive_retention_days: Annotated[int, whole(0, 3650)] = 14
+    queue_visibility_seconds: Annotated[int | None, or_none(whole(1, aws_limits.MAX_VISIBILITY), "0")] = None
+    worker_max_concurrency: Annotated[int, _CONCURRENCY] = 5
+    worker_reserved_concurrency: Annotated[int | None, or_none(_CONCURRENCY, "0")] = None
+    message_retention_seconds: _Retention = 4 * aws_limits.DAY
+    dlq_retention_seconds: _Retention = aws_limits.MAX_RETENTION
+    ttl_days: Annotated[int, whole(1, 3650)] = 7
+    use_kms_cmk: Flag = False
+    kms_alias: Annotated[str | None, or_none(_ALIAS)] = None
+    auth_mode: Annotated[AuthMode, one_of(AuthMode)] = "iam"
+    jwt_issuer: Annotated[str | None, or_none(ISSUER)] = None
+    jwt_audience: Annotated[tuple[str, ...], items(AUDIENCE)] = ()
+    api_key: Annotated[str | None, or_none(KEYS)] = field(default=None, repr=False)
+    api_key_secret_arn: Annotated[str | None, or_none(SECRET_ARN)] = None
+    cors_origin: Annotated[str | None, or_none(_ORIGIN)] = None
+    throttle_rate: Annotated[int, whole(1, 10_000)] = 100
+    throttle_burst: Annotated[int, whole(1, 5_000)] = 200
+    log_level: Annotated[LogLevel, one_of(LogLevel)] = "INFO"
+    log_retention_days: Annotated[_LogRetention, one_of(_LogRetention)] = 14
+    tracing: Flag = True
+    retry_backoff_base_seconds: Annotated[int, whole(1, 900)] = 2
+    retry_backoff_max_seconds: Annotated[int, whole(1, aws_limits.MAX_VISIBILITY)] = 300
+    max_redrives: Annotated[int, whole(1, aws_limits.MAX_REDRIVES)] = 3
+    breaker_hold_seconds: Annotated[int, whole(0, 900)] = 60
+    failure_injection: Flag = False
+    failure_mode_parameter: Annotated[str, _PARAMETER] = "/ingestion/failure_mode"
+    vpc_subnet_ids: Annotated[tuple[str, ...], items(text(r"subnet-[0-9a-f]{8,17}", "a subnet id"))] = ()
+    vpc_security_group_ids: Annotated[tuple[str, ...], items(text(r"sg-[0-9a-f]{8,17}", "a security group id"))] = ()
+    iam_name_prefix: Annotated[
+        str, text(r"[A-Za-z0-9+=,.@_-]{0,20}", "at most 20 characters that IAM allows in names")
+    ] = ""
+    permissions_boundary_arn: Annotated[
+        str | None, or_none(text(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+", "the ARN of an IAM policy"))
+    ] = None
+    resource_tags: Tags = field(default_factory=dict)
+    tag_restricted: Flag = False
+    operator_role_arns: Annotated[tuple[str, ...], items(_OPERATOR)] = ()
+    existing_queue_url: Annotated[str | None, or_none(_QUEUE_URL)] = None
+    existing_queue_arn: Annotated[str | None, or_none(_QUEUE_ARN)] = None
+    existing_dlq_url: Annotated[str | None, or_none(_QUEUE_URL)] = None
+    existing_dlq_arn: Annotated[str | None, or_none(_QUEUE_ARN)] = None
+    ingest_memory_mb: _Memory = 256
+    worker_memory_mb: _Memory = 256
+    architecture: Annotated[Architecture, one_of(Architecture)] = "arm64"
+    lake_chunk_mebibytes: Annotated[int, whole(1, 64)] = 16
+    lake_ingest_timeout_seconds: _Timeout = aws_limits.MAX_TIMEOUT
+    lake_transform_timeout_seconds: _Timeout = 300
+    lake_ingest_memory_mb: _Memory = 512
+    lake_transform_memory_mb: Annotated[int, whole(512, 10_240)] = 1024
+    lake_layer_arn: Annotated[str, _LAYER] = ""
+    glue_database: Annotated[
+        str | None, or_none(text(r"[a-z0-9_]{1,200}", "small letters, digits and underscores"))
+    ] = None
+    observability_enabled: Flag = True
+    alarms: Annotated[AlarmLimits, parts(PARTS)] = field(default_factory=AlarmLimits)
+    alarm_email: Annotated[str | None, or_none(text(r"[^@\s]+@[^@\s]+\.[^@\s.]+", "an e-mail address"))] = None
+    webhook_url: Annotated[str | None, or_none(_WEBHOOK)] = field(default=None, repr=False)
+    runbook_base_url: Annotated[str, text(r"(https://\S+/)?", "an https URL that ends in a slash, or empty")] = ""
 
     @property
     def is_production(self) -> bool:
@@ -143,87 +134,11 @@ class Settings:
         return self.stack == LAPTOP_STACK
 
     @property
+    def has_breaker(self) -> bool:
+        """Whether each pipeline has a circuit breaker."""
+        return self.breaker_hold_seconds > 0
+
+    @property
     def least_visibility_seconds(self) -> int:
         """The shortest visibility timeout that the main queue may have."""
         return aws_limits.least_visibility(self.worker_timeout_seconds, self.max_batching_window_seconds)
-
-
-def read_settings() -> Settings:
-    """The stack's configuration.
-
-    Raises:
-        SettingsError: for all wrong and unknown keys together.
-    """
-    config = pulumi.Config()
-    keys = {camel(f.name): f for f in dataclasses.fields(Settings) if "rule" in f.metadata}
-    problems = [_unknown(config, key) for key in sorted(_keys_given(config.name) - set(keys))]
-    values: dict[str, Any] = {}
-    wrong: set[str] = set()
-    for key, setting in keys.items():
-        raw = config.get(key)
-        try:
-            values |= {} if raw is None else {setting.name: setting.metadata["rule"].parse(raw)}
-        except ValueError as exc:
-            wrong.add(setting.name)
-            problems += _problems(config, setting, exc)
-    settings = Settings(stack=pulumi.get_stack(), **values)
-    problems += _disagreements(config, settings, wrong)
-    problems += [] if settings.is_laptop else _in_clear(config, keys)
-    if problems:
-        raise SettingsError(problems)
-    return settings
-
-
-def _in_clear(config: pulumi.Config, keys: Mapping[str, "dataclasses.Field[Any]"]) -> Iterator[str]:
-    """Secrets that were set without --secret: they stand in the stack's file for all who read it."""
-    for key, setting in keys.items():
-        full_key = config.full_key(key)
-        if setting.metadata["secret"] and config.get(key) and not pulumi_config.is_config_secret(full_key):
-            yield _told(config, key, f"encrypted: pulumi config set --secret {key}", "it in clear")
-
-
-def _disagreements(config: pulumi.Config, settings: Settings, wrong: set[str]) -> Iterator[str]:
-    for agreement in agreements(settings):
-        # a value that could not be read says nothing about how the others fit it
-        if not agreement.kept and not wrong.intersection(agreement.fields):
-            yield _disagreement(config, settings, agreement)
-
-
-def _disagreement(config: pulumi.Config, settings: Settings, agreement: Agreement) -> str:
-    name = agreement.fields[0]
-    if agreement.part:
-        whole = getattr(settings, name)
-        return _told(
-            config, f"{camel(name)}.{camel(agreement.part)}", agreement.limit, repr(str(getattr(whole, agreement.part)))
-        )
-    (key,) = [f for f in dataclasses.fields(Settings) if f.name == name]
-    return _problem(config, key, agreement.limit)
-
-
-def _problems(config: pulumi.Config, setting: "dataclasses.Field[Any]", error: ValueError) -> list[str]:
-    if isinstance(error, PartsError):
-        key = camel(setting.name)
-        return [_told(config, f"{key}.{part}", limit, repr(received)) for part, limit, received in error.parts]
-    return [_problem(config, setting, setting.metadata["rule"].limit)]
-
-
-def _problem(config: pulumi.Config, setting: "dataclasses.Field[Any]", limit: str) -> str:
-    received = config.get(camel(setting.name))
-    if received is None:
-        return _told(config, camel(setting.name), limit, "its default")
-    return _told(config, camel(setting.name), limit, "[secret]" if setting.metadata["secret"] else repr(received))
-
-
-def _told(config: pulumi.Config, key: str, limit: str, received: str) -> str:
-    return f"{config.full_key(key)} must be {limit}; got {received}"
-
-
-def _unknown(config: pulumi.Config, key: str) -> str:
-    full_key = config.full_key(key)
-    received = "[secret]" if pulumi_config.is_config_secret(full_key) else repr(config.get(key))
-    return f"{full_key} is not a key of this program; got {received}"
-
-
-def _keys_given(namespace: str) -> set[str]:
-    full_keys = {*pulumi_config.CONFIG.get(), *pulumi_config.get_config_env()}
-    return {key.partition(":")[2] for key in full_keys if key.startswith(f"{namespace}:")}

@@ -1,218 +1,124 @@
-"""What a configuration value may be: each rule parses the text that Pulumi delivers, or refuses it."""
+"""What a configuration value may be: pydantic's constraints, together with the words that users read of them.
 
-import json
+Pulumi delivers every value as text, so whatever is not to be text is first read as the JSON that it is.
+"""
+
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Annotated, get_args
 
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema, from_json
 
-_SHORT_PERIODS = (1, 5, 10, 20, 30)  # for metrics that are sent more often than once a minute
-_LONGEST_PERIOD = 3600
+REFUSED = "limit"  # the type of the errors whose message is a limit's words
+
 _MAX_TAGS = 40  # AWS allows 50 on a resource; ours and the organization's own need room
 
 
-class Rule(Protocol[T_co]):
-    """Parses one value; `limit` completes the sentence "must be …"."""
-
-    @property
-    def limit(self) -> str:
-        """What is allowed, in words."""
-
-    def parse(self, raw: str) -> T_co:
-        """The typed value of the text.
-
-        Raises:
-            ValueError: the text is not within the limit.
-        """
-
-
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Limit:
+    """Pydantic's annotations for a type, and the words that complete "must be …" whichever of them is violated."""
+
+    words: str
+    constraints: tuple[object, ...]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """The constrained type; all that is wrong with a value is one error, and its message is these words."""
+        constrained = handler(Annotated[source, *self.constraints])
+        return core_schema.custom_error_schema(constrained, REFUSED, custom_error_message=self.words)
+
+
+def _from_text(value: object) -> object:
+    """The value that a text writes out as JSON; what is no JSON stays as it is, for the constraints to refuse."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return from_json(value)
+    except ValueError:
+        return value
+
+
+_JSON = BeforeValidator(_from_text)
+
+
+def whole(low: int, high: int) -> Limit:
     """A whole number within inclusive bounds."""
-
-    low: int
-    high: int
-
-    @property
-    def limit(self) -> str:
-        """The bounds, in words."""
-        return f"a whole number from {self.low} to {self.high}"
-
-    def parse(self, raw: str) -> int:
-        """The number that the text writes out in decimal digits."""
-        if not re.fullmatch(r"-?[0-9]{1,18}", raw) or not self.low <= int(raw) <= self.high:
-            raise ValueError(raw)
-        return int(raw)
+    return Limit(f"a whole number from {low} to {high}", (Field(strict=True, ge=low, le=high), _JSON))
 
 
-@dataclass(frozen=True, slots=True)
-class WholeIn:
-    """A whole number out of a set that AWS fixes."""
-
-    allowed: tuple[int, ...]
-
-    @property
-    def limit(self) -> str:
-        """The set, in words."""
-        return f"one of {', '.join(str(number) for number in self.allowed)}"
-
-    def parse(self, raw: str) -> int:
-        """The number, when it is in the set."""
-        if raw not in map(str, self.allowed):
-            raise ValueError(raw)
-        return int(raw)
-
-
-@dataclass(frozen=True, slots=True)
-class Decimal:
+def number(low: int, high: int) -> Limit:
     """A number within inclusive bounds, with at most two decimals."""
-
-    low: int
-    high: int
-
-    @property
-    def limit(self) -> str:
-        """The bounds, in words."""
-        return f"a number from {self.low} to {self.high} with at most two decimals"
-
-    def parse(self, raw: str) -> float:
-        """The number that the text writes out."""
-        if not re.fullmatch(r"[0-9]{1,9}([.][0-9]{1,2})?", raw) or not self.low <= float(raw) <= self.high:
-            raise ValueError(raw)
-        return float(raw)
+    words = f"a number from {low} to {high} with at most two decimals"
+    return Limit(words, (Field(strict=True, ge=low, le=high, multiple_of=0.01), _JSON))
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A period of CloudWatch, in seconds."""
+def text(pattern: str, words: str) -> Limit:
+    """Text that the whole of the pattern matches."""
+    return Limit(words, (Field(pattern=re.compile(rf"\A(?:{pattern})\Z")),))
 
-    @property
-    def limit(self) -> str:
-        """CloudWatch's periods."""
-        brief = ", ".join(str(seconds) for seconds in _SHORT_PERIODS)
-        return f"{brief}, or a multiple of 60 up to {_LONGEST_PERIOD}"
 
-    def parse(self, raw: str) -> int:
-        """The number of seconds."""
-        seconds = Whole(1, _LONGEST_PERIOD).parse(raw)
-        if seconds % 60 and seconds not in _SHORT_PERIODS:
-            raise ValueError(raw)
-        return seconds
+def one_of(literal: object) -> Limit:
+    """One value of this `Literal`."""
+    allowed = {str(value): value for value in get_args(literal)}
+    return Limit(f"one of {', '.join(allowed)}", (BeforeValidator(lambda value: allowed.get(value, value)),))
+
+
+def or_none(limit: Limit, mark: str = "") -> Limit:
+    """Another limit, or the mark that says "not set" (Pulumi.yaml can't declare a key without a default)."""
+    unset = BeforeValidator(lambda value: None if value == mark else value)
+    return Limit(f"{limit.words}, or {mark or 'empty'} for none", (*limit.constraints, unset))
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
-    """On or off."""
+class _Each:
+    """Makes the limit one of the items of a tuple."""
 
-    @property
-    def limit(self) -> str:
-        """Both spellings."""
-        return "true or false"
+    item: Limit
 
-    def parse(self, raw: str) -> bool:
-        """The truth value."""
-        if raw.lower() not in ("true", "false"):
-            raise ValueError(raw)
-        return raw.lower() == "true"
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        kind, _ = get_args(source)
+        return handler(tuple[Annotated[kind, self.item], ...])  # type: ignore[valid-type]  # known only now
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One word out of a few."""
-
-    allowed: tuple[str, ...]
-
-    @property
-    def limit(self) -> str:
-        """The words."""
-        return f"one of {', '.join(self.allowed)}"
-
-    def parse(self, raw: str) -> str:
-        """The word itself."""
-        if raw not in self.allowed:
-            raise ValueError(raw)
-        return raw
+def items(item: Limit, at_least: int = 0) -> Limit:
+    """A list of different items within one limit."""
+    words = f"a list of {at_least} or more different items, each {item.words}"
+    return Limit(words, (_Each(item), Field(min_length=at_least), AfterValidator(_different), _JSON))
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Text of a known shape."""
-
-    pattern: str
-    limit: str
-
-    def parse(self, raw: str) -> str:
-        """The text itself."""
-        if not re.fullmatch(self.pattern, raw):
-            raise ValueError(raw)
-        return raw
+def _different(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError(values)
+    return values
 
 
-@dataclass(frozen=True, slots=True)
-class Maybe(Generic[T]):
-    """Another rule, or the mark that says "not set" (Pulumi.yaml can't declare a key without a default)."""
+def parts(names: Sequence[str]) -> BeforeValidator:
+    """A JSON object with any of these parts, of which each has a limit of its own."""
 
-    rule: Rule[T]
-    unset: str = ""
+    def parse(value: object) -> object:
+        found = _from_text(value)
+        if not isinstance(found, dict):
+            raise PydanticCustomError(REFUSED, "an object with any of {names}", {"names": ", ".join(names)})
+        return found
 
-    @property
-    def limit(self) -> str:
-        """The other rule's limit and the mark."""
-        return f"{self.rule.limit}, or {self.unset or 'empty'} for none"
-
-    def parse(self, raw: str) -> T | None:
-        """The value; None for the mark."""
-        return None if raw == self.unset else self.rule.parse(raw)
+    return BeforeValidator(parse)
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A JSON list of different texts that all follow one rule."""
-
-    item: Rule[str]
-    at_least: int = 0
-
-    @property
-    def limit(self) -> str:
-        """The item's limit, as a list."""
-        return f"a list of {self.at_least} or more different items, each {self.item.limit}"
-
-    def parse(self, raw: str) -> tuple[str, ...]:
-        """The items in their order."""
-        values = json.loads(raw)
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise ValueError(raw)
-        if len(values) < self.at_least or len(set(values)) != len(values):
-            raise ValueError(raw)
-        return tuple(self.item.parse(value) for value in values)
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(str(value).lower(), value)
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """A JSON object of AWS tags."""
+Flag = Annotated[bool, Limit("true or false", (Field(strict=True), BeforeValidator(_flag)))]
 
-    @property
-    def limit(self) -> str:
-        """AWS's limits on tags."""
-        return (
-            f"an object of at most {_MAX_TAGS} tags: keys of 1 to 128 characters that don't start with aws:, "
-            "text values of at most 256"
-        )
-
-    def parse(self, raw: str) -> Mapping[str, str]:
-        """The tags by key."""
-        tags = json.loads(raw)
-        if not isinstance(tags, dict) or len(tags) > _MAX_TAGS:
-            raise ValueError(raw)
-        if not all(_is_tag(key, value) for key, value in tags.items()):
-            raise ValueError(raw)
-        return tags
-
-
-def _is_tag(key: str, value: object) -> bool:
-    if not isinstance(value, str) or len(value) > 256:
-        return False
-    return 1 <= len(key) <= 128 and not key.lower().startswith("aws:")
+Tags = Annotated[
+    Mapping[
+        Annotated[str, Field(min_length=1, max_length=128, pattern=re.compile(r"\A(?!(?i:aws:))"))],
+        Annotated[str, Field(max_length=256)],
+    ],
+    Limit(
+        f"an object of at most {_MAX_TAGS} tags: keys of 1 to 128 characters that don't start with aws:, "
+        "text values of at most 256",
+        (Field(max_length=_MAX_TAGS), _JSON),
+    ),
+]

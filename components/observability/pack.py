@@ -10,13 +10,13 @@ from pulumi_aws import cloudwatch, get_region_output, sns
 
 from components import naming
 from components.compute.packaging import ROOT
+from components.config.alarm_limits import AlarmLimits
 from components.observability import dashboard
 from components.observability.alarms.catalogue import pipeline_alarms, stack_alarms
 from components.observability.alarms.model import (
     OWN_NAMESPACE,
     SEVERITIES,
     Alarm,
-    AlarmLimits,
     Expression,
     Metric,
     PipelineTargets,

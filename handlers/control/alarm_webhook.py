@@ -8,14 +8,13 @@ is a secret: no log line and no error holds any of it.
 
 import http.client
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from handlers import deadline, env, jsontext
+from handlers import alarm_text, deadline, env, jsontext
 from handlers.aws import clients, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.errors import SchemaValidationError
@@ -30,8 +29,6 @@ _CALL_SECONDS = 5.0
 _BACKOFF_BASE_SECONDS = 0.5
 _BACKOFF_CAP_SECONDS = 4.0
 _TRY_AGAIN = (408, 425, 429)  # and every 5xx; other refusals would be repeated word for word
-_RUNBOOK = re.compile(r"\bRunbook:\s*(\S+)", re.IGNORECASE)
-_SEVERITY = re.compile(r"\b(critical|warning)\b")
 _SIGNS = {"ALARM": {"critical": ":red_circle:", "warning": ":large_yellow_circle:"}, "OK": ":large_green_circle:"}
 _LINE_CHARACTERS = 3000  # people read no more, and Slack takes 40,000 in all
 _FIELDS = {
@@ -100,14 +97,12 @@ def _alarm(notification: Mapping[str, Any], environment: str) -> jsontext.JsonOb
     """The fields of a notification; one that CloudWatch did not write has its text as the reason."""
     fields = _notified(notification["Message"])
     topic = notification["TopicArn"].rpartition(":")[2]
-    severity = _SEVERITY.search(topic)
-    runbook = _RUNBOOK.search(str(fields.get("AlarmDescription") or ""))
     alarm: jsontext.JsonObject = {field: fields.get(name) for field, name in _FIELDS.items()}
     return alarm | {
         "name": alarm["name"] or notification.get("Subject") or topic,
         "environment": environment,
-        "severity": severity[1] if severity else None,
-        "runbook": runbook[1] if runbook else None,
+        "severity": alarm_text.severity(topic),
+        "runbook": alarm_text.runbook(str(fields.get("AlarmDescription") or "")),
         "notificationId": notification["MessageId"],
     }
 

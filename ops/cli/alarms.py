@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from handlers import alarm_text
 from ops.cli import output, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_RUNBOOK = re.compile(r"\bRunbook:\s*(\S+)")
-_SEVERITY = re.compile(r"\b(critical|warning)\b")
 _ORDER = {"ALARM": 0, "INSUFFICIENT_DATA": 1, "OK": 2}
 
 
@@ -70,15 +68,13 @@ def _described(client: Any, stack: str) -> Iterator[Mapping[str, Any]]:  # noqa:
 def _state(alarm: Mapping[str, Any]) -> AlarmState:
     name = alarm["AlarmName"]
     actions = " ".join(arn.rpartition(":")[2] for arn in alarm.get("AlarmActions", []))
-    severity = _SEVERITY.search(f"{actions} {name}")
-    runbook = _RUNBOOK.search(alarm.get("AlarmDescription", ""))
     return AlarmState(
         name=name,
         state=alarm["StateValue"],
-        severity=severity[1] if severity else "",
+        severity=alarm_text.severity(f"{actions} {name}") or "",
         since=_moment(alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]),
         reason=alarm.get("StateReason", ""),
-        runbook=runbook[1] if runbook else "",
+        runbook=alarm_text.runbook(alarm.get("AlarmDescription", "")) or "",
     )
 
 

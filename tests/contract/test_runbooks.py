@@ -14,6 +14,8 @@ import pytest
 import typer.main
 from botocore import xform_name
 
+from components.observability.alarms.model import SEVERITIES
+from handlers import alarm_text
 from ops.cli.main import app
 from tests.components.config.configuring import read
 from tests.components.recording import EVERY_PIPELINE, ROOT, run_main
@@ -54,9 +56,20 @@ def _of(program: str) -> list[list[str]]:
 def test_runbooks_are_those_of_the_alarms(stack: str) -> None:
     """There is a runbook for every alarm, one for none, and each alarm's description names its own."""
     alarms = run_main(stack, {"pipelines": list(EVERY_PIPELINE)}).of("MetricAlarm")
-    named = {alarm.inputs["alarmDescription"].rpartition(" Runbook: ")[2] for alarm in alarms}
+    named = {alarm_text.runbook(alarm.inputs["alarmDescription"]) for alarm in alarms}
 
     assert named == {path.relative_to(ROOT).as_posix() for path in _RUNBOOKS.iterdir()}
+
+
+def test_severities_are_read_as_they_are_written() -> None:
+    """The program's severities are those that the webhook and `lab alarms` know; its topics and alarms name them."""
+    made = run_main("dev")
+    overall = [alarm.inputs["alarmName"] for alarm in made.of("CompositeAlarm")]
+    topics = [topic.name for topic in made.of("Topic") if topic.name.startswith("alarms-")]
+
+    assert alarm_text.SEVERITIES == SEVERITIES
+    assert sorted(map(str, map(alarm_text.severity, overall))) == list(SEVERITIES)
+    assert sorted(map(str, map(alarm_text.severity, topics))) == list(SEVERITIES)
 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)

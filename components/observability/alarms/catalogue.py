@@ -6,16 +6,17 @@ The alarms follow from what the deployed parts are called and from the configura
 from collections.abc import Sequence
 from dataclasses import replace
 
+from components.config.alarm_limits import AlarmLimits
 from components.observability.alarms import sources
 from components.observability.alarms.model import (
     CRITICAL,
     WARNING,
     Alarm,
-    AlarmLimits,
     Expression,
     Metric,
     Missing,
     PipelineTargets,
+    Span,
     StackTargets,
 )
 
@@ -102,7 +103,7 @@ def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             description="Messages are on the dead-letter queue: events that were accepted are not processed.",
             source=sources.queue("ApproximateNumberOfMessagesVisible", of.dlq),
             threshold=limits.dlq_depth,
-            span=limits.lasting,
+            span=Span.all_of(limits.evaluation_periods),
             missing=_IDLE_QUEUE,
         ),
         Alarm(
@@ -134,7 +135,7 @@ def _queue(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             description="More events come in than the worker gets through.",
             source=sources.queue("ApproximateNumberOfMessagesVisible", of.queue),
             threshold=limits.backlog,
-            span=limits.lasting,
+            span=Span.all_of(limits.evaluation_periods),
             missing=_IDLE_QUEUE,
         ),
         Alarm(
@@ -147,7 +148,7 @@ def _queue(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
                 {"age": age, "deleted": deleted},
                 "old messages and no deletion",
             ),
-            span=limits.lasting,
+            span=Span.all_of(limits.evaluation_periods),
             missing=_NO_OLDEST,
         ),
     )
@@ -191,7 +192,7 @@ def _functions(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             source=sources.function("Duration", of.worker, "p99"),
             comparison="GreaterThanOrEqualToThreshold",
             threshold=of.worker_timeout_seconds * 10 * limits.duration_percent,  # ms: 1000 / 100 per cent
-            span=limits.mostly,
+            span=Span.most_of(limits.evaluation_periods),
             missing=_NOT_INVOKED,
         ),
     )
@@ -212,7 +213,7 @@ def _outcomes(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
                 "failed attempts, per cent",
             ),
             threshold=limits.error_rate_percent,
-            span=limits.mostly,
+            span=Span.most_of(limits.evaluation_periods),
             missing=_NO_BATCH,
         ),
         Alarm(

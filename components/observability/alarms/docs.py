@@ -4,8 +4,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from components.config.alarm_limits import AlarmLimits
 from components.observability.alarms.catalogue import pipeline_alarms, stack_alarms
-from components.observability.alarms.model import Alarm, AlarmLimits, Metric, PipelineTargets, StackTargets
+from components.observability.alarms.model import Alarm, Metric, PipelineTargets, StackTargets
 
 TARGETS = PipelineTargets(
     pipeline="its name",

@@ -1,18 +1,15 @@
 """What an alarm is made of. Dimension values may be texts or Pulumi outputs; nothing here needs to know which."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
-
-from components.config import aws_limits
-from components.config.values import Decimal, Period, Rule, Whole
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, Self, get_args
 
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
 OWN_NAMESPACE = "IngestionLab"
 RUNBOOKS = "ops/runbooks"
 Severity = Literal["critical", "warning"]
-SEVERITIES: tuple[Severity, ...] = (CRITICAL, WARNING)
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Treatment = Literal["breaching", "notBreaching", "ignore", "missing"]
 Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold"]
 
@@ -58,6 +55,16 @@ class Span(NamedTuple):
     datapoints: int
     periods: int
 
+    @classmethod
+    def all_of(cls, periods: int) -> Self:
+        """Every one of the periods: what passes by itself is nobody's business."""
+        return cls(periods, periods)
+
+    @classmethod
+    def most_of(cls, periods: int) -> Self:
+        """More than half of the periods: a value that jumps about is judged by its majority."""
+        return cls(periods // 2 + 1, periods)
+
 
 ONCE = Span(1, 1)
 
@@ -85,35 +92,6 @@ class Alarm:
     def metrics(self) -> Iterator[Metric]:
         """Every metric that it reads."""
         yield from [self.source] if isinstance(self.source, Metric) else self.source.metrics.values()
-
-
-def _limit(default: float, rule: Rule[int] | Rule[float]) -> int:
-    found: int = field(default=default, metadata={"rule": rule})  # type: ignore[assignment]
-    return found
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AlarmLimits:
-    """The configuration key `alarms`: when alarms fire. Ages and periods in seconds."""
-
-    period_seconds: int = _limit(60, Period())
-    evaluation_periods: int = _limit(5, Whole(1, 24))
-    dlq_depth: int = _limit(0, Whole(0, 1_000_000))
-    dlq_age_seconds: int = _limit(300, Whole(1, aws_limits.MAX_RETENTION))
-    queue_age_seconds: int = _limit(300, Whole(1, aws_limits.MAX_RETENTION))
-    backlog: int = _limit(1000, Whole(0, 1_000_000))
-    error_rate_percent: float = _limit(1, Decimal(0, 100))
-    duration_percent: int = _limit(80, Whole(1, 100))
-
-    @property
-    def lasting(self) -> Span:
-        """Every one of the periods: what passes by itself is nobody's business."""
-        return Span(self.evaluation_periods, self.evaluation_periods)
-
-    @property
-    def mostly(self) -> Span:
-        """More than half of the periods: a value that jumps about is judged by its majority."""
-        return Span(self.evaluation_periods // 2 + 1, self.evaluation_periods)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,22 +1,29 @@
 """Reads configurations, good and bad."""
 
+from collections.abc import Iterable
+
 import pytest
 
-from components.config.settings import Settings, SettingsError, read_settings
-from tests.components.recording import TO_BE_SET, run
+from components.config.reader import SettingsError, read_settings
+from components.config.settings import Settings
+from tests.components.recording import SECRETS, TO_BE_SET, run
 
 
-def read(config: dict[str, object], stack: str = "dev") -> Settings:
-    """The settings that the configuration gives, with what a stack leaves to whoever deploys it."""
+def read(config: dict[str, object], stack: str = "dev", secrets: Iterable[str] = SECRETS) -> Settings:
+    """The settings that the configuration gives, with what a stack leaves to whoever deploys it.
+
+    `secrets` are the keys that are encrypted where they are set.
+    """
     found: list[Settings] = []
-    run(lambda: found.append(read_settings()), stack=stack, config={**TO_BE_SET.get(stack, {}), **config})
+    given = {**TO_BE_SET.get(stack, {}), **config}
+    run(lambda: found.append(read_settings()), stack=stack, config=given, secrets=secrets)
     return found[0]
 
 
-def problems(config: dict[str, object], stack: str = "dev") -> list[str]:
+def problems(config: dict[str, object], stack: str = "dev", secrets: Iterable[str] = SECRETS) -> list[str]:
     """What is reported of a bad configuration, without the namespace."""
     with pytest.raises(SettingsError) as caught:
-        read(config, stack)
+        read(config, stack, secrets)
     return [problem.removeprefix("ingestion-lab:") for problem in caught.value.problems]
 
 

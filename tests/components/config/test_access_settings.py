@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.config.settings import SettingsError
+from components.config.reader import SettingsError
 from tests.components.config.configuring import problems, read
 from tests.components.recording import Recording, main_program, run
 

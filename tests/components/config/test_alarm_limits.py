@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from components.config.alarm_limits import AlarmLimits
 from components.observability.alarms.catalogue import pipeline_alarms, stack_alarms
 from components.observability.alarms.docs import SHARED, TARGETS
-from components.observability.alarms.model import Alarm, AlarmLimits, Expression, Span
+from components.observability.alarms.model import Alarm, Expression, Span
 
 
 def _with(**limits: float) -> dict[str, Alarm]:
@@ -62,8 +63,8 @@ def test_duration_follows_the_time_out() -> None:
 
 @pytest.mark.parametrize("periods", range(1, 25))
 def test_most_is_more_than_half(periods: int) -> None:
-    """Of any number of periods, fewer than `mostly` asks for leave at least as many that are well."""
-    datapoints, of = AlarmLimits(evaluation_periods=periods).mostly
+    """Of any number of periods, fewer than `most_of` asks for leave at least as many that are well."""
+    datapoints, of = Span.most_of(periods)
 
     assert of == periods
     assert 2 * (datapoints - 1) <= periods < 2 * datapoints

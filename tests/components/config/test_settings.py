@@ -1,14 +1,15 @@
 """The configuration: defaults, limits, and one report of everything that is wrong."""
 
 import dataclasses
-from typing import Any
+import traceback
+from typing import get_args, get_type_hints
 
 import pytest
 import yaml
 
-from components.config.settings import Settings, SettingsError, read_settings
-from components.config.values import Maybe
-from components.observability.alarms.model import AlarmLimits
+from components.config.alarm_limits import AlarmLimits
+from components.config.reader import SettingsError, read_settings
+from components.config.settings import Settings
 from tests.components.config.configuring import key_of, problems, read
 from tests.components.recording import ROOT, SECRETS, Recording, main_program, run
 
@@ -114,6 +115,85 @@ def test_unknown_keys_are_reported_with_the_rest() -> None:
     ]
 
 
+def test_faults_of_every_kind_are_reported_at_once() -> None:
+    """Unknown keys, values and parts out of their limits, and values that disagree make one list."""
+    given = {
+        "bachSize": 3,
+        "stack": "prod",
+        "pipelines": ["events", "events"],
+        "ttlDays": 0,
+        "logRetentionDays": "true",
+        "tracing": "maybe",
+        "resourceTags": {"aws:x": "y"},
+        "vpcSubnetIds": [_SUBNET],
+        "retryBackoffMaxSeconds": 1,
+        "alarms": {"backlog": "none", "evaluationPeriods": 2.5, "depth": True},
+        "apiKey": "short",
+    }
+    parts = "periodSeconds, evaluationPeriods, dlqDepth, dlqAgeSeconds, queueAgeSeconds, backlog, errorRatePercent"
+    days = "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653"
+    keys = "one key, or two with a comma between them, each of 20 to 128 letters, digits and any of . _ ~ -"
+    tags = "keys of 1 to 128 characters that don't start with aws:, text values of at most 256"
+
+    assert problems(given) == [
+        "bachSize is not a key of this program; got '3'",
+        "stack is not a key of this program; got 'prod'",
+        (
+            "pipelines must be a list of 1 or more different items, each one of events, orders, lake; "
+            """got '["events", "events"]'"""
+        ),
+        "ttlDays must be a whole number from 1 to 3650; got '0'",
+        f"apiKey must be {keys}, or empty for none; got [secret]",
+        f"logRetentionDays must be one of {days}; got 'true'",
+        "tracing must be true or false; got 'maybe'",
+        f"""resourceTags must be an object of at most 40 tags: {tags}; got '{{"aws:x": "y"}}'""",
+        "alarms.evaluationPeriods must be a whole number from 1 to 24; got '2.5'",
+        "alarms.backlog must be a whole number from 0 to 1000000; got 'none'",
+        f"alarms.depth must be left out: it is none of {parts}, durationPercent; got 'true'",
+        "retryBackoffMaxSeconds must be at least retryBackoffBaseSeconds (2); got '1'",
+        "vpcSecurityGroupIds must be set together with vpcSubnetIds; got its default",
+    ]
+
+
+def test_no_secret_is_shown_however_it_is_wrong() -> None:
+    """A value set as a secret is told of without a character of it: neither it, nor a part, nor a limit it sets."""
+    given: dict[str, object] = {
+        "apiToken": "s3cret-unknown",
+        "apiKey": "s3cret-short",
+        "webhookUrl": "s3cret-hook",
+        "jwtIssuer": "s3cret-issuer",
+        "vpcSubnetIds": ["s3cret-net"],
+        "kmsAlias": "alias/s3cret",
+        "existingQueueUrl": _URL.replace("theirs", "s3cret"),
+        "existingQueueArn": _ARN,
+        "alarms": {"backlog": "s3cret-part", "periodSeconds": 30},
+    }
+    limit = "a list of 0 or more different items, each a subnet id"
+    keys = "one key, or two with a comma between them, each of 20 to 128 letters, digits and any of . _ ~ -"
+    hook = issuer = "an https URL, or an http URL on the loopback, or empty for none"
+
+    with pytest.raises(SettingsError) as caught:
+        read(given, secrets={*given} - {"existingQueueArn"})
+
+    assert [problem.removeprefix("ingestion-lab:") for problem in caught.value.problems] == [
+        "apiToken is not a key of this program; got [secret]",
+        f"jwtIssuer must be {issuer}; got [secret]",
+        f"apiKey must be {keys}, or empty for none; got [secret]",
+        f"vpcSubnetIds must be {limit}; got [secret]",
+        "alarms.backlog must be a whole number from 0 to 1000000; got [secret]",
+        f"webhookUrl must be {hook}; got [secret]",
+        "kmsAlias must be empty unless useKmsCmk is true; got [secret]",
+        f"existingQueueArn must be that of the queue of existingQueueUrl ([secret]); got '{_ARN}'",
+    ]
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+    assert problems({"alarms": {"periodSeconds": 30}}, secrets=["alarms"]) == [
+        (
+            "alarms.periodSeconds must be a multiple of 60 except on the stack local: AWS measures once a minute; "
+            "got [secret]"
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("config", "problem"),
     [
@@ -176,8 +256,8 @@ def test_wrong_and_unknown_parts_are_reported_with_the_rest() -> None:
     assert problems({"batchSize": 0, "alarms": {"backlog": -1, "depth": 3, "durationPercent": 200}}) == [
         "batchSize must be a whole number from 1 to 10000; got '0'",
         "alarms.backlog must be a whole number from 0 to 1000000; got '-1'",
-        f"alarms.depth must be left out: it is none of {names}; got '3'",
         "alarms.durationPercent must be a whole number from 1 to 100; got '200'",
+        f"alarms.depth must be left out: it is none of {names}; got '3'",
     ]
 
 
@@ -210,12 +290,17 @@ def test_a_value_out_of_limits_is_not_also_said_to_disagree() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "field", [f for f in dataclasses.fields(Settings) if isinstance(f.metadata.get("rule"), Maybe)]
-)
-def test_not_set_can_be_written(field: dataclasses.Field[Any]) -> None:
+def _optional() -> list[str]:
+    """The fields that may be None."""
+    return [name for name, kind in get_type_hints(Settings).items() if type(None) in get_args(kind)]
+
+
+@pytest.mark.parametrize("field", _optional())
+def test_not_set_can_be_written(field: str) -> None:
     """Every optional key takes the mark that Pulumi.yaml's default has for "not set"."""
-    assert getattr(read({key_of(field.name): field.metadata["rule"].unset}), field.name) is None
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+
+    assert getattr(read({key_of(field): declared[key_of(field)]["default"]}), field) is None
 
 
 def test_only_prod_is_production() -> None:

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from components.config.alarm_limits import AlarmLimits
 from components.config.settings import Settings
-from components.observability.alarms.model import AlarmLimits
 from tests.components.config.configuring import key_of, problems, read
 
 _ARN = "arn:aws:sqs:eu-central-1:123456789012:theirs"
