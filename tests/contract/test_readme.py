@@ -56,7 +56,7 @@ def test_page(page: str, stack: dict[str, str]) -> None:
     _run(page, stack)
 
 
-@pytest.mark.parametrize("page", _TEXTS)
+@pytest.mark.parametrize("page", ["README.md", *_PAGES])
 def test_curl_fails_when_it_is_refused(page: str) -> None:
     """Without -f an error would be an answer like another, and a block would vouch for nothing."""
     blocks = "".join(block for _, block in _BLOCK.findall(_TEXTS[page]))
