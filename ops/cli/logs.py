@@ -136,7 +136,7 @@ def _word(value: object) -> str:
 def _seconds(text: str) -> int:
     number, unit = text[:-1], text[-1:]
     if unit not in _UNITS or not number.isdigit() or int(number) == 0:
-        output.fail(f"--since wants a number and s, m, h or d, as in 90s or 2h, got {text!r}")
+        output.fail(f"--since must be a number and s, m, h or d, as in 90s or 2h, got {text!r}")
     return int(number) * _UNITS[unit]
 
 

@@ -174,9 +174,15 @@ def test_reader_that_leaves(laptop: Laptop) -> None:
     [
         (["--type", "parcels"], "--type must be one of shipments, tracking_events, invoice_lines, got 'parcels'"),
         (["--type", "shipments", "--count", "1", "--target-size", "1KB"], "give --count or --target-size, not both"),
-        (["--type", "shipments", "--target-size", "1TB"], "--target-size wants a number and a unit, as in 500KB, 64MB"),
-        (["--type", "shipments", "--target-size", "0MB"], "--target-size wants a number and a unit, as in 500KB, 64MB"),
-        (["--type", "shipments", "--first-day", "31.1."], "--first-day wants a date, as in 2026-01-31, got '31.1.'"),
+        (
+            ["--type", "shipments", "--target-size", "1TB"],
+            "--target-size must be a number and a unit, as in 500KB, 64MB",
+        ),
+        (
+            ["--type", "shipments", "--target-size", "0MB"],
+            "--target-size must be a number and a unit, as in 500KB, 64MB",
+        ),
+        (["--type", "shipments", "--first-day", "31.1."], "--first-day must be a date, as in 2026-01-31, got '31.1.'"),
         (["--type", "shipments", "--first-day", "2099-12-31", "--days", "2"], "events must lie in the years 1970-2099"),
         (["--type", "shipments", "--json"], "--json says what was written to a file: it needs --output FILE"),
         (["--type", "shipments", "--output", "/none/x"], "[Errno 2] No such file or directory: "),

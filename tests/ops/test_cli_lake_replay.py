@@ -16,7 +16,8 @@ from ops.cli import target
 from ops.cli.lake import replay as lake_replay
 from ops.cli.lake.bronze import Item
 from ops.cli.lake.replay import Copier
-from ops.cli.lake.runs import Outcome, Pace
+from ops.cli.lake.runs import Outcome
+from ops.cli.timing import Pace
 from ops.local.deployer import emulator_iam
 from ops.local.emulator import Emulator
 from tests.ops.lake_stage import LINES, Stage, interrupt_at, report_of, set_up
@@ -408,8 +409,8 @@ def test_rights(stage: Stage, monkeypatch: pytest.MonkeyPatch, command: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("replay-copy", "--type", "../x"), "--type wants the name of a folder in bronze/, got '../x'"),
-        (("replay-copy", "--type", "x", "--start", "y"), "--start wants a date or a time, as in 2026-01-31 or 2026-"),
+        (("replay-copy", "--type", "../x"), "--type must be the name of a folder in bronze/, got '../x'"),
+        (("replay-copy", "--type", "x", "--start", "y"), "--start must be a date or a time, as in 2026-01-31 or 2026-"),
         (("replay-queue", "--prefix", "x"), "--prefix is a name in a type's folder: it needs --type"),
         (
             ("replay-queue", "--start", "2026-01-02", "--end", "2026-01-02"),
@@ -441,8 +442,8 @@ def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turns are spaced by what was done before them; a pause in between is not made up for."""
     now = [100.0]
     slept: list[float] = []
-    monkeypatch.setattr("ops.cli.lake.runs.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("ops.cli.lake.runs.time.sleep", slept.append)
+    monkeypatch.setattr("ops.cli.timing.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ops.cli.timing.time.sleep", slept.append)
     pace = Pace(10)
     for count, passes in ((5, 0.0), (10, 5.0), (1, 0.0)):
         pace.turn(count)

@@ -218,7 +218,7 @@ def test_since_is_a_span(aws: FakeAws, since: str) -> None:
 
     assert (refused.exit_code, refused.stderr) == (
         1,
-        f"error: --since wants a number and s, m, h or d, as in 90s or 2h, got {since!r}\n",
+        f"error: --since must be a number and s, m, h or d, as in 90s or 2h, got {since!r}\n",
     )
     assert aws.started == []
 

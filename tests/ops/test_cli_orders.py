@@ -88,7 +88,7 @@ def test_a_replay_is_planned_started_and_followed(running: Laptop) -> None:
         (("replay",), "say from when: --start 2026-01-31T00:00:00Z, or --resume NAME"),
         (
             ("replay", "--start", "now"),
-            "--start wants a date or a time, as in 2026-01-31 or 2026-01-31T12:00:00Z, got 'now'",
+            "--start must be a date or a time, as in 2026-01-31 or 2026-01-31T12:00:00Z, got 'now'",
         ),
         (
             ("replay", "--start", "2026-02-01", "--end", "2026-01-31"),

@@ -149,9 +149,9 @@ def test_turns_follow_the_rate(api: StubApi) -> None:
     api.replies = [_accepted]
     sender = Sender(api.url, Plan(batch=True, rate=10_000))
     sender.send(_events(100))
-    first = sender._next_turn
+    first = sender._pace._next
     sender.send(_events(100))
-    assert round(sender._next_turn - first, 6) >= 100 / 10_000
+    assert round(sender._pace._next - first, 6) >= 100 / 10_000
 
 
 def test_interrupt(api: StubApi) -> None:

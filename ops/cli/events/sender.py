@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ops.cli.api import ATTEMPTS, Answer, ApiClient, is_transient
+from ops.cli.timing import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,8 +75,7 @@ class Sender:
         self._plan = plan
         self._advance = advance
         self._stopped = threading.Event()
-        self._turns = threading.Lock()
-        self._next_turn = 0.0
+        self._pace = Pace(plan.rate, self._stopped.wait)
 
     def send(self, events: Sequence[Event]) -> Tally:
         """Send them all; what Ctrl-C interrupts is in the tally as far as it came."""
@@ -102,20 +101,11 @@ class Sender:
                     chunk = chunks.popleft()
                 except IndexError:
                     return
-                self._await_turn(len(chunk))
+                self._pace.turn(len(chunk))  # all connections together keep the rate
                 self._deliver(client, chunk)
                 self._advance(len(chunk))
         finally:
             client.close()
-
-    def _await_turn(self, count: int) -> None:
-        """Space the calls so that all connections together keep the rate."""
-        if not self._plan.rate:
-            return
-        with self._turns:
-            turn = max(time.monotonic(), self._next_turn)
-            self._next_turn = turn + count / self._plan.rate
-        self._stopped.wait(turn - time.monotonic())
 
     def _deliver(self, client: ApiClient, chunk: list[tuple[int, Event]]) -> None:
         """Send a chunk, and what of it deserves another try again, with full jitter."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ops.cli import output, target
+from ops.cli import output, target, timing
 from ops.cli.lake import samples as made_up
 from ops.cli.lake.samples import TYPES, Samples, Written
 from ops.local.files import written_atomically
@@ -173,7 +173,7 @@ def _check_type(text: str) -> None:
 
 def _type(text: str) -> str:
     if not _TYPE.fullmatch(text):
-        output.fail(f"--type wants the name of a folder in bronze/, got {text!r}")
+        output.fail(f"--type must be the name of a folder in bronze/, got {text!r}")
     return text
 
 
@@ -182,7 +182,7 @@ def _day(text: str, days: int) -> date:
         first = date.fromisoformat(text)
         last = first + timedelta(days=days)
     except (ValueError, OverflowError):
-        output.fail(f"--first-day wants a date, as in 2026-01-31, got {text!r}")
+        output.fail(f"--first-day must be a date, as in 2026-01-31, got {text!r}")
     if first.year < _FIRST_YEAR or last.year > _LAST_YEAR:
         output.fail(f"events must lie in the years {_FIRST_YEAR}-{_LAST_YEAR}, got {first} to {last}")
     return first
@@ -191,15 +191,9 @@ def _day(text: str, days: int) -> date:
 def _size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?I?)B?", text.upper())
     if match is None or match[2] not in _UNITS or float(match[1]) == 0:
-        output.fail(f"--target-size wants a number and a unit, as in 500KB, 64MB or 1GiB, got {text!r}")
+        output.fail(f"--target-size must be a number and a unit, as in 500KB, 64MB or 1GiB, got {text!r}")
     return max(1, int(float(match[1]) * _UNITS[match[2]]))
 
 
 def _moment(option: str, text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        output.fail(f"{option} wants a date or a time, as in 2026-01-31 or 2026-01-31T12:00:00Z, got {text!r}")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return timing.moment(option, text) if text else None

@@ -13,7 +13,8 @@ from ops.cli import output, target
 from ops.cli.lake import bronze, rights
 from ops.cli.lake.bronze import Window
 from ops.cli.lake.replay import Copier, Replay, Sender
-from ops.cli.lake.runs import Pace, Run, RunFile
+from ops.cli.lake.runs import Run, RunFile
+from ops.cli.timing import Pace
 from ops.local.errors import LabError
 from ops.local.files import BusyError, locked
 

@@ -14,12 +14,13 @@ from handlers.aws.clients import AWS_ERRORS
 from handlers.aws.sqs import MAX_BATCH_ENTRIES, SendReport, send_messages
 from handlers.errors import IngestionError, PermanentError
 from handlers.lake import chunks
-from ops.cli.lake.runs import Outcome, Pace
+from ops.cli.lake.runs import Outcome
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
     from handlers.lake.message import Chunk
     from ops.cli.lake.bronze import Item
+    from ops.cli.timing import Pace
 
 _KEPT = (  # what a copy with metadata of its own does not take over by itself
     *("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"),

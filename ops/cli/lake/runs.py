@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 import uuid
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -87,20 +86,3 @@ class RunFile:
     def forget(self) -> None:
         """The replay is over."""
         self._path.unlink(missing_ok=True)
-
-
-class Pace:
-    """Keeps a rate: each turn begins when all before it have had their time. 0 is as fast as it goes."""
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._next = 0.0
-
-    def turn(self, count: int = 1) -> None:
-        """Wait until `count` more may be done."""
-        if not self._rate or not count:
-            return
-        now = time.monotonic()
-        turn = max(now, self._next)
-        self._next = turn + count / self._rate
-        time.sleep(turn - now)

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from ops.cli import output, records, target
+from ops.cli import output, records, target, timing
 from ops.cli.api import ATTEMPTS, Answer, ApiClient
 from ops.cli.orders import archive as replays
 
@@ -209,10 +209,4 @@ def _tell(document: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _moment(option: str, text: str) -> datetime:
-    if not text:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        output.fail(f"{option} wants a date or a time, as in 2026-01-31 or 2026-01-31T12:00:00Z, got {text!r}")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return timing.moment(option, text) if text else datetime.now(UTC)

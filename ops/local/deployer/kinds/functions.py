@@ -98,12 +98,7 @@ class Function(Settling):
             self.settle(it)  # before that Lambda refuses the next change
         it.aws.lambda_.update_function_configuration(FunctionName=it.id, **it.with_defaults(_CONFIGURATION))
         self._reserve(it)
-        arn = _arn(it.aws, it.id)
-        sync_tags(
-            it,
-            lambda tags: it.aws.lambda_.tag_resource(Resource=arn, Tags=tags),
-            lambda keys: it.aws.lambda_.untag_resource(Resource=arn, TagKeys=keys),
-        )
+        sync_lambda_tags(it, _arn(it.aws, it.id))
 
     def delete(self, it: Resource) -> None:
         """With all its versions."""
@@ -209,6 +204,15 @@ class LayerVersion(Kind):
 
 def _version(layer_arn: str) -> int:
     return int(layer_arn.rpartition(":")[2])
+
+
+def sync_lambda_tags(it: Resource, arn: str) -> None:
+    """Set the tags of something of Lambda's that are new or other, remove those that are gone."""
+    sync_tags(
+        it,
+        lambda tags: it.aws.lambda_.tag_resource(Resource=arn, Tags=tags),
+        lambda keys: it.aws.lambda_.untag_resource(Resource=arn, TagKeys=keys),
+    )
 
 
 def _arn(aws: Aws, name: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.local.deployer.aws import if_there
-from ops.local.deployer.kinds.base import Attached, Kind, Resource, sync_tags
+from ops.local.deployer.kinds.base import Attached, Kind, Resource
+from ops.local.deployer.kinds.functions import sync_lambda_tags
 from ops.local.deployer.translate import Fields, Sub
 
 if TYPE_CHECKING:
@@ -59,12 +60,7 @@ class EventSourceMapping(Kind):
     def update(self, it: Resource) -> None:
         """All settings in place; messages wait in the queue meanwhile."""
         it.aws.lambda_.update_event_source_mapping(UUID=it.id, **it.with_defaults(_MAPPING))
-        arn = _arn(it.aws, it.id)
-        sync_tags(
-            it,
-            lambda tags: it.aws.lambda_.tag_resource(Resource=arn, Tags=tags),
-            lambda keys: it.aws.lambda_.untag_resource(Resource=arn, TagKeys=keys),
-        )
+        sync_lambda_tags(it, _arn(it.aws, it.id))
 
     def delete(self, it: Resource) -> None:
         """The messages stay in the queue."""
