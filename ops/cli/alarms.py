@@ -1,4 +1,4 @@
-"""`lab alarms`: what is wrong, since when, why, and where it says what to do."""
+"""`lab alarms`: state, reason and runbook of every alarm."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class AlarmState:
 
 
 def alarms(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
-    """Show every alarm: state and since when; of those that are not OK, which come first, reason and runbook as well.
+    """Show every alarm and its state; alarms that are not OK come first, with reason and runbook.
 
-    With --json, all of it of all.
+    With --json, every alarm comes with all fields.
 
     Example: lab alarms
     """
@@ -46,13 +46,13 @@ def alarms(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption 
 
 
 def read(client: Any, stack: str) -> list[AlarmState]:  # noqa: ANN401 - a boto3 client, made by name
-    """The alarms of a stack: those that ring first, then by name."""
+    """Read the alarms of a stack: those in ALARM first, then by name."""
     states = [_state(alarm) for alarm in _described(client, stack)]
     return sorted(states, key=lambda one: (_ORDER.get(one.state, 1), one.name))
 
 
 def _lines(one: AlarmState) -> list[str]:
-    """One line for an alarm that is quiet; for one that is not, what there is to know of it."""
+    """One line for an alarm that is OK; for any other its reason and runbook, too."""
     head = f"{one.state:<17} {one.severity:<8} {one.name} since {one.since}"
     more = [f"reason: {one.reason}", *([f"runbook: {one.runbook}"] if one.runbook else [])]
     return [head] if one.state == "OK" else [head, *(f"{'':<18}{line}" for line in more)]

@@ -9,7 +9,7 @@ from ops.local.emulator import Emulator, clean, stale_record
 
 
 def down(stack: target.StackOption = target.LOCAL) -> None:
-    """Stop a stack; what it held is gone. Nothing to stop is fine.
+    """Stop a stack and delete its data. Succeeds when nothing runs, too.
 
     On the laptop: ends the local cloud and every process it started. Other stacks: pulumi destroy.
 

@@ -1,4 +1,4 @@
-"""`lab failure`: the failure switch."""
+"""`lab failure`: switch faults on and off."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ModeArgument = Annotated[
 TtlOption = Annotated[int | None, typer.Option("--ttl", help="Seconds after which the mode ends by itself.")]
 MatchOption = Annotated[
     list[str] | None,
-    typer.Option("--match", metavar="FIELD=TEXT", help="Hit only events whose field has this text; repeatable."),
+    typer.Option("--match", metavar="FIELD=TEXT", help="Only events whose field has this text; repeatable."),
 ]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Return once every function has seen it: 5 s later.")]
 

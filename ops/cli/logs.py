@@ -1,4 +1,4 @@
-"""`lab logs`: what the functions say, as it comes or by a saved query."""
+"""`lab logs`: follow the functions' logs, run saved queries over them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SinceOption = Annotated[str, typer.Option("--since", metavar="TIME", help="How f
 FunctionOption = Annotated[
     str | None, typer.Option("--function", metavar="NAME", help="Only this function; default: all.")
 ]
-FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")]
+FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Continue until Ctrl-C.")]
 KeyOption = Annotated[
     str | None, typer.Option("--key", help="The idempotency key or correlation id that the query is about.")
 ]
@@ -53,7 +53,7 @@ def tail(
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Show the functions' lines, oldest first; with --json one document per line, Lambda's own and metrics included.
+    """Show the functions' log lines, oldest first. --json adds Lambda's own lines and metrics.
 
     Example: lab logs tail --function events-worker --follow
     """

@@ -59,7 +59,7 @@ def confirm(question: str) -> None:
     except typer.Abort:
         agreed = False
     if not agreed:
-        fail("nothing was changed; --yes answers for you")
+        fail("nothing was changed; --yes skips this question")
 
 
 @contextmanager

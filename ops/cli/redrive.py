@@ -1,4 +1,4 @@
-"""`lab redrive`: dead letters looked at, moved back, watched and stopped."""
+"""`lab redrive`: preview dead letters, move them back, watch and cancel runs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ app = typer.Typer(help="Move dead letters back, safely.", no_args_is_help=True)
 _POLL_SECONDS = 0.5
 _LIFE_SECONDS = 14 * 24 * 3600  # no dead letter is kept longer, so no run can be worth more waiting
 
-PipelineOption = Annotated[str | None, typer.Option("--pipeline", help="Whose dead-letter queue; default: events.")]
-TypeOption = Annotated[str | None, typer.Option("--error-type", help="Only letters with this cause.")]
-AgeOption = Annotated[int, typer.Option("--min-age", min=0, help="Only letters at least this many seconds old.")]
+PipelineOption = Annotated[str | None, typer.Option("--pipeline", help="Of which pipeline; default: events.")]
+TypeOption = Annotated[str | None, typer.Option("--error-type", help="Only dead letters with this error type.")]
+AgeOption = Annotated[int, typer.Option("--min-age", min=0, help="Only dead letters at least this many seconds old.")]
 IdArgument = Annotated[str, typer.Argument(help="The id that start printed.")]
 
 
@@ -28,7 +28,7 @@ IdArgument = Annotated[str, typer.Argument(help="The id that start printed.")]
 def preview(  # noqa: PLR0913, PLR0917 - one option each
     error_type: TypeOption = None,
     min_age: AgeOption = 0,
-    most: Annotated[int, typer.Option("--max", min=1, max=1000, help="How many letters to show.")] = 20,
+    most: Annotated[int, typer.Option("--max", min=1, max=1000, help="How many dead letters to show.")] = 20,
     pipeline: PipelineOption = None,
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
@@ -43,19 +43,19 @@ def preview(  # noqa: PLR0913, PLR0917 - one option each
         output.as_json(report)
         return
     stats = report["dlqStats"]
-    output.result([f"on the dead-letter queue: {stats['totalMessages']}, looked at: {stats['examined']}"])
+    output.result([f"on the dead-letter queue: {stats['totalMessages']}, examined: {stats['examined']}"])
     groups = [[g["errorType"], g["count"], g["wouldMove"], g["wouldSkip"]] for g in report["groups"]]
-    output.table("By cause", ["error type", "letters", "would move", "would stay"], groups)
+    output.table("By cause", ["error type", "messages", "would move", "would stay"], groups)
     fields = ("messageId", "idempotencyKey", "errorType", "ageSeconds", "action", "reason")
     rows = [[message.get(name) or "" for name in fields] for message in report["messages"]]
-    output.table("Letters", ["message", "key", "error type", "age s", "action", "why"], rows)
+    output.table("Messages", ["message", "key", "error type", "age s", "action", "why"], rows)
 
 
 @app.command()
 def start(  # noqa: PLR0913, PLR0917 - one option each
     error_type: TypeOption = None,
     min_age: AgeOption = 0,
-    most: Annotated[int, typer.Option("--max", min=1, max=100_000, help="How many letters to move at most.")] = 100,
+    most: Annotated[int, typer.Option("--max", min=1, max=100_000, help="How many dead letters to move.")] = 100,
     jitter: Annotated[int, typer.Option("--jitter", help="Longest random delay of a message, 0-900 s.")] = 0,
     rate: Annotated[float | None, typer.Option("--rate", help="Messages a second at most.")] = None,
     canary: Annotated[int, typer.Option("--canary", help="Move this many first; stop if they fail again.")] = 0,
@@ -65,7 +65,7 @@ def start(  # noqa: PLR0913, PLR0917 - one option each
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Move dead letters back to their queue. Ctrl-C stops the watching, not the run.
+    """Move dead letters back to their queue. Ctrl-C ends the command, not the run.
 
     Leaves with 1 when the run did not end SUCCEEDED.
 
@@ -91,7 +91,7 @@ def watch(
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Follow a run to its end and show what became of the letters.
+    """Follow a run to its end and show its result.
 
     Example: lab redrive watch rd-20260102030405-0a1b2c3d
     """
@@ -104,7 +104,7 @@ def cancel(
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Stop a run; what it has moved stays moved, the rest stays on the dead-letter queue.
+    """Cancel a run; what it has moved stays moved, the rest stays on the dead-letter queue.
 
     Example: lab redrive cancel rd-20260102030405-0a1b2c3d
     """
@@ -135,7 +135,7 @@ def _watch(found: Target, redrive_id: str, *, as_json: bool, wanted: str = "SUCC
         output.result([f"{run['state']}{': ' + run['reason'] if run['reason'] else ''} ({counts})"])
         reasons = sorted(run["reasons"].items())
         if reasons:
-            output.table("Not moved", ["why", "letters"], reasons)
+            output.table("Not moved", ["why", "messages"], reasons)
     if run["state"] != wanted:
         raise typer.Exit(output.FAILED)
 

@@ -1,4 +1,4 @@
-"""`lab status`: what runs, and what is in it."""
+"""`lab status`: outputs, queues, functions and records of a stack."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ StatesOption = Annotated[
 
 OutputOption = Annotated[
     str,
-    typer.Option(
-        "--output", metavar="NAME", help="Print the value of one output and nothing else, as scripts want it."
-    ),
+    typer.Option("--output", metavar="NAME", help="Print only the value of this output, for scripts."),
 ]
 
 
@@ -45,7 +43,7 @@ def status(
 ) -> None:
     """Show a stack: outputs, queue depths, functions, state records by status.
 
-    Leaves with 3 when the laptop's stack is down.
+    Exits with 3 when the laptop's stack is down.
 
     Example: export API_URL=$(lab status --output ApiEndpoint)
     """

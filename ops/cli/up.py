@@ -44,11 +44,11 @@ def up(
     empty: _EmptyOption = False,  # noqa: FBT002 - an option
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Start or tune a stack, and send sample events through it.
+    """Start or update a stack, and send sample events through it.
 
     On the laptop: starts the local cloud (LAB_PORT, default 4566), deploys the program to it and waits until the
-    sample events are SUCCEEDED. Again on a running stack: tunes it in place. With --empty it starts the local cloud
-    alone, to which pulumi up --stack local can deploy. Other stacks: pulumi up.
+    sample events are SUCCEEDED. Updates a running stack in place. With --empty it starts the local cloud alone,
+    to which pulumi up --stack local can deploy. Other stacks: pulumi up.
 
     Example: lab up
     """
@@ -69,7 +69,7 @@ def up(
         keys = _samples(found)
         service.ensure(emulator, target.state_file())  # last: its start would slow the cold starts before it
     except _SamplesError:
-        output.say("the local cloud stays up for you to look: lab status; stop it with: lab down")
+        output.say("the local cloud stays up; inspect it with: lab status; stop it with: lab down")
         raise
     except BaseException:
         if is_new:  # what this command began and could not finish must not stay
@@ -90,7 +90,7 @@ def _emulator() -> tuple[Emulator, bool]:
     if running is not None:
         if not running.answers(within=_ANSWER_SECONDS):
             raise EmulatorError(f"the local cloud (pid {running.pid}) does not answer; restart it: lab down, lab up")
-        output.say(f"local cloud: runs already at {running.endpoint}")
+        output.say(f"local cloud: already running at {running.endpoint}")
         return running, False
     if reason := stale_record(home):
         output.say(f"{reason}; starting anew")
@@ -122,7 +122,7 @@ def _deploy(emulator: Emulator) -> Deployment:
 def _samples(found: target.Target) -> list[str]:
     """Sends sample events and waits for them; returns their keys. Where there are no events, there is none."""
     if "events" not in found.pipelines:
-        output.say("no sample events: the configuration key pipelines has no events")
+        output.say("no sample events: the configuration key pipelines does not include events")
         return []
     _warm(found)
     keys = _send_samples(found)

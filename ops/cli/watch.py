@@ -1,4 +1,4 @@
-"""`lab watch`: queues, functions and alarms, as they change."""
+"""`lab watch`: show queues, functions and alarms, live."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PERIOD_SECONDS = 60
 _METRICS = ("Invocations", "Errors", "Throttles")
 
 TimesOption = Annotated[
-    int | None, typer.Option("--times", min=1, help="Look so often and end; default: until Ctrl-C.", show_default=False)
+    int | None, typer.Option("--times", min=1, help="Stop after this many looks; default: never.", show_default=False)
 ]
 
 
@@ -52,11 +52,11 @@ def watch(
                     return
                 time.sleep(found.look_seconds)
     except KeyboardInterrupt:
-        return  # how one leaves it
+        return  # Ctrl-C is the way out
 
 
 class _Eyes:
-    """Clients made once: a look is only what it asks."""
+    """Reads the stack with clients that are made once."""
 
     def __init__(self, found: Target) -> None:
         self._found = found
@@ -64,7 +64,7 @@ class _Eyes:
         self._functions = status.function_names(found)
 
     def look(self) -> dict[str, Any]:
-        """The stack as it is now."""
+        """Read the stack as it is now."""
         now = datetime.now(UTC)
         return {
             "at": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -110,6 +110,6 @@ def _tables(document: dict[str, Any]) -> list[output.Tabular]:
     tables: list[output.Tabular] = [
         (f"{stack} at {document['at']}: queues", status.QUEUE_COLUMNS, status.queue_rows(document["queues"])),
         ("Functions, last 5 minutes", ("name", *map(str.lower, _METRICS)), functions),
-        (f"Alarms, {len(loud)} of {len(states)} ring", ("name", "state", "since"), states),
+        (f"Alarms, {len(loud)} of {len(states)} in ALARM", ("name", "state", "since"), states),
     ]
-    return [*tables, ("Why they ring", ("name", "reason"), loud)] if loud else tables
+    return [*tables, ("Reasons", ("name", "reason"), loud)] if loud else tables

@@ -104,7 +104,7 @@ def test_samples_that_fail(laptop: Laptop, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(up_module, "PROGRAM", small_program(tmp_path / "deaf", _DEAF))
     refused = laptop.lab("up")
     assert refused.exit_code == 1
-    assert "the local cloud stays up for you to look: lab status; stop it with: lab down\n" in refused.stderr
+    assert "the local cloud stays up; inspect it with: lab status; stop it with: lab down\n" in refused.stderr
     assert "error: the API refused the sample events: 404 " in refused.stderr
     assert Emulator.attach(laptop.home) is not None
     assert laptop.lab("down").exit_code == 0
@@ -134,7 +134,7 @@ def test_killed_up(laptop: Laptop) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "error: {path} holds no event"),
+        ("", "error: {path} contains no event"),
         ('{"a": 1}\n{', "error: {path}:2: not JSON: "),
         ("[1]", "error: {path}:1: an event is a JSON object"),
     ],

@@ -166,7 +166,7 @@ def test_reader_that_leaves(laptop: Laptop) -> None:
         assert run.stderr is not None
         stderr = run.stderr.read()
 
-    assert (run.returncode, stderr) == (1, "making up shipments (100000000000) ...\n")
+    assert (run.returncode, stderr) == (1, "generating shipments (100000000000) ...\n")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_reader_that_leaves(laptop: Laptop) -> None:
         ),
         (["--type", "shipments", "--first-day", "31.1."], "--first-day must be a date, as in 2026-01-31, got '31.1.'"),
         (["--type", "shipments", "--first-day", "2099-12-31", "--days", "2"], "events must lie in the years 1970-2099"),
-        (["--type", "shipments", "--json"], "--json says what was written to a file: it needs --output FILE"),
+        (["--type", "shipments", "--json"], "--json describes the written file: it needs --output FILE"),
         (["--type", "shipments", "--output", "/none/x"], "[Errno 2] No such file or directory: "),
     ],
 )

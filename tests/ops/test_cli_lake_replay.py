@@ -188,7 +188,7 @@ def test_copying_is_asked_for(stage: Stage) -> None:
         refused = stage.lab(*_COPY, typed=typed)
         assert refused.exit_code == 1
         assert "Replay 1 objects (3 bytes) of lab-bronze? [y/N]" in refused.stderr
-        assert refused.stderr.endswith("error: nothing was changed; --yes answers for you\n")
+        assert refused.stderr.endswith("error: nothing was changed; --yes skips this question\n")
     assert (len(stage.versions()), stage.runs()) == (1, [])
     assert stage.lab(*_COPY, typed="y\n").exit_code == 0
     assert len(stage.versions()) == 2
@@ -230,14 +230,14 @@ def test_killed_copy_goes_on(stage: Stage) -> None:
         run.send_signal(signal.SIGINT)
         stdout, stderr = run.communicate()
     assert (run.returncode, stderr.splitlines()[-1]) == (130, "error: interrupted")
-    assert "stopped before the end; the same command goes on there\n" in stderr
+    assert "stopped before the end; the same command continues there\n" in stderr
     (file,) = stage.runs()
     saved = json.loads(file.read_text())["run"]
     assert stdout.startswith(f"replayed {saved['objects']} objects, ")
 
     rest = stage.laptop.lab(*slow, "--json")
-    said = f"going on with {saved['id']} after {saved['last_key']}, {saved['objects']} objects done"
-    assert f"{said}; --restart begins anew\n" in rest.stderr
+    said = f"continuing {saved['id']} after {saved['last_key']}, {saved['objects']} objects done"
+    assert f"{said}; --restart starts over\n" in rest.stderr
     told = report_of(rest)
     assert (told["objects"], told["resumed"], told["replayId"]) == (6, True, saved["id"])
     assert [stage.s3.head_object(Bucket=stage.bucket, Key=key)["Metadata"] for key in keys] == [
@@ -285,7 +285,7 @@ def test_torn_file(stage: Stage) -> None:
     stage.runs()[0].write_text("{")
     refused = stage.lab(*_COPY, "--yes")
     assert refused.exit_code == 1
-    assert refused.stderr.endswith("--restart begins anew\n")
+    assert refused.stderr.endswith("--restart starts over\n")
     assert stage.lab(*_COPY, "--yes", "--restart").exit_code == 0
 
 
@@ -300,7 +300,7 @@ def test_one_at_a_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Copier, "__call__", inner)
     assert stage.lab(*_COPY, "--yes").exit_code == 0
-    assert (seen[0].exit_code, seen[0].stderr) == (1, "error: the same replay runs already, in another process\n")
+    assert (seen[0].exit_code, seen[0].stderr) == (1, "error: another process is running the same replay\n")
 
 
 class Refusing:

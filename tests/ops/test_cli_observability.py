@@ -422,8 +422,8 @@ def test_watch_for_people(ringing: FakeAws) -> None:
     assert [title.partition(" at ")[0] for title in titles] == [
         "dev",
         "Functions, last 5 minutes",
-        "Alarms, 2 of 4 ring",
-        "Why they ring",
+        "Alarms, 2 of 4 in ALARM",
+        "Reasons",
     ]
     cells = [[cell.strip() for cell in text.split("│")[1:-1]] for text in shown.splitlines() if "│" in text]
     assert ["events", "dlq", "7", "7", "7"] in cells
@@ -431,7 +431,7 @@ def test_watch_for_people(ringing: FakeAws) -> None:
     assert ["queue-age", "ALARM", "2027-01-15T08:00:00Z"] in cells
     assert ["queue-age", "because of dev-queue-age"] in cells
     ringing.alarms = ringing.composites = []
-    assert "Why they ring" not in lab("watch", "--times", "1").stdout
+    assert "Reasons" not in lab("watch", "--times", "1").stdout
 
 
 def test_watch_ends_with_ctrl_c(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:

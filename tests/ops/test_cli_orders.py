@@ -85,7 +85,7 @@ def test_a_replay_is_planned_started_and_followed(running: Laptop) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("replay",), "say from when: --start 2026-01-31T00:00:00Z, or --resume NAME"),
+        (("replay",), "give a start, as in --start 2026-01-31T00:00:00Z, or --resume NAME"),
         (
             ("replay", "--start", "now"),
             "--start must be a date or a time, as in 2026-01-31 or 2026-01-31T12:00:00Z, got 'now'",
@@ -96,7 +96,7 @@ def test_a_replay_is_planned_started_and_followed(running: Laptop) -> None:
         ),
         (
             ("replay", "--start", "2026-02-01", "--resume", "x"),
-            "--resume takes its window from the replay: leave --start and --end out",
+            "--resume takes its window from the earlier replay: give neither --start nor --end",
         ),
         (("replay", "--resume", "x"), "there is no replay x"),
         (("replay-watch", "x"), "there is no replay x"),

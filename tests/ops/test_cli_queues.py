@@ -249,7 +249,7 @@ def test_attaching_is_asked_for(cloud: Cloud, typed: str) -> None:
     refused = cloud.lab("attach-dlq", "legacy", typed=typed)
 
     assert refused.exit_code == 1
-    assert refused.stderr.endswith("error: nothing was changed; --yes answers for you\n")
+    assert refused.stderr.endswith("error: nothing was changed; --yes skips this question\n")
     assert (cloud.names(), cloud.queue("legacy")) == (["legacy"], before)
     assert cloud.lab("attach-dlq", "legacy", typed="y\n").exit_code == 0
     assert cloud.names() == ["legacy", "legacy-dlq"]
@@ -312,7 +312,7 @@ def test_refused_attachments(cloud: Cloud) -> None:
             "--dlq",
             "x.fifo",
         ): "a FIFO queue's DLQ must be FIFO and a standard queue's standard, got plain and x.",
-        ("long",): "the DLQ must keep messages longer than the queue, or a letter is gone when it arrives (its clock",
+        ("long",): "the DLQ must keep messages longer than the queue, or dead letters may expire on arrival (the",
         ("plain", "--dlq", "short"): "starts at the first send): plain keeps 345600 s, short would keep 345600 s",
         ("none",): "there is no queue none",
         ("a b",): "a queue's name has 1-80 letters, digits, _ and -, and may end in .fifo, got 'a b'",

@@ -88,7 +88,7 @@ def test_up_again(running: Laptop) -> None:
     """On a running stack nothing is made anew; the result is the URL and lines that work when they are pasted."""
     shown = running.lab("up")
     assert shown.exit_code == 0, shown.stderr
-    assert f"local cloud: runs already at http://127.0.0.1:{running.port}" in shown.stderr
+    assert f"local cloud: already running at http://127.0.0.1:{running.port}" in shown.stderr
     assert "unchanged\n" in shown.stderr
     url, empty, post, get, order, aws = shown.stdout.splitlines()
     assert (url.startswith("API URL: http://127.0.0.1:"), empty) == (True, "")

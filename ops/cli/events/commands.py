@@ -1,4 +1,4 @@
-"""`lab send` and `lab events`: events sent through the API, and what became of them."""
+"""`lab send` and `lab events`: send events through the API, show their state records."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ app = typer.Typer(help="Look at single events.", no_args_is_help=True)
 
 _SHOWN_REFUSALS = 5
 
-CountOption = Annotated[int, typer.Option("--count", "-n", min=1, help="How many orders to make up.")]
-BatchOption = Annotated[bool, typer.Option("--batch/--single", help="100 events a call, or one.")]
-RateOption = Annotated[float, typer.Option("--rate", min=0, help="Events per second; 0: as fast as it goes.")]
+CountOption = Annotated[int, typer.Option("--count", "-n", min=1, help="How many sample orders to send.")]
+BatchOption = Annotated[bool, typer.Option("--batch/--single", help="Send 100 events per call, or one.")]
+RateOption = Annotated[float, typer.Option("--rate", min=0, help="Events per second; 0: no limit.")]
 FileOption = Annotated[
     str | None, typer.Option("--file", help="Send these events instead: one JSON object a line; - reads stdin.")
 ]
@@ -33,7 +33,7 @@ KeyOption = Annotated[
     str | None, typer.Option("--key", help="Idempotency key; with several events, its prefix (KEY-0, KEY-1, ...).")
 ]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until every accepted event is SUCCEEDED or FAILED.")]
-TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, help="Seconds that --wait waits.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, help="How many seconds --wait waits at most.")]
 
 
 def send(  # noqa: PLR0913, PLR0917 - one option each
@@ -47,10 +47,10 @@ def send(  # noqa: PLR0913, PLR0917 - one option each
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Send events through the API and say what became of them.
+    """Send events through the API and show the result.
 
-    What the API refuses for now (429, 5xx, one by one in a batch) is tried again a few times. Leaves with 1 when
-    an event was refused, or, with --wait, when one is not SUCCEEDED in the end.
+    Retries what the API refuses for now (429, 5xx, per event of a batch). Exits with 1 when an event was refused, or,
+    with --wait, when one is not SUCCEEDED in the end.
 
     Example: lab send --count 500 --rate 50 --wait
     """
@@ -104,7 +104,7 @@ def _read(file: str) -> list[Event]:
         if line.strip():
             events.append(_parsed(line, f"{file}:{number}"))
     if not events:
-        output.fail(f"{file} holds no event")
+        output.fail(f"{file} contains no event")
     return events
 
 

@@ -1,4 +1,4 @@
-"""`lab lake`: sample rows made, and objects of bronze replayed."""
+"""`lab lake`: generate sample rows, replay objects of bronze."""
 
 from __future__ import annotations
 
@@ -19,44 +19,48 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import BinaryIO
 
-app = typer.Typer(help="Fill the lake, and fill it again.", no_args_is_help=True)
+app = typer.Typer(help="Generate sample rows, replay objects of bronze.", no_args_is_help=True)
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FIRST_YEAR, _LAST_YEAR = 1970, 2099  # what the lake takes for a time
 
 TypeOption = Annotated[str, typer.Option("--type", help="Only objects under bronze/TYPE/.")]
-PrefixOption = Annotated[str, typer.Option(help="Only objects whose name in the type's folder begins so.")]
-StartOption = Annotated[str, typer.Option(metavar="ISO", help="Only objects written last at or after this; in UTC.")]
-EndOption = Annotated[str, typer.Option(metavar="ISO", help="Only objects written last before this; default: now.")]
-AgainOption = Annotated[bool, typer.Option("--again", help="Work processed ones again too: silver is overwritten.")]
-RateOption = Annotated[float, typer.Option(min=0, help="At most so many a second; 0: as fast as it goes.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be replayed, and replay nothing.")]
-ResumeOption = Annotated[bool, typer.Option("--resume/--restart", help="Go on where the same command was interrupted.")]
-PolicyOption = Annotated[bool, typer.Option("--policy", help="Print the IAM policy that this needs, do nothing else.")]
+PrefixOption = Annotated[str, typer.Option(help="Only names in the type's folder that begin so.")]
+StartOption = Annotated[str, typer.Option(metavar="ISO", help="Only objects last modified at or after this; in UTC.")]
+EndOption = Annotated[str, typer.Option(metavar="ISO", help="Only objects last modified before this; default: now.")]
+AgainOption = Annotated[bool, typer.Option("--again", help="Also process what was processed; overwrites silver.")]
+RateOption = Annotated[float, typer.Option(min=0, help="At most this many a second; 0: no limit.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be replayed; replay nothing.")]
+ResumeOption = Annotated[bool, typer.Option("--resume/--restart", help="Continue an interrupted replay.")]
+PolicyOption = Annotated[bool, typer.Option("--policy", help="Only print the IAM policy that this needs.")]
 
 
 @app.command()
 def generate(  # noqa: PLR0913, PLR0917 - one option each
     record_type: Annotated[str, typer.Option("--type", help=f"{', '.join(TYPES)}.")],
     count: Annotated[int | None, typer.Option(min=1, help="How many rows. Default: 1000.", show_default=False)] = None,
-    target_size: Annotated[str, typer.Option(help="Instead: rows of this size before --gzip, as in 64MB, 1GiB.")] = "",
-    form: Annotated[Literal["jsonl", "json"], typer.Option("--format", help="A row a line, or one array.")] = "jsonl",
+    target_size: Annotated[str, typer.Option(help="Or their size before --gzip: 64MB, 1GiB.")] = "",
+    form: Annotated[
+        Literal["jsonl", "json"], typer.Option("--format", help="One row per line, or one array.")
+    ] = "jsonl",
     compressed: Annotated[bool, typer.Option("--gzip", help="Compress.")] = False,  # noqa: FBT002 - an option
-    bad_percent: Annotated[float, typer.Option(min=0, max=100, help="Rows for the quarantine, in percent.")] = 0,
+    bad_percent: Annotated[
+        float, typer.Option(min=0, max=100, help="Percentage of bad rows, which end in quarantine.")
+    ] = 0,
     first_day: Annotated[str, typer.Option(metavar="DATE", help="The first day of the events.")] = "2026-01-01",
-    days: Annotated[int, typer.Option(min=1, max=10_000, help="Over how many days they spread.")] = 1,
-    seed: Annotated[int, typer.Option(help="Other rows; the same seed makes the same rows.")] = 0,
+    days: Annotated[int, typer.Option(min=1, max=10_000, help="Over how many days the events spread.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the random rows; the same seed makes the same rows.")] = 0,
     file: Annotated[str, typer.Option("--output", "-o", help="A file; - is stdout.")] = "-",
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Make up rows of a type. The file appears whole or not at all.
+    """Generate sample rows of a type. The file is written whole or not at all.
 
     Example: lab lake generate --type shipments --count 5000 --bad-percent 1 --output shipments.jsonl
     """
     _check_type(record_type)
     if as_json and file == "-":
-        output.fail("--json says what was written to a file: it needs --output FILE")
+        output.fail("--json describes the written file: it needs --output FILE")
     if count is not None and target_size:
         output.fail("give --count or --target-size, not both")
     samples = Samples(
@@ -70,7 +74,7 @@ def generate(  # noqa: PLR0913, PLR0917 - one option each
     )
     size = _size(target_size) if target_size else None
     rows = None if size is not None else count or 1000
-    with output.progress(f"making up {record_type}", size or rows or 0) as advance:
+    with output.progress(f"generating {record_type}", size or rows or 0) as advance:
         done = _write(samples, file, rows, size, lambda part: advance(part.bytes if size else part.rows))
     said = f"{done.rows} rows, {done.bad} of them bad, {done.bytes} bytes{' before compression' * compressed}"
     if file == "-":
@@ -90,17 +94,17 @@ def replay_copy(  # noqa: PLR0913, PLR0917 - one option each
     again: AgainOption = False,  # noqa: FBT002 - an option
     rate: RateOption = 20,
     dry_run: DryRunOption = False,  # noqa: FBT002 - an option
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,  # noqa: FBT002 - an option
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,  # noqa: FBT002 - an option
     resume: ResumeOption = True,  # noqa: FBT002 - an option
     policy: PolicyOption = False,  # noqa: FBT002 - an option
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Copy objects of bronze onto themselves, so that S3 announces them to the lake anew.
+    """Copy objects of bronze onto themselves, so that S3 notifies the lake of them again.
 
-    What the lake has processed it knows again and leaves, unless --again gives the copies a replay id. Metadata, tags
-    and ETag stay; an object whose ETag a copy would change (encrypted with a KMS key) is skipped. Ctrl-C keeps the
-    place; the same command goes on there. Leaves with 1 when an object was skipped.
+    The lake skips objects that it has processed, unless --again gives the copies a replay id. Metadata, tags and ETag
+    stay; an object whose ETag a copy would change (encrypted with a KMS key) is skipped. After Ctrl-C the same command
+    continues where it stopped. Exits with 1 when an object was skipped.
 
     Needs: s3:ListBucket on bronze, s3:GetObject, PutObject, GetObjectTagging, PutObjectTagging and
     AbortMultipartUpload on its objects; --policy prints it.
@@ -130,10 +134,10 @@ def replay_queue(  # noqa: PLR0913, PLR0917 - one option each
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Cut objects of bronze as the lake's ingest does and send the messages straight to its queue.
+    """Split objects of bronze as the lake's ingest does and send the messages straight to its queue.
 
-    Chunks that the lake has processed are left, unless --again gives them a replay id. Reads each object once. Ctrl-C
-    keeps the place; the same command goes on there. Leaves with 1 when an object was skipped.
+    The lake skips chunks that it has processed, unless --again gives them a replay id. Reads each object once. After
+    Ctrl-C the same command continues where it stopped. Exits with 1 when an object was skipped.
 
     Needs: s3:ListBucket on bronze, s3:GetObject and GetObjectVersion on its objects, sqs:SendMessage on the queue,
     whose policy must name you too (operatorRoleArns), lambda:GetFunctionConfiguration of the ingest function, and use
@@ -144,7 +148,7 @@ def replay_queue(  # noqa: PLR0913, PLR0917 - one option each
     from ops.cli.lake import jobs  # noqa: PLC0415 - see above
 
     if prefix and not record_type:
-        output.fail("--prefix is a name in a type's folder: it needs --type")
+        output.fail("--prefix is relative to a type's folder: it needs --type")
     asked = jobs.Asked(
         "replay-queue",
         stack,

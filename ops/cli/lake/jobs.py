@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be replayed: it tells one replay from another."""
+    """What is to be replayed; two replays with the same values are the same replay."""
 
     command: str
     stack: str
@@ -44,7 +44,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How it is to be replayed and told."""
+    """How it is to be replayed and reported."""
 
     rate: float
     dry_run: bool
@@ -118,7 +118,7 @@ def _replay(asked: Asked, way: Way, found: Target, bucket: str, start: Callable[
         window = Window.of(asked.type, asked.prefix, asked.start, datetime.fromisoformat(run.end))
         if run.resumed:
             said = f"after {run.last_key}, {run.objects} objects done" if run.last_key else "at its beginning"
-            output.say(f"going on with {run.id} {said}; --restart begins anew")
+            output.say(f"continuing {run.id} {said}; --restart starts over")
         with output.busy(f"looking for objects in {bucket}"):
             objects, size = bronze.measure(s3, bucket, window, run.last_key)
         if way.dry_run:
@@ -141,7 +141,7 @@ def _alone(file: RunFile, way: Way) -> Iterator[None]:
         with locked(file.lock, wait=False):
             yield
     except BusyError as error:
-        raise LabError("the same replay runs already, in another process") from error
+        raise LabError("another process is running the same replay") from error
 
 
 def _work(file: RunFile, run: Run, way: Way, objects: int, items: Iterable[Item], replay: Replay) -> None:  # noqa: PLR0913, PLR0917 - what is done, what is to do, how
@@ -154,7 +154,7 @@ def _work(file: RunFile, run: Run, way: Way, objects: int, items: Iterable[Item]
                 file.save(run)
                 advance(1)
     except BaseException:
-        output.say("stopped before the end; the same command goes on there")
+        output.say("stopped before the end; the same command continues there")
         _report(run, way)
         raise
     file.forget()

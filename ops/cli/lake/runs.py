@@ -27,7 +27,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Run:
-    """How far a replay has come; `last_key` is the last object that is done. `resumed` tells that it began earlier."""
+    """How far a replay has come; `last_key` is the last object that is done. `resumed`: it began earlier."""
 
     id: str
     end: str  # of the window: fixed when the replay begins, so that what it writes itself does not join
@@ -73,7 +73,7 @@ class RunFile:
                 saved = json.loads(self._path.read_text(encoding="utf-8"))["run"]
                 return Run(**saved | {"resumed": True})
             except (ValueError, TypeError, KeyError) as error:
-                raise LabError(f"can't read {self._path}: {error}; --restart begins anew") from error
+                raise LabError(f"can't read {self._path}: {error}; --restart starts over") from error
         moment = datetime.now(UTC).strftime("%Y%m%d%H%M%S")
         return Run(id=f"rp-{moment}-{uuid.uuid4().hex[:8]}", end=end.isoformat())
 

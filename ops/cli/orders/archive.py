@@ -26,7 +26,7 @@ class ReplayError(LabError):
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The archive, its bus, and the one rule that hears a replay."""
+    """The archive, its bus, and the one rule that a replay is sent to."""
 
     client: Any
     arn: str
@@ -37,11 +37,11 @@ class Archive:
     lag: timedelta  # how late events may reach it
 
     def is_young(self, end: datetime) -> bool:
-        """Whether what was told before that moment may still be on its way to the archive."""
+        """Tell whether events before that moment may still be on their way to the archive."""
         return bool(self.lag) and end > datetime.now(UTC) - self.lag
 
     def plan(self, start: datetime, end: datetime) -> dict[str, Any]:
-        """What a replay would be."""
+        """Describe the replay that `start` would start."""
         return {
             "archive": self.arn,
             "rule": self.rule_arn,
@@ -53,7 +53,7 @@ class Archive:
         }
 
     def start(self, start: datetime, end: datetime) -> str:
-        """Starts a replay; returns its name. A repetition of the call, its answer lost, finds its own replay."""
+        """Start a replay and return its name; a repeated call whose answer was lost finds its own replay."""
         name = f"orders-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         try:
             self.client.start_replay(
@@ -69,7 +69,7 @@ class Archive:
         return name
 
     def describe(self, name: str) -> dict[str, Any]:
-        """Where a replay stands.
+        """Describe the state of a replay.
 
         Raises:
             ReplayError: there is none of that name.
@@ -86,10 +86,10 @@ class Archive:
         }
 
     def left_of(self, name: str) -> tuple[datetime, datetime]:
-        """The window that a replay which ended early has not told; its last minute is told again.
+        """Return the window that a cancelled or failed replay has left; its last minute is replayed again.
 
         Raises:
-            ReplayError: it is still under way, or has told everything.
+            ReplayError: it is still running, or has replayed everything.
         """
         found = self._replay(name)
         if found["State"] not in FAILED:
@@ -97,10 +97,10 @@ class Archive:
         return found.get("EventLastReplayedTime") or found["EventStartTime"], found["EventEndTime"]
 
     def cancel(self, name: str) -> None:
-        """Ends a replay.
+        """Cancel a replay.
 
         Raises:
-            ReplayError: there is none of that name, or it is over.
+            ReplayError: there is none of that name, or it has ended.
         """
         self._replay(name)
         try:
@@ -109,13 +109,13 @@ class Archive:
             raise ReplayError(f"replay {name} can't be cancelled: {error.response['Error']['Message']}") from error
 
     def follow(self, name: str, seconds: float, advance: Callable[[int], None]) -> dict[str, Any]:
-        """Returns where it stands once it is over or the seconds have passed; advances by per cent."""
-        deadline, told = time.monotonic() + seconds, 0
+        """Wait until it has ended or the seconds have passed, and describe it; advances by per cent."""
+        deadline, reported = time.monotonic() + seconds, 0
         while True:
             found = self._replay(name)
             now = 100 if found["State"] == "COMPLETED" else _percent(found)
-            advance(max(0, now - told))
-            told = max(told, now)
+            advance(max(0, now - reported))
+            reported = max(reported, now)
             if found["State"] in FINAL or time.monotonic() >= deadline:
                 return self.describe(name)
             time.sleep(_POLL_SECONDS)
@@ -129,7 +129,7 @@ class Archive:
 
 
 def find(stack: Target) -> Archive:
-    """The archive of a stack with orders.
+    """Find the archive of a stack with orders.
 
     Raises:
         ReplayError: it has none.

@@ -1,4 +1,4 @@
-"""`lab orders`: orders placed, looked at, and told again from the bus's archive."""
+"""`lab orders`: place orders, show them, replay them from the archive of the bus."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PatienceOption = Annotated[float, typer.Option("--timeout", min=0, help="Seconds
 def send(  # noqa: PLR0913, PLR0917 - one option each
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many orders to place.")] = 10,
     failing: Annotated[int, typer.Option("--failing", min=0, help="How many of them have the SKU FAIL-ME.")] = 0,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until every order is worked on.")] = False,  # noqa: FBT002
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until every order is SUCCEEDED or FAILED.")] = False,  # noqa: FBT002
     timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds that --wait waits.")] = 60,
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
@@ -56,8 +56,8 @@ def send(  # noqa: PLR0913, PLR0917 - one option each
     if as_json:
         output.as_json(document)
     else:
-        told = "" if statuses is None else f": {', '.join(f'{n} {s}' for s, n in sorted(statuses.items()))}"
-        output.result([f"placed {len(placed)} of {count}{told}", *refused])
+        states = "" if statuses is None else f": {', '.join(f'{n} {s}' for s, n in sorted(statuses.items()))}"
+        output.result([f"placed {len(placed)} of {count}{states}", *refused])
     if refused or (statuses and set(statuses) != {"SUCCEEDED"}):
         raise typer.Exit(output.FAILED)
 
@@ -112,23 +112,23 @@ def replay(  # noqa: PLR0913, PLR0917 - one option each
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Tell the orders of a time again, from the archive, to the orders queue alone.
+    """Replay the orders of a period from the archive, to the orders queue alone.
 
-    Orders that have been processed are recognized by their eventId: nothing is done twice. Ctrl-C stops the watching,
+    Orders that have been processed are recognized by their eventId: nothing is done twice. Ctrl-C ends the command,
     not the replay. Needs events:DescribeArchive, events:StartReplay and events:DescribeReplay.
 
     Example: lab orders replay --start 2026-01-31T00:00:00Z --end 2026-02-01T00:00:00Z --dry-run
     """
     archive = replays.find(_with_orders(stack))
     if resume and (start or end):
-        output.fail("--resume takes its window from the replay: leave --start and --end out")
+        output.fail("--resume takes its window from the earlier replay: give neither --start nor --end")
     if not resume and not start:
-        output.fail("say from when: --start 2026-01-31T00:00:00Z, or --resume NAME")
+        output.fail("give a start, as in --start 2026-01-31T00:00:00Z, or --resume NAME")
     window = archive.left_of(resume) if resume else (_moment("--start", start), _moment("--end", end))
     if window[0] >= window[1]:
         output.fail(f"--start must be before --end, got {window[0].isoformat()} and {window[1].isoformat()}")
     if archive.is_young(window[1]):
-        output.say("the archive may lack what was told in the last ten minutes: replay that later")
+        output.say("the archive may still lack events of the last ten minutes: replay those later")
     if dry_run:
         _tell(archive.plan(*window), as_json=as_json)
         return
@@ -157,7 +157,7 @@ def replay_cancel(
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """End a replay early. What it has told stays told; `replay --resume NAME` tells the rest.
+    """Cancel a replay. `replay --resume NAME` replays the rest.
 
     Example: lab orders replay-cancel orders-20260131T120000-1a2b3c4d
     """
@@ -195,7 +195,7 @@ def _follow(archive: replays.Archive, name: str, timeout: float) -> dict[str, An
     with output.progress(f"replaying {name}", 100) as advance:
         last = archive.follow(name, timeout, advance)
     if last["state"] not in replays.FINAL:
-        output.say(f"still going on; go on watching with: lab orders replay-watch {name}")
+        output.say(f"the replay is still running; watch it with: lab orders replay-watch {name}")
     return last
 
 

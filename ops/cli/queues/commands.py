@@ -1,4 +1,4 @@
-"""`lab queues`: queues with a dead-letter queue outside the program, for it to adopt."""
+"""`lab queues`: queues with dead-letter queues outside the program, for the program to adopt."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from ops.cli.target import Target
 
-app = typer.Typer(help="Make and mend queues outside the program.", no_args_is_help=True)
+app = typer.Typer(help="Create and repair queues outside the program.", no_args_is_help=True)
 
 ReceivesOption = Annotated[
     int, typer.Option("--max-receive-count", min=1, max=1000, help="Receives before a message is a dead letter.")
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -42,8 +42,8 @@ def create(  # noqa: PLR0913, PLR0917 - one option each
 ) -> None:
     """Create a queue and its dead-letter queue, as safe as the program's: encrypted, TLS only, redrive by queue.
 
-    Again with the same options: completes what was interrupted, or changes nothing. With others: tells the
-    differences and changes them only with --update.
+    When run again with the same options, completes what was interrupted or changes nothing; with other options, shows
+    the differences and applies them only with --update.
 
     Needs: sts:GetCallerIdentity, and on both queues sqs:CreateQueue, GetQueueUrl, GetQueueAttributes,
     SetQueueAttributes.
@@ -81,7 +81,7 @@ def attach_dlq(  # noqa: PLR0913, PLR0917 - one option each
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Give a queue that has none a dead-letter queue. All else of the queue stays as it is, its policy included.
+    """Give a queue without a dead-letter queue one. Nothing else of the queue changes, its policy included.
 
     Refuses where the queue has another one, where one is FIFO and the other not, and where the DLQ does not keep
     messages longer than the queue. A message that was received more often than the limit already is a dead letter at

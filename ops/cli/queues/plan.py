@@ -100,7 +100,7 @@ class Step:
 
 
 def dlq_name(queue: str) -> str:
-    """The name of a queue's dead-letter queue, where nothing else is said."""
+    """Return the default name of a queue's dead-letter queue."""
     return f"{queue.removesuffix(_FIFO)}-dlq{_FIFO if queue.endswith(_FIFO) else ''}"
 
 
@@ -116,7 +116,7 @@ def check_name(name: str) -> str:
 
 
 def dead_letters(prefix: str, name: str, source: str, kms_key: str, *, tls: bool) -> dict[str, str]:
-    """Attributes of a new dead-letter queue that takes the letters of one queue."""
+    """Return the attributes of a new dead-letter queue of one source queue."""
     allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [prefix + source]}
     return {
         **kind(name),
@@ -219,13 +219,13 @@ def _refuse_mismatch(name: str, retention: int, dlq_called: str, dlq: Attributes
     dlq_retention = MAX_RETENTION if dlq is None else int(dlq["MessageRetentionPeriod"])
     if dlq_retention <= retention:
         raise QueueError(
-            f"the DLQ must keep messages longer than the queue, or a letter is gone when it arrives (its clock starts"
+            f"the DLQ must keep messages longer than the queue, or dead letters may expire on arrival (the clock starts"
             f" at the first send): {name} keeps {retention} s, {dlq_called} would keep {dlq_retention} s"
         )
 
 
 def _opened(dlq: Attributes, name: str, source_arn: str) -> dict[str, str]:
-    """The change that lets an existing DLQ take the letters of this queue too; empty where it does already."""
+    """The change that lets an existing DLQ take dead letters of this queue too; empty where it does already."""
     allowed = json.loads(dlq.get("RedriveAllowPolicy") or '{"redrivePermission": "allowAll"}')
     if allowed["redrivePermission"] == "denyAll":
         raise QueueError(f"{name} lets no queue use it as its dead-letter queue (RedriveAllowPolicy denyAll)")
@@ -233,7 +233,7 @@ def _opened(dlq: Attributes, name: str, source_arn: str) -> dict[str, str]:
     if allowed["redrivePermission"] == "allowAll" or source_arn in sources:
         return {}
     if len(sources) >= _MAX_SOURCES:
-        raise QueueError(f"{name} takes the letters of {len(sources)} queues, and SQS lets it name {_MAX_SOURCES}")
+        raise QueueError(f"{name} is the DLQ of {len(sources)} queues already, and SQS allows {_MAX_SOURCES}")
     return {"RedriveAllowPolicy": json.dumps(allowed | {"sourceQueueArns": [*sources, source_arn]})}
 
 
