@@ -11,7 +11,7 @@ READY := $(VENV)/.ready-$(shell { cat uv.lock pyproject.toml; echo $(PYTHON); } 
 SPREAD := --dist loadfile --no-loadscope-reorder --ignore tests/engine
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-fast watch engine check audit format bench
+.PHONY: help up down test test-fast coverage watch engine check audit format bench
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -27,6 +27,9 @@ test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k r
 
 test-fast: $(READY)  ## run the tests that need no emulator, in a minute (ARGS as above)
 	@$(BIN)/pytest $(SPREAD) -n 2 -m 'not emulator' $(ARGS)
+
+coverage: $(READY)  ## the same, and fail where fewer branches of components and handlers are run than pyproject.toml says
+	@$(BIN)/pytest $(SPREAD) -n 2 -m 'not emulator' --cov --cov-report=term $(ARGS)
 
 watch: $(READY)  ## run what failed, else the fast tests, again at every change of a file (ARGS as above)
 	@$(BIN)/watchfiles --filter python "$(BIN)/pytest -q --ff -x -m 'not emulator' $(ARGS)" components handlers ops tests
