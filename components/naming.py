@@ -1,14 +1,13 @@
-"""Names that outsiders need; everything else is named by Pulumi."""
+"""Physical names that people and other tools refer to; Pulumi generates all others."""
 
 import re
-from collections.abc import Mapping
 
 _ROLE_PREFIX_LENGTH = 38  # what IAM's 64 leave once the provider has added its 26 unique digits
 _BUCKET_PREFIX_LENGTH = 37  # what S3's 63 leave
 
 
 def function_log_group(project: str, stack: str, function: str) -> str:
-    """The log group of a function, under the prefix that log tools look below.
+    """The log group of a function, under the prefix that log tools search.
 
     It exists before the function does, so it can't carry the function's generated name.
     """
@@ -16,7 +15,7 @@ def function_log_group(project: str, stack: str, function: str) -> str:
 
 
 def access_log_group(project: str, stack: str, api: str) -> str:
-    """The log group of an API, under the prefix for which AWS keeps its delivery policy short."""
+    """The log group of an API, under the prefix for which AWS needs only one delivery policy."""
     return f"/aws/vendedlogs/{project}-{stack}-{api}"
 
 
@@ -26,12 +25,12 @@ def log_group_patterns(project: str, stack: str) -> tuple[str, str]:
 
 
 def alarm(stack: str, name: str, pipeline: str = "") -> str:
-    """An alarm of a pipeline, or of the whole stack: people are called by it, and composite alarms refer to it."""
+    """An alarm of a pipeline or of the whole stack, as notifications and composite alarms show it."""
     return "-".join(part for part in (stack, pipeline, name) if part)
 
 
 def dashboard(stack: str) -> str:
-    """The dashboard, as people look it up."""
+    """The dashboard, as the console lists it."""
     return f"IngestionLab-{stack}"
 
 
@@ -46,12 +45,12 @@ def of_arn(arn: str) -> str:
 
 
 def role_prefix(prefix: str, role: str) -> str:
-    """The start of a role's name: the organization's prefix whole, of ours what still fits."""
+    """The start of a role's name: the organization's prefix, and as much of the role as fits."""
     return f"{prefix}{role}-"[:_ROLE_PREFIX_LENGTH]
 
 
 def bucket_prefix(project: str, stack: str, role: str) -> str:
-    """The start of a bucket's name, which is unique in the world: the role whole, of project and stack what fits."""
+    """The start of a globally unique bucket name: the role, and as much of project and stack as fits."""
     whose = re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
     return f"{whose[: _BUCKET_PREFIX_LENGTH - len(role) - 2].rstrip('-')}-{role}-"
 
@@ -59,8 +58,3 @@ def bucket_prefix(project: str, stack: str, role: str) -> str:
 def key_alias(project: str, stack: str) -> str:
     """The alias of the stack's customer key when the configuration gives none."""
     return f"alias/{project}-{stack}"
-
-
-def stack_tags(project: str, stack: str, extra: Mapping[str, str], *, restricted: bool) -> Mapping[str, str] | None:
-    """The tags of every resource; None in accounts that forbid tagging."""
-    return None if restricted else {"Project": project, "Stack": stack, **extra}

@@ -1,70 +1,98 @@
-"""What all pipelines of a stack stand on, made once from its settings."""
+"""What all pipelines of a stack use, made once from its settings."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
 from components import naming
+from components.api.http_api import FunctionRoutes
 from components.compute import packaging
+from components.compute.function import InstrumentedFunction
 from components.compute.platform import FunctionPlatform, FunctionPlatformArgs
 from components.config.settings import Settings
-from components.control.control_table import ControlPlane, ControlPlaneArgs
+from components.control.control_table import ControlPlane
 from components.control.failure_switch import FailureSwitch, FailureSwitchArgs
 from components.messaging.bus import EventBus, EventBusArgs
+from components.security import policies
 from components.security.customer_key import CustomerKey, CustomerKeyArgs
-from components.storage.state_table import StateTable, StateTableArgs
+from components.storage.state_table import StateTable
+from components.storage.table import TableArgs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Foundation:
-    """The settings, and the components that pipelines share. The failure switch is there only where it is allowed."""
+class SharedServices:
+    """The settings, and the components that pipelines share; the failure switch only where it is allowed."""
 
     settings: Settings
     platform: FunctionPlatform
-    table: StateTable
+    table_args: TableArgs  # of every table of the stack
+    state_table: StateTable
     bus: EventBus
     control: ControlPlane
     failure_switch: FailureSwitch | None
 
+    @property
+    def kms_key_arn(self) -> pulumi.Input[str] | None:
+        """The stack's customer key, where there is one."""
+        return self.platform.args.kms_key_arn
 
-def lay_foundation(settings: Settings) -> Foundation:
-    """Makes what the pipelines share."""
-    tags = naming.stack_tags(
-        pulumi.get_project(), pulumi.get_stack(), settings.resource_tags, restricted=settings.tag_restricted
-    )
-    alias = settings.kms_alias or naming.key_alias(pulumi.get_project(), pulumi.get_stack())
-    key_arn = CustomerKey("ingestion", CustomerKeyArgs(alias=alias, tags=tags)).arn if settings.use_kms_cmk else None
-    platform = FunctionPlatform(
-        "platform",
-        FunctionPlatformArgs(
-            handlers_zip=packaging.handlers_zip(),
-            layer_zip=packaging.layer_zip(settings.architecture),
-            architecture=settings.architecture,
-            log_level=settings.log_level,
-            log_retention_days=settings.log_retention_days,
-            tracing=settings.tracing,
-            subnet_ids=settings.vpc_subnet_ids,
-            security_group_ids=settings.vpc_security_group_ids,
-            iam_name_prefix=settings.iam_name_prefix,
-            permissions_boundary_arn=settings.permissions_boundary_arn,
-            kms_key_arn=key_arn,
-            tags=tags,
-        ),
-    )
-    control = ControlPlane(
-        "control", ControlPlaneArgs(deletion_protected=settings.is_production, kms_key_arn=key_arn, tags=tags)
-    )
-    return Foundation(
+    @property
+    def functions(self) -> Mapping[str, InstrumentedFunction]:
+        """The functions that no pipeline owns, by name."""
+        return self.failure_switch.functions if self.failure_switch else {}
+
+    @property
+    def backends(self) -> Sequence[FunctionRoutes]:
+        """The routes of those functions."""
+        return [self.failure_switch.backend] if self.failure_switch else []
+
+    def failure_environment(self) -> Mapping[str, pulumi.Input[str]]:
+        """Return the environment of a function that obeys the failure switch; nothing where there is none."""
+        return self.failure_switch.environment if self.failure_switch else {}
+
+    def failure_statements(self) -> Sequence[policies.Statement]:
+        """Return the permission that `failure_environment` needs."""
+        return [self.failure_switch.statement] if self.failure_switch else []
+
+
+def make_shared_services(settings: Settings) -> SharedServices:
+    """Make the components that pipelines share."""
+    key_arn = _customer_key(settings) if settings.use_kms_cmk else None
+    platform = _platform(settings, key_arn)
+    table_args = TableArgs(deletion_protected=settings.is_production, kms_key_arn=key_arn)
+    control = ControlPlane("control", table_args)
+    return SharedServices(
         settings=settings,
         platform=platform,
-        table=StateTable(
-            "ingestion_state",
-            StateTableArgs(deletion_protected=settings.is_production, kms_key_arn=key_arn, tags=tags),
-        ),
-        bus=EventBus("ingestion-bus", EventBusArgs(kms_key_arn=key_arn, tags=tags)),
+        table_args=table_args,
+        state_table=StateTable("ingestion_state", table_args),
+        bus=EventBus("ingestion-bus", EventBusArgs(kms_key_arn=key_arn)),
         control=control,
         failure_switch=_failure_switch(settings, platform, control) if settings.failure_injection else None,
     )
+
+
+def _customer_key(settings: Settings) -> pulumi.Output[str]:
+    alias = settings.kms_alias or naming.key_alias(pulumi.get_project(), pulumi.get_stack())
+    return CustomerKey("ingestion", CustomerKeyArgs(alias=alias)).arn
+
+
+def _platform(settings: Settings, key_arn: pulumi.Output[str] | None) -> FunctionPlatform:
+    args = FunctionPlatformArgs(
+        handlers_zip=packaging.handlers_zip(),
+        layer_zip=packaging.layer_zip(settings.architecture),
+        architecture=settings.architecture,
+        log_level=settings.log_level,
+        log_retention_days=settings.log_retention_days,
+        tracing=settings.tracing,
+        subnet_ids=settings.vpc_subnet_ids,
+        security_group_ids=settings.vpc_security_group_ids,
+        iam_name_prefix=settings.iam_name_prefix,
+        permissions_boundary_arn=settings.permissions_boundary_arn,
+        kms_key_arn=key_arn,
+    )
+    return FunctionPlatform("platform", args)
 
 
 def _failure_switch(settings: Settings, platform: FunctionPlatform, control: ControlPlane) -> FailureSwitch:

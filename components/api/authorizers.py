@@ -1,4 +1,4 @@
-"""The API's doors: what its callers have to show, and the authorizers that look at it."""
+"""How the API authenticates and authorizes its callers."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from components.security import policies
 
 _TIMEOUT_SECONDS = 10  # API Gateway waits no longer for an authorizer
 
-# A key that was taken away still opens for this long, so it is short; 0 would add an invocation to each request.
-_VERDICT_SECONDS = 60
+# A revoked key is accepted for this long, so it is short; 0 would add an invocation to each request.
+_CACHE_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApiKeysArgs:
-    """What the caller decides: the keys themselves (a secret), or the ARN of a secret that somebody else keeps."""
+    """What the caller decides: the keys themselves (a secret), or the ARN of a secret that someone else owns."""
 
     platform: FunctionPlatform
     keys: str | None = None
@@ -31,7 +31,7 @@ class ApiKeysArgs:
 
 
 class ApiKeys(pulumi.ComponentResource):
-    """The function that knows the API's keys. HTTP APIs have none of their own."""
+    """The Lambda authorizer that checks API keys: HTTP APIs have no keys of their own."""
 
     function: InstrumentedFunction
 
@@ -61,7 +61,6 @@ class ApiKeys(pulumi.ComponentResource):
             type=ssm.ParameterType.SECURE_STRING,
             value=pulumi.Output.secret(keys),
             key_id=shared.kms_key_arn,
-            tags=shared.tags,
             opts=self._child,
         )
         decrypt = [] if shared.kms_key_arn is None else [policies.use_key_of_parameters(shared.kms_key_arn)]
@@ -74,8 +73,8 @@ class ApiKeys(pulumi.ComponentResource):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Doors:
-    """Who is let in, and by what. `keys` is there in the mode apiKey; issuer and audience are in the mode jwt."""
+class Authorizers:
+    """How callers are authorized: `keys` is set in the mode apiKey, issuer and audience in the mode jwt."""
 
     mode: AuthMode
     is_laptop: bool = False
@@ -83,23 +82,23 @@ class Doors:
     issuer: str | None = None
     audience: tuple[str, ...] = ()
 
-    def asks(self, access: Access) -> Authorization:
-        """What a route asks for."""
+    def authorization(self, access: Access) -> Authorization:
+        """Return what a route of this access requires."""
         return authorization(self.mode, access, is_laptop=self.is_laptop)
 
     def headers(self) -> list[str]:
-        """The headers by which callers show who they are; pages of another origin have to be allowed to send them."""
+        """Return the headers that carry credentials, which CORS has to allow."""
         signed = ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"]
         return {"none": [], "apiKey": ["x-api-key"], "jwt": ["authorization"], "iam": signed}[self.mode]
 
 
-def make_doors(settings: Settings, platform: FunctionPlatform) -> Doors:
-    """The doors that the settings ask for, and the function that knows the keys where there are any."""
+def make_authorizers(settings: Settings, platform: FunctionPlatform) -> Authorizers:
+    """Return the authorization that the settings ask for, and make the Lambda authorizer that it may need."""
     keys = None
     if settings.auth_mode == "apiKey":
         args = ApiKeysArgs(platform=platform, keys=settings.api_key, secret_arn=settings.api_key_secret_arn)
         keys = ApiKeys("authorizer", args)
-    return Doors(
+    return Authorizers(
         mode=settings.auth_mode,
         is_laptop=settings.is_laptop,
         keys=keys,
@@ -108,25 +107,25 @@ def make_doors(settings: Settings, platform: FunctionPlatform) -> Doors:
     )
 
 
-def authorizer(
-    name: str, doors: Doors, api: apigatewayv2.Api, opts: pulumi.ResourceOptions
+def api_authorizer(
+    name: str, authorizers: Authorizers, api: apigatewayv2.Api, opts: pulumi.ResourceOptions
 ) -> apigatewayv2.Authorizer | None:
-    """The API's authorizer; None where API Gateway asks for a signature or for nothing, for which it needs none."""
-    if doors.keys is not None:
-        return _of_keys(f"{name}-keys", doors.keys.function.function, api, opts)
-    if doors.mode == "jwt":
+    """Make the API's authorizer; None where API Gateway requires a signature or nothing, and so needs none."""
+    if authorizers.keys is not None:
+        return _key_authorizer(f"{name}-keys", authorizers.keys.function.function, api, opts)
+    if authorizers.mode == "jwt":
         return apigatewayv2.Authorizer(
             f"{name}-tokens",
             api_id=api.id,
             authorizer_type="JWT",
             identity_sources=["$request.header.Authorization"],
-            jwt_configuration={"issuer": doors.issuer, "audiences": list(doors.audience)},
+            jwt_configuration={"issuer": authorizers.issuer, "audiences": list(authorizers.audience)},
             opts=opts,
         )
     return None
 
 
-def _of_keys(
+def _key_authorizer(
     name: str, function: lambda_.Function, api: apigatewayv2.Api, opts: pulumi.ResourceOptions
 ) -> apigatewayv2.Authorizer:
     made = apigatewayv2.Authorizer(
@@ -137,7 +136,7 @@ def _of_keys(
         authorizer_payload_format_version="2.0",
         enable_simple_responses=True,
         identity_sources=["$request.header.x-api-key"],
-        authorizer_result_ttl_in_seconds=_VERDICT_SECONDS,
+        authorizer_result_ttl_in_seconds=_CACHE_SECONDS,
         opts=opts,
     )
     lambda_.Permission(

@@ -12,7 +12,7 @@ from components.compute.platform import RUNTIME, FunctionPlatform
 from components.config import aws_limits
 from components.security import policies
 
-_SERVICE_LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}  # Lambda's words where they differ from Python's
+_SERVICE_LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}  # Lambda's names where they differ from Python's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +37,7 @@ class InstrumentedFunctionArgs:
 class InstrumentedFunction(pulumi.ComponentResource):
     """A function that can do what its statements say, and whose log group exists before its first line."""
 
+    keeps_failed_invocations: bool
     function: lambda_.Function
     role: aws_iam.Role
     log_group: cloudwatch.LogGroup
@@ -46,6 +47,7 @@ class InstrumentedFunction(pulumi.ComponentResource):
         self._name = name
         self._args = args
         self._platform = args.platform.args
+        self.keeps_failed_invocations = args.async_failure_queue_arn is not None
         self.log_group = self._log_group()
         self.role = self._role()
         # what creates the function checks the role's rights (VPC, event source), so they come first
@@ -53,7 +55,6 @@ class InstrumentedFunction(pulumi.ComponentResource):
         self.function = self._function(self.log_group.name, grants)
         if args.async_failure_queue_arn is not None:
             self._keep_failed_invocations(args.async_failure_queue_arn)
-            args.platform.failing_roles.append(self.role.arn)
         self.register_outputs({"function_name": self.function.name, "role_arn": self.role.arn})
 
     def _log_group(self) -> cloudwatch.LogGroup:
@@ -62,7 +63,6 @@ class InstrumentedFunction(pulumi.ComponentResource):
             name=naming.function_log_group(pulumi.get_project(), pulumi.get_stack(), self._name),
             retention_in_days=self._platform.log_retention_days,
             kms_key_id=self._platform.kms_key_arn,
-            tags=self._platform.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -73,7 +73,6 @@ class InstrumentedFunction(pulumi.ComponentResource):
             name_prefix=naming.role_prefix(prefix, self._name) if prefix else None,
             assume_role_policy=pulumi.Output.json_dumps(policies.assumed_by_lambda()),
             permissions_boundary=self._platform.permissions_boundary_arn,
-            tags=self._platform.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -118,7 +117,6 @@ class InstrumentedFunction(pulumi.ComponentResource):
             logging_config=self._logging(log_group_name),
             reserved_concurrent_executions=self._args.reserved_concurrency,
             vpc_config=self._vpc(),
-            tags=self._platform.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[grants]),
         )
 

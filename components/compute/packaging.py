@@ -1,4 +1,4 @@
-"""Zips that are the same bytes whenever their content is the same, so that nothing redeploys for nothing."""
+"""Reproducible zips: the same content gives the same bytes, so that nothing is redeployed without a change."""
 
 import hashlib
 import io
@@ -20,13 +20,13 @@ PYTHON_VERSION = "3.13"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 _REGULAR_FILE = 0o100644 << 16
-_QUICK = 1  # deflate's best level makes a tenth less of it, in five times the time
+_QUICK = 1  # deflate's best level saves another tenth in five times the time
 _PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}  # Lambda's glibc is 2.34
-_INSTALLERS_NOTES = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json")  # differ by machine
+_INSTALLER_FILES = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json")  # differ by machine
 
 
 class LayerError(pulumi.RunError):
-    """A layer can't be built; the message holds uv's own words."""
+    """A layer can't be built; the message holds uv's own."""
 
 
 Install = Callable[[Path, str, str, Path], None]  # root, dependency group, platform, folder for the packages
@@ -34,7 +34,7 @@ Install = Callable[[Path, str, str, Path], None]  # root, dependency group, plat
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer that is built from the lock: its name, its dependency group, and what of that is left out."""
+    """A layer that is built from the lock: its name, its dependency group, and what of the group is left out."""
 
     name: str
     group: str
@@ -43,9 +43,8 @@ class Layer:
 
 
 DEPENDENCIES = Layer("dependencies", "lambda")
-# pyarrow is made for everything that Arrow can do. What remains is what its libraries are linked to, and reads JSON,
-# computes and writes Parquet: 100 of 165 MiB (all layers and the code may have 250), of which 36 are uploaded. It has
-# to be deflated for that: Lambda takes 50 MB directly.
+# Of pyarrow only the libraries remain that reading JSON, computing and writing Parquet need: 100 of 165 MiB (the limit
+# is 250 for the code and all layers). Deflated it is 36 MiB, below the 50 MB that Lambda takes in a direct upload.
 LAKE = Layer(
     "lake",
     "lake",
@@ -61,7 +60,7 @@ LAKE = Layer(
 
 
 def handlers_zip(root: Path = ROOT) -> Path:
-    """Zips the package `handlers` of this tree to `.build/handlers.zip` and returns that path."""
+    """Zip the package `handlers` of this tree to `.build/handlers.zip`, and return that path."""
     sources = (path for path in (root / "handlers").rglob("*.py") if "__pycache__" not in path.parts)
     return _publish(root / ".build" / "handlers.zip", _zipped(root, sources))
 
@@ -69,11 +68,11 @@ def handlers_zip(root: Path = ROOT) -> Path:
 def layer_zip(
     architecture: str, root: Path = ROOT, install: Install | None = None, *, layer: Layer = DEPENDENCIES
 ) -> Path:
-    """Zips a locked dependency group as a layer for this architecture and returns its path.
+    """Zip a locked dependency group as a layer for this architecture, and return its path.
 
-    Built once per content of `uv.lock` and of the layer's rules; a build that dies leaves nothing that a later one
-    would take for whole. A deflated one is the same bytes each time on one machine; another machine's zlib may make
-    others of the same content, and then the layer is published once more.
+    It is built once per content of `uv.lock` and of the layer's rules, and an interrupted build leaves no file. A
+    deflated layer is reproducible on one machine only: with another zlib the same content gives other bytes, and the
+    layer is published once more.
 
     Raises:
         LayerError: the packages could not be fetched.
@@ -112,7 +111,7 @@ def _layer_files(python: Path, layer: Layer) -> Iterator[Path]:
     # scripts start with the path of the interpreter that installed them, compiled files with its version
     shutil.rmtree(python / "bin", ignore_errors=True)
     for path in python.rglob("*"):
-        if path.is_file() and path.suffix != ".pyc" and path.name not in _INSTALLERS_NOTES and path.name != ".lock":
+        if path.is_file() and path.suffix != ".pyc" and path.name not in _INSTALLER_FILES and path.name != ".lock":
             name = path.relative_to(python).as_posix()
             if not any(fnmatchcase(name, pattern) for pattern in layer.unused):
                 yield path
@@ -132,7 +131,7 @@ def _zipped(base: Path, files: Iterator[Path], *, deflated: bool = False) -> byt
 
 
 def _publish(target: Path, content: bytes) -> Path:
-    """Puts the whole content in place at once."""
+    """Write the file atomically."""
     target.parent.mkdir(exist_ok=True)
     partial = target.with_suffix(f".{os.getpid()}.partial")
     partial.write_bytes(content)

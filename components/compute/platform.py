@@ -1,15 +1,15 @@
 """What all functions of a stack have in common: code, libraries, limits that an organization sets, encryption."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
 from pulumi_aws import lambda_
 
+from components.compute import packaging
 from components.security import policies
 
-RUNTIME = lambda_.Runtime.PYTHON3D13
+RUNTIME = lambda_.Runtime(f"python{packaging.PYTHON_VERSION}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,27 +27,24 @@ class FunctionPlatformArgs:
     iam_name_prefix: str = ""
     permissions_boundary_arn: str | None = None
     kms_key_arn: pulumi.Input[str] | None = None
-    tags: Mapping[str, str] | None = None
 
 
 class FunctionPlatform(pulumi.ComponentResource):
-    """The dependency layer, and the settings that every function takes over."""
+    """The layer of dependencies, and the settings that every function has in common."""
 
     args: FunctionPlatformArgs
     code: pulumi.Archive
     layer_arn: pulumi.Output[str]
-    failing_roles: list[pulumi.Output[str]]  # ARNs, of the functions whose failed invocations are kept in a queue
 
     def __init__(self, name: str, args: FunctionPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:compute:FunctionPlatform", name, None, opts)
         self.args = args
-        self.failing_roles = []
         self.code = pulumi.FileArchive(str(args.handlers_zip))
         self.layer_arn = self.layer("dependencies", args.layer_zip)
         self.register_outputs({"layer_arn": self.layer_arn})
 
     def layer(self, name: str, archive: Path) -> pulumi.Output[str]:
-        """Publishes libraries for functions of this platform; returns the ARN of the version."""
+        """Publish libraries for functions of this platform, and return the ARN of the version."""
         return lambda_.LayerVersion(
             name,
             layer_name=f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
@@ -58,9 +55,9 @@ class FunctionPlatform(pulumi.ComponentResource):
         ).arn
 
     def queue_key(self, *, sends: bool = True) -> list[policies.Statement]:
-        """What a function needs besides to use encrypted queues; nothing without a customer key."""
+        """Return the permission to use the customer key through queues; nothing without a key."""
         return [] if self.args.kms_key_arn is None else [policies.use_key_of_queues(self.args.kms_key_arn, sends=sends)]
 
     def table_key(self) -> list[policies.Statement]:
-        """What a function needs besides to use encrypted tables; nothing without a customer key."""
+        """Return the permission to use the customer key through tables; nothing without a key."""
         return [] if self.args.kms_key_arn is None else [policies.use_key_of_tables(self.args.kms_key_arn)]

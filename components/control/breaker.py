@@ -1,4 +1,4 @@
-"""The circuit breaker of a pipeline's consumer: while the downstream is out, the queue waits."""
+"""The circuit breaker of a pipeline: it pauses the consumer while the downstream is out."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from components.compute.platform import FunctionPlatform
 from components.config import aws_limits
 from components.control.control_table import ControlPlane
 from components.messaging.bus import EventBus
-from components.messaging.function_rule import RuleTrigger, RuleTriggerArgs
+from components.messaging.function_rule import FunctionRule, FunctionRuleArgs
 from components.security import policies
 from components.storage.state_table import StateTable
 
@@ -19,13 +19,13 @@ _AROUND_A_PROBE_SECONDS = 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CircuitBreakerArgs:
-    """What the caller decides: the consumer that is paused, and the worker whose event probes."""
+    """What the caller decides: the consumer that is paused, and the worker that is probed with one event."""
 
     pipeline: str
     event_source: str
     platform: FunctionPlatform
     control: ControlPlane
-    table: StateTable
+    state_table: StateTable
     bus: EventBus
     mapping: lambda_.EventSourceMapping
     worker: lambda_.Function
@@ -33,7 +33,7 @@ class CircuitBreakerArgs:
 
 
 class CircuitBreaker(pulumi.ComponentResource):
-    """A function that opens on the worker's `CircuitTripped`, probes every minute and closes by itself."""
+    """A function that opens the circuit on the worker's `CircuitTripped`, probes every minute and closes it."""
 
     function: InstrumentedFunction
     trip_rule: cloudwatch.EventRule
@@ -41,17 +41,15 @@ class CircuitBreaker(pulumi.ComponentResource):
     def __init__(self, name: str, args: CircuitBreakerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:control:CircuitBreaker", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        tags = args.platform.args.tags
         self.function = InstrumentedFunction(name, _function_args(args), child)
-        tick = RuleTriggerArgs(
+        tick = FunctionRuleArgs(
             function=self.function.function,
             description=f"Lets the breaker of the pipeline {args.pipeline} probe while it is open",
             schedule="rate(1 minute)",
             payload={},
-            tags=tags,
         )
-        RuleTrigger(f"{name}-tick", tick, child)
-        trip = RuleTriggerArgs(
+        FunctionRule(f"{name}-tick", tick, child)
+        trip = FunctionRuleArgs(
             function=self.function.function,
             description=f"Opens the breaker of the pipeline {args.pipeline}",
             pattern={
@@ -60,9 +58,8 @@ class CircuitBreaker(pulumi.ComponentResource):
                 "detail": {"pipeline": [args.pipeline]},
             },
             bus_name=args.bus.bus.name,
-            tags=tags,
         )
-        self.trip_rule = RuleTrigger(f"{name}-trip", trip, child).rule
+        self.trip_rule = FunctionRule(f"{name}-trip", trip, child).rule
         self.register_outputs({"function_name": self.function.function.name})
 
 
@@ -75,14 +72,14 @@ def _function_args(args: CircuitBreakerArgs) -> InstrumentedFunctionArgs:
             "PIPELINE": args.pipeline,
             "EVENT_SOURCE": args.event_source,
             "CONTROL_TABLE_NAME": args.control.table.name,
-            "STATE_TABLE_NAME": args.table.table.name,
+            "STATE_TABLE_NAME": args.state_table.table.name,
             "EVENT_BUS_NAME": args.bus.bus.name,
             "EVENT_SOURCE_MAPPING_ID": args.mapping.uuid,
             "WORKER_FUNCTION_NAME": args.worker.name,
         },
         statements=[
             policies.allow("Breaker", ["dynamodb:GetItem", "dynamodb:PutItem"], args.control.table.arn),
-            policies.allow("FailedEvent", ["dynamodb:GetItem"], args.table.table.arn),
+            policies.allow("FailedEvent", ["dynamodb:GetItem"], args.state_table.table.arn),
             policies.allow("Consumer", ["lambda:UpdateEventSourceMapping"], args.mapping.arn),
             policies.allow("Probe", ["lambda:InvokeFunction"], args.worker.arn),
             policies.allow("Transitions", ["events:PutEvents"], args.bus.bus.arn),

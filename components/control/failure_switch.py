@@ -1,4 +1,4 @@
-"""Faults that can be switched on. Exists only where `failureInjection` is on; nothing else refers to it."""
+"""Faults that can be switched on. It exists only where `failureInjection` is on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from pulumi_aws import ssm
 from components.api.http_api import FunctionRoutes
 from components.compute.function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.compute.platform import FunctionPlatform
+from components.config import aws_limits
 from components.config.access import Access
-from components.messaging.function_rule import RuleTrigger, RuleTriggerArgs
+from components.messaging.function_rule import FunctionRule, FunctionRuleArgs
 from components.security import policies
 
 _ROUTES = dict.fromkeys(("GET /failure-mode", "POST /failure-mode", "POST /failure-mode/reset"), Access.OPERATE)
@@ -29,9 +30,9 @@ class FailureSwitch(pulumi.ComponentResource):
     """The parameter that says which fault is on, and the function that sets, shows, expires and resets it."""
 
     backend: FunctionRoutes
-    reader: policies.Statement
-    environment: Mapping[str, pulumi.Input[str]]
-    function: InstrumentedFunction
+    environment: Mapping[str, pulumi.Input[str]]  # of functions that obey the switch
+    statement: policies.Statement  # of the same
+    functions: Mapping[str, InstrumentedFunction]
     function_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: FailureSwitchArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -42,18 +43,17 @@ class FailureSwitch(pulumi.ComponentResource):
             name=args.parameter_name,
             type=ssm.ParameterType.STRING,
             value="none",
-            tags=args.platform.args.tags,
             # drills change it; a deployment must not end one
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
         )
         self.environment = {"FAILURE_MODE_PARAMETER": parameter.name}
-        self.reader = policies.allow("FailureMode", ["ssm:GetParameter"], parameter.arn)
-        self.function = InstrumentedFunction(
+        self.statement = policies.allow("FailureMode", ["ssm:GetParameter"], parameter.arn)
+        function = InstrumentedFunction(
             name,
             InstrumentedFunctionArgs(
                 handler="handlers.control.failure_mode.handler",
                 platform=args.platform,
-                timeout_seconds=29,
+                timeout_seconds=aws_limits.API_TIMEOUT,
                 environment=self.environment,
                 statements=[
                     policies.allow("FailureMode", ["ssm:GetParameter", "ssm:PutParameter"], parameter.arn),
@@ -63,17 +63,17 @@ class FailureSwitch(pulumi.ComponentResource):
             ),
             child,
         )
-        RuleTrigger(
+        FunctionRule(
             f"{name}-expiry",
-            RuleTriggerArgs(
-                function=self.function.function,
+            FunctionRuleArgs(
+                function=function.function,
                 description="Sets the failure mode back to none when it has expired",
                 schedule="rate(1 minute)",
                 payload={"onlyIfExpired": True},
-                tags=args.platform.args.tags,
             ),
             child,
         )
-        self.backend = FunctionRoutes(name=name, function=self.function.function, routes=_ROUTES)
-        self.function_name = self.function.function.name
+        self.functions = {name: function}
+        self.backend = FunctionRoutes(name=name, function=function.function, routes=_ROUTES)
+        self.function_name = function.function.name
         self.register_outputs({"parameter": parameter.name})

@@ -1,4 +1,4 @@
-"""Redrive: what brings dead letters back to their queues, of all pipelines of a stack."""
+"""Redrive: moves dead letters of all pipelines of a stack back to their queues."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from components.compute.platform import FunctionPlatform
 from components.config import aws_limits
 from components.config.access import Access
 from components.control.control_table import ControlPlane
-from components.messaging.function_rule import RuleTrigger, RuleTriggerArgs
+from components.messaging.function_rule import FunctionRule, FunctionRuleArgs
 from components.messaging.queue import DeadLetters
 from components.security import policies
 from components.storage.state_table import StateTable
@@ -19,27 +19,26 @@ from components.storage.state_table import StateTable
 _ROUTES = dict.fromkeys(
     ("GET /redrive/preview", "POST /redrive/start", "GET /redrive/{redriveId}", "POST /redrive/cancel"), Access.OPERATE
 )
-_API_TIMEOUT_SECONDS = 29  # the API gives up after 30
 _API_MEMORY_MB = 512
 _RUNNER_MEMORY_MB = 1024  # a wave is 80 messages of up to 1 MiB, held as received and as sent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RedriveToolArgs:
-    """What the caller decides. `queues` are those of all pipelines, by the name that a redrive is asked for."""
+    """What the caller decides. `queues` are those of all pipelines, by the name that a request for a redrive gives."""
 
     platform: FunctionPlatform
     control: ControlPlane
-    table: StateTable
+    state_table: StateTable
     queues: Mapping[str, DeadLetters]
     max_redrives: int
 
 
 class RedriveTool(pulumi.ComponentResource):
-    """A function that answers the routes, and one that does what takes longer than an API may.
+    """A function that answers the routes, and a runner that does what takes longer than an API may.
 
-    The runner is invoked by the API, and every minute by a schedule, which goes on with what was left. It does not
-    invoke itself. Its role (`role_arn`) has to be among the producers of every queue of `queues`.
+    The API invokes the runner, and so does a schedule every minute, to resume what was interrupted. It does not invoke
+    itself. Its role (`role_arn`) has to be among the senders of every queue of `queues`.
     """
 
     backend: FunctionRoutes
@@ -52,14 +51,13 @@ class RedriveTool(pulumi.ComponentResource):
         self._args = args
         child = pulumi.ResourceOptions(parent=self)
         runner = InstrumentedFunction(name, self._runner_args(), child)
-        tick = RuleTriggerArgs(
+        tick = FunctionRuleArgs(
             function=runner.function,
             description="Goes on with redrives that nobody works on",
             schedule="rate(1 minute)",
             payload={},
-            tags=args.platform.args.tags,
         )
-        RuleTrigger(f"{name}-tick", tick, child)
+        FunctionRule(f"{name}-tick", tick, child)
         api = InstrumentedFunction(f"{name}-api", self._api_args(runner), child)
         self.backend = FunctionRoutes(name=f"{name}-api", function=api.function, routes=_ROUTES)
         self.functions = {name: runner, f"{name}-api": api}
@@ -91,7 +89,7 @@ class RedriveTool(pulumi.ComponentResource):
         return InstrumentedFunctionArgs(
             handler="handlers.control.redrive.api.entry.handler",
             platform=self._args.platform,
-            timeout_seconds=_API_TIMEOUT_SECONDS,
+            timeout_seconds=aws_limits.API_TIMEOUT,
             memory_mb=_API_MEMORY_MB,
             environment={**self._environment(), "RUNNER_FUNCTION_NAME": runner.function.name},
             statements=[
@@ -108,7 +106,7 @@ class RedriveTool(pulumi.ComponentResource):
         }
         return {
             "CONTROL_TABLE_NAME": self._args.control.table.name,
-            "STATE_TABLE_NAME": self._args.table.table.name,
+            "STATE_TABLE_NAME": self._args.state_table.table.name,
             "QUEUES": pulumi.Output.json_dumps(queues),
             "MAX_REDRIVES": str(self._args.max_redrives),
         }
@@ -120,6 +118,6 @@ class RedriveTool(pulumi.ComponentResource):
             policies.allow(
                 "Runs", on_runs, self._args.control.table.arn
             ),  # in transactions each write asks for its own
-            policies.allow("State", ["dynamodb:BatchGetItem"], self._args.table.table.arn),
+            policies.allow("State", ["dynamodb:BatchGetItem"], self._args.state_table.table.arn),
             *self._args.platform.table_key(),
         ]

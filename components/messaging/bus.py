@@ -1,4 +1,4 @@
-"""The bus that tells the world what became of events, and the topics that people subscribe to."""
+"""The event bus of a stack, and the topics to which it publishes the outcomes of events."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import cloudwatch, get_caller_identity_output, sns, sqs
 
-from components.config import aws_limits
+from components.messaging.encrypted_queue import failure_queue
 from components.security import policies
 
 
@@ -16,7 +16,6 @@ class EventBusArgs:
     """What the caller decides."""
 
     kms_key_arn: pulumi.Input[str] | None = None
-    tags: Mapping[str, str] | None = None
 
 
 class EventBus(pulumi.ComponentResource):
@@ -31,28 +30,22 @@ class EventBus(pulumi.ComponentResource):
     def __init__(self, name: str, args: EventBusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:messaging:EventBus", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        unreadable = self._queue(f"{name}-unreadable", args) if args.kms_key_arn is not None else None
+        unreadable = self._unreadable(f"{name}-unreadable") if args.kms_key_arn is not None else None
         self.bus = cloudwatch.EventBus(
             name,
             kms_key_identifier=args.kms_key_arn,
             dead_letter_config={"arn": unreadable.arn} if unreadable else None,
-            tags=args.tags,
             opts=self._child,
         )
         if unreadable:
-            self._let_in(f"{name}-unreadable-policy", unreadable)
+            self._admit_bus(f"{name}-unreadable-policy", unreadable)
         self.register_outputs({"bus_name": self.bus.name})
 
-    def _queue(self, name: str, args: EventBusArgs) -> sqs.Queue:
-        return sqs.Queue(
-            name,
-            message_retention_seconds=aws_limits.MAX_RETENTION,
-            sqs_managed_sse_enabled=True,  # it is needed just when the customer key can't be used
-            tags=args.tags,
-            opts=self._child,
-        )
+    def _unreadable(self, name: str) -> sqs.Queue:
+        # encrypted by SQS: it is needed exactly when the customer key can't be used
+        return failure_queue(name, kms_key_arn=None, parent=self)
 
-    def _let_in(self, name: str, queue: sqs.Queue) -> None:
+    def _admit_bus(self, name: str, queue: sqs.Queue) -> None:
         policy = policies.queue_policy(queue.arn, [], [self.bus.arn])
         sqs.QueuePolicy(name, queue_url=queue.url, policy=pulumi.Output.json_dumps(policy), opts=self._child)
 
@@ -66,11 +59,10 @@ class OutcomeTopicArgs:
     detail_type: str
     pipeline: str
     kms_key_arn: pulumi.Input[str] | None = None
-    tags: Mapping[str, str] | None = None
 
 
 class OutcomeTopic(pulumi.ComponentResource):
-    """A rule that passes one outcome of one pipeline on to a topic, and nothing else to it.
+    """A topic, and the rule that publishes one outcome of one pipeline to it.
 
     Without a customer key the topic rests on SNS's own disk encryption: EventBridge can't use the key `alias/aws/sns`.
     """
@@ -81,13 +73,12 @@ class OutcomeTopic(pulumi.ComponentResource):
     def __init__(self, name: str, args: OutcomeTopicArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:messaging:OutcomeTopic", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.topic = sns.Topic(name, kms_master_key_id=args.kms_key_arn, tags=args.tags, opts=child)
+        self.topic = sns.Topic(name, kms_master_key_id=args.kms_key_arn, opts=child)
         self.rule = cloudwatch.EventRule(
             name,
             description=f"{args.detail_type} of the pipeline {args.pipeline}",
             event_bus_name=args.bus_name,
             event_pattern=json.dumps(_pattern(args)),
-            tags=args.tags,
             opts=child,
         )
         account = get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id

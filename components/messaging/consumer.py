@@ -1,6 +1,5 @@
-"""What feeds a queue's messages to a function, in batches that may fail in part."""
+"""The consumer of a queue: an event source mapping with partial batch responses."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -21,7 +20,6 @@ class QueueConsumerArgs:
     reserved_concurrency: int | None = None
     fifo: bool = False
     paused_by_breaker: bool = False
-    tags: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.fifo and self.batching_window_seconds:
@@ -42,7 +40,7 @@ class QueueConsumerArgs:
 
 
 class QueueConsumer(pulumi.ComponentResource):
-    """An event source mapping that takes back just the messages that failed."""
+    """An event source mapping that returns only the failed messages of a batch to the queue."""
 
     mapping: lambda_.EventSourceMapping
 
@@ -53,12 +51,11 @@ class QueueConsumer(pulumi.ComponentResource):
             event_source_arn=args.queue_arn,
             function_name=args.function_arn,
             batch_size=args.batch_size,
-            # not a setting of FIFO queues at all, so not even 0 is sent there
+            # not a setting of FIFO queues at all, so not even 0 is passed
             maximum_batching_window_in_seconds=None if args.fifo else args.batching_window_seconds,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config={"maximum_concurrency": args.max_concurrency},
-            tags=args.tags,
-            # a deployment in the middle of an outage must not set the consumer going
+            # a deployment during an outage must not resume a paused consumer
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["enabled"] if args.paused_by_breaker else None),
         )
         self.register_outputs({"mapping_id": self.mapping.id})

@@ -1,4 +1,4 @@
-"""What calls a function by itself: a schedule, or events on a bus."""
+"""An EventBridge rule that invokes a function, by a schedule or for events on a bus."""
 
 import json
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from pulumi_aws import cloudwatch, lambda_
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RuleTriggerArgs:
-    """What the caller decides: a schedule and what a tick carries, or a pattern of events and their bus."""
+class FunctionRuleArgs:
+    """What the caller decides: a schedule and its payload, or a pattern of events and their bus."""
 
     function: lambda_.Function
     description: str
@@ -18,7 +18,6 @@ class RuleTriggerArgs:
     pattern: Mapping[str, object] | None = None
     bus_name: pulumi.Input[str] | None = None
     payload: Mapping[str, object] | None = None
-    tags: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if (self.schedule is None) == (self.pattern is None):
@@ -27,12 +26,12 @@ class RuleTriggerArgs:
             raise ValueError(f"a schedule must be on the default bus; got {self.schedule!r} on another")
 
 
-class RuleTrigger(pulumi.ComponentResource):
+class FunctionRule(pulumi.ComponentResource):
     """An EventBridge rule that invokes one function, and the permission for exactly that rule."""
 
     rule: cloudwatch.EventRule
 
-    def __init__(self, name: str, args: RuleTriggerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: FunctionRuleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:control:RuleTrigger", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.rule = cloudwatch.EventRule(
@@ -41,7 +40,6 @@ class RuleTrigger(pulumi.ComponentResource):
             schedule_expression=args.schedule,
             event_pattern=json.dumps(args.pattern) if args.pattern else None,
             event_bus_name=args.bus_name,
-            tags=args.tags,
             opts=child,
         )
         permission = lambda_.Permission(

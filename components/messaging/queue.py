@@ -1,14 +1,12 @@
 """An SQS queue whose failures are kept, findable and redrivable."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import pulumi
 from pulumi_aws import sqs
 
 from components.config import aws_limits
-from components.security import policies
+from components.messaging.encrypted_queue import encrypted_queue
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,8 +23,9 @@ class ExistingQueue:
     arn: str
 
 
-class DeadLetters(Protocol):
-    """A dead-letter queue, and the queue to which its letters are brought back."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetters:
+    """A dead-letter queue, and the queue to which a redrive takes its letters."""
 
     queue_url: pulumi.Output[str]
     queue_arn: pulumi.Output[str]
@@ -48,7 +47,6 @@ class ReliableQueueArgs:
     kms_key_arn: pulumi.Input[str] | None = None
     existing_queue: ExistingQueue | None = None
     existing_dlq: ExistingQueue | None = None
-    tags: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         _within("consumer_timeout_seconds", self.consumer_timeout_seconds, 1, aws_limits.MAX_TIMEOUT)
@@ -78,19 +76,21 @@ class ReliableQueueArgs:
 class ReliableQueue(pulumi.ComponentResource):
     """A queue, its dead-letter queue, and the only permitted path between them.
 
-    Call `limit_producers` once, as soon as the producers' role ARNs are there: the queues' policies are made by it.
+    The queues' policies are resources of their own, `queue_access.limit_senders`: they name roles that are made later.
     """
 
     queue_url: pulumi.Output[str]
     queue_arn: pulumi.Output[str]
     dlq_url: pulumi.Output[str]
     dlq_arn: pulumi.Output[str]
-    policy: sqs.QueuePolicy | None = None  # of the main queue, once its producers are known
+    adopted: frozenset[str]  # which of "queue" and "dlq" someone else owns
 
     def __init__(self, name: str, args: ReliableQueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:messaging:ReliableQueue", name, None, opts)
-        self._name = name
+        self.name = name
         self._args = args
+        existing = {"queue": args.existing_queue, "dlq": args.existing_dlq}
+        self.adopted = frozenset(role for role, queue in existing.items() if queue)
         self.dlq_url, self.dlq_arn = self._dlq(args.existing_dlq)
         self.queue_url, self.queue_arn = self._queue(args.existing_queue)
         if not args.existing_dlq:
@@ -103,35 +103,10 @@ class ReliableQueue(pulumi.ComponentResource):
             )
         self.register_outputs({"queue_url": self.queue_url, "dlq_url": self.dlq_url})
 
-    def limit_producers(
-        self,
-        *,
-        queue: Sequence[pulumi.Input[str]],
-        dlq: Sequence[pulumi.Input[str]],
-        rules: Sequence[pulumi.Input[str]] = (),
-    ) -> None:
-        """Closes both queues to plain HTTP and to every sender but these principals (ARNs of roles or users).
-
-        EventBridge is let in by the ARNs of its rules, and to the main queue only.
-
-        Raises:
-            ValueError: a queue without any producer: IAM has no policy that says so.
-        """
-        if not queue or not dlq:
-            raise ValueError(
-                f"each queue needs a producer, got {len(queue)} for the main queue and {len(dlq)} for the DLQ"
-            )
-        if not self._args.existing_queue:
-            self.policy = self._close("queue", self.queue_url, policies.queue_policy(self.queue_arn, queue, rules))
-        if not self._args.existing_dlq:
-            self._close("dlq", self.dlq_url, policies.queue_policy(self.dlq_arn, dlq))
-
-    def _close(self, role: str, url: pulumi.Output[str], policy: policies.Document) -> sqs.QueuePolicy:
-        return sqs.QueuePolicy(
-            f"{self._name}-{role}-policy",
-            queue_url=url,
-            policy=pulumi.Output.json_dumps(policy),
-            opts=pulumi.ResourceOptions(parent=self),
+    def dead_letters(self) -> DeadLetters:
+        """Return the two ends of a redrive."""
+        return DeadLetters(
+            queue_url=self.queue_url, queue_arn=self.queue_arn, dlq_url=self.dlq_url, dlq_arn=self.dlq_arn
         )
 
     def _dlq(self, existing: ExistingQueue | None) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
@@ -153,17 +128,12 @@ class ReliableQueue(pulumi.ComponentResource):
         )
 
     def _made(self, role: str, args: sqs.QueueArgs) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        if self._args.kms_key_arn is None:
-            args.sqs_managed_sse_enabled = True
-        else:
-            args.kms_master_key_id = self._args.kms_key_arn
         if self._args.fifo:
             # the provider ends the generated name in .fifo; ordering and deduplication by group, so that groups scale
             args.fifo_queue = True
             args.deduplication_scope = "messageGroup"
             args.fifo_throughput_limit = "perMessageGroupId"
-        args.tags = self._args.tags
-        queue = sqs.Queue(f"{self._name}-{role}", args, pulumi.ResourceOptions(parent=self))
+        queue = encrypted_queue(f"{self.name}-{role}", args, kms_key_arn=self._args.kms_key_arn, parent=self)
         return queue.url, queue.arn
 
 

@@ -28,12 +28,12 @@ class DashboardView:
     period_seconds: int
     alarm_arns: Sequence[object]
     pipelines: Sequence[PipelineTargets]
-    shared: StackTargets
+    stack: StackTargets
     recent_errors: object
 
 
 def body(view: DashboardView) -> Mapping[str, object]:
-    """The whole dashboard, in rows of equal height: alarms, then what is shared, then each pipeline, then errors."""
+    """The whole dashboard, in rows of equal height: alarms, the stack, each pipeline, errors."""
     rows = [[_alarms(view)], [*_api(view), *_tables(view)]]
     for pipeline in view.pipelines:
         rows += [_queues(view, pipeline), _functions(view, pipeline), _outcomes(view, pipeline)]
@@ -66,14 +66,14 @@ def _alarms(view: DashboardView) -> Widget:
 
 
 def _api(view: DashboardView) -> list[Widget]:
-    of = {"ApiId": view.shared.api_id}
+    of = {"ApiId": view.stack.api_id}
     requests = [_line(Metric("AWS/ApiGateway", name, of, "Sum"), name) for name in ("Count", "4xx", "5xx")]
     latency = [_line(Metric("AWS/ApiGateway", "Latency", of, statistic), statistic) for statistic in _PERCENTILES]
     return [_graph(view, "API requests", requests), _graph(view, "API latency, ms", latency)]
 
 
 def _tables(view: DashboardView) -> list[Widget]:
-    throttles = sources.table_throttles(view.shared.tables)
+    throttles = sources.table_throttles(view.stack.tables)
     lines = [_line(metric, role.replace("_", " ")) for role, metric in throttles.items()]
     return [_graph(view, "DynamoDB throttles", lines)]
 
@@ -95,7 +95,7 @@ def _queues(view: DashboardView, of: PipelineTargets) -> list[Widget]:
 
 
 def _functions(view: DashboardView, of: PipelineTargets) -> list[Widget]:
-    functions = {**of.fronts, "worker": of.worker}
+    functions = {**of.producers, "worker": of.worker}
     counts = [
         _line(sources.function(name, function), f"{role} {name.lower()}")
         for role, function in functions.items()

@@ -1,4 +1,4 @@
-"""Who hears of alarms: a topic for each severity, by e-mail and by webhook."""
+"""The notifications of alarms: a topic for each severity, with e-mail and a webhook as subscribers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from components.compute.platform import FunctionPlatform
 from components.observability.alarms.model import SEVERITIES, Severity
 from components.security import policies
 
+_WEBHOOK = "alarm-webhook"
 _TIMEOUT_SECONDS = 30
 
 
@@ -31,7 +32,7 @@ class Notifications(pulumi.ComponentResource):
     """
 
     topics: Mapping[Severity, sns.Topic]
-    webhook: InstrumentedFunction | None
+    functions: Mapping[str, InstrumentedFunction]
 
     def __init__(self, name: str, args: NotificationsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:observability:Notifications", name, None, opts)
@@ -41,13 +42,13 @@ class Notifications(pulumi.ComponentResource):
         self.topics = {severity: self._topic(severity) for severity in SEVERITIES}
         if args.email is not None:
             self._mail(args.email)
-        self.webhook = self._forward(args.webhook_url) if args.webhook_url is not None else None
+        self.functions = {_WEBHOOK: self._forward(args.webhook_url)} if args.webhook_url is not None else {}
         self.register_outputs({severity: topic.arn for severity, topic in self.topics.items()})
 
     def _topic(self, severity: Severity) -> sns.Topic:
         shared = self._args.platform.args
         name = f"{self._name}-{severity}"
-        topic = sns.Topic(name, kms_master_key_id=shared.kms_key_arn, tags=shared.tags, opts=self._child)
+        topic = sns.Topic(name, kms_master_key_id=shared.kms_key_arn, opts=self._child)
         asked = pulumi.InvokeOutputOptions(parent=self)
         account = get_caller_identity_output(opts=asked).account_id
         alarms = pulumi.Output.format(
@@ -75,7 +76,7 @@ class Notifications(pulumi.ComponentResource):
             )
 
     def _forward(self, url: str) -> InstrumentedFunction:
-        made = InstrumentedFunction("alarm-webhook", self._webhook_args(self._secret(url)), self._child)
+        made = InstrumentedFunction(_WEBHOOK, self._webhook_args(self._secret(url)), self._child)
         for severity, topic in self.topics.items():
             name = f"{self._name}-{severity}-webhook"
             permission = lambda_.Permission(
@@ -91,7 +92,7 @@ class Notifications(pulumi.ComponentResource):
                 topic=topic.arn,
                 protocol="lambda",
                 endpoint=made.function.arn,
-                # what SNS delivers before the permission is refused
+                # until the permission is there, Lambda refuses what SNS delivers
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
             )
         return made
@@ -99,11 +100,10 @@ class Notifications(pulumi.ComponentResource):
     def _secret(self, url: str) -> ssm.Parameter:
         shared = self._args.platform.args
         return ssm.Parameter(
-            "alarm-webhook-url",
+            f"{_WEBHOOK}-url",
             type=ssm.ParameterType.SECURE_STRING,
             value=pulumi.Output.secret(url),
             key_id=shared.kms_key_arn,
-            tags=shared.tags,
             opts=self._child,
         )
 

@@ -1,69 +1,95 @@
-"""Puts the observability of a stack together: what there is to watch, and who hears of it."""
+"""Composes the observability of a stack: what is watched, and who is notified."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
+import pulumi
+
+from components import naming
 from components.api.http_api import HttpApi
 from components.compute.function import InstrumentedFunction
-from components.control.redrive import RedriveTool
-from components.observability.alarms.model import StackTargets
+from components.messaging.bus import OutcomeTopic
+from components.messaging.queue import ReliableQueue
+from components.messaging.queue_rule import QueueRule
+from components.observability.alarms.model import PipelineTargets, StackTargets
 from components.observability.notifications import Notifications, NotificationsArgs
 from components.observability.pack import ObservabilityPack, ObservabilityPackArgs
-from components.pipelines.base import Pipeline
-from components.shared_services import Foundation
+from components.shared_services import SharedServices
+
+
+class ObservedPipeline(Protocol):
+    """What is watched of a pipeline; `rule` is there where EventBridge sends to the queue."""
+
+    queue: ReliableQueue
+    worker: InstrumentedFunction
+    worker_timeout_seconds: int
+    producers: dict[str, InstrumentedFunction]
+    tables: dict[str, pulumi.Output[str]]
+    rules: dict[str, pulumi.Output[str]]
+    topics: dict[str, OutcomeTopic]
+
+    @property
+    def rule(self) -> QueueRule | None:
+        """The rule that sends to the queue."""
+
+
+def make_notifications(shared: SharedServices) -> Notifications:
+    """Make the topics that alarms publish to, with the configured subscribers."""
+    args = NotificationsArgs(
+        platform=shared.platform,
+        failures_queue_arn=shared.control.failures.arn,
+        email=shared.settings.alarm_email,
+        webhook_url=shared.settings.webhook_url,
+    )
+    return Notifications("alarms", args)
 
 
 def observe(
-    base: Foundation, pipelines: Mapping[str, Pipeline], redrive: RedriveTool, api: HttpApi
+    shared: SharedServices,
+    pipelines: Mapping[str, ObservedPipeline],
+    functions: Mapping[str, InstrumentedFunction],
+    api: HttpApi,
+    notifications: Notifications,
 ) -> ObservabilityPack:
-    """Makes the topics, and on them everything that watches the stack."""
-    settings = base.settings
-    notifications = Notifications(
-        "alarms",
-        NotificationsArgs(
-            platform=base.platform,
-            failures_queue_arn=base.control.failures.arn,
-            email=settings.alarm_email,
-            webhook_url=settings.webhook_url,
+    """Make everything that watches the stack. `functions` are all of the stack, by name."""
+    args = ObservabilityPackArgs(
+        limits=shared.settings.alarms,
+        runbook_base_url=shared.settings.runbook_base_url,
+        pipelines=[pipeline_targets(name, pipeline, shared) for name, pipeline in pipelines.items()],
+        stack=StackTargets(
+            api_id=api.api.id, tables=_tables(shared, pipelines), topics=_topics(pipelines, notifications)
         ),
+        worker_log_groups={name: pipeline.worker.log_group.name for name, pipeline in pipelines.items()},
+        log_groups=[functions[name].log_group.name for name in sorted(functions)],
+        topics=notifications.topics,
     )
-    functions = {**_functions(base, pipelines, redrive, notifications), **api.functions}
-    return ObservabilityPack(
-        "observability",
-        ObservabilityPackArgs(
-            limits=settings.alarms,
-            runbook_base_url=settings.runbook_base_url,
-            pipelines=[pipeline.watched for pipeline in pipelines.values()],
-            shared=StackTargets(
-                api_id=api.api.id,
-                tables=_tables(base, pipelines),
-                topics=_topics(pipelines, notifications),
-            ),
-            worker_log_groups={name: pipeline.worker.log_group.name for name, pipeline in pipelines.items()},
-            log_groups=[functions[name].log_group.name for name in sorted(functions)],
-            topics=notifications.topics,
-            tags=base.platform.args.tags,
-        ),
+    return ObservabilityPack("observability", args)
+
+
+def pipeline_targets(name: str, pipeline: ObservedPipeline, shared: SharedServices) -> PipelineTargets:
+    """Return what the alarms of one pipeline watch."""
+    return PipelineTargets(
+        pipeline=name,
+        queue=pipeline.queue.queue_arn.apply(naming.of_arn),
+        dlq=pipeline.queue.dlq_arn.apply(naming.of_arn),
+        producers={role: producer.function.name for role, producer in pipeline.producers.items()},
+        worker=pipeline.worker.function.name,
+        worker_timeout_seconds=pipeline.worker_timeout_seconds,
+        bus=shared.bus.bus.name,
+        rules=pipeline.rules,
+        has_breaker=shared.settings.has_breaker,
+        undelivered=pipeline.rule.undelivered.name if pipeline.rule else None,
     )
 
 
-def _functions(
-    base: Foundation, pipelines: Mapping[str, Pipeline], redrive: RedriveTool, notifications: Notifications
-) -> Mapping[str, InstrumentedFunction]:
-    found = dict(redrive.functions)
+def _tables(shared: SharedServices, pipelines: Mapping[str, ObservedPipeline]) -> Mapping[str, object]:
+    tables = {"state": shared.state_table.table.name, "control": shared.control.table.name}
     for pipeline in pipelines.values():
-        found |= pipeline.functions
-    found |= {"alarm-webhook": notifications.webhook} if notifications.webhook else {}
-    return found | ({"failure-mode": base.failure_switch.function} if base.failure_switch else {})
+        tables |= pipeline.tables
+    return tables
 
 
-def _tables(base: Foundation, pipelines: Mapping[str, Pipeline]) -> Mapping[str, object]:
-    found = {"state": base.table.table.name, "control": base.control.table.name}
-    for pipeline in pipelines.values():
-        found |= pipeline.tables
-    return found
-
-
-def _topics(pipelines: Mapping[str, Pipeline], notifications: Notifications) -> Mapping[str, object]:
+def _topics(pipelines: Mapping[str, ObservedPipeline], notifications: Notifications) -> Mapping[str, object]:
     outcomes = {
         f"{name}_{outcome}": made.topic.name
         for name, pipeline in pipelines.items()

@@ -1,4 +1,4 @@
-"""What people look at and are called by: dashboard, alarms, metric filters, saved queries."""
+"""Everything of CloudWatch that watches a stack: dashboard, alarms, metric filters, saved queries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,16 +34,15 @@ class ObservabilityPackArgs:
     limits: AlarmLimits
     runbook_base_url: str
     pipelines: Sequence[PipelineTargets]
-    shared: StackTargets
+    stack: StackTargets
     worker_log_groups: Mapping[str, pulumi.Input[str]]
     log_groups: Sequence[pulumi.Input[str]]
     topics: Mapping[Severity, sns.Topic]
     queries: Path = QUERIES
-    tags: Mapping[str, str] | None = None
 
 
 class ObservabilityPack(pulumi.ComponentResource):
-    """Everything of CloudWatch that a stack has besides its log groups."""
+    """The dashboard, alarms, metric filters and saved queries of a stack."""
 
     dashboard_url: pulumi.Output[str]
 
@@ -64,7 +63,7 @@ class ObservabilityPack(pulumi.ComponentResource):
 
     def _alarms(self) -> list[tuple[Alarm, cloudwatch.MetricAlarm]]:
         limits = self._args.limits
-        found = [(alarm, "") for alarm in stack_alarms(self._args.shared, limits)]
+        found = [(alarm, "") for alarm in stack_alarms(self._args.stack, limits)]
         for pipeline in self._args.pipelines:
             found += [(alarm, pipeline.pipeline) for alarm in pipeline_alarms(pipeline, limits)]
         return [(alarm, self._alarm(alarm, pipeline)) for alarm, pipeline in found]
@@ -82,7 +81,6 @@ class ObservabilityPack(pulumi.ComponentResource):
             treat_missing_data=alarm.missing.treatment,
             alarm_actions=[topic],
             ok_actions=[topic],
-            tags=self._args.tags,
             opts=self._child,
             **_measured(alarm),
         )
@@ -90,14 +88,13 @@ class ObservabilityPack(pulumi.ComponentResource):
     def _composite(
         self, severity: Severity, alarms: Sequence[tuple[Alarm, cloudwatch.MetricAlarm]]
     ) -> cloudwatch.CompositeAlarm:
-        """One light for all alarms of a severity. It tells nobody: each of them has told already."""
+        """Sum up all alarms of a severity. It has no actions: each of the alarms notifies by itself."""
         names = [made.name for alarm, made in alarms if alarm.severity == severity]
         return cloudwatch.CompositeAlarm(
             severity,
             alarm_name=naming.alarm(self._stack, severity),
             alarm_description=f"Any {severity} alarm of the stack {self._stack}.",
             alarm_rule=pulumi.Output.all(*names).apply(_any_of),
-            tags=self._args.tags,
             opts=self._child,
         )
 
@@ -135,7 +132,7 @@ class ObservabilityPack(pulumi.ComponentResource):
             period_seconds=self._args.limits.period_seconds,
             alarm_arns=[alarm.arn for alarm in alarms],
             pipelines=self._args.pipelines,
-            shared=self._args.shared,
+            stack=self._args.stack,
             recent_errors=pulumi.Output.all(*self._args.log_groups).apply(dashboard.recent_errors),
         )
         made = cloudwatch.Dashboard(

@@ -1,56 +1,57 @@
 """The events pipeline: HTTP to a queue, queue to a state record and an outcome event."""
 
+from typing import ClassVar
+
 import pulumi
 
 from components.compute.function import InstrumentedFunctionArgs
+from components.config import aws_limits
 from components.config.access import Access
 from components.config.settings import Settings
 from components.messaging.queue import ExistingQueue
-from components.pipelines.base import API_TIMEOUT_SECONDS, Pipeline
-from components.pipelines.worker_spec import Work
+from components.pipelines.base import Pipeline, PipelineArgs
+from components.pipelines.worker_spec import WorkerSpec
 from components.security import policies
-from components.shared_services import Foundation
-
-_ROUTES = {
-    "POST /events": Access.SUBMIT,
-    "POST /events/batch": Access.SUBMIT,
-    "GET /events/{idempotencyKey}": Access.READ,
-}
 
 
 class EventsPipeline(Pipeline):
-    """Ingest function, queue, worker function and the topics that hear of each outcome."""
+    """Ingest function, queue, worker and the topics of the outcomes."""
 
-    def __init__(self, name: str, base: Foundation, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("lab:pipelines:Events", name, base, opts)
-        work = _work(base.settings)
-        self.consume(work)
-        self.front("ingest", self._ingest_args(), routes=_ROUTES)
-        self.finish(work)
+    ROUTES: ClassVar = {
+        "POST /events": Access.SUBMIT,
+        "POST /events/batch": Access.SUBMIT,
+        "GET /events/{idempotencyKey}": Access.READ,
+    }
+
+    def __init__(self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:pipelines:Events", name, args, opts)
+        self._make_worker(_worker_spec(args.shared.settings))
+        self._make_producer("ingest", self._ingest_args())
+        self._finish()
 
     def _ingest_args(self) -> InstrumentedFunctionArgs:
         return InstrumentedFunctionArgs(
             handler="handlers.events.ingest.handler",
-            platform=self.base.platform,
-            timeout_seconds=API_TIMEOUT_SECONDS,
-            memory_mb=self.base.settings.ingest_memory_mb,
-            environment=self.shared_environment(),
+            platform=self.shared.platform,
+            timeout_seconds=aws_limits.API_TIMEOUT,
+            memory_mb=self.shared.settings.ingest_memory_mb,
+            environment={**self._environment(), "QUEUE_URL": self.queue.queue_url},
             statements=[
                 policies.allow("Queue", ["sqs:GetQueueAttributes", "sqs:SendMessage"], self.queue.queue_arn),
                 policies.allow(
                     "State",
                     ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"],
-                    self.base.table.table.arn,
+                    self.shared.state_table.table.arn,
                 ),
-                *self.shared_statements(),
+                *self._queue_statements(),
             ],
         )
 
 
-def _work(settings: Settings) -> Work:
-    return Work(
+def _worker_spec(settings: Settings) -> WorkerSpec:
+    return WorkerSpec(
         handler="handlers.events.worker.handler",
-        source="myapp.ingestion",
+        event_source="myapp.ingestion",
         timeout_seconds=settings.worker_timeout_seconds,
         batch_size=settings.batch_size,
         batching_window_seconds=settings.max_batching_window_seconds,

@@ -7,64 +7,54 @@ import pulumi
 from components.compute import packaging
 from components.compute.function import InstrumentedFunctionArgs
 from components.config.settings import NO_LAYER
-from components.pipelines.base import Pipeline
-from components.pipelines.worker_spec import Work
+from components.pipelines.base import Pipeline, PipelineArgs
+from components.pipelines.worker_spec import WorkerSpec
 from components.security import policies
-from components.shared_services import Foundation
 from components.storage.catalog import LakeCatalog, LakeCatalogArgs
-from components.storage.lake_buckets import LakeStorage, LakeStorageArgs
+from components.storage.lake_buckets import LakeStorage, LakeStorageArgs, notify_of_objects
 from components.storage.types import record_types
 
 _MIB = 1024 * 1024
-_BATCH = 2  # a chunk is work for seconds: what a batch saves in calls, a bad neighbour would cost in time
+_BATCH = 2  # a chunk is work for seconds: a failed neighbour costs more time than a larger batch saves in calls
 
 
 class LakePipeline(Pipeline):
-    """Buckets, the function that cuts objects into chunks, queue, and the worker that makes Parquet of them."""
+    """Buckets, the function that cuts objects into chunks, queue, and the worker that writes Parquet."""
 
     storage: LakeStorage
 
-    def __init__(self, name: str, base: Foundation, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("lab:pipelines:Lake", name, base, opts)
-        shared = base.platform.args
-        args = LakeStorageArgs(
-            kms_key_arn=shared.kms_key_arn,
-            protected=base.settings.is_production,
-            disposable=base.settings.is_laptop,
-            tags=shared.tags,
+    def __init__(self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("lab:pipelines:Lake", name, args, opts)
+        settings = args.shared.settings
+        storage_args = LakeStorageArgs(
+            kms_key_arn=args.shared.kms_key_arn, protected=settings.is_production, disposable=settings.is_laptop
         )
-        self.storage = LakeStorage(name, args, self.child)
-        work = self._work()
-        self.consume(work)
-        ingest = self.front("ingest", self._ingest_args())
-        self.storage.notify(ingest.function)
-        if base.settings.glue_database:
-            self._catalog(base.settings.glue_database)
-        self.finish(work, {"bronzeBucket": self.storage.bronze.id, "silverBucket": self.storage.silver.id})
+        self.storage = LakeStorage(name, storage_args, self.child)
+        self._make_worker(self._worker_spec())
+        ingest = self._make_producer("ingest", self._ingest_args())
+        notify_of_objects(self.storage, ingest.function)
+        if settings.glue_database:
+            self._catalog(settings.glue_database)
+        self._finish({"bronzeBucket": self.storage.bronze.id, "silverBucket": self.storage.silver.id})
 
     def _catalog(self, database: str) -> None:
-        args = LakeCatalogArgs(
-            database=database,
-            bucket=self.storage.silver.id,
-            types=record_types(),
-            tags=self.base.platform.args.tags,
-        )
+        args = LakeCatalogArgs(database=database, bucket=self.storage.silver.id, types=record_types())
         LakeCatalog(f"{self.name}-catalog", args, self.child)
 
     def _layers(self) -> Sequence[pulumi.Input[str]]:
-        settings = self.base.settings
+        settings = self.shared.settings
         if settings.lake_layer_arn == NO_LAYER:
             return ()
         if settings.lake_layer_arn:
             return (settings.lake_layer_arn,)
         archive = packaging.layer_zip(settings.architecture, layer=packaging.LAKE)
-        return (self.base.platform.layer(packaging.LAKE.name, archive),)
+        return (self.shared.platform.layer(packaging.LAKE.name, archive),)
 
-    def _work(self) -> Work:
-        settings = self.base.settings
-        return Work(
+    def _worker_spec(self) -> WorkerSpec:
+        settings = self.shared.settings
+        return WorkerSpec(
             handler="handlers.lake.worker.handler",
-            source="myapp.lake",
+            event_source="myapp.lake",
             timeout_seconds=settings.lake_transform_timeout_seconds,
             batch_size=_BATCH,
             batching_window_seconds=0,  # chunks come in bursts, so batches fill by themselves
@@ -74,20 +64,22 @@ class LakePipeline(Pipeline):
             statements=[
                 *self.storage.reads_bronze(),
                 *self.storage.writes_silver(),
-                policies.allow("Result", ["dynamodb:GetItem"], self.base.table.table.arn),  # to tell of its files again
+                # to publish the stored result again
+                policies.allow("Result", ["dynamodb:GetItem"], self.shared.state_table.table.arn),
             ],
             layer_arns=self._layers(),
         )
 
     def _ingest_args(self) -> InstrumentedFunctionArgs:
-        settings = self.base.settings
+        settings = self.shared.settings
         return InstrumentedFunctionArgs(
             handler="handlers.lake.ingest.handler",
-            platform=self.base.platform,
+            platform=self.shared.platform,
             timeout_seconds=settings.lake_ingest_timeout_seconds,
             memory_mb=settings.lake_ingest_memory_mb,
             environment={
-                **self.shared_environment(),
+                **self._environment(),
+                "QUEUE_URL": self.queue.queue_url,
                 "BRONZE_BUCKET": self.storage.bronze.id,
                 "CHUNK_BYTES": str(settings.lake_chunk_mebibytes * _MIB),
             },
@@ -102,9 +94,9 @@ class LakePipeline(Pipeline):
                         "dynamodb:PartiQLInsert",
                         "dynamodb:PartiQLUpdate",
                     ],
-                    self.base.table.table.arn,
+                    self.shared.state_table.table.arn,
                 ),
-                *self.shared_statements(),
+                *self._queue_statements(),
             ],
-            async_failure_queue_arn=self.base.control.failures.arn,
+            async_failure_queue_arn=self.shared.control.failures.arn,
         )

@@ -1,4 +1,4 @@
-"""What the worker of a pipeline decides, and the queue and its consumer that follow from that."""
+"""What is special about a pipeline's worker, and the queue and consumer that follow from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,15 +8,15 @@ import pulumi
 from components.messaging.consumer import QueueConsumerArgs
 from components.messaging.queue import ExistingQueue, ReliableQueueArgs
 from components.security import policies
-from components.shared_services import Foundation
+from components.shared_services import SharedServices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
-    """What makes a pipeline's worker and queue its own. Times in seconds; `source` is that of its events."""
+class WorkerSpec:
+    """A pipeline's own worker and queue. Times in seconds; `event_source` is that of the events it publishes."""
 
     handler: str
-    source: str
+    event_source: str
     timeout_seconds: int
     batch_size: int
     batching_window_seconds: int
@@ -30,9 +30,9 @@ class Work:
     existing_queue: ExistingQueue | None = None
     existing_dlq: ExistingQueue | None = None
 
-    def queue_args(self, base: Foundation) -> ReliableQueueArgs:
-        """The queue that suits the worker."""
-        settings = base.settings
+    def queue_args(self, shared: SharedServices) -> ReliableQueueArgs:
+        """Return the queue that suits the worker."""
+        settings = shared.settings
         return ReliableQueueArgs(
             consumer_timeout_seconds=self.timeout_seconds,
             batching_window_seconds=self.batching_window_seconds,
@@ -40,16 +40,15 @@ class Work:
             max_receive_count=settings.max_receive_count,
             retention_seconds=settings.message_retention_seconds,
             dlq_retention_seconds=settings.dlq_retention_seconds,
-            kms_key_arn=base.platform.args.kms_key_arn,
+            kms_key_arn=shared.kms_key_arn,
             existing_queue=self.existing_queue,
             existing_dlq=self.existing_dlq,
-            tags=base.platform.args.tags,
         )
 
     def consumer_args(
-        self, base: Foundation, queue_arn: pulumi.Input[str], worker_arn: pulumi.Input[str]
+        self, shared: SharedServices, queue_arn: pulumi.Input[str], worker_arn: pulumi.Input[str]
     ) -> QueueConsumerArgs:
-        """What feeds the queue to the worker."""
+        """Return the event source mapping between the queue and the worker."""
         return QueueConsumerArgs(
             queue_arn=queue_arn,
             function_arn=worker_arn,
@@ -57,6 +56,5 @@ class Work:
             batching_window_seconds=self.batching_window_seconds,
             max_concurrency=self.max_concurrency,
             reserved_concurrency=self.reserved_concurrency,
-            paused_by_breaker=base.settings.breaker_hold_seconds > 0,
-            tags=base.platform.args.tags,
+            paused_by_breaker=shared.settings.has_breaker,
         )

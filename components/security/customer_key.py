@@ -1,7 +1,6 @@
-"""The customer key that encrypts a stack's queues, topics, table and logs when the configuration asks for one."""
+"""The customer key, which encrypts a stack's data at rest where the configuration asks for one."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -11,7 +10,7 @@ from components import naming
 from components.security import policies
 from components.security.key_policy import KeyOwner, key_policy
 
-_DELETION_WINDOW_DAYS = 30  # KMS's longest: what the key encrypted is lost with it
+_DELETION_WINDOW_DAYS = 30  # KMS's maximum: what the key encrypted is lost with it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,11 +18,10 @@ class CustomerKeyArgs:
     """What the caller decides."""
 
     alias: str
-    tags: Mapping[str, str] | None = None
 
 
 class CustomerKey(pulumi.ComponentResource):
-    """A symmetric key that rotates yearly, with an alias and a policy for just the services that use it."""
+    """A symmetric key that rotates yearly, with an alias and a policy that names only the services that use it."""
 
     arn: pulumi.Output[str]
 
@@ -36,7 +34,6 @@ class CustomerKey(pulumi.ComponentResource):
             enable_key_rotation=True,
             deletion_window_in_days=_DELETION_WINDOW_DAYS,
             policy=json.dumps(_policy()),
-            tags=args.tags,
             opts=child,
         )
         kms.Alias(f"{name}-alias", name=args.alias, target_key_id=key.key_id, opts=child)

@@ -1,8 +1,8 @@
-"""Who may use the customer key, as a function of data: the account by IAM, and the services that come by themselves.
+"""Who may use the customer key, as a function of data: the account by IAM, and AWS services on their own behalf.
 
-Most services come in the name of a caller who needs the permission himself, and so have no statement here: SQS,
-DynamoDB, S3, Parameter Store and Secrets Manager (`iam.use_key_of_…`). Lambda decrypts a function's environment, and
-DynamoDB keeps a table, by grants that whoever deploys gives them.
+Most services use a key on behalf of a caller, who needs the permission, and so have no statement here: SQS, DynamoDB,
+S3, Parameter Store and Secrets Manager (`policies.use_key_of_…`). Lambda decrypts a function's environment, and
+DynamoDB encrypts a table, by grants of the principal that deploys.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from components.security import policies
 
 _EVENTBRIDGE = "events.amazonaws.com"
 _SEND = ("kms:Decrypt", "kms:GenerateDataKey")
-_LOGS = tuple(a for a in policies.ENCRYPT_AND_DECRYPT if a != "kms:DescribeKey")  # which never comes with a context
+_LOGS = tuple(a for a in policies.ENCRYPT_AND_DECRYPT if a != "kms:DescribeKey")  # which is never called with a context
 _ARCHIVE = ("kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo")
 
 
@@ -31,10 +31,11 @@ class KeyOwner:
 
 
 def key_policy(owner: KeyOwner) -> policies.Document:
-    """A policy in which the resource "*" is the key that carries it.
+    """The key's policy; in a key policy the resource "*" is the key itself.
 
-    Every service is held to resources of this account by the encryption context, which names what is encrypted. When
-    EventBridge uses a topic's key there is no aws:SourceArn or aws:SourceAccount: asking for one stops its events.
+    The encryption context, which names what is encrypted, limits every service to resources of this account.
+    EventBridge sets neither aws:SourceArn nor aws:SourceAccount when it uses a topic's key: a condition on them would
+    stop its events.
     """
     groups = [owner.arns("logs", f"log-group:{group}") for group in owner.log_groups]
     logs = f"logs.{owner.region}.amazonaws.com"
@@ -56,7 +57,7 @@ def key_policy(owner: KeyOwner) -> policies.Document:
                 _ARCHIVE,
                 {"aws:events:event-bus:arn": [owner.arns("events", "event-bus/*")]},
             ),
-            # asked before there is anything to encrypt, and so without a context; it tells what the key is, no data
+            # called without a context, before there is anything to encrypt; it returns metadata of the key only
             _service("BusesLookAtTheKey", [_EVENTBRIDGE], ("kms:DescribeKey",)),
             _use("LogGroups", [logs], _LOGS, {"aws:logs:arn": groups}),
         ]
@@ -67,7 +68,7 @@ def _use(
     sid: str, services: Sequence[str], actions: Sequence[str], context: Mapping[str, Sequence[str]]
 ) -> policies.Statement:
     patterns = {f"kms:EncryptionContext:{key}": list(arns) for key, arns in context.items()}
-    return {**_service(sid, services, actions), "Condition": {"StringLike": patterns}}  # a context is text to KMS
+    return {**_service(sid, services, actions), "Condition": {"StringLike": patterns}}  # KMS compares contexts as text
 
 
 def _service(sid: str, services: Sequence[str], actions: Sequence[str]) -> policies.Statement:

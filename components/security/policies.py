@@ -6,14 +6,14 @@ Arn = object
 Statement = Mapping[str, object]
 Document = Mapping[str, object]
 
-# What AWS writes as kms:GenerateDataKey* and kms:ReEncrypt*, as far as symmetric keys have it.
+# kms:GenerateDataKey* and kms:ReEncrypt* of AWS's documentation, as far as symmetric keys have them.
 ENCRYPT_AND_DECRYPT = (
     *("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
     *("kms:ReEncryptFrom", "kms:ReEncryptTo"),
 )
 _EVENTBRIDGE = {"Service": "events.amazonaws.com"}
 
-# Granted on "*" are only these two. AWS defines no resource for X-Ray's actions. Some of EC2's have one, but the ids of
+# Only these two are granted on "*". AWS defines no resource for X-Ray's actions. Some of EC2's have one, but the ids of
 # the interfaces that Lambda will make are not known, and AWS's own policy for functions in a VPC has "*" as well.
 TRACING: Statement = {
     "Sid": "Tracing",
@@ -32,7 +32,7 @@ _INTERFACE_ACTIONS = [
 NETWORK: Sequence[Statement] = (
     {"Sid": "Network", "Effect": "Allow", "Action": _INTERFACE_ACTIONS, "Resource": "*"},
     {
-        # the grant is for the Lambda service; this key is only there when the function's own code calls
+        # the grant is for the Lambda service; this key is set only for calls of the function's own code
         "Sid": "NetworkNotFromCode",
         "Effect": "Deny",
         "Action": _INTERFACE_ACTIONS,
@@ -82,7 +82,7 @@ def use_key_of_parameters(key_arn: Arn) -> Statement:
 
 
 def use_key_of_secret(secret_arn: str) -> Statement:
-    """Permission to decrypt one secret or SSM parameter that others keep, under whichever key of its account it is."""
+    """Permission to decrypt one secret or SSM parameter of another owner, with any key of its account."""
     _, partition, service, region, account, *_ = secret_arn.split(":")
     context = {"ssm": "PARAMETER_ARN", "secretsmanager": "SecretARN"}[service]
     return {
@@ -102,7 +102,7 @@ def use_key_of_buckets(key_arn: Arn, *, writes: bool = False) -> Statement:
 
 
 def tls_only(action: str, resource: Arn | Sequence[Arn]) -> Statement:
-    """A refusal of plain HTTP, for a resource policy."""
+    """Denial of plain HTTP, for a resource policy."""
     return {
         "Sid": "TlsOnly",
         "Effect": "Deny",
@@ -113,16 +113,16 @@ def tls_only(action: str, resource: Arn | Sequence[Arn]) -> Statement:
     }
 
 
-def queue_policy(queue_arn: Arn, producer_arns: Sequence[Arn], rule_arns: Sequence[Arn] = ()) -> Document:
-    """A queue that is reached over TLS only, and written to by the named principals and EventBridge rules only.
+def queue_policy(queue_arn: Arn, sender_arns: Sequence[Arn], rule_arns: Sequence[Arn] = ()) -> Document:
+    """The policy of a queue that accepts TLS only, and messages of the named senders and EventBridge rules only.
 
-    What keeps principals out are denials: an Allow would not keep out one whose own policy allows `sqs:SendMessage`. An
-    AWS service has no policy of its own, so it gets in by an Allow alone, and that names the rule for which it comes.
-    SQS's redrive to a dead-letter queue is governed by the redrive-allow policy and not by this one.
+    Denials exclude other principals, since an Allow does not exclude one whose own policy allows `sqs:SendMessage`. An
+    AWS service has no policy of its own, so it needs an Allow, which names the rule. SQS's own redrive to a dead-letter
+    queue is governed by the redrive-allow policy and not by this one.
     """
     others: dict[str, object] = {}
-    if producer_arns:
-        others["ArnNotEquals"] = {"aws:PrincipalArn": list(producer_arns)}
+    if sender_arns:
+        others["ArnNotEquals"] = {"aws:PrincipalArn": list(sender_arns)}
     if rule_arns:
         others["BoolIfExists"] = {"aws:PrincipalIsAWSService": "false"}
     denied = {
@@ -144,10 +144,10 @@ def _deliveries(queue_arn: Arn, rule_arns: Sequence[Arn]) -> Sequence[Statement]
 
 
 def topic_policy(topic_arn: Arn, rule_arn: Arn, account_id: object) -> Document:
-    """A topic to which one EventBridge rule of this account publishes, and to which only this account subscribes.
+    """The policy of a topic to which one EventBridge rule of this account publishes and only this account subscribes.
 
-    AWS documents that an Allow for EventBridge on a topic can't have a condition. So the Allow has none, and what
-    tells that another rule or account is behind the call is denied wherever EventBridge does tell.
+    AWS documents that an Allow for EventBridge on a topic can't have a condition. So the Allow has none, and denials
+    exclude other rules and accounts wherever EventBridge sets the source.
     """
     return document(
         [
@@ -166,7 +166,7 @@ def topic_policy(topic_arn: Arn, rule_arn: Arn, account_id: object) -> Document:
 
 
 def alarm_topic_policy(topic_arn: Arn, alarm_arns: object, account_id: object) -> Document:
-    """A topic to which this account's alarms (a pattern of ARNs) publish, and to which only this account subscribes."""
+    """The policy of a topic to which alarms (a pattern of ARNs) of this account publish, and only it subscribes."""
     return document(
         [
             {
@@ -186,7 +186,7 @@ def alarm_topic_policy(topic_arn: Arn, alarm_arns: object, account_id: object) -
 
 
 def _topic_of_account(topic_arn: Arn, account_id: object) -> Sequence[Statement]:
-    """Nobody publishes or is told without TLS, and nobody else takes part, even where a later policy would let them."""
+    """Denials that hold whatever a later policy allows: plain HTTP, and subscribers of other accounts."""
     return [
         tls_only("sns:Publish", topic_arn),
         _deny_subscribing("OtherSubscribers", topic_arn, {"StringNotEquals": {"aws:PrincipalAccount": account_id}}),
@@ -206,5 +206,8 @@ def _deny_other_source(sid: str, topic_arn: Arn, differs: str, key: str, ours: o
         "Principal": _EVENTBRIDGE,
         "Action": "sns:Publish",
         "Resource": topic_arn,
-        "Condition": {"Null": {key: "false"}, differs: {key: ours}},  # a negated test alone also matches no key at all
+        "Condition": {
+            "Null": {key: "false"},
+            differs: {key: ours},
+        },  # a negated test also matches an absent key
     }

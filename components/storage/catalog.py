@@ -1,4 +1,4 @@
-"""The silver bucket as tables of SQL: a Glue database that Athena and others read."""
+"""The silver bucket as SQL tables: a Glue database for Athena and other readers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pulumi_aws import glue
 from components.storage.lake_buckets import SILVER_PREFIX
 
 _PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
-# All days that an event may be of: a row of a day that is not among them would be there and never be found.
+# All possible days of events: queries do not find rows of a day outside this range.
 _DAYS = "1970-01-01,2099-12-31"
 
 
@@ -20,7 +20,6 @@ class LakeCatalogArgs:
     database: str
     bucket: pulumi.Input[str]
     types: Mapping[str, Mapping[str, str]]
-    tags: Mapping[str, str] | None = None
 
 
 class LakeCatalog(pulumi.ComponentResource):
@@ -36,7 +35,6 @@ class LakeCatalog(pulumi.ComponentResource):
             f"{name}-database",
             name=args.database,
             description=f"The lake of {pulumi.get_project()}, stack {pulumi.get_stack()}",
-            tags=args.tags,
             opts=child,
         )
         for kind, columns in args.types.items():

@@ -1,13 +1,16 @@
-"""Where the lake's data rests: objects as they came in bronze, what became of their rows in silver."""
+"""The lake's buckets: bronze for objects as they arrive, silver for Parquet and quarantined rows."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 from pulumi_aws import get_caller_identity_output, lambda_, s3
 
 from components import naming
 from components.security import policies
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BRONZE_PREFIX = "bronze/"
 SILVER_PREFIX = "silver/"
@@ -24,7 +27,6 @@ class LakeStorageArgs:
     kms_key_arn: pulumi.Input[str] | None = None
     protected: bool = False
     disposable: bool = False
-    tags: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.protected and self.disposable:
@@ -32,24 +34,25 @@ class LakeStorageArgs:
 
 
 class LakeStorage(pulumi.ComponentResource):
-    """Two private, versioned, encrypted buckets. Call `notify` once the function that takes objects in is there."""
+    """Two private, versioned, encrypted buckets. `notify_of_objects` connects bronze to a function."""
 
     bronze: "s3.Bucket"  # in quotes, for importing what is behind s3 takes half a second
     silver: "s3.Bucket"
+    bronze_versioning: "s3.BucketVersioning"
 
     def __init__(self, name: str, args: LakeStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:storage:LakeStorage", name, None, opts)
-        self._name = name
+        self.name = name
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        self.bronze, self._bronze_versions = self._bucket("bronze", [_tidy()])
+        self.bronze, self.bronze_versioning = self._bucket("bronze", [_tidy()])
         self.silver, _ = self._bucket("silver", [_tidy(), _expiring_quarantine()])
         self.register_outputs({"bronze": self.bronze.id, "silver": self.silver.id})
 
     def reads_bronze(self) -> list[policies.Statement]:
-        """What a function may do that reads objects of bronze: always a version, since S3 announces each with its own.
+        """Return what a reader of bronze may do: read versions, since S3 announces each object with its version.
 
-        Who may not list a bucket is told of a missing object that it is forbidden: gone and forbidden look the same.
+        Without `s3:ListBucket` S3 answers 403 for a missing object, as it does for a forbidden one.
         """
         objects = self._objects(self.bronze, BRONZE_PREFIX)
         key = self._args.kms_key_arn
@@ -60,7 +63,7 @@ class LakeStorage(pulumi.ComponentResource):
         ]
 
     def writes_silver(self) -> list[policies.Statement]:
-        """What a function may do that writes Parquet and keeps the quarantine."""
+        """Return what a writer of Parquet and of quarantined rows may do."""
         silver, quarantine = (self._objects(self.silver, prefix) for prefix in (SILVER_PREFIX, QUARANTINE_PREFIX))
         key = self._args.kms_key_arn
         return [
@@ -69,41 +72,14 @@ class LakeStorage(pulumi.ComponentResource):
             *([] if key is None else [policies.use_key_of_buckets(key, writes=True)]),
         ]
 
-    def notify(self, function: lambda_.Function) -> None:
-        """Has S3 invoke the function for every object that comes to bronze."""
-        permission = lambda_.Permission(
-            f"{self._name}-bronze-invocation",
-            action="lambda:InvokeFunction",
-            function=function.name,
-            principal="s3.amazonaws.com",
-            source_arn=self.bronze.arn,
-            # a bucket's ARN names no account, and its name is free for others once it is deleted
-            source_account=get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id,
-            opts=self._child,
-        )
-        s3.BucketNotification(
-            f"{self._name}-bronze-notification",
-            bucket=self.bronze.id,
-            lambda_functions=[
-                {
-                    "lambda_function_arn": function.arn,
-                    "events": ["s3:ObjectCreated:*"],
-                    "filter_prefix": BRONZE_PREFIX,
-                }
-            ],
-            # S3 checks the permission; and no object is told of that has no version yet
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission, self._bronze_versions]),
-        )
-
     def _bucket(
         self, role: str, rules: "Sequence[s3.BucketLifecycleConfigurationRuleArgsDict]"
     ) -> "tuple[s3.Bucket, s3.BucketVersioning]":
-        name = f"{self._name}-{role}"
+        name = f"{self.name}-{role}"
         bucket = s3.Bucket(
             name,
             bucket_prefix=naming.bucket_prefix(pulumi.get_project(), pulumi.get_stack(), role),
             force_destroy=self._args.disposable,
-            tags=self._args.tags,
             opts=pulumi.ResourceOptions(parent=self, protect=self._args.protected),
         )
         versions = s3.BucketVersioning(
@@ -118,7 +94,7 @@ class LakeStorage(pulumi.ComponentResource):
             f"{name}-lifecycle",
             bucket=bucket.id,
             rules=list(rules),
-            # a rule on old versions says nothing before there are versions
+            # a rule on old versions needs versioning
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versions]),
         )
         return bucket, versions
@@ -166,8 +142,36 @@ class LakeStorage(pulumi.ComponentResource):
         return pulumi.Output.format("{0}/{1}*", bucket.arn, prefix)
 
 
+def notify_of_objects(storage: LakeStorage, function: lambda_.Function) -> None:
+    """Make S3 invoke the function for every object that is created in bronze."""
+    child = pulumi.ResourceOptions(parent=storage)
+    permission = lambda_.Permission(
+        f"{storage.name}-bronze-invocation",
+        action="lambda:InvokeFunction",
+        function=function.name,
+        principal="s3.amazonaws.com",
+        source_arn=storage.bronze.arn,
+        # a bucket's ARN names no account, and its name is free for others once it is deleted
+        source_account=get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=storage)).account_id,
+        opts=child,
+    )
+    s3.BucketNotification(
+        f"{storage.name}-bronze-notification",
+        bucket=storage.bronze.id,
+        lambda_functions=[
+            {
+                "lambda_function_arn": function.arn,
+                "events": ["s3:ObjectCreated:*"],
+                "filter_prefix": BRONZE_PREFIX,
+            }
+        ],
+        # S3 checks the permission; and every object that it announces has to have a version
+        opts=pulumi.ResourceOptions(parent=storage, depends_on=[permission, storage.bronze_versioning]),
+    )
+
+
 def _tidy() -> "s3.BucketLifecycleConfigurationRuleArgsDict":
-    """Takes away what nobody sees: unfinished uploads, versions that were overwritten, markers of deleted objects."""
+    """Expire unfinished uploads, overwritten versions and markers of deleted objects."""
     return {
         "id": "tidy",
         "status": "Enabled",

@@ -1,4 +1,4 @@
-"""Every alarm there is, as data. `docs/alarms.md` is this list in words; each alarm has its runbook.
+"""Every alarm, as data. `docs/alarms.md` is made from this list; each alarm has a runbook.
 
 The alarms follow from what the deployed parts are called and from the configuration key `alarms`.
 """
@@ -30,7 +30,7 @@ _SILENT_BREAKER = Missing(
     "ignore", "the breaker tells its state every minute; silence is no news, so the last one holds"
 )
 _SPELT = {"api": "API"}
-_LEFT = {  # what a front that died leaves behind: the lake's ingest answers S3, and nobody who could call again
+_LEFT = {  # the effect of a producer that died; the lake's ingest is invoked by S3, which has no caller to retry
     "api": "its caller got a 5xx",
     "ingest": "its caller got a 5xx, or of the lake's, Lambda tries it twice more",
 }
@@ -155,8 +155,8 @@ def _queue(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
 
 
 def _functions(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
-    functions = {**of.fronts, "worker": of.worker}
-    fronts = [
+    functions = {**of.producers, "worker": of.worker}
+    producers = [
         Alarm(
             name=f"{role}-errors",
             severity=CRITICAL,
@@ -164,10 +164,10 @@ def _functions(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             source=sources.function("Errors", name),
             missing=_NOT_INVOKED,
         )
-        for role, name in of.fronts.items()
+        for role, name in of.producers.items()
     ]
     return (
-        *fronts,
+        *producers,
         Alarm(
             name="worker-errors",
             severity=WARNING,

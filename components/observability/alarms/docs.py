@@ -1,4 +1,4 @@
-"""`docs/alarms.md` in words of the catalogue: python -m components.observability.alarms.docs > docs/alarms.md."""
+"""Render the catalogue as `docs/alarms.md`: python -m components.observability.alarms.docs > docs/alarms.md."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ TARGETS = PipelineTargets(
     pipeline="its name",
     queue="queue",
     dlq="dead-letter queue",
-    fronts={"ingest": "ingest"},
+    producers={"ingest": "ingest"},
     worker="worker",
     worker_timeout_seconds=30,
     bus="bus",
     rules={"success": "success rule", "failure": "failure rule", "trip": "breaker's rule"},
     has_breaker=True,
 )
-FILLED_BY_A_RULE = replace(TARGETS, fronts={"api": "API function"}, undelivered="queue of the undelivered")
+FED_BY_A_RULE = replace(TARGETS, producers={"api": "API function"}, undelivered="queue of undelivered events")
 SHARED = StackTargets(
     api_id="API",
     tables={"state": "state table", "control": "control table"},
@@ -35,25 +35,26 @@ _HEAD = """# Alarms
 Made of `components/observability/alarms/catalogue.py` by `python -m components.observability.alarms.docs`; a test keeps
 the two equal.
 
-Every alarm tells the topic of its severity (`alarms-critical`, `alarms-warning`) when it fires and when it is over.
-`<stack>-critical` and `<stack>-warning` are the sums: in ALARM while any alarm of their severity is; they tell nobody.
+Every alarm notifies the topic of its severity (`alarms-critical`, `alarms-warning`) when it fires and when it recovers.
+The composite alarms `<stack>-critical` and `<stack>-warning` are in ALARM while any alarm of their severity is, and
+notify nobody.
 
-The numbers are the defaults. Thresholds and periods are the configuration key `alarms`, so a stack may have others: the
-laptop's periods take seconds. An alarm of a pipeline is called `<stack>-<pipeline>-<name>`, one of the whole stack
-`<stack>-<name>`.
+The numbers are the defaults; the configuration key `alarms` changes thresholds and periods (the laptop's periods are
+seconds). An alarm of a pipeline is named `<stack>-<pipeline>-<name>`, one of the whole stack `<stack>-<name>`.
 
-Each alarm has a runbook, of which every step is a command. They work on the laptop and on AWS, with `.venv/bin` on the
-`PATH`, and before them
+Each alarm has a runbook, and every step of it is a command. The commands work on the laptop and on AWS, with
+`.venv/bin` on the `PATH`, after
 
 - on the laptop: `export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test
-  AWS_SECRET_ACCESS_KEY=test`; a configuration is changed in `Pulumi.local.yaml` and brought about by `lab up`
-- on AWS: `export LAB_STACK=dev`, with credentials of the account; a configuration is changed by `pulumi config set`
+  AWS_SECRET_ACCESS_KEY=test`; `Pulumi.local.yaml` holds the configuration, and `lab up` deploys it
+- on AWS: `export LAB_STACK=dev`, with credentials of the account; `pulumi config set` changes the configuration, and
+  `pulumi up` deploys it
 """
 _ORDERS = """
-## Of orders besides
+## Of orders only
 
-Its front is an API function instead of `ingest`. What `throttles` and `event-delivery-failed` add up includes that
-function and the rule that fills the queue, and `redrive-failed` the redrives of `orders-undelivered`.
+The producer of orders is an API function instead of `ingest`. `throttles` includes that function,
+`event-delivery-failed` the rule that sends to the queue, and `redrive-failed` the redrives of `orders-undelivered`.
 
 """
 _SIGNS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}
@@ -64,7 +65,7 @@ def render() -> str:
     limits = AlarmLimits()
     common = pipeline_alarms(TARGETS, limits)
     known = {alarm.name for alarm in common}
-    others = [alarm for alarm in pipeline_alarms(FILLED_BY_A_RULE, limits) if alarm.name not in known]
+    others = [alarm for alarm in pipeline_alarms(FED_BY_A_RULE, limits) if alarm.name not in known]
     parts = [_HEAD, "\n## Of each pipeline\n\n", *_table(common), _ORDERS, *_table(others)]
     return "".join([*parts, "\n## Of the stack\n\n", *_table(stack_alarms(SHARED, limits))])
 

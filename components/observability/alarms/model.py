@@ -98,14 +98,14 @@ class Alarm:
 class PipelineTargets:
     """What the alarms of one pipeline watch: names as AWS knows them.
 
-    `fronts` are the functions that take work in, `rules` those on the bus, both by role. `undelivered` is the queue of
-    what EventBridge could not deliver to the main queue, where it is EventBridge that fills it.
+    `producers` are the functions that accept work, `rules` those on the bus, both by role. `undelivered` is the queue
+    of events that EventBridge could not deliver to the main queue, where it is EventBridge that sends to it.
     """
 
     pipeline: str
     queue: object
     dlq: object
-    fronts: Mapping[str, object]
+    producers: Mapping[str, object]
     worker: object
     worker_timeout_seconds: int
     bus: object
@@ -115,7 +115,7 @@ class PipelineTargets:
 
     @property
     def redrives(self) -> Sequence[str]:
-        """Under what names redrives of the pipeline count what they do."""
+        """The names under which redrives of the pipeline emit their metrics."""
         return (self.pipeline, *([f"{self.pipeline}-undelivered"] if self.undelivered is not None else []))
 
 

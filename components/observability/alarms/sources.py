@@ -1,4 +1,4 @@
-"""The metrics that alarms and dashboard look at, with the dimensions under which their senders send them."""
+"""The metrics of alarms and dashboard, with the dimensions under which they are emitted."""
 
 from collections.abc import Mapping
 
@@ -16,12 +16,12 @@ def function(metric: str, name: object, statistic: str = "Sum") -> Metric:
 
 
 def own(metric: str, pipeline: str, statistic: str) -> Metric:
-    """A metric that our own code sends."""
+    """A metric that the handlers emit."""
     return Metric(OWN_NAMESPACE, metric, {"pipeline": pipeline}, statistic)
 
 
 def table_throttles(tables: Mapping[str, object]) -> Mapping[str, Metric]:
-    """Refused reads and writes of tables, which are given by role. Their indexes have metrics of their own."""
+    """Throttled reads and writes of tables, by role of the table. Indexes have metrics of their own."""
     return {
         f"{role}_{kind.lower()}s": Metric("AWS/DynamoDB", f"{kind}ThrottleEvents", {"TableName": table}, "Sum")
         for role, table in tables.items()
@@ -30,12 +30,12 @@ def table_throttles(tables: Mapping[str, object]) -> Mapping[str, Metric]:
 
 
 def total(label: str, metrics: Mapping[str, Metric]) -> Expression:
-    """The sum of metrics of which each is sent only when there is something to tell."""
+    """The sum of metrics that are emitted only when they are not zero."""
     return Expression(" + ".join(f"FILL({variable}, 0)" for variable in metrics), metrics, label)
 
 
 def stopped_redrives(of: PipelineTargets) -> Source:
-    """Redrives of the pipeline's dead letters that did not get through, and of what was not delivered to it."""
+    """Stopped redrives of the pipeline's dead letters, and of its undelivered events."""
     letters, *undelivered = (own("RedriveStopped", name, "Sum") for name in of.redrives)
     if not undelivered:
         return letters

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.config.aws_limits import MAX_TIMEOUT
-from components.messaging.function_rule import RuleTriggerArgs
+from components.messaging.function_rule import FunctionRuleArgs
 from tests.components.recording import Recording, run_main, statements, variables
 
 _TAGS = {"Project": "ingestion-lab", "Stack": "dev"}
@@ -209,4 +209,4 @@ def test_redrive_function() -> None:
 def test_impossible_triggers_are_refused(args: dict[str, Any], message: str) -> None:
     """A rule has either a schedule or a pattern, and a schedule no bus."""
     with pytest.raises(ValueError, match=f"^{message}$"):
-        RuleTriggerArgs(**{"function": None, "description": "", **args})
+        FunctionRuleArgs(**{"function": None, "description": "", **args})

@@ -20,8 +20,7 @@ _DLQ = ExistingQueue(
 
 def _queue(**args: Any) -> Recording:
     def program() -> None:
-        queue = ReliableQueue("orders", ReliableQueueArgs(**{"consumer_timeout_seconds": 30, **args}))
-        queue.limit_producers(queue=["arn:producer"], dlq=["arn:worker"])
+        ReliableQueue("orders", ReliableQueueArgs(**{"consumer_timeout_seconds": 30, **args}))
 
     return run(program)
 
@@ -47,37 +46,6 @@ def test_only_the_main_queue_may_redrive_to_the_dlq() -> None:
     assert json.loads(allow["redriveAllowPolicy"]) == {
         "redrivePermission": "byQueue",
         "sourceQueueArns": ["arn:orders-queue"],
-    }
-
-
-@pytest.mark.parametrize(
-    ("role", "producer"), [("queue", "arn:producer"), ("dlq", "arn:worker")], ids=["main", "dead-letter"]
-)
-def test_queues_take_messages_from_named_producers_over_tls_only(role: str, producer: str) -> None:
-    """Each queue's policy denies plain HTTP, and sending to all but its own producers."""
-    policy = _queue().inputs("QueuePolicy", f"orders-{role}-policy")
-
-    assert policy["queueUrl"] == f"https://orders-{role}"
-    assert json.loads(policy["policy"]) == {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "TlsOnly",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "sqs:*",
-                "Resource": f"arn:orders-{role}",
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
-            {
-                "Sid": "NamedProducersOnly",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "sqs:SendMessage",
-                "Resource": f"arn:orders-{role}",
-                "Condition": {"ArnNotEquals": {"aws:PrincipalArn": [producer]}},
-            },
-        ],
     }
 
 
@@ -120,12 +88,11 @@ def test_program_keeps_visibility_above_six_worker_timeouts(seconds: int) -> Non
 
 
 def test_adopted_main_queue_is_left_as_it_is() -> None:
-    """Nothing configures a queue of someone else's; our dead-letter queue admits it and keeps its own policy."""
+    """Nothing configures a queue of someone else's; our dead-letter queue admits it."""
     recording = _queue(existing_queue=_QUEUE)
 
     assert {r.name for r in recording.resources if r.type.startswith("aws:")} == {
         "orders-dlq",
-        "orders-dlq-policy",
         "orders-dlq-redrive-allow",
     }
     allow = recording.inputs("RedriveAllowPolicy", "orders-dlq-redrive-allow")
@@ -136,7 +103,7 @@ def test_adopted_dlq_receives_from_our_queue() -> None:
     """Our queue redrives to a dead-letter queue of someone else's, which nothing configures."""
     recording = _queue(existing_dlq=_DLQ)
 
-    assert {r.name for r in recording.resources if r.type.startswith("aws:")} == {"orders-queue", "orders-queue-policy"}
+    assert {r.name for r in recording.resources if r.type.startswith("aws:")} == {"orders-queue"}
     redrive = json.loads(recording.inputs("Queue", "orders-queue")["redrivePolicy"])
     assert redrive == {"deadLetterTargetArn": _DLQ.arn, "maxReceiveCount": 5}
 
@@ -161,17 +128,6 @@ def test_program_works_on_adopted_queues() -> None:
         "events": {"queueUrl": _QUEUE.url, "dlqUrl": _DLQ.url}
     }
     assert (recording.outputs["MainQueueUrl"], recording.outputs["DlqUrl"]) == (_QUEUE.url, _DLQ.url)
-
-
-def test_queues_without_producers_are_refused() -> None:
-    """A queue that nobody may write to is a mistake of the caller."""
-
-    def program() -> None:
-        queue = ReliableQueue("orders", ReliableQueueArgs(consumer_timeout_seconds=30))
-        queue.limit_producers(queue=["arn:producer"], dlq=[])
-
-    with pytest.raises(ValueError, match=r"^each queue needs a producer, got 1 for the main queue and 0 for the DLQ$"):
-        run(program)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,23 @@
+"""The pipelines that a stack may have."""
+
+from components.pipelines.base import Pipeline, PipelineArgs
+from components.pipelines.events import EventsPipeline
+from components.pipelines.lake import LakePipeline
+from components.pipelines.orders import OrdersPipeline
+from components.shared_services import SharedServices
+
+_PIPELINES: dict[str, type[EventsPipeline | OrdersPipeline | LakePipeline]] = {
+    "events": EventsPipeline,
+    "orders": OrdersPipeline,
+    "lake": LakePipeline,
+}
+
+
+def make_pipelines(shared: SharedServices) -> dict[str, Pipeline]:
+    """Make the configured pipelines, by name. The first one with routes serves those that every API has as well."""
+    names = shared.settings.pipelines
+    with_routes = [name for name, pipeline in _PIPELINES.items() if name in names and pipeline.ROUTES]
+    return {
+        name: _PIPELINES[name](name, PipelineArgs(shared=shared, serves_common_routes=with_routes[:1] == [name]))
+        for name in names
+    }
