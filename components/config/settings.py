@@ -4,10 +4,10 @@
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from components.config import aws_limits
-from components.config.access import AUDIENCE, ISSUER, KEYS, SECRET_ARN, AuthMode
+from components.config.access import AUDIENCE, AUTH_MODES, ISSUER, KEYS, SECRET_ARN, AuthMode
 from components.config.alarm_limits import PARTS, AlarmLimits
 from components.config.values import Flag, Tags, items, one_of, or_none, parts, text, whole
 
@@ -57,7 +57,7 @@ class Settings:
     """
 
     stack: str
-    pipelines: Annotated[tuple[PipelineName, ...], items(one_of(PipelineName), at_least=1)] = ("events",)
+    pipelines: Annotated[tuple[PipelineName, ...], items(one_of(get_args(PipelineName)), at_least=1)] = ("events",)
     max_receive_count: Annotated[int, whole(1, aws_limits.MAX_RECEIVE_COUNT)] = 5
     batch_size: _Batch = 10
     max_batching_window_seconds: Annotated[int, whole(0, aws_limits.MAX_WINDOW)] = 2
@@ -73,7 +73,7 @@ class Settings:
     ttl_days: Annotated[int, whole(1, 3650)] = 7
     use_kms_cmk: Flag = False
     kms_alias: Annotated[str | None, or_none(_ALIAS)] = None
-    auth_mode: Annotated[AuthMode, one_of(AuthMode)] = "iam"
+    auth_mode: Annotated[AuthMode, one_of(AUTH_MODES)] = "iam"
     jwt_issuer: Annotated[str | None, or_none(ISSUER)] = None
     jwt_audience: Annotated[tuple[str, ...], items(AUDIENCE)] = ()
     api_key: Annotated[str | None, or_none(KEYS)] = field(default=None, repr=False)
@@ -81,8 +81,8 @@ class Settings:
     cors_origin: Annotated[str | None, or_none(_ORIGIN)] = None
     throttle_rate: Annotated[int, whole(1, 10_000)] = 100
     throttle_burst: Annotated[int, whole(1, 5_000)] = 200
-    log_level: Annotated[LogLevel, one_of(LogLevel)] = "INFO"
-    log_retention_days: Annotated[_LogRetention, one_of(_LogRetention)] = 14
+    log_level: Annotated[LogLevel, one_of(get_args(LogLevel))] = "INFO"
+    log_retention_days: Annotated[_LogRetention, one_of(get_args(_LogRetention))] = 14
     tracing: Flag = True
     retry_backoff_base_seconds: Annotated[int, whole(1, 900)] = 2
     retry_backoff_max_seconds: Annotated[int, whole(1, aws_limits.MAX_VISIBILITY)] = 300
@@ -107,7 +107,7 @@ class Settings:
     existing_dlq_arn: Annotated[str | None, or_none(_QUEUE_ARN)] = None
     ingest_memory_mb: _Memory = 256
     worker_memory_mb: _Memory = 256
-    architecture: Annotated[Architecture, one_of(Architecture)] = "arm64"
+    architecture: Annotated[Architecture, one_of(get_args(Architecture))] = "arm64"
     lake_chunk_mebibytes: Annotated[int, whole(1, 64)] = 16
     lake_ingest_timeout_seconds: _Timeout = aws_limits.MAX_TIMEOUT
     lake_transform_timeout_seconds: _Timeout = 300

@@ -58,10 +58,10 @@ def text(pattern: str, words: str) -> Limit:
     return Limit(words, (Field(pattern=re.compile(rf"\A(?:{pattern})\Z")),))
 
 
-def one_of(literal: object) -> Limit:
-    """One value of this `Literal`."""
-    allowed = {str(value): value for value in get_args(literal)}
-    return Limit(f"one of {', '.join(allowed)}", (BeforeValidator(lambda value: allowed.get(value, value)),))
+def one_of(values: Sequence[object]) -> Limit:
+    """One of the values of a type, which is a `Literal` of them."""
+    written = {str(value): value for value in values}
+    return Limit(f"one of {', '.join(written)}", (BeforeValidator(lambda value: written.get(value, value)),))
 
 
 def or_none(limit: Limit, mark: str = "") -> Limit:
