@@ -1,7 +1,5 @@
 """The whole program: settings, shared services, pipelines, redrive, API, observability, outputs."""
 
-from typing import TYPE_CHECKING
-
 import pulumi
 
 from components.api.http_api import make_api
