@@ -8,10 +8,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import uv
-import yaml
 
 from tests.engine.standin import Cloud
 
@@ -53,23 +51,24 @@ class Project:
         """The environment that the engine makes for the program."""
         return self.folder / ".venv"
 
-    def pulumi(self, *arguments: str, code: int = 0, **environment: str) -> Answer:
-        """Run a command of the CLI, which has to end with this exit code."""
-        answer = self.run("pulumi", *arguments, "--non-interactive", "--color", "never", **environment)
-        assert answer.code == code, f"pulumi {' '.join(arguments)}: exit code {answer.code}\n{answer.text}"
+    def pulumi(self, *arguments: str, fails: bool = False, typed: str = "", **environment: str) -> Answer:
+        """Run a command of the CLI, which has to succeed, or to fail."""
+        command = ("pulumi", *arguments, "--non-interactive", "--color", "never")
+        answer = self.run(*command, typed=typed, **environment)
+        assert (answer.code != 0) == fails, f"{' '.join(command)}: exit code {answer.code}\n{answer.text}"
         return answer
 
-    def up(self, *arguments: str, code: int = 0, **environment: str) -> Answer:
+    def up(self, *arguments: str, fails: bool = False) -> Answer:
         """Deploy without being asked."""
-        return self.pulumi("up", "--yes", "--skip-preview", *arguments, code=code, **environment)
+        return self.pulumi("up", "--yes", "--skip-preview", *arguments, fails=fails)
 
-    def run(self, *command: str, **environment: str) -> Answer:
+    def run(self, *command: str, typed: str = "", **environment: str) -> Answer:
         """Run a command in the folder."""
         done = subprocess.run(
             command,
             cwd=self.folder,
             env={**self.environment, **environment},
-            stdin=subprocess.DEVNULL,
+            input=typed,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -77,11 +76,6 @@ class Project:
             check=False,
         )
         return Answer(done.stdout, done.returncode)
-
-    def config(self, stack: str) -> dict[str, Any]:
-        """What the stack's file says under `config`."""
-        config: dict[str, Any] = yaml.safe_load((self.folder / f"Pulumi.{stack}.yaml").read_text())["config"]
-        return config
 
     def reset_stack_files(self) -> None:
         """The stack files as they are kept with the program."""

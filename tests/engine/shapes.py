@@ -23,6 +23,10 @@ _SCALARS: dict[object, tuple[type, ...]] = {str: (str,), bool: (bool,), int: (in
 _EMPTY: dict[object, Any] = {str: "", bool: False, int: 0, float: 0}
 
 
+class Nothing:
+    """The type of what an object has no place for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """One resource type: its inputs with their types, which of them are needed, and its outputs."""
@@ -105,27 +109,21 @@ def _bare(kind: Any) -> Any:
 
 
 def _fault(kind: Any, value: Any) -> str | None:
+    """Why the value is none of this type; None when it is one, or not known yet."""
     kind = _bare(kind)
     if value is None or value == UNKNOWN:
         return None
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if allowed := _SCALARS.get(kind):
         good = isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
         return None if good else f"must be {kind.__name__}, got {value!r}"
-    if origin is collections.abc.Sequence:
-        if not isinstance(value, list):
-            return f"must be a list, got {value!r}"
-        return next((fault for part in value if (fault := _fault(arguments[0], part))), None)
-    if origin is collections.abc.Mapping:
-        if not isinstance(value, dict):
-            return f"must be a map, got {value!r}"
-        return next((fault for part in value.values() if (fault := _fault(arguments[1], part))), None)
-    if inspect.isclass(kind) and sdk.is_input_type(kind):
-        if not isinstance(value, dict):
-            return f"must be an object, got {value!r}"
-        known = _typed(kind)
-        faults = (
-            f"{key}: {'unknown' if key not in known else _fault(known[key], part)}" for key, part in value.items()
-        )
-        return next((fault for fault in faults if not fault.endswith(": None")), None)
-    return None
+    origin, (*_, part) = typing.get_origin(kind), typing.get_args(kind) or (Any,)
+    is_object = inspect.isclass(kind) and sdk.is_input_type(kind)
+    if origin is not collections.abc.Sequence and origin is not collections.abc.Mapping and not is_object:
+        return "is no part of this" if kind is Nothing else None
+    expected = list if origin is collections.abc.Sequence else dict
+    if not isinstance(value, expected):
+        return f"must be a {expected.__name__}, got {value!r}"
+    kinds = _typed(kind) if is_object else {}
+    items = value.items() if isinstance(value, dict) else (("", item) for item in value)
+    faults = (_fault(kinds.get(key, Nothing) if is_object else part, item) for key, item in items)
+    return next(filter(None, faults), None)

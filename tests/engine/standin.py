@@ -4,6 +4,7 @@ It checks what it is given against the types of `pulumi_aws`, fills the real pro
 that are the same each time, refuses a name that is taken, and remembers what it has made and what it was asked for.
 """
 
+# ruff: noqa: ARG002, N802 - the names and parameters are the protocol's
 import json
 import random
 import re
@@ -27,10 +28,10 @@ ACCOUNT = "123456789012"
 VERSION = "7.51.1"
 _LARGEST = 400 << 20
 _MADE_UP = re.compile(r"-[0-9a-f]{7}$")  # how a name ends that the provider has made
-_IDENTIFYING = frozenset(
-    "name bucket alarmName dashboardName apiId routeKey eventBusName rule targetId logGroupName role databaseName "
-    "queueUrl arn topic endpoint protocol function statementId functionName qualifier".split()
-)
+_IDENTIFYING = {
+    *("name", "bucket", "alarmName", "dashboardName", "apiId", "routeKey", "eventBusName", "rule", "targetId"),
+    *("logGroupName", "role", "databaseName", "queueUrl", "arn", "topic", "endpoint", "protocol", "functionName"),
+}
 _IDS_OF_AWS = {
     "Api",
     "Authorizer",
@@ -201,6 +202,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Delete(self, request: Any, context: Any) -> Empty:
         token, name = _of(request.urn)
+        there = self._cloud.made.get((token, request.id), {})
+        if there.get("deletionProtectionEnabled"):
+            context.abort(grpc.StatusCode.UNKNOWN, f"{name} is protected from deletion")
         self._cloud.calls.append(Call("delete", token, name))
         self._cloud.made.pop((token, request.id), None)
         return Empty()
