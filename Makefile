@@ -10,6 +10,11 @@ READY := $(VENV)/.ready-$(shell { cat uv.lock pyproject.toml; echo $(PYTHON); } 
 # Files are the unit: what a file shares, it makes once. More processes than cores, because the long tests wait.
 SPREAD := --dist loadfile --no-loadscope-reorder --ignore tests/engine
 
+# Bytecode is kept, and out of the tree, whatever the shell says: without it every process compiles Pulumi, the SDK and
+# the tests anew, which is most of the time that a test process takes to begin.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.build/pycache
+
 .DEFAULT_GOAL := help
 .PHONY: help up down test test-fast coverage watch engine check audit format bench
 

@@ -46,6 +46,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 10, 10)
 
 
+def pytest_sessionfinish() -> None:
+    """Gives everything back, so that nothing counts as leaked when the process ends."""
+    gc.unfreeze()
+
+
 def _rank(item: pytest.Item) -> int:
     ranks = (rank for rank, start in enumerate(_FIRST) if item.nodeid.startswith(start))
     return next(ranks, len(_FIRST))
