@@ -14,11 +14,12 @@ from typing import Any
 import pulumi
 import pulumi_aws
 from pulumi import _types as sdk
+from pulumi.runtime import rpc
 
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
-_SECRET = "1b47061264138c4ac30d75fd1eb44270"
-_FILES = {"c44067f5952c0a294b673a41bacd8c17", "0def7320c3a5731c473e5ecbe6d01bc7"}  # assets and archives
+UNKNOWN = rpc.UNKNOWN
+_SIGNATURE = rpc._special_sig_key
+_SECRET = rpc._special_secret_sig
+_FILES = {rpc._special_asset_sig, rpc._special_archive_sig}
 _SCALARS: dict[object, tuple[type, ...]] = {str: (str,), bool: (bool,), int: (int,), float: (int, float)}
 _EMPTY: dict[object, Any] = {str: "", bool: False, int: 0, float: 0}
 
