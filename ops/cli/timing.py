@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Pace:
-    """Keeps a rate (per second, 0 for none), also across threads; `wait` is how a thread waits some seconds."""
+    """Keeps a rate (per second, 0 for none), also across threads; `wait` replaces `time.sleep`."""
 
-    def __init__(self, rate: float, wait: Callable[[float], object] = time.sleep) -> None:
+    def __init__(self, rate: float, wait: Callable[[float], object] | None = None) -> None:
         self._rate = rate
         self._wait = wait
         self._turns = threading.Lock()
@@ -30,7 +30,7 @@ class Pace:
             now = time.monotonic()
             turn = max(now, self._next)
             self._next = turn + count / self._rate
-        self._wait(turn - now)
+        (self._wait or time.sleep)(turn - now)
 
 
 def moment(option: str, text: str) -> datetime:

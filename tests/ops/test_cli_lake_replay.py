@@ -411,7 +411,7 @@ def test_rights(stage: Stage, monkeypatch: pytest.MonkeyPatch, command: str) -> 
     [
         (("replay-copy", "--type", "../x"), "--type must be the name of a folder in bronze/, got '../x'"),
         (("replay-copy", "--type", "x", "--start", "y"), "--start must be a date or a time, as in 2026-01-31 or 2026-"),
-        (("replay-queue", "--prefix", "x"), "--prefix is a name in a type's folder: it needs --type"),
+        (("replay-queue", "--prefix", "x"), "--prefix is relative to a type's folder: it needs --type"),
         (
             ("replay-queue", "--start", "2026-01-02", "--end", "2026-01-02"),
             "--start must lie before --end, got 2026-01-02T00:00:00+00:00 and 2026-01-02T00:00:00+00:00",
