@@ -14,19 +14,20 @@ _STACK = {"Project": "ingestion-lab", "Stack": "dev"}
 
 
 class _Group(pulumi.ComponentResource):
-    def __init__(self, name: str, tags: pulumi.Input[Mapping[str, str]] | None) -> None:
+    def __init__(self, name: str, tags: pulumi.Input[Mapping[str, str] | None]) -> None:
         super().__init__("lab:test:Group", name)
         sns.Topic(f"{name}-topic", tags=tags, opts=pulumi.ResourceOptions(parent=self))
 
 
 def _tagged(
-    settings: Settings, own: pulumi.Input[Mapping[str, str]] | None = None, *, preview: bool = False
+    settings: Settings, own: Mapping[str, str] | None = None, *, late: bool = False, preview: bool = False
 ) -> Recording:
     def program() -> None:
         sqs.Queue("before")
         tag_resources(settings)
-        sqs.Queue("queue", sqs.QueueArgs(tags=own))
-        _Group("group", own)
+        tags = pulumi.Output.from_input(own) if late else own
+        sqs.Queue("queue", sqs.QueueArgs(tags=tags))
+        _Group("group", tags)
         lambda_.Permission("permission", action="a", function="f", principal="p")
         apigatewayv2.Integration("integration", api_id="a", integration_type="AWS_PROXY")
 
@@ -53,7 +54,7 @@ def test_resources_that_aws_tags_get_the_tags(preview: bool) -> None:  # noqa: F
 def test_tags_of_a_resource_are_kept(late: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """A resource's own tags are merged with the stack's and win over them, whether they are known at once or later."""
     own = {"Stack": "theirs", "Owner": "team-a"}
-    recording = _tagged(Settings(stack="dev"), pulumi.Output.from_input(own) if late else own)
+    recording = _tagged(Settings(stack="dev"), own, late=late)
 
     expected = {"Project": "ingestion-lab", "Stack": "theirs", "Owner": "team-a"}
     assert recording.inputs("Queue", "queue")["tags"] == recording.inputs("Topic", "group-topic")["tags"] == expected
