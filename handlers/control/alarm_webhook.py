@@ -2,8 +2,9 @@
 
 Body: `{"text": …, "alarm": {name, state, …}}`; Slack reads `text`. A call that fails is repeated for as long as the
 invocation allows, then the invocation fails: Lambda invokes it again, and in the end keeps it in the failures queue.
-So a receiver may get a notification twice, never half of it; `alarm.notificationId` identifies it. The webhook's URL
-is a secret: no log line and no error holds any of it.
+So a receiver may get a notification twice, never half of it; `alarm.notificationId` identifies it. That a new alarm has
+found its first data good is no news and is not forwarded. The webhook's URL is a secret: no log line and no error holds
+any of it.
 """
 
 import http.client
@@ -68,9 +69,13 @@ class Forwarder:
         Raises:
             WebhookError: the webhook, or the parameter that names it, is not available.
         """
-        url = self._url()
+        url: SplitResult | None = None
         for record in event["Records"]:
             alarm = _alarm(record["Sns"], self._config.environment)
+            if _is_first_good(alarm):
+                logger.info("notification left out", extra={"alarm": alarm["name"], "state": alarm["state"]})
+                continue
+            url = url or self._url()
             body = jsontext.compact({"text": _text(alarm), "alarm": alarm}).encode()
             tries = _post(url, body, context)
             logger.info(
@@ -105,6 +110,14 @@ def _alarm(notification: Mapping[str, Any], environment: str) -> jsontext.JsonOb
         "runbook": alarm_text.runbook(str(fields.get("AlarmDescription") or "")),
         "notificationId": notification["MessageId"],
     }
+
+
+def _is_first_good(alarm: jsontext.JsonObject) -> bool:
+    """Whether it tells that an alarm has left the state in which it was made, as every alarm does after a deployment.
+
+    No alarm of the program goes back to that state, because none leaves open what missing data means.
+    """
+    return (alarm["previousState"], alarm["state"]) == ("INSUFFICIENT_DATA", "OK")
 
 
 def _notified(message: str) -> Mapping[str, Any]:

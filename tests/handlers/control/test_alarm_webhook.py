@@ -114,6 +114,34 @@ def test_each_state_shows_at_a_glance(
     assert receiver.bodies[0]["text"].splitlines()[0] == head
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "posts"),
+    [
+        ("INSUFFICIENT_DATA", "OK", 0),
+        ("INSUFFICIENT_DATA", "ALARM", 1),
+        ("ALARM", "OK", 1),
+        ("ALARM", "INSUFFICIENT_DATA", 1),
+    ],
+)
+def test_the_first_good_data_of_an_alarm_is_no_news(
+    forwarder: Forwarder, receiver: Receiver, ssm: FakeSsm, before: str, after: str, posts: int
+) -> None:
+    """Every alarm is born without data, so a deployment would tell of each; nothing is even asked for then."""
+    ssm.refuse = "" if posts else "AccessDeniedException"
+    forwarder.handle(event(ALARM | {"OldStateValue": before, "NewStateValue": after}), FakeContext())
+
+    assert len(receiver.bodies) == posts
+
+
+def test_what_is_left_out_leaves_the_others(forwarder: Forwarder, receiver: Receiver) -> None:
+    """Of one event's notifications each is judged by itself."""
+    born = event(ALARM | {"OldStateValue": "INSUFFICIENT_DATA", "NewStateValue": "OK"})
+
+    forwarder.handle({"Records": [*born["Records"], *event()["Records"]]}, FakeContext())
+
+    assert [alarm["state"] for alarm in receiver.alarms] == ["ALARM"]
+
+
 @pytest.mark.parametrize("message", ["the water is rising", '"quoted"', "[1]", '{"other": 1}'])
 def test_a_notification_that_is_no_alarm_is_passed_on_as_text(
     forwarder: Forwarder, receiver: Receiver, message: str
