@@ -14,7 +14,7 @@ from components.messaging.function_rule import FunctionRule, FunctionRuleArgs
 from components.security import policies
 from components.storage.state_table import StateTable
 
-_AROUND_A_PROBE_SECONDS = 30
+_AROUND_A_PROBE_SECONDS = 60  # above all for the consumer, which takes its time to be paused or resumed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +80,9 @@ def _function_args(args: CircuitBreakerArgs) -> InstrumentedFunctionArgs:
         statements=[
             policies.allow("Breaker", ["dynamodb:GetItem", "dynamodb:PutItem"], args.control.table.arn),
             policies.allow("FailedEvent", ["dynamodb:GetItem"], args.state_table.table.arn),
-            policies.allow("Consumer", ["lambda:UpdateEventSourceMapping"], args.mapping.arn),
+            policies.allow(
+                "Consumer", ["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"], args.mapping.arn
+            ),
             policies.allow("Probe", ["lambda:InvokeFunction"], args.worker.arn),
             policies.allow("Transitions", ["events:PutEvents"], args.bus.bus.arn),
             *args.platform.queue_key(),  # of its failed invocations

@@ -9,6 +9,9 @@ States: CLOSED → OPEN → HALF_OPEN (a probe is under way, under a lease) → 
 the version that was read, so of two invocations one probes and the other leaves. Opening writes the state before it
 pauses, closing resumes before it writes, so a crash in between is mended by the next tick. Where the state can't be
 read, the consumer runs: a breaker that has lost its state must not hold traffic.
+
+Lambda changes a consumer in the background and refuses a second change until the first is through. So the consumer is
+asked for its state before it is told anything, and waited for while another change is under way.
 """
 
 import os
@@ -18,8 +21,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from handlers import clock, env, jsontext
-from handlers.aws import clients, eventbridge
+from handlers.aws import clients, eventbridge, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.aws.control_table import ConditionFailedError, ControlTable, Item, Key
 from handlers.errors import Detail, SchemaValidationError
@@ -38,6 +43,14 @@ OPENED_EVENT = "CircuitOpened"
 CLOSED_EVENT = "CircuitClosed"
 _TRIP = ("idempotencyKey", "trippedAt")
 _MAX_KEY_BYTES = 2048  # of a DynamoDB key
+# A state of the consumer that it is in or on the way to, so that nothing has to be said; in any other one there is.
+_RUNNING = ("Enabled", "Enabling")
+_PAUSED = ("Disabled", "Disabling")
+_STEADY = ("Enabled", "Disabled")  # in every other state Lambda refuses a change
+_REFUSED_MEANWHILE = ("ResourceInUseException", "ResourceConflictException")  # and the SDK does not repeat the call
+_LOOKS = 20
+_BETWEEN_LOOKS_SECONDS = 5.0  # at most
+_LAST_LOOK_MS = 6_000  # before the invocation's end: a pause, and the call after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,10 @@ class State:
 
 class LostRaceError(Exception):
     """Another invocation has changed the breaker since it was read: that one acts, this one leaves."""
+
+
+class ConsumerBusyError(Exception):
+    """The consumer was still being changed when the time was up: Lambda tries again, and so does the next tick."""
 
 
 class States:
@@ -116,60 +133,112 @@ class States:
         return saved
 
 
+class Consumer:
+    """The event source mapping that feeds the worker."""
+
+    def __init__(self, client: "LambdaClient", mapping_id: str) -> None:
+        self._lambda = client
+        self._id = mapping_id
+
+    def run(self, context: LambdaContext) -> None:
+        """Resumes it; see `_set`."""
+        self._set(_RUNNING, context, enabled=True)
+
+    def pause(self, context: LambdaContext) -> None:
+        """Pauses it; see `_set`."""
+        self._set(_PAUSED, context, enabled=False)
+
+    def _set(self, good: tuple[str, str], context: LambdaContext, *, enabled: bool) -> None:
+        """Makes sure that it is in a good state or on the way to it.
+
+        Raises:
+            ConsumerBusyError: something else was being done to it until the time was up.
+            ClientError, BotoCoreError: Lambda failed.
+        """
+        state = ""
+        for _ in retry.attempts(_LOOKS, base=1.0, cap=_BETWEEN_LOOKS_SECONDS):
+            if context.get_remaining_time_in_millis() < _LAST_LOOK_MS:
+                break
+            state = self._lambda.get_event_source_mapping(UUID=self._id)["State"]
+            if state in good or (state in _STEADY and self._change(enabled=enabled)):
+                return
+        raise ConsumerBusyError(f"the consumer was not set to {good[0]}, it was {state or 'not asked'}")
+
+    def _change(self, *, enabled: bool) -> bool:
+        """Whether Lambda has taken the change; not where another one has come between."""
+        try:
+            self._lambda.update_event_source_mapping(UUID=self._id, Enabled=enabled)
+        except ClientError as exc:
+            if error_code(exc) not in _REFUSED_MEANWHILE:
+                raise
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The clients. `functions` waits for a probe as long as it takes, `mappings` no longer than for any call."""
+
+    dynamodb: "DynamoDBClient"
+    functions: "LambdaClient"
+    mappings: "LambdaClient"
+    events: "EventBridgeClient"
+
+
 class Breaker:
     """Opens, probes and closes."""
 
-    def __init__(
-        self, config: Env, *, dynamodb: "DynamoDBClient", functions: "LambdaClient", events: "EventBridgeClient"
-    ) -> None:
+    def __init__(self, config: Env, services: Services) -> None:
         self._config = config
-        self._dynamodb = dynamodb
-        self._states = States(ControlTable(dynamodb, config.control_table_name), config.pipeline)
-        self._lambda = functions
-        self._events = events
+        self._dynamodb = services.dynamodb
+        self._states = States(ControlTable(services.dynamodb, config.control_table_name), config.pipeline)
+        self._consumer = Consumer(services.mappings, config.event_source_mapping_id)
+        self._lambda = services.functions
+        self._events = services.events
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> jsontext.JsonObject:
         """Opens on a trip, probes on anything else; returns the state that it leaves.
 
         Raises:
-            ClientError, BotoCoreError: AWS failed, and this has to be tried again: Lambda does, or the next tick.
+            ClientError, BotoCoreError, ConsumerBusyError: this has to be tried again: Lambda does, or the next tick.
         """
         try:
             state = self._states.load()
         except AWS_ERRORS as exc:
             logger.error("breaker state not read, consumer left running", extra={"errorType": error_code(exc)})
-            self._consume(enabled=True)
+            self._consumer.run(context)
             if event.get("detail-type") == TRIPPED:
                 raise  # a trip that seems to be done would not be repeated
             return {"state": "UNKNOWN"}
         try:
             if event.get("detail-type") == TRIPPED:
-                state = self._open(state, *_trip(event))
+                state = self._open(state, *_trip(event), context)
             elif state.name != CLOSED and state.lease_until <= clock.now_ms():
-                state = self._probe(state, clock.now_ms() + context.get_remaining_time_in_millis())
+                state = self._probe(state, context)
         except LostRaceError:
             return {"state": "CONTENDED"}
         # Once per tick, the 0 too: an alarm takes its absence for a breaker that does not run.
         count(self._config.pipeline, {"CircuitOpen": int(state.name != CLOSED)})
         return {"state": state.name, "probes": state.probes}
 
-    def _open(self, state: State, key: str, tripped_at: int) -> State:
+    def _open(self, state: State, key: str, tripped_at: int, context: LambdaContext) -> State:
         if state.name != CLOSED:
-            self._consume(enabled=False)  # the attempt that opened it may have died before this
+            self._consumer.pause(context)  # the attempt that opened it may have died before this
             return state
         if tripped_at <= state.changed_at:
             return state  # the trip is older than the last change: its outage is over
         state = self._states.save(State(OPEN, clock.now_ms(), key, version=state.version))
-        self._consume(enabled=False)
+        self._consumer.pause(context)
         self._publish(OPENED_EVENT, state)
         return state
 
-    def _probe(self, state: State, lease_until: int) -> State:
+    def _probe(self, state: State, context: LambdaContext) -> State:
+        lease_until = clock.now_ms() + context.get_remaining_time_in_millis()
         state = self._states.save(replace(state, name=HALF_OPEN, lease_until=lease_until))
-        self._consume(enabled=False)
+        self._consumer.pause(context)
         if not self._answers(state.key):
             return self._states.save(replace(state, name=OPEN, probes=state.probes + 1, lease_until=0))
-        self._consume(enabled=True)
+        self._consumer.run(context)
         closed = self._states.save(State(CLOSED, clock.now_ms(), version=state.version))
         self._publish(CLOSED_EVENT, closed)
         return closed
@@ -202,10 +271,6 @@ class Breaker:
             "messageAttributes": {"idempotencyKey": {"dataType": "String", "stringValue": key}},
         }
 
-    def _consume(self, *, enabled: bool) -> None:
-        """Pauses or resumes the queue's consumer."""
-        self._lambda.update_event_source_mapping(UUID=self._config.event_source_mapping_id, Enabled=enabled)
-
     def _publish(self, detail_type: str, state: State) -> None:
         detail: jsontext.JsonObject = {"pipeline": self._config.pipeline, "at": clock.iso(state.changed_at)}
         event = eventbridge.Event(detail_type, self._config.event_source, detail_type, detail)
@@ -237,10 +302,14 @@ def _code(failed: Mapping[str, str]) -> dict[str, str]:
 @cache
 def breaker() -> Breaker:
     """The breaker of this execution environment, made once."""
-    config = env.load(Env, os.environ)
-    # A probe runs the worker to its end: the answer may take as long as the worker's timeout.
-    functions = clients.client("lambda", read_timeout=900)
-    return Breaker(config, dynamodb=clients.client("dynamodb"), functions=functions, events=clients.client("events"))
+    services = Services(
+        dynamodb=clients.client("dynamodb"),
+        # A probe runs the worker to its end: the answer may take as long as the worker's timeout.
+        functions=clients.client("lambda", read_timeout=900),
+        mappings=clients.client("lambda"),
+        events=clients.client("events"),
+    )
+    return Breaker(env.load(Env, os.environ), services)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> jsontext.JsonObject:

@@ -18,7 +18,7 @@ from handlers import clock
 from handlers.aws import retry
 from handlers.control.alarm_webhook import Env as WebhookEnv
 from handlers.control.alarm_webhook import Forwarder
-from handlers.control.breaker import Breaker
+from handlers.control.breaker import Breaker, Services
 from handlers.events import ingest
 from handlers.idempotency.claims import KeyRequest
 from handlers.idempotency.store import StateStore
@@ -179,7 +179,7 @@ def _outage(day: Morning) -> None:
     day.works(record("d9", {"n": "d9"}, key="d9"), trip_wire=wire)
     cloud = FakeCloud(event={"messageId": {"S": "m1"}, "payload": {"S": "{}"}, "status": {"S": "FAILED"}})
     client = cast("Any", cloud)
-    guard = Breaker(BREAKER_ENV, dynamodb=client, functions=client, events=client)
+    guard = Breaker(BREAKER_ENV, Services(dynamodb=client, functions=client, mappings=client, events=client))
     trip = TRIP | {"detail": {"pipeline": "events", "idempotencyKey": "k1", "trippedAt": day.now.ms}}
     for event, healthy in ((trip, False), (TICK, False), (TICK, True)):
         cloud.healthy = healthy

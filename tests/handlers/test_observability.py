@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 import pytest
 
 from handlers import observability
-from handlers.control.breaker import Breaker
+from handlers.control.breaker import Breaker, Services
 from handlers.events import ingest
 from handlers.idempotency.store import StateStore
 from handlers.observability import logger
@@ -151,7 +151,7 @@ def test_the_breaker_tells_its_state_at_every_tick(capsys: pytest.CaptureFixture
     """1 while it is open, also half open; 0 while it is closed."""
     cloud = FakeCloud(event={"messageId": {"S": "m1"}, "payload": {"S": '{"n":"a"}'}, "status": {"S": "FAILED"}})
     client = cast("Any", cloud)
-    breaker = Breaker(BREAKER_ENV, dynamodb=client, functions=client, events=client)
+    breaker = Breaker(BREAKER_ENV, Services(dynamodb=client, functions=client, mappings=client, events=client))
 
     breaker.handle(TICK, FakeContext())
     breaker.handle(TRIP, FakeContext())

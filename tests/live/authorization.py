@@ -145,6 +145,7 @@ _CHECKED: Mapping[tuple[str, str], Checked] = {
     ("ssm", "GetParameter"): _on_parameter("GetParameter"),
     ("ssm", "PutParameter"): _on_parameter("PutParameter"),
     ("lambda", "Invoke"): _invoke,
+    ("lambda", "GetEventSourceMapping"): _on_mapping("GetEventSourceMapping"),
     ("lambda", "UpdateEventSourceMapping"): _on_mapping("UpdateEventSourceMapping"),
     ("s3", "GetObject"): _on_object("GetObject", versions=True),
     ("s3", "PutObject"): _on_object("PutObject"),

@@ -64,7 +64,7 @@ def test_breaker_grants(everything: Recording) -> None:
     assert grants(everything, "events-breaker") == {
         "Breaker": ({"dynamodb:GetItem", "dynamodb:PutItem"}, _CONTROL),
         "FailedEvent": ({"dynamodb:GetItem"}, _STATE),
-        "Consumer": ({"lambda:UpdateEventSourceMapping"}, "arn:events-worker-mapping"),
+        "Consumer": ({"lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"}, "arn:events-worker-mapping"),
         "Probe": ({"lambda:InvokeFunction"}, "arn:events-worker"),
         "Transitions": ({"events:PutEvents"}, "arn:ingestion-bus"),
         **_FAILED_INVOCATIONS,

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from handlers.aws.control_table import ControlTable
-from handlers.control.breaker import Breaker, Env, LostRaceError, State, States
+from handlers.control.breaker import Breaker, ConsumerBusyError, Env, LostRaceError, Services, State, States
 from handlers.errors import DownstreamError
 from handlers.idempotency.store import StateStore
 from handlers.worker import trip_wire as wire
@@ -27,11 +27,18 @@ TICK: dict[str, Any] = {}
 
 @dataclass
 class FakeCloud:
-    """A table of two items, one consumer, one worker and a bus; dies at the call named in ``crash_after``."""
+    """A table of two items, one consumer, one worker and a bus; dies at the call named in ``crash_after``.
+
+    The consumer is Lambda's: a change passes through Enabling or Disabling for as many looks as ``passage`` says, and
+    is refused while another one (or Creating, Updating) is under way.
+    """
 
     state: dict[str, Any] = field(default_factory=dict)
     event: dict[str, Any] = field(default_factory=dict)
-    enabled: bool = True
+    mapping: str = "Enabled"
+    passage: int = 0
+    told_mapping: list[bool] = field(default_factory=list)
+    _looks: int = 0
     healthy: bool = False
     invoked: list[dict[str, Any]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
@@ -77,9 +84,33 @@ class FakeCloud:
         self.state = Item
         self._done()
 
+    @property
+    def enabled(self) -> bool:
+        """Whether the consumer runs, or will."""
+        return self.mapping in ("Enabled", "Enabling", "Updating", "Creating")
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        self.mapping = "Enabled" if value else "Disabled"
+
+    def get_event_source_mapping(self, *, UUID: str) -> dict[str, Any]:
+        assert UUID == "mapping-1"
+        state = self.mapping
+        self._looks -= 1
+        if self._looks < 0:
+            self.mapping = {"Disabling": "Disabled"}.get(state, "Enabled" if state.endswith("ing") else state)
+        return {"UUID": UUID, "State": state}
+
+    def begin(self, state: str) -> None:
+        """A change begins, somebody's."""
+        self.mapping, self._looks = state, self.passage
+
     def update_event_source_mapping(self, *, UUID: str, Enabled: bool) -> None:
         assert UUID == "mapping-1"
-        self.enabled = Enabled
+        self.told_mapping.append(Enabled)
+        if self.mapping not in ("Enabled", "Disabled"):
+            raise client_error("ResourceInUseException")
+        self.begin("Enabling" if Enabled else "Disabling")
         self._done()
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:
@@ -111,7 +142,7 @@ def cloud() -> FakeCloud:
 def breaker(cloud: FakeCloud) -> Breaker:
     """The real breaker on it."""
     client = cast("Any", cloud)
-    return Breaker(ENV, dynamodb=client, functions=client, events=client)
+    return Breaker(ENV, Services(dynamodb=client, functions=client, mappings=client, events=client))
 
 
 def test_a_trip_opens_and_pauses_the_consumer(breaker: Breaker, cloud: FakeCloud) -> None:
@@ -173,14 +204,14 @@ def test_a_trip_from_before_the_closing_is_ignored(breaker: Breaker, cloud: Fake
 def test_one_probe_at_a_time(breaker: Breaker, cloud: FakeCloud, fake_clock: FakeClock) -> None:
     """While a probe holds its lease another tick leaves; once it has lapsed, the next one probes."""
     breaker.handle(TRIP, FakeContext())
-    cloud.crash_after = cloud.calls + 3  # written, paused, invoked: dead in the middle of the probe
+    cloud.crash_after = cloud.calls + 2  # written, invoked: dead in the middle of the probe
     with pytest.raises(Crash):
-        breaker.handle(TICK, FakeContext(remaining_ms=5000))
+        breaker.handle(TICK, FakeContext(remaining_ms=10_000))
     cloud.healthy = True
 
     assert breaker.handle(TICK, FakeContext())["state"] == "HALF_OPEN"
     assert len(cloud.invoked) == 1
-    fake_clock.advance(5000)
+    fake_clock.advance(10_000)
     assert breaker.handle(TICK, FakeContext())["state"] == "CLOSED"
     assert cloud.enabled is True
 
@@ -214,7 +245,7 @@ def test_a_write_that_the_sdk_repeats_is_no_race(
     assert cloud.enabled is (state == "CLOSED")
 
 
-@pytest.mark.parametrize("call", range(1, 9))
+@pytest.mark.parametrize("call", range(1, 12))
 def test_a_crash_after_any_call_is_mended_by_the_next_ticks(
     breaker: Breaker, cloud: FakeCloud, fake_clock: FakeClock, call: int
 ) -> None:
@@ -250,6 +281,73 @@ def test_it_fails_open_without_its_store(breaker: Breaker, cloud: FakeCloud) -> 
     with pytest.raises(ClientError, match="InternalServerError"):
         breaker.handle(TRIP, FakeContext())
     assert cloud.enabled is True
+
+
+# the consumer, which Lambda changes in its own time
+
+
+@pytest.mark.parametrize("passage", [0, 1, 4])
+def test_the_first_tick_after_a_trip_finds_the_consumer_being_paused(
+    breaker: Breaker, cloud: FakeCloud, passage: int
+) -> None:
+    """It closes all the same, in the same invocation, and says each thing once: a second word would be refused."""
+    cloud.passage = passage
+    cloud.healthy = True
+    breaker.handle(TRIP, FakeContext())
+
+    assert cloud.mapping == "Disabling"
+    assert breaker.handle(TICK, FakeContext()) == {"state": "CLOSED", "probes": 0}
+    assert (cloud.mapping, cloud.told_mapping) == ("Enabling", [False, True])
+
+
+@pytest.mark.parametrize("state", ["Creating", "Updating", "Enabling"])
+def test_a_trip_waits_for_a_change_of_others(breaker: Breaker, cloud: FakeCloud, state: str) -> None:
+    """A deployment is at work on the consumer; once it has settled, it is paused."""
+    cloud.passage = 3
+    cloud.begin(state)
+
+    assert breaker.handle(TRIP, FakeContext()) == {"state": "OPEN", "probes": 0}
+    assert (cloud.mapping, cloud.told_mapping) == ("Disabling", [False])
+
+
+def test_a_change_that_comes_between_is_waited_for(breaker: Breaker, cloud: FakeCloud) -> None:
+    """Between the look and the word somebody else begins a change: refused, and told again once it is through."""
+    cloud.passage = 2
+    original = cloud.update_event_source_mapping
+
+    def overtaken(**request: Any) -> None:
+        if not cloud.told_mapping:
+            cloud.begin("Updating")
+        original(**request)
+
+    cloud.update_event_source_mapping = overtaken  # type: ignore[method-assign]
+    assert breaker.handle(TRIP, FakeContext()) == {"state": "OPEN", "probes": 0}
+    assert (cloud.mapping, cloud.told_mapping) == ("Disabling", [False, False])
+
+
+def test_a_change_that_takes_too_long_is_left_to_the_next_attempt(breaker: Breaker, cloud: FakeCloud) -> None:
+    """The invocation fails, so that it comes again, and the consumer is not given up."""
+    cloud.passage = 10**6
+    cloud.begin("Updating")
+    with pytest.raises(ConsumerBusyError, match="the consumer was not set to Disabled, it was Updating"):
+        breaker.handle(TRIP, FakeContext())
+    with pytest.raises(ConsumerBusyError, match="it was not asked"):
+        breaker.handle(TRIP, FakeContext(remaining_ms=5_999))
+    cloud.mapping = "Enabled"
+
+    assert breaker.handle(TRIP, FakeContext()) == {"state": "OPEN", "probes": 0}
+    assert cloud.told_mapping == [False]
+
+
+def test_another_refusal_of_lambda_is_no_reason_to_wait(breaker: Breaker, cloud: FakeCloud) -> None:
+    """It would be the same again."""
+
+    def refuse(**_: Any) -> None:
+        raise client_error("ResourceNotFoundException")
+
+    cloud.update_event_source_mapping = refuse  # type: ignore[method-assign]
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        breaker.handle(TRIP, FakeContext())
 
 
 # the worker's half

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from handlers import faults
 from handlers.control import alarm_webhook
 from handlers.control.alarm_webhook import Forwarder, WebhookError
-from handlers.control.breaker import Breaker
+from handlers.control.breaker import Breaker, Services
 from handlers.control.failure_mode import Switch
 from handlers.errors import IngestionError, SchemaValidationError
 from handlers.faults import FaultSwitch
@@ -56,7 +56,7 @@ def test_a_trip(event: dict[str, Any]) -> None:
     """Opens, or is refused and changes nothing; never does it leave a breaker that no tick could close."""
     cloud = _Cloud(healthy=True)
     client = cast("Any", cloud)
-    breaker = Breaker(BREAKER_ENV, dynamodb=client, functions=client, events=client)
+    breaker = Breaker(BREAKER_ENV, Services(dynamodb=client, functions=client, mappings=client, events=client))
     with logged():
         try:
             breaker.handle(event, FakeContext())
