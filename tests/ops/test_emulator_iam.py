@@ -51,6 +51,16 @@ def test_role_policy() -> None:
     }
 
 
+def test_a_mapping_that_is_looked_at() -> None:
+    """The emulator calls it a list, of that one mapping."""
+    (statement,) = json.loads(
+        role_policy(_document({"Effect": "Allow", "Action": "lambda:GetEventSourceMapping", "Resource": "arn:m"}))
+    )["Statement"]
+
+    assert statement["Action"] == ["lambda:GetEventSourceMapping", "lambda:ListEventSourceMappings"]
+    assert statement["Resource"] == ["arn:m"]
+
+
 def test_no_partiql_without_the_right() -> None:
     """A role that may not use PartiQL does not get its calls, nor does one that is denied it."""
     statement = {"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": [_TABLE]}

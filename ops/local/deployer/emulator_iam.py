@@ -9,6 +9,7 @@ The emulator (AUTH=true) authorizes by the name of the API call and knows less a
 - Log calls are checked against the ARN of the group; the `:*` and `:log-stream:…` endings that AWS wants never match.
 - A parameter of SSM that is called by its ARN is checked as if the ARN were its name, and so its ARN within an ARN.
 - `DescribeEventBus` is checked as if the bus were a rule of that name on the default bus.
+- `GetEventSourceMapping` is checked as `lambda:ListEventSourceMappings`, on the mapping.
 - `aws:PrincipalArn` of a function is its session; on AWS it is its role. Sessions of a named role are named too.
 - There is no TLS on loopback: a statement that denies plain HTTP would deny everything, so it is left out.
 
@@ -23,6 +24,7 @@ import re
 from typing import Any
 
 _BATCH = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+_OTHER_NAMES = {"lambda:GetEventSourceMapping": "lambda:ListEventSourceMappings"}
 _PARTIQL = "dynamodb:PartiQL"
 _PARTIQL_CALLS = ["dynamodb:BatchExecuteStatement", "dynamodb:ExecuteStatement", "dynamodb:ExecuteTransaction"]
 _ROLE = re.compile(r"arn:(?P<partition>[^:]+):iam::(?P<account>\d+):role/(?:.*/)?(?P<name>[^/]+)")
@@ -50,6 +52,7 @@ def _statement(statement: dict[str, Any]) -> dict[str, Any]:
     if "Action" in changed:
         actions = _as_list(changed["Action"])
         changed["Action"] = actions + [f"{action}Batch" for action in actions if action in _BATCH]
+        changed["Action"] += [_OTHER_NAMES[action] for action in actions if action in _OTHER_NAMES]
     if "Resource" in changed:
         resources = _as_list(changed["Resource"])
         changed["Resource"] = list(
