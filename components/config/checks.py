@@ -116,7 +116,17 @@ def _access(s: Settings) -> Iterator[Agreement]:
 
 
 def _safety(s: Settings) -> Iterator[Agreement]:
-    prod = s.is_production
+    prod = s.production
+    yield Agreement(
+        ("production",),
+        prod or not s.sounds_like_production,
+        f"true, as the stack's name {s.stack} says: nothing is protected without it",
+    )
+    yield Agreement(
+        ("production",),
+        not (prod and s.is_laptop),
+        "false on the stack local, whose data is gone with the laptop's cloud",
+    )
     yield Agreement(
         ("failure_injection",),
         not (s.failure_injection and prod),
@@ -169,12 +179,12 @@ def _alarms(s: Settings) -> Iterator[Agreement]:
     )
     yield Agreement(
         ("alarm_email", "observability_enabled"),
-        s.alarm_email is None or s.observability_enabled or s.is_production,  # where it has to be true
+        s.alarm_email is None or s.observability_enabled or s.production,  # where it has to be true
         "empty unless observabilityEnabled is true",
     )
     yield Agreement(
         ("webhook_url", "observability_enabled"),
-        s.webhook_url is None or s.observability_enabled or s.is_production,
+        s.webhook_url is None or s.observability_enabled or s.production,
         "empty unless observabilityEnabled is true",
     )
 

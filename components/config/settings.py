@@ -3,6 +3,7 @@
 `Pulumi.yaml` describes the same keys to people and to the Pulumi CLI; a test keeps the two equal.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
@@ -11,7 +12,6 @@ from components.config.access import AUDIENCE, AUTH_MODES, ISSUER, KEYS, SECRET_
 from components.config.alarm_limits import PARTS, AlarmLimits
 from components.config.values import Flag, Tags, items, one_of, or_none, parts, text, whole
 
-PRODUCTION_STACK = "prod"
 LAPTOP_STACK = "local"
 NO_LAYER = "none"
 
@@ -44,6 +44,9 @@ _PARAMETER = text(  # SSM keeps names that begin with aws or ssm to itself
     r"(?!/(?i:aws|ssm))(/[A-Za-z0-9_.-]+){1,15}", "the full name of an SSM parameter, such as /team/failure_mode"
 )
 
+_PRODUCTION = re.compile(
+    r"(?<![a-z])(?<!pre[-_])(?<!non[-_])(?<!not[-_])(prod|production|prd|live)(?![a-z])", re.IGNORECASE
+)
 _WEBHOOK = text(
     r"https://\S+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/\S*)?", "an https URL, or an http URL on the loopback"
 )
@@ -57,6 +60,7 @@ class Settings:
     """
 
     stack: str
+    production: Flag = False
     pipelines: Annotated[tuple[PipelineName, ...], items(one_of(get_args(PipelineName)), at_least=1)] = ("events",)
     max_receive_count: Annotated[int, whole(1, aws_limits.MAX_RECEIVE_COUNT)] = 5
     batch_size: _Batch = 10
@@ -124,9 +128,9 @@ class Settings:
     runbook_base_url: Annotated[str, text(r"(https://\S+/)?", "an https URL that ends in a slash, or empty")] = ""
 
     @property
-    def is_production(self) -> bool:
-        """Whether data is protected from deletion."""
-        return self.stack == PRODUCTION_STACK
+    def sounds_like_production(self) -> bool:
+        """Whether the stack's name says that it is production: `prod`, `prod-eu`, `live_2`; not `pre-prod`."""
+        return _PRODUCTION.search(self.stack) is not None
 
     @property
     def is_laptop(self) -> bool:

@@ -27,7 +27,7 @@ class LakePipeline(Pipeline):
         super().__init__("lab:pipelines:Lake", name, args, opts)
         settings = args.shared.settings
         storage_args = LakeStorageArgs(
-            kms_key_arn=args.shared.kms_key_arn, protected=settings.is_production, disposable=settings.is_laptop
+            kms_key_arn=args.shared.kms_key_arn, protected=settings.production, disposable=settings.is_laptop
         )
         self.storage = LakeStorage(name, storage_args, self.child)
         self._make_worker(self._worker_spec())

@@ -1,6 +1,6 @@
 """Reads configurations, good and bad."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -9,13 +9,17 @@ from components.config.settings import Settings
 from tests.components.recording import SECRETS, TO_BE_SET, run
 
 
+# Without these, production is refused; they stand in Pulumi.prod.yaml.
+PRODUCTION: Mapping[str, object] = {"production": True}
+
+
 def read(config: dict[str, object], stack: str = "dev", secrets: Iterable[str] = SECRETS) -> Settings:
     """The settings that the configuration gives, with what a stack leaves to whoever deploys it.
 
     `secrets` are the keys that are encrypted where they are set.
     """
     found: list[Settings] = []
-    given = {**TO_BE_SET.get(stack, {}), **config}
+    given = {**TO_BE_SET.get(stack, {}), **(PRODUCTION if stack == "prod" else {}), **config}
     run(lambda: found.append(read_settings()), stack=stack, config=given, secrets=secrets)
     return found[0]
 

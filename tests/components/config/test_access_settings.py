@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from components.config.reader import SettingsError
-from tests.components.config.configuring import problems, read
+from tests.components.config.configuring import PRODUCTION, problems, read
 from tests.components.recording import Recording, main_program, run
 
 _KEY = "k3y-" + "a" * 16
@@ -164,6 +164,7 @@ def test_production_refuses_each_unsafe_value(config: dict[str, object], reason:
 def test_production_refuses_all_unsafe_values_at_once() -> None:
     """One configuration with everything that is unsafe: one error with every reason, and nothing was made."""
     unsafe = {
+        **PRODUCTION,
         "authMode": "none",
         "corsOrigin": "http://shop.example",
         "observabilityEnabled": False,

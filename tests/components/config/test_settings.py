@@ -10,8 +10,8 @@ import yaml
 from components.config.alarm_limits import AlarmLimits
 from components.config.reader import SettingsError, read_settings
 from components.config.settings import Settings
-from tests.components.config.configuring import key_of, problems, read
-from tests.components.recording import ROOT, SECRETS, Recording, main_program, run
+from tests.components.config.configuring import PRODUCTION, key_of, problems, read
+from tests.components.recording import ROOT, SECRETS, TO_BE_SET, Recording, main_program, run
 
 _FORMULA = "(6 x workerTimeoutSeconds + maxBatchingWindowSeconds), or 0 for that"
 _REASON = ": a dead letter keeps its first send time"
@@ -303,11 +303,30 @@ def test_not_set_can_be_written(field: str) -> None:
     assert getattr(read({key_of(field): declared[key_of(field)]["default"]}), field) is None
 
 
-def test_only_prod_is_production() -> None:
-    """A stack copied from dev under another name is not protected."""
-    assert [read({}, stack).is_production for stack in ("local", "dev", "staging", "prod")] == [
-        False,
-        False,
-        False,
-        True,
+_LIKE_PRODUCTION = ("prod", "PROD", "prod-eu", "eu-prod", "prod2", "acme_production", "prd", "live-1")
+
+
+@pytest.mark.parametrize("stack", _LIKE_PRODUCTION)
+def test_a_name_that_says_production_needs_the_key(stack: str) -> None:
+    """Any stack can be production; one whose name says so can't be anything else."""
+    set_up: dict[str, object] = {**PRODUCTION, **TO_BE_SET["prod"]}
+    reason = f"production must be true, as the stack's name {stack} says: nothing is protected without it"
+
+    assert read(set_up, stack).production
+    assert problems({**set_up, "production": False}, stack) == [f"{reason}; got 'false'"]
+
+
+@pytest.mark.parametrize("stack", ["local", "dev", "staging", "product", "delivery", "pre-prod", "non_prod", "alive"])
+def test_other_names_say_nothing(stack: str) -> None:
+    """They are not production unless the configuration says so."""
+    assert not read({}, stack).production
+
+
+def test_any_stack_can_be_production_except_the_laptop_s() -> None:
+    """The key alone counts; what the laptop's cloud holds is in memory."""
+    set_up: dict[str, object] = {**PRODUCTION, **TO_BE_SET["prod"]}
+
+    assert read(set_up, "blue").production
+    assert problems(set_up, "local") == [
+        "production must be false on the stack local, whose data is gone with the laptop's cloud; got 'true'"
     ]

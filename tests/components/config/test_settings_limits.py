@@ -30,6 +30,7 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("messageRetentionSeconds", 59),
     ("dlqRetentionSeconds", 1_209_601),
     ("ttlDays", 3651),
+    ("production", "yes"),
     ("useKmsCmk", "yes"),
     ("kmsAlias", "alias/aws/sqs"),
     ("authMode", "basic"),
