@@ -8,7 +8,6 @@ from components.config.reader import SettingsError, read_settings
 from components.config.settings import Settings
 from tests.components.recording import SECRETS, TO_BE_SET, run
 
-
 # Without these, production is refused; they stand in Pulumi.prod.yaml.
 PRODUCTION: Mapping[str, object] = {"production": True}
 
