@@ -32,6 +32,10 @@ _ACCESS_LOG = {
         "integrationLatencyMs": "integrationLatency",
         "integrationError": "integrationErrorMessage",
         "authorizerError": "authorizer.error",
+        # Who called, by the one of the three that the route asks for; the others are "-".
+        "callerArn": "identity.userArn",
+        "callerSubject": "authorizer.claims.sub",
+        "callerKey": "authorizer.keyName",
     }.items()
 }
 

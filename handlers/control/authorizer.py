@@ -2,8 +2,9 @@
 
 Keys are kept in Secrets Manager or in an SSM parameter. In Secrets Manager the current and the previous value are both
 good, in a parameter both of a comma-separated pair: so keys are exchanged without a moment in which a good caller is
-refused. API Gateway answers a refusal with 403. Keys that can't be read fail the invocation, which it answers with 500:
-a 403 would make good callers give up. No log line holds a key or anything derived from one.
+refused. Which of the good keys it was goes to the access log by its place. API Gateway answers a refusal with 403. Keys
+that can't be read fail the invocation, which it answers with 500: a 403 would make good callers give up. No log line
+holds a key or anything derived from one.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 
 from handlers import clock, env
 from handlers.aws import clients
@@ -40,6 +41,13 @@ class Env:
 
     environment: str
     api_keys_arn: str
+
+
+class Verdict(TypedDict):
+    """API Gateway's simple form. What `context` says of who is admitted, the access log can show."""
+
+    isAuthorized: bool
+    context: NotRequired[dict[str, str]]
 
 
 class KeysError(Exception):
@@ -97,8 +105,10 @@ class Keys:
     _read_at: int = field(default=-STALE_MS)
     _tried_at: int = field(default=-BETWEEN_READS_MS)
 
-    def good(self, shown: str) -> bool:
-        """Whether this is one of them. An unknown key is a reason to look whether there are new ones.
+    def place(self, shown: str) -> int:
+        """Which of them this is, from 1 and the current ones first; 0 where it is none.
+
+        An unknown key is a reason to look whether there are new ones.
 
         Raises:
             KeysError: they have not been read for too long.
@@ -107,13 +117,13 @@ class Keys:
             self._read()
         if clock.now_ms() - self._read_at >= STALE_MS or not self._digests:
             raise KeysError("the keys can't be read")
-        return self._known(shown) or (self._read() and self._known(shown))
+        return self._known(shown) or (self._known(shown) if self._read() else 0)
 
-    def _known(self, shown: str) -> bool:
+    def _known(self, shown: str) -> int:
         """Compares with every key to the end, so that the time it takes says nothing of any."""
         digest = hashlib.sha256(shown.encode()).digest()
         found = [hmac.compare_digest(digest, good) for good in self._digests]
-        return any(found)
+        return found.index(True) + 1 if any(found) else 0
 
     def _read(self) -> bool:
         """Reads the keys, but not again at once; says whether it has."""
@@ -151,27 +161,28 @@ class Authorizer:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    def handle(self, event: Mapping[str, Any]) -> dict[str, bool]:
-        """The answer in API Gateway's simple form; a refusal is logged with its reason.
+    def handle(self, event: Mapping[str, Any]) -> Verdict:
+        """The answer in API Gateway's simple form, with the name of the key; a refusal is logged with its reason.
 
         Raises:
             KeysError: there is nothing to compare with.
         """
-        reason = self._refusal(event)
-        if reason:
+        place, reason = self._judge(event)
+        if not place:
             logger.warning("caller refused", extra={"reason": reason, "route": event.get("routeKey")})
-        return {"isAuthorized": not reason}
+            return {"isAuthorized": False}
+        return {"isAuthorized": True, "context": {"keyName": f"key-{place}"}}
 
-    def _refusal(self, event: Mapping[str, Any]) -> str:
-        """Why the caller is refused; empty where it is not."""
+    def _judge(self, event: Mapping[str, Any]) -> tuple[int, str]:
+        """Which key it is, and why the caller is refused where it is none."""
         # API Gateway keeps the answer by the identity source, so nothing else may decide it
         sources = event.get("identitySource")
         shown = sources[0] if isinstance(sources, list) and len(sources) == 1 else None
         if not isinstance(shown, str) or not shown:
-            return "NoKey"
+            return 0, "NoKey"
         if not _KEY.fullmatch(shown):
-            return "MalformedKey"
-        return "" if self._keys.good(shown) else "UnknownKey"
+            return 0, "MalformedKey"
+        return self._keys.place(shown), "UnknownKey"
 
 
 def _store(arn: str) -> Store:
@@ -186,7 +197,7 @@ def authorizer() -> Authorizer:
     return Authorizer(Keys(_store(env.load(Env, os.environ).api_keys_arn)))
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
+def handler(event: dict[str, Any], context: LambdaContext) -> Verdict:
     """Answers whether one request is admitted."""
     start_invocation(context.aws_request_id)
     return authorizer().handle(event)

@@ -15,12 +15,17 @@ _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:=@+-]{1,128}")
 # A value of three bytes takes up to 26 times as much when parsed; more than this could exhaust a function's memory.
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 MAX_CONTROL_BYTES = 64 * 1024  # what an operator sends is a few fields
+_CALLER_CHARACTERS = 256
 _JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. Header names are lower case."""
+    """One request. Header names are lower case.
+
+    `caller` is who API Gateway has found the caller to be: the ARN of who signed, the subject of a token or the name of
+    a key (never the key); "" where nobody asked.
+    """
 
     route: str
     path: str
@@ -30,6 +35,7 @@ class Request:
     raw_body: str
     is_base64: bool
     request_id: str
+    caller: str
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Request":
@@ -44,6 +50,7 @@ class Request:
             raw_body=_text(event.get("body")),
             is_base64=event.get("isBase64Encoded") is True,
             request_id=_text(context.get("requestId")),
+            caller=_caller(_mapping(context.get("authorizer"))),
         )
 
     @property
@@ -78,6 +85,19 @@ class Request:
         if len(body) > max_bytes:
             raise HttpError(413, "PayloadTooLarge", f"a body may have {max_bytes} bytes here, got {len(body)}")
         return body
+
+
+def _caller(found: Mapping[str, Any]) -> str:
+    """Of what the authorizers say; printable, so that any log and any record takes it."""
+    claims = _mapping(_mapping(found.get("jwt")).get("claims"))
+    names = (
+        _mapping(found.get("iam")).get("userArn"),
+        claims.get("sub"),
+        claims.get("client_id"),  # of a program's token that has no subject
+        _mapping(found.get("lambda")).get("keyName"),
+    )
+    name = next(filter(None, map(_text, names)), "")
+    return name.encode("ascii", "backslashreplace").decode()[:_CALLER_CHARACTERS]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -37,6 +37,7 @@ def serve(request: Request, endpoints: Mapping[str, Endpoint]) -> Answer:
     """Answers one request and logs the outcome in one line."""
     started = clock.now_ms()
     fields: dict[str, Any] = {"route": request.route, "correlationId": request.correlation_id}
+    fields |= {"requestedBy": request.caller} if request.caller else {}
     try:
         reply = dispatch(request, endpoints)
     except HttpError as exc:

@@ -39,6 +39,7 @@ from tests.handlers.fakes import FakeAws, FakeContext
 from tests.receiver import receiving
 
 PREFIX = "/aws/lambda/ingestion-lab-dev-"
+OPERATOR = "arn:aws:iam::123456789012:user/ann"
 MINUTE_MS = 60_000
 
 
@@ -195,7 +196,7 @@ def _redrive(day: Morning) -> None:
         lab.letter(name)
     for targets in (lab.targets, {"events": lab.targets["ordered"]}):
         with day.speaking("redrive-api"):
-            lab.start()
+            lab.api.handle(http_event("POST /redrive/start", "{}", authorizer={"iam": {"userArn": OPERATOR}}))
         lab.targets = targets
         with day.speaking("redrive"):
             lab.tick()

@@ -9,6 +9,7 @@ from ops.local.cloudwatch import insights, insights_values
 from ops.local.cloudwatch.definitions import SavedQuery
 from ops.local.cloudwatch.logs import LogEvent
 from tests.components.recording import ROOT
+from tests.contract.log_set import OPERATOR
 
 _QUERIES = ROOT / "ops" / "queries"
 _A = "2b859e85f31c7a89a6a3dd4067d9a197c90a768eb8cb1882997e87f4843dfb5f"  # SHA-256 of the order "a"
@@ -108,12 +109,13 @@ def test_redrive_audit(log_set: list[LogEvent]) -> None:
 
     first, second = rows[0]["redriveId"], rows[2]["redriveId"]
     assert first != second
-    names = ("message", "route", "status", "redriveId", "state", "reason", "counts.moved")
+    names = ("route", "status", "requestedBy", "redriveId", "state", "reason", "counts.moved")
+    assert [row["message"] for row in rows] == ["request", "redrive finished"] * 2
     assert columns(rows, *names) == [
-        ["request", "POST /redrive/start", "202", first, None, None, None],
-        ["redrive finished", None, None, first, "SUCCEEDED", "nothing new on the dead-letter queue", "2"],
-        ["request", "POST /redrive/start", "202", second, None, None, None],
-        ["redrive finished", None, None, second, "FAILED", "pipeline events has another queue now", "0"],
+        ["POST /redrive/start", "202", OPERATOR, first, None, None, None],
+        [None, None, None, first, "SUCCEEDED", "nothing new on the dead-letter queue", "2"],
+        ["POST /redrive/start", "202", OPERATOR, second, None, None, None],
+        [None, None, None, second, "FAILED", "pipeline events has another queue now", "0"],
     ]
 
 

@@ -206,7 +206,13 @@ def test_api(dev: Recording) -> None:
     assert (stage["name"], stage["autoDeploy"]) == ("$default", True)
     assert stage["defaultRouteSettings"] == {"throttlingBurstLimit": 200, "throttlingRateLimit": 100}
     assert stage["accessLogSettings"]["destinationArn"] == "arn:ingestion-api-access-logs"
-    assert json.loads(stage["accessLogSettings"]["format"])["status"] == "$context.status"
+    access_log = json.loads(stage["accessLogSettings"]["format"])
+    assert access_log["status"] == "$context.status"
+    assert {name: variable for name, variable in access_log.items() if name.startswith("caller")} == {
+        "callerArn": "$context.identity.userArn",
+        "callerSubject": "$context.authorizer.claims.sub",
+        "callerKey": "$context.authorizer.keyName",
+    }
 
 
 def test_cors_is_for_the_one_origin() -> None:

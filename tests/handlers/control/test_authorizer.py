@@ -62,9 +62,9 @@ def request(*shown: Any, route: str = "POST /events") -> dict[str, Any]:
 
 
 def lets(judge: Authorizer, *shown: Any) -> bool:
-    """Whether who shows this is let through; the answer has exactly one field."""
+    """Whether who shows this is let through; besides that the answer only names the key."""
     answer = judge.handle(request(*shown))
-    assert set(answer) == {"isAuthorized"}
+    assert answer.get("context", {"keyName": ""}).keys() == {"keyName"}
     return answer["isAuthorized"]
 
 
@@ -108,6 +108,15 @@ def test_what_is_shown_in_place_of_a_key(
     assert line["route"] == "POST /events"
     assert not [source for source in sources if source and str(source) in log_stream.getvalue()]
     assert store.reads == (1 if reason == "UnknownKey" else 0)
+
+
+def test_the_key_is_named_by_its_place(store: FakeStore, judge: Authorizer) -> None:
+    """For the access log: which of the good keys it was, and nothing of the key."""
+    store.texts = [f"{NEW},{OLD}"]
+
+    assert [judge.handle(request(key)) for key in (NEW, OLD)] == [
+        {"isAuthorized": True, "context": {"keyName": name}} for name in ("key-1", "key-2")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ class Api:
             dlq_url=self._services.targets[wanted.pipeline].dlq_url,
             request=wanted,
             created_at=now,
+            requested_by=asked.caller,
         )
         try:
             self._services.runs.create(run)

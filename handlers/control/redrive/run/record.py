@@ -73,6 +73,7 @@ class RunState(StrEnum):
 class Run:
     """A run. Times in ms since the epoch, 0 is never.
 
+    `requested_by` is who started it, "" where nobody was asked.
     `reason` says how it ended, and before that what has interrupted it since it last got anything done.
     `lease_owner` is the invocation that works on it until `lease_until`, `moved_at` when it last sent anything.
     `starts` counts the invocations since the last that got anything done; `waves` numbers the ledger's last wave.
@@ -82,6 +83,7 @@ class Run:
     dlq_url: str
     request: RedriveRequest
     created_at: int
+    requested_by: str = ""
     state: RunState = RunState.RUNNING
     reason: str = ""
     tally: Tally = field(default_factory=Tally)
@@ -114,6 +116,7 @@ class Run:
             "dlqUrl": self.dlq_url,
             "request": jsontext.compact(self.request.as_json()),
             "createdAt": self.created_at,
+            "requestedBy": self.requested_by,
             "state": self.state,
             "finishedAt": self.finished_at,
             "leaseOwner": self.lease_owner,
@@ -131,6 +134,7 @@ class Run:
             dlq_url=values["dlqUrl"],
             request=RedriveRequest.from_json(cast("dict[str, Any]", jsontext.parse(values["request"]))),
             created_at=values["createdAt"],
+            requested_by=values.get("requestedBy", ""),  # runs of before do not say
             state=RunState(values["state"]),
             reason=values["reason"],
             tally=Tally(Counter(tally["states"]), Counter(tally["reasons"])),
@@ -161,6 +165,7 @@ class Run:
             "state": self.state,
             "reason": self.reason,
             "request": self.request.as_json(),
+            "requestedBy": self.requested_by or None,
             **self.tally.as_json(),
             "cancelRequested": self.cancel_requested,
             "startedAt": clock.iso(self.created_at),

@@ -1,11 +1,12 @@
 """The redrive API: one run at a time for each queue, progress and its pages, cancelling, and AWS out of reach."""
 
+import io
 import json
 from typing import Any
 
 import pytest
 
-from handlers.control.redrive.run.record import RunState
+from handlers.control.redrive.run.record import Run, RunState
 from tests.gateway import http_event
 from tests.handlers.control.redrive.conftest import DLQ, MAIN, Lab
 from tests.handlers.control.redrive.fakes import refusal
@@ -44,6 +45,7 @@ def test_a_start_is_written_and_wakes_the_runner(lab: Lab) -> None:
             "canary": 0,
             "dryRun": False,
         },
+        "requestedBy": None,
         "counts": {
             "examined": 0,
             "moved": 0,
@@ -61,6 +63,49 @@ def test_a_start_is_written_and_wakes_the_runner(lab: Lab) -> None:
         "messages": [],
         "nextCursor": None,
     }
+
+
+_SIGNED = {"iam": {"userArn": "arn:aws:sts::123456789012:assumed-role/operator/ann", "accessKey": "AKIA"}}
+_TOKEN = {"jwt": {"claims": {"sub": "ann-1", "client_id": "app"}, "scopes": ["ingestion/operate"]}}
+
+
+@pytest.mark.parametrize(
+    ("authorizer", "requested_by"),
+    [
+        (_SIGNED, "arn:aws:sts::123456789012:assumed-role/operator/ann"),
+        (_TOKEN, "ann-1"),
+        ({"jwt": {"claims": {"client_id": "app"}}}, "app"),
+        ({"lambda": {"keyName": "key-2"}}, "key-2"),
+        ({"jwt": {"claims": {"sub": "\ud800\n" + "x" * 300}}}, "\\ud800\n" + "x" * 249),
+        ({"jwt": {"claims": {"sub": 7}}, "iam": None}, None),
+    ],
+    ids=["signature", "token", "program", "key", "odd", "nobody"],
+)
+def test_the_record_says_who_started(
+    lab: Lab, log_stream: io.StringIO, authorizer: dict[str, Any], requested_by: str | None
+) -> None:
+    """It is kept with the run, and stands in the lines of the requests, as does who cancels."""
+    asked = lab.api.handle(http_event(START, "{}", authorizer=authorizer))
+    redrive_id = json.loads(asked["body"])["redriveId"]
+    lab.tick(redrive_id)
+    cancelled = {"iam": {"userArn": "arn:aws:iam::123456789012:user/bob"}}
+    lab.api.handle(http_event(CANCEL, json.dumps({"redriveId": redrive_id}), authorizer=cancelled))
+
+    assert lab.ask(SHOW, redriveId=redrive_id)[1]["requestedBy"] == requested_by
+    lines = [line for line in map(json.loads, log_stream.getvalue().splitlines()) if line["message"] == "request"]
+    assert [(line["route"], line.get("requestedBy")) for line in lines] == [
+        (START, requested_by),
+        (CANCEL, "arn:aws:iam::123456789012:user/bob"),
+        (SHOW, None),
+    ]
+
+
+def test_a_run_of_before_has_no_requester(lab: Lab) -> None:
+    """Records that were written by an earlier version are read."""
+    item = lab.run(lab.start()).as_item()
+    del item["requestedBy"]
+
+    assert Run.from_item("rd-1", item).as_json()["requestedBy"] is None
 
 
 def test_a_runner_that_is_not_reached_comes_by_itself(lab: Lab) -> None:

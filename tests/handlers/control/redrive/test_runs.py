@@ -34,7 +34,7 @@ def both(request: pytest.FixtureRequest) -> Lab:
 
 def new(redrive_id: str = "rd-1", dlq_url: str = DLQ) -> Run:
     """A run that is to be made."""
-    return Run(redrive_id=redrive_id, dlq_url=dlq_url, request=REQUEST, created_at=NOW_MS)
+    return Run(redrive_id=redrive_id, dlq_url=dlq_url, request=REQUEST, created_at=NOW_MS, requested_by="arn")
 
 
 def taken(lab: Lab) -> Run:
