@@ -14,7 +14,7 @@ from components.messaging.function_rule import FunctionRule, FunctionRuleArgs
 from components.security import policies
 from components.storage.state_table import StateTable
 
-_AROUND_A_PROBE_SECONDS = 60  # above all for the consumer, which takes its time to be paused or resumed
+_AROUND_A_PROBE_SECONDS = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -151,9 +151,9 @@ def test_rules_have_their_permission_before_their_target(dev: Recording) -> None
         assert f"{rule}-invocation" in dev.one("EventTarget", f"{rule}-target").depends_on
 
 
-@pytest.mark.parametrize(("worker_timeout", "timeout"), [(5, 65), (899, MAX_TIMEOUT)])
+@pytest.mark.parametrize(("worker_timeout", "timeout"), [(5, 35), (899, MAX_TIMEOUT)])
 def test_breaker_function_outlasts_a_probe(worker_timeout: int, timeout: int) -> None:
-    """The breaker is told the consumer, the worker and both tables, and has the worker's time and 60 s more."""
+    """The breaker is told the consumer, the worker and both tables, and has the worker's time and 30 s more."""
     recording = run_main("dev", {"workerTimeoutSeconds": worker_timeout})
     function = recording.inputs("Function", "events-breaker")
 
