@@ -44,6 +44,15 @@ def parallel_client(service: str, *, attempts: int, read_timeout: int) -> Any:  
     return _session().create_client(service, config=config)
 
 
+def drop_connections(client: Any) -> None:  # noqa: ANN401 - see `client`
+    """Closes a client's idle connections; it opens new ones when it calls.
+
+    For the start of an invocation, with clients that repeat no call: Lambda freezes the environment between two
+    invocations, what the other side closed meanwhile looks open, and the first call on it would fail.
+    """
+    client.close()
+
+
 def error_code(error: Exception) -> str:
     """AWS's code of a failed call, or the exception's name where the call got no answer."""
     if isinstance(error, ClientError):

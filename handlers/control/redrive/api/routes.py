@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
-from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.aws.clients import AWS_ERRORS, drop_connections, error_code
 from handlers.control.redrive.api import preview, request
 from handlers.control.redrive.api.preview import Look, Preview
 from handlers.control.redrive.errors import AlreadyRunningError, InterruptedRedriveError
@@ -67,6 +67,7 @@ class Api:
 
     def handle(self, event: Mapping[str, Any]) -> Answer:
         """Answers one request."""
+        drop_connections(self._services.receiver)
         endpoints: dict[str, Endpoint] = {
             "GET /redrive/preview": lambda asked: self.preview(asked.query),
             "POST /redrive/start": self.start,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handlers import jsontext
-from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.aws.clients import AWS_ERRORS, drop_connections, error_code
 from handlers.control.redrive.errors import InterruptedRedriveError, LeaseLostError
 from handlers.control.redrive.ledger import EntryState, States
 from handlers.control.redrive.run.record import Run, RunState
@@ -47,6 +47,7 @@ class Runner:
         Raises:
             SchemaValidationError: it names something that cannot be a run.
         """
+        drop_connections(self.once)
         named = event.get("redriveId")
         if named is not None and not (isinstance(named, str) and len(named) <= _MAX_ID):
             raise SchemaValidationError(Detail("/redriveId", "must be the id of a redrive"))

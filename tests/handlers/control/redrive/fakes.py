@@ -28,6 +28,7 @@ class Hub:
     before: Callable[[str], None] = lambda _name: None
     after: Callable[[str], None] = lambda _name: None
     dead: bool = False
+    closings: int = 0  # of idle connections
     lock: AbstractContextManager[Any] = field(default_factory=threading.RLock)
 
     def call(self, name: str, work: Callable[[], Any]) -> Any:
@@ -56,6 +57,10 @@ class Wire:
     def __init__(self, client: Any, hub: Hub) -> None:
         self._client = client
         self._hub = hub
+
+    def close(self) -> None:
+        """Drops its connections: no call, so nothing of AWS can fail."""
+        self._hub.closings += 1
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._client, name)

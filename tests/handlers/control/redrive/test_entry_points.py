@@ -67,6 +67,14 @@ def test_the_api_answers() -> None:
     assert api_entry.handler(event, FakeContext())["statusCode"] == 400
 
 
+def test_each_invocation_begins_with_new_connections(lab: Lab) -> None:
+    """Where a call is not repeated, one that was lost while Lambda froze the environment would cost a letter's fate."""
+    lab.ask("GET /redrive/preview")
+    assert lab.hub.closings == 1
+    lab.tick()
+    assert lab.hub.closings == 2
+
+
 def test_the_schedule_and_the_start_invoke_the_same(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one for every run that waits, the other for its own."""
     runs = [lab.start(), lab.start(pipeline="ordered")]
