@@ -9,6 +9,7 @@ from components.control.redrive import RedriveTool, RedriveToolArgs
 from components.messaging.queue_access import limit_senders
 from components.observability.observe import make_notifications, observe
 from components.pipelines.registry import make_pipelines
+from components.security.protection import protect_data
 from components.shared_services import make_shared_services
 from components.tags import tag_resources
 
@@ -17,6 +18,8 @@ def main() -> None:
     """Register everything."""
     settings = read_settings()
     tag_resources(settings)
+    if settings.keeps_data:
+        protect_data()
     shared = make_shared_services(settings)
     pipelines = make_pipelines(shared)
     redrive_args = RedriveToolArgs(

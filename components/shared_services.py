@@ -60,7 +60,7 @@ def make_shared_services(settings: Settings) -> SharedServices:
     """Make the components that pipelines share."""
     key_arn = _customer_key(settings) if settings.use_kms_cmk else None
     platform = _platform(settings, key_arn)
-    table_args = TableArgs(deletion_protected=settings.production, kms_key_arn=key_arn)
+    table_args = TableArgs(deletion_protected=settings.keeps_data, kms_key_arn=key_arn)
     control = ControlPlane("control", table_args)
     return SharedServices(
         settings=settings,

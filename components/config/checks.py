@@ -128,6 +128,21 @@ def _safety(s: Settings) -> Iterator[Agreement]:
         "false on the stack local, whose data is gone with the laptop's cloud",
     )
     yield Agreement(
+        ("deletion_allowed", "production"),
+        prod or not s.deletion_allowed,
+        "false unless production is true: nothing else is protected",
+    )
+    yield Agreement(
+        ("use_kms_cmk", "without_customer_key", "production", "deletion_allowed"),
+        s.use_kms_cmk or s.without_customer_key or not s.keeps_data,
+        "true in production, or withoutCustomerKey true beside it: what a key encrypted can't be read without it",
+    )
+    yield Agreement(
+        ("without_customer_key", "use_kms_cmk", "production"),
+        not s.without_customer_key or (prod and not s.use_kms_cmk),
+        "false unless useKmsCmk is false in production",
+    )
+    yield Agreement(
         ("failure_injection",),
         not (s.failure_injection and prod),
         "false in production: faults are for stacks in which nobody is hurt",

@@ -61,6 +61,7 @@ class Settings:
 
     stack: str
     production: Flag = False
+    deletion_allowed: Flag = False
     pipelines: Annotated[tuple[PipelineName, ...], items(one_of(get_args(PipelineName)), at_least=1)] = ("events",)
     max_receive_count: Annotated[int, whole(1, aws_limits.MAX_RECEIVE_COUNT)] = 5
     batch_size: _Batch = 10
@@ -76,6 +77,7 @@ class Settings:
     dlq_retention_seconds: _Retention = aws_limits.MAX_RETENTION
     ttl_days: Annotated[int, whole(1, 3650)] = 7
     use_kms_cmk: Flag = False
+    without_customer_key: Flag = False
     kms_alias: Annotated[str | None, or_none(_ALIAS)] = None
     auth_mode: Annotated[AuthMode, one_of(AUTH_MODES)] = "iam"
     jwt_issuer: Annotated[str | None, or_none(ISSUER)] = None
@@ -126,6 +128,11 @@ class Settings:
     alarm_email: Annotated[str | None, or_none(text(r"[^@\s]+@[^@\s]+\.[^@\s.]+", "an e-mail address"))] = None
     webhook_url: Annotated[str | None, or_none(_WEBHOOK)] = field(default=None, repr=False)
     runbook_base_url: Annotated[str, text(r"(https://\S+/)?", "an https URL that ends in a slash, or empty")] = ""
+
+    @property
+    def keeps_data(self) -> bool:
+        """Whether what holds data is protected from deletion."""
+        return self.production and not self.deletion_allowed
 
     @property
     def sounds_like_production(self) -> bool:

@@ -26,9 +26,7 @@ class LakePipeline(Pipeline):
     def __init__(self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:pipelines:Lake", name, args, opts)
         settings = args.shared.settings
-        storage_args = LakeStorageArgs(
-            kms_key_arn=args.shared.kms_key_arn, protected=settings.production, disposable=settings.is_laptop
-        )
+        storage_args = LakeStorageArgs(kms_key_arn=args.shared.kms_key_arn, disposable=not settings.keeps_data)
         self.storage = LakeStorage(name, storage_args, self.child)
         self._make_worker(self._worker_spec())
         ingest = self._make_producer("ingest", self._ingest_args())

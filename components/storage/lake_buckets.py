@@ -25,12 +25,7 @@ class LakeStorageArgs:
     """What the caller decides. `disposable` buckets are deleted with all that is in them."""
 
     kms_key_arn: pulumi.Input[str] | None = None
-    protected: bool = False
     disposable: bool = False
-
-    def __post_init__(self) -> None:
-        if self.protected and self.disposable:
-            raise ValueError("buckets can't be protected and disposable at once")
 
 
 class LakeStorage(pulumi.ComponentResource):
@@ -80,7 +75,7 @@ class LakeStorage(pulumi.ComponentResource):
             name,
             bucket_prefix=naming.bucket_prefix(pulumi.get_project(), pulumi.get_stack(), role),
             force_destroy=self._args.disposable,
-            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protected),
+            opts=self._child,
         )
         versions = s3.BucketVersioning(
             f"{name}-versioning",

@@ -9,7 +9,7 @@ from pulumi_aws import dynamodb
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableArgs:
-    """What the caller decides. A protected table can't be deleted, by DynamoDB and by Pulumi."""
+    """What the caller decides. DynamoDB refuses to delete a protected table."""
 
     deletion_protected: bool = False
     kms_key_arn: pulumi.Input[str] | None = None
@@ -46,7 +46,7 @@ def on_demand_table(name: str, keys: TableKeys, args: TableArgs, *, parent: pulu
         point_in_time_recovery={"enabled": True},
         server_side_encryption=None if args.kms_key_arn is None else {"enabled": True, "kms_key_arn": args.kms_key_arn},
         deletion_protection_enabled=args.deletion_protected,
-        opts=pulumi.ResourceOptions(parent=parent, protect=args.deletion_protected),
+        opts=pulumi.ResourceOptions(parent=parent),
     )
 
 

@@ -41,6 +41,7 @@ class Registered:
     inputs: Mapping[str, Any]
     parent: str
     protect: bool
+    retained: bool
     depends_on: frozenset[str]
     ignore_changes: tuple[str, ...]
     secrets: tuple[str, ...]  # inputs that Pulumi is to encrypt
@@ -107,6 +108,7 @@ class _Monitor(MockMonitor):
                         inputs=inputs,
                         parent=_last(request.parent),
                         protect=request.protect,
+                        retained=request.retainOnDelete,
                         depends_on=frozenset(map(_last, request.dependencies)),
                         ignore_changes=tuple(request.ignoreChanges),
                         secrets=tuple(sorted(key for key, value in given.items() if rpc.is_rpc_secret(value))),

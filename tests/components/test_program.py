@@ -226,12 +226,29 @@ def test_outputs(dev: Recording) -> None:
     }
 
 
-def test_prod_protects_the_tables_and_nothing_else(prod: Recording) -> None:
-    """In prod both DynamoDB and Pulumi refuse to delete what events became and what redrives moved."""
-    tables = {table.name for table in prod.of("Table")}
+_WHOLE = {"pipelines": ["events", "orders", "lake"], "glueDatabase": "lake"}
+_HOLDING_DATA = ("Table", "Bucket", "Key", "Queue", "EventArchive", "CatalogDatabase")
 
-    assert {table.name for table in prod.of("Table") if table.inputs["deletionProtectionEnabled"]} == tables
-    assert {r.name for r in prod.resources if r.protect} == tables
+
+def test_production_protects_all_that_holds_data_and_nothing_else() -> None:
+    """Pulumi refuses to delete or replace it, DynamoDB its tables too; freed by hand it is forgotten, not deleted."""
+    recording = run_main("prod", _WHOLE)
+    holding = {(r.type, r.name) for kind in _HOLDING_DATA for r in recording.of(kind)}
+
+    assert {(r.type, r.name) for r in recording.resources if r.protect} == holding
+    assert {(r.type, r.name) for r in recording.resources if r.retained} == holding
+    assert {kind.rpartition(":")[2] for kind, _ in holding} == set(_HOLDING_DATA)
+    assert {table.inputs["deletionProtectionEnabled"] for table in recording.of("Table")} == {True}
+
+
+@pytest.mark.parametrize(("stack", "config"), [("prod", {"deletionAllowed": True}), ("dev", {})])
+def test_what_may_be_deleted_is_not_protected(stack: str, config: dict[str, object]) -> None:
+    """A stack for trying things, and production that is to be taken down: `destroy` goes through, full buckets too."""
+    recording = run_main(stack, {**_WHOLE, **config})
+
+    assert [r.name for r in recording.resources if r.protect or r.retained] == []
+    assert {table.inputs["deletionProtectionEnabled"] for table in recording.of("Table")} == {False}
+    assert {bucket.inputs["forceDestroy"] for bucket in recording.of("Bucket")} == {True}
 
 
 def test_tags_reach_everything_that_takes_them() -> None:

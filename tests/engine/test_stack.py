@@ -1,7 +1,6 @@
 """The life of a stack under the real engine: made, found unchanged, interrupted, protected, taken down."""
 
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -97,12 +96,18 @@ def test_protected_resources_stay(project: Project) -> None:
     assert calls == []
     named = {line.rpartition("::")[2].partition('"')[0] for line in refused.splitlines() if "cannot be deleted" in line}
     assert named >= {"ingestion_state", "control-table", "orders-table", "lake-bronze", "lake-silver"}
+    assert named >= {"ingestion-key", "events-queue", "events-dlq", "orders-archive"}
 
-    project.pulumi("state", "unprotect", "--all", "--yes")
-    still = project.pulumi("destroy", "--yes", fails=True).text
-    assert re.search(r"(control|orders|ingestion).\w+ is protected from deletion", still)  # by DynamoDB itself
-    for table in project.cloud.of("Table"):
-        table["deletionProtectionEnabled"] = False
+    project.pulumi("config", "set", "useKmsCmk", "false")
+    project.pulumi("config", "set", "withoutCustomerKey", "true")
+    with project.cloud.watched() as calls:
+        assert "ingestion-key" in project.pulumi("up", "--yes", fails=True).text
+    assert calls == []
+    project.pulumi("config", "rm", "withoutCustomerKey")
+    project.pulumi("config", "set", "useKmsCmk", "true")
+
+    project.pulumi("config", "set", "deletionAllowed", "true")
+    project.up()
     project.pulumi("destroy", "--yes")
     assert project.cloud.made == {}
 

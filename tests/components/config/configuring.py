@@ -9,7 +9,7 @@ from components.config.settings import Settings
 from tests.components.recording import SECRETS, TO_BE_SET, run
 
 # Without these, production is refused; they stand in Pulumi.prod.yaml.
-PRODUCTION: Mapping[str, object] = {"production": True}
+PRODUCTION: Mapping[str, object] = {"production": True, "useKmsCmk": True}
 
 
 def read(config: dict[str, object], stack: str = "dev", secrets: Iterable[str] = SECRETS) -> Settings:

@@ -330,3 +330,24 @@ def test_any_stack_can_be_production_except_the_laptop_s() -> None:
     assert problems(set_up, "local") == [
         "production must be false on the stack local, whose data is gone with the laptop's cloud; got 'true'"
     ]
+
+
+_KEYLESS = "true in production, or withoutCustomerKey true beside it: what a key encrypted can't be read without it"
+
+
+def test_production_loses_no_key_by_one_value() -> None:
+    """The program can't know whether the stack had a key; so taking it away takes a second key of the configuration."""
+    assert problems({"useKmsCmk": False}, "prod") == [f"useKmsCmk must be {_KEYLESS}; got 'false'"]
+    assert not read({"useKmsCmk": False, "withoutCustomerKey": True}, "prod").use_kms_cmk
+    assert not read({"useKmsCmk": False, "deletionAllowed": True}, "prod").use_kms_cmk
+
+
+def test_second_keys_are_for_production_only() -> None:
+    """Where they would do nothing they are refused."""
+    beside_a_key = "withoutCustomerKey must be false unless useKmsCmk is false in production; got 'true'"
+
+    assert problems({"withoutCustomerKey": True}) == [beside_a_key]
+    assert problems({"withoutCustomerKey": True}, "prod") == [beside_a_key]
+    assert problems({"deletionAllowed": True}) == [
+        "deletionAllowed must be false unless production is true: nothing else is protected; got 'true'"
+    ]

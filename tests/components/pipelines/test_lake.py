@@ -159,13 +159,13 @@ def test_customer_key_reaches_buckets_and_roles(closed: Recording) -> None:
     assert {sid for sid in grants(closed, "lake-worker") if "Bucket" in sid} == {"ReadBucketKey", "WriteBucketKey"}
 
 
-def test_production_keeps_the_buckets_and_the_laptop_does_not() -> None:
-    """A destroy of production stops at them; the laptop's go with all they hold; dev's when they are empty."""
+def test_production_keeps_the_buckets_and_no_other_stack_does() -> None:
+    """A destroy of production stops at them; those of others go with all they hold."""
     stacks = {stack: run_main(stack, _LAKE).of("Bucket") for stack in ("prod", "dev", "local")}
 
     assert {stack: {(b.protect, b.inputs["forceDestroy"]) for b in made} for stack, made in stacks.items()} == {
         "prod": {(True, False)},
-        "dev": {(False, False)},
+        "dev": {(False, True)},
         "local": {(False, True)},
     }
 

@@ -77,7 +77,6 @@ def test_bucket(role: str) -> None:
         "bucket": f"id:lake-{role}",
         "versioningConfiguration": {"status": "Enabled"},
     }
-    assert not recording.one("Bucket", f"lake-{role}").protect
 
 
 @pytest.mark.parametrize("bucket", _BUCKETS)
@@ -181,15 +180,12 @@ def test_bronze_alone_tells_the_ingest_function_of_its_objects() -> None:
     }
 
 
-def test_protected_buckets_can_not_be_destroyed_and_disposable_ones_with_all_they_hold() -> None:
-    """Production keeps its buckets against a destroy; the laptop's go with their content; both at once is refused."""
-    kept, thrown = _storage(protected=True), _storage(disposable=True)
+def test_disposable_buckets_are_destroyed_with_all_they_hold() -> None:
+    """AWS refuses to delete any other bucket that is not empty."""
+    kept, thrown = _storage(), _storage(disposable=True)
 
-    assert [kept.one("Bucket", bucket).protect for bucket in _BUCKETS] == [True, True]
     assert [kept.inputs("Bucket", bucket)["forceDestroy"] for bucket in _BUCKETS] == [False, False]
     assert [thrown.inputs("Bucket", bucket)["forceDestroy"] for bucket in _BUCKETS] == [True, True]
-    with pytest.raises(ValueError, match="protected and disposable at once"):
-        LakeStorageArgs(protected=True, disposable=True)
 
 
 def test_grants_name_the_prefixes() -> None:
