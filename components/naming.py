@@ -26,7 +26,7 @@ def log_group_patterns(project: str, stack: str) -> tuple[str, str]:
 
 def alarm(stack: str, name: str, pipeline: str = "") -> str:
     """An alarm of a pipeline or of the whole stack, as notifications and composite alarms show it."""
-    return "-".join(part for part in (stack, pipeline, name) if part)
+    return "-".join(part for part in (dashboard(stack), pipeline, name) if part)
 
 
 def dashboard(stack: str) -> str:
@@ -42,6 +42,11 @@ def saved_query(project: str, stack: str, name: str) -> str:
 def of_arn(arn: str) -> str:
     """The name at the end of an ARN."""
     return arn.rpartition(":")[2]
+
+
+def failure_mode_parameter(stack: str) -> str:
+    """The parameter of the failure lab when the configuration gives none; `local` and `dev` have the short name."""
+    return "/ingestion/failure_mode" if stack in {"local", "dev"} else f"/ingestion/{stack}/failure_mode"
 
 
 def role_prefix(prefix: str, role: str) -> str:

@@ -97,6 +97,8 @@ def _platform(settings: Settings, key_arn: pulumi.Output[str] | None) -> Functio
 
 def _failure_switch(settings: Settings, platform: FunctionPlatform, control: ControlPlane) -> FailureSwitch:
     args = FailureSwitchArgs(
-        platform=platform, parameter_name=settings.failure_mode_parameter, failures_queue_arn=control.failures.arn
+        platform=platform,
+        parameter_name=settings.failure_mode_parameter or naming.failure_mode_parameter(settings.stack),
+        failures_queue_arn=control.failures.arn,
     )
     return FailureSwitch("failure-mode", args)

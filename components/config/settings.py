@@ -95,7 +95,7 @@ class Settings:
     max_redrives: Annotated[int, whole(1, aws_limits.MAX_REDRIVES)] = 3
     breaker_hold_seconds: Annotated[int, whole(0, 900)] = 60
     failure_injection: Flag = False
-    failure_mode_parameter: Annotated[str, _PARAMETER] = "/ingestion/failure_mode"
+    failure_mode_parameter: Annotated[str | None, or_none(_PARAMETER)] = None
     vpc_subnet_ids: Annotated[tuple[str, ...], items(text(r"subnet-[0-9a-f]{8,17}", "a subnet id"))] = ()
     vpc_security_group_ids: Annotated[tuple[str, ...], items(text(r"sg-[0-9a-f]{8,17}", "a security group id"))] = ()
     iam_name_prefix: Annotated[

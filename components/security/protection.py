@@ -19,8 +19,8 @@ HOLDING_DATA = frozenset(
 def protect_data() -> None:
     """Protect every resource that holds data and is made from here on.
 
-    Pulumi then refuses to delete or replace it, by name. One that was freed by hand (`pulumi state unprotect`) leaves the
-    state without being deleted.
+    Pulumi then refuses to delete or replace it, by name. One that was freed by hand (`pulumi state unprotect`)
+    leaves the state without being deleted.
     """
     register_stack_transformation(_protected)
 

@@ -59,10 +59,18 @@ def _lines(one: AlarmState) -> list[str]:
 
 
 def _described(client: Any, stack: str) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401
-    pages = client.get_paginator("describe_alarms")
-    for page in pages.paginate(AlarmNamePrefix=f"{stack}-", AlarmTypes=["MetricAlarm", "CompositeAlarm"]):
-        yield from page.get("MetricAlarms", [])
-        yield from page.get("CompositeAlarms", [])
+    """The two that sum up all others of the stack, and those: the names of a stack dev-eu begin with `dev-` too."""
+    prefix = f"IngestionLab-{stack}-"
+    pages = client.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    kinds = ("MetricAlarms", "CompositeAlarms")
+    found = {one["AlarmName"]: one for page in pages for kind in kinds for one in page.get(kind, [])}
+    sums = {f"{prefix}{severity}" for severity in alarm_text.SEVERITIES} & found.keys()
+    rules = " ".join(found[name]["AlarmRule"] for name in sums)
+    for name, alarm in found.items():
+        if name in sums or f'ALARM("{name}")' in rules:
+            yield alarm
 
 
 def _state(alarm: Mapping[str, Any]) -> AlarmState:

@@ -103,7 +103,7 @@ def _counts(client: Any, functions: Sequence[str], now: datetime) -> dict[str, d
 
 def _tables(document: dict[str, Any]) -> list[output.Tabular]:
     stack, known = document["stack"], document["alarms"]
-    names = [one["name"].removeprefix(f"{stack}-") for one in known]
+    names = [one["name"].removeprefix(f"IngestionLab-{stack}-") for one in known]
     states = [[name, one["state"], one["since"]] for name, one in zip(names, known, strict=True)]
     loud = [[name, one["reason"]] for name, one in zip(names, known, strict=True) if one["state"] == "ALARM"]
     functions = [[name, *counts.values()] for name, counts in document["functions"].items()]

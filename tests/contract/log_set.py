@@ -207,7 +207,7 @@ def _alarm(day: Morning) -> None:
     day.now.ms = NOW_MS + 8 * MINUTE_MS
     with receiving() as webhook, day.speaking("alarm-webhook") as context:
         ssm: Any = type("Ssm", (), {"get_parameter": lambda *_, **__: {"Parameter": {"Value": webhook.url}}})()
-        message = json.dumps({"AlarmName": "dev-events-dlq-not-empty", "NewStateValue": "ALARM"})
+        message = json.dumps({"AlarmName": "IngestionLab-dev-events-dlq-not-empty", "NewStateValue": "ALARM"})
         sns = {"MessageId": "n", "TopicArn": "arn:aws:sns:r:a:alarms-critical", "Message": message}
         Forwarder(WebhookEnv("dev", "/p"), ssm).handle({"Records": [{"Sns": sns}]}, context)
 

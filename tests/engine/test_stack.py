@@ -96,7 +96,7 @@ def test_protected_resources_stay(project: Project) -> None:
     assert calls == []
     named = {line.rpartition("::")[2].partition('"')[0] for line in refused.splitlines() if "cannot be deleted" in line}
     assert named >= {"ingestion_state", "control-table", "orders-table", "lake-bronze", "lake-silver"}
-    assert named >= {"ingestion-key", "events-queue", "events-dlq", "orders-archive"}
+    assert named >= {"control-failures", "events-queue", "orders-archive"}
 
     project.pulumi("config", "set", "useKmsCmk", "false")
     project.pulumi("config", "set", "withoutCustomerKey", "true")

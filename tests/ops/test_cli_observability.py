@@ -53,7 +53,7 @@ class FakeAws:
             found = [e for e in self.events[given["logGroupName"]] if e["timestamp"] >= given["startTime"]]
             yield from ({"events": found[i : i + 1]} for i in range(len(found)))
         else:
-            assert given == {"AlarmNamePrefix": "dev-", "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
+            assert given == {"AlarmNamePrefix": "IngestionLab-dev-", "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
             yield {"MetricAlarms": self.alarms}
             yield {"CompositeAlarms": self.composites}
 
@@ -332,7 +332,7 @@ def _alarm(name: str, state: str, *, severity: str = "critical", **more: Any) ->
         "StateReason": f"because of {name}",
         "StateUpdatedTimestamp": datetime(2027, 1, 15, 9, tzinfo=UTC),
         "StateTransitionedTimestamp": datetime(2027, 1, 15, 8, tzinfo=UTC),
-        "AlarmDescription": f"Something. Runbook: ops/runbooks/{name.removeprefix('dev-')}.md",
+        "AlarmDescription": f"Something. Runbook: ops/runbooks/{name.removeprefix('IngestionLab-dev-')}.md",
         "AlarmActions": [f"arn:aws:sns:eu-west-1:123456789012:alarms-{severity}-1a2b3c4"],
         **more,
     }
@@ -342,29 +342,39 @@ def _alarm(name: str, state: str, *, severity: str = "critical", **more: Any) ->
 def ringing(aws: FakeAws) -> FakeAws:
     """One alarm of each state and what sums them up."""
     aws.alarms = [
-        _alarm("dev-api-5xx", "OK"),
-        _alarm("dev-throttles", "INSUFFICIENT_DATA", severity="warning"),
-        _alarm("dev-queue-age", "ALARM"),
+        _alarm("IngestionLab-dev-api-5xx", "OK"),
+        _alarm("IngestionLab-dev-throttles", "INSUFFICIENT_DATA", severity="warning"),
+        _alarm("IngestionLab-dev-queue-age", "ALARM"),
     ]
-    composite = _alarm("dev-critical", "ALARM", AlarmActions=[], AlarmDescription="Any critical alarm.")
+    composite = _alarm("IngestionLab-dev-critical", "ALARM", AlarmActions=[], AlarmDescription="Any critical alarm.")
     del composite["StateTransitionedTimestamp"]
+    composite["AlarmRule"] = " OR ".join(f'ALARM("{alarm["AlarmName"]}")' for alarm in aws.alarms)
     aws.composites = [composite]
     return aws
+
+
+def test_alarms_of_a_stack_whose_name_begins_the_same_are_left_out(ringing: FakeAws) -> None:
+    """All begin with IngestionLab-dev-; the stack's own are those that its two sums name."""
+    before = lab("alarms", "--json").stdout
+    ringing.alarms.append(_alarm("IngestionLab-dev-eu-queue-age", "ALARM"))
+    ringing.composites.append(_alarm("IngestionLab-dev-eu-critical", "ALARM") | {"AlarmRule": 'ALARM("x")'})
+
+    assert lab("alarms", "--json").stdout == before
 
 
 def test_alarms(ringing: FakeAws) -> None:
     """What rings comes first, with its reason and where it says what to do; what is quiet takes a line."""
     assert ringing.alarms
     assert lab("alarms").stdout.splitlines() == [
-        "ALARM             critical dev-critical since 2027-01-15T09:00:00Z",
-        "                  reason: because of dev-critical",
-        "ALARM             critical dev-queue-age since 2027-01-15T08:00:00Z",
-        "                  reason: because of dev-queue-age",
+        "ALARM             critical IngestionLab-dev-critical since 2027-01-15T09:00:00Z",
+        "                  reason: because of IngestionLab-dev-critical",
+        "ALARM             critical IngestionLab-dev-queue-age since 2027-01-15T08:00:00Z",
+        "                  reason: because of IngestionLab-dev-queue-age",
         "                  runbook: ops/runbooks/queue-age.md",
-        "INSUFFICIENT_DATA warning  dev-throttles since 2027-01-15T08:00:00Z",
-        "                  reason: because of dev-throttles",
+        "INSUFFICIENT_DATA warning  IngestionLab-dev-throttles since 2027-01-15T08:00:00Z",
+        "                  reason: because of IngestionLab-dev-throttles",
         "                  runbook: ops/runbooks/throttles.md",
-        "OK                critical dev-api-5xx since 2027-01-15T08:00:00Z",
+        "OK                critical IngestionLab-dev-api-5xx since 2027-01-15T08:00:00Z",
     ]
 
 
@@ -374,11 +384,11 @@ def test_alarms_as_json(ringing: FakeAws) -> None:
 
     assert len(document["alarms"]) == len(ringing.alarms) + 1
     assert document["alarms"][-1] == {
-        "name": "dev-api-5xx",
+        "name": "IngestionLab-dev-api-5xx",
         "state": "OK",
         "severity": "critical",
         "since": "2027-01-15T08:00:00Z",
-        "reason": "because of dev-api-5xx",
+        "reason": "because of IngestionLab-dev-api-5xx",
         "runbook": "ops/runbooks/api-5xx.md",
     }
 
@@ -429,7 +439,7 @@ def test_watch_for_people(ringing: FakeAws) -> None:
     assert ["events", "dlq", "7", "7", "7"] in cells
     assert ["events-worker-1a2b3c4", "5", "1", "0"] in cells
     assert ["queue-age", "ALARM", "2027-01-15T08:00:00Z"] in cells
-    assert ["queue-age", "because of dev-queue-age"] in cells
+    assert ["queue-age", "because of IngestionLab-dev-queue-age"] in cells
     ringing.alarms = ringing.composites = []
     assert "Reasons" not in lab("watch", "--times", "1").stdout
 

@@ -27,7 +27,7 @@ from tests.pipelines.lab import ROOT, Lab, wait_for
 from tests.receiver import Receiver, receiving
 
 _AWS = Path(sys.executable).with_name("aws")
-_DLQ_ALARMS = ("local-events-dlq-not-empty", "local-events-dlq-oldest-age")
+_DLQ_ALARMS = ("IngestionLab-local-events-dlq-not-empty", "IngestionLab-local-events-dlq-oldest-age")
 _RING_SECONDS = 90.0
 
 
@@ -136,15 +136,18 @@ def test_dlq_alarms_ring_and_stop(watched: Watched, drill: dict[str, list[str]])
         if alarm["name"] in _DLQ_ALARMS and alarm["previousState"] != "INSUFFICIENT_DATA"
     ]
 
-    assert set(drill["rang"]) >= {*_DLQ_ALARMS, "local-critical", "local-warning"}
+    assert set(drill["rang"]) >= {*_DLQ_ALARMS, "IngestionLab-local-critical", "IngestionLab-local-warning"}
     for name, severity in zip(_DLQ_ALARMS, ("critical", "warning"), strict=True):
-        runbook = f"ops/runbooks/{name.removeprefix('local-events-')}.md"
+        runbook = f"ops/runbooks/{name.removeprefix('IngestionLab-local-events-')}.md"
         assert (ROOT / runbook).is_file()
         assert [one for one in heard if one[0] == name] == [
             (name, state, severity, runbook) for state in ("ALARM", "OK")
         ]
     texts = [body["text"] for body in watched.receiver.bodies]
-    assert any(text.startswith(":red_circle: *ALARM critical local-events-dlq-not-empty* (local)\n") for text in texts)
+    assert any(
+        text.startswith(":red_circle: *ALARM critical IngestionLab-local-events-dlq-not-empty* (local)\n")
+        for text in texts
+    )
 
 
 def test_the_composite_alarms_follow(watched: Watched, drill: dict[str, list[str]]) -> None:
@@ -152,12 +155,14 @@ def test_the_composite_alarms_follow(watched: Watched, drill: dict[str, list[str
     assert drill["rang"]
     wait_for(
         "the end of all alarms",
-        lambda: {watched.states()[name] for name in ("local-critical", "local-warning")} == {"OK"},
+        lambda: (
+            {watched.states()[name] for name in ("IngestionLab-local-critical", "IngestionLab-local-warning")} == {"OK"}
+        ),
         seconds=_RING_SECONDS,
     )
 
-    assert watched.told("local-critical") == []
-    assert watched.told("local-warning") == []
+    assert watched.told("IngestionLab-local-critical") == []
+    assert watched.told("IngestionLab-local-warning") == []
 
 
 def test_alarms_as_the_aws_cli_shows_them(watched: Watched, drill: dict[str, list[str]]) -> None:
@@ -168,8 +173,8 @@ def test_alarms_as_the_aws_cli_shows_them(watched: Watched, drill: dict[str, lis
 
     shown = {alarm["name"]: alarm for alarm in watched.lab_json("alarms")["alarms"]}
     assert set(shown) == set(alarms)
-    assert "local-events-error-rate" in alarms
-    assert alarms["local-events-dlq-not-empty"]["StateReason"].startswith("Threshold Crossed: ")
+    assert "IngestionLab-local-events-error-rate" in alarms
+    assert alarms["IngestionLab-local-events-dlq-not-empty"]["StateReason"].startswith("Threshold Crossed: ")
     assert all(alarm["OKActions"] == alarm["AlarmActions"] != [] for alarm in found["MetricAlarms"])
 
 

@@ -36,11 +36,12 @@ Made of `components/observability/alarms/catalogue.py` by `python -m components.
 the two equal.
 
 Every alarm notifies the topic of its severity (`alarms-critical`, `alarms-warning`) when it fires and when it recovers.
-The composite alarms `<stack>-critical` and `<stack>-warning` are in ALARM while any alarm of their severity is, and
-notify nobody.
+The composite alarms `IngestionLab-<stack>-critical` and `IngestionLab-<stack>-warning` are in ALARM while any alarm of
+their severity is, and notify nobody.
 
 The numbers are the defaults; the configuration key `alarms` changes thresholds and periods (the laptop's periods are
-seconds). An alarm of a pipeline is named `<stack>-<pipeline>-<name>`, one of the whole stack `<stack>-<name>`.
+seconds). An alarm of a pipeline is named `IngestionLab-<stack>-<pipeline>-<name>`, one of the whole stack
+`IngestionLab-<stack>-<name>`.
 
 Each alarm has a runbook, and every step of it is a command. The commands work on the laptop and on AWS, with
 `.venv/bin` on the `PATH`, after

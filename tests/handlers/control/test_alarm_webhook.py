@@ -14,7 +14,7 @@ from tests.handlers.fakes import FakeContext, client_error
 from tests.receiver import HANG_UP, Receiver, receiving
 
 ALARM = {
-    "AlarmName": "dev-events-dlq-not-empty",
+    "AlarmName": "IngestionLab-dev-events-dlq-not-empty",
     "AlarmDescription": "Messages are on the <dead-letter> queue. Runbook: https://runbooks/dlq-not-empty.md",
     "AWSAccountId": "123456789012",
     "NewStateValue": "ALARM",
@@ -75,11 +75,11 @@ def test_an_alarm_arrives_for_people_and_for_programs(forwarder: Forwarder, rece
     assert receiver.calls == [("POST", "/services/T0/s3cret?v=1")]
     assert receiver.bodies == [
         {
-            "text": ":red_circle: *ALARM critical dev-events-dlq-not-empty* (dev)\n"
+            "text": ":red_circle: *ALARM critical IngestionLab-dev-events-dlq-not-empty* (dev)\n"
             "Messages are on the &lt;dead-letter&gt; queue. Runbook: https://runbooks/dlq-not-empty.md\n"
             "Threshold Crossed: 5 datapoints were greater than the threshold (0.0) &amp; more.",
             "alarm": {
-                "name": "dev-events-dlq-not-empty",
+                "name": "IngestionLab-dev-events-dlq-not-empty",
                 "state": "ALARM",
                 "previousState": "OK",
                 "severity": "critical",
@@ -99,10 +99,18 @@ def test_an_alarm_arrives_for_people_and_for_programs(forwarder: Forwarder, rece
 @pytest.mark.parametrize(
     ("state", "topic", "head"),
     [
-        ("OK", "alarms-critical", ":large_green_circle: *OK dev-events-dlq-not-empty* (dev)"),
-        ("ALARM", "alarms-warning", ":large_yellow_circle: *ALARM warning dev-events-dlq-not-empty* (dev)"),
-        ("ALARM", "others", ":red_circle: *ALARM dev-events-dlq-not-empty* (dev)"),
-        ("INSUFFICIENT_DATA", "alarms-critical", ":white_circle: *INSUFFICIENT_DATA dev-events-dlq-not-empty* (dev)"),
+        ("OK", "alarms-critical", ":large_green_circle: *OK IngestionLab-dev-events-dlq-not-empty* (dev)"),
+        (
+            "ALARM",
+            "alarms-warning",
+            ":large_yellow_circle: *ALARM warning IngestionLab-dev-events-dlq-not-empty* (dev)",
+        ),
+        ("ALARM", "others", ":red_circle: *ALARM IngestionLab-dev-events-dlq-not-empty* (dev)"),
+        (
+            "INSUFFICIENT_DATA",
+            "alarms-critical",
+            ":white_circle: *INSUFFICIENT_DATA IngestionLab-dev-events-dlq-not-empty* (dev)",
+        ),
     ],
 )
 def test_each_state_shows_at_a_glance(
