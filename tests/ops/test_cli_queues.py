@@ -211,7 +211,7 @@ def test_attached_dlq(cloud: Cloud) -> None:
     """The queue gets a DLQ of its kind and keeps everything else that it has, its policy and messages included."""
     mine = '{"Version": "2012-10-17", "Statement": [{"Sid": "Mine", "Effect": "Allow", "Principal": "*", "Action": '
     policy = mine + f'"sqs:SendMessage", "Resource": "{cloud.prefix}legacy"}}]}}'
-    attributes = {"VisibilityTimeout": "77", "DelaySeconds": "3", "MessageRetentionPeriod": "7200", "Policy": policy}
+    attributes = {"VisibilityTimeout": "77", "DelaySeconds": "900", "MessageRetentionPeriod": "7200", "Policy": policy}
     url = cloud.sqs.create_queue(QueueName="legacy", Attributes=attributes)["QueueUrl"]
     cloud.sqs.send_message(QueueUrl=url, MessageBody="keep me")
     before = cloud.queue("legacy")
