@@ -12,8 +12,7 @@ from handlers import clock, env, jsontext
 from handlers.aws import clients
 from handlers.aws.clients import AWS_ERRORS
 from handlers.aws.sqs import send_messages
-from handlers.events import submission
-from handlers.events.submission import Submission
+from handlers.events.message import MAX_EVENT_BYTES, Submission, read
 from handlers.faults import FaultSwitch, make_switch
 from handlers.http.errors import HttpError
 from handlers.http.request import Request
@@ -65,8 +64,8 @@ class Api:
     def post_event(self, request: Request) -> Answer:
         """Queues one event: 202 `{idempotencyKey, messageId, statusUrl}`."""
         with self._counted() as statuses:
-            body = request.json(max_bytes=submission.MAX_EVENT_BYTES)
-            one = submission.read(body, request.headers.get("idempotency-key"))
+            body = request.json(max_bytes=MAX_EVENT_BYTES)
+            one = read(body, request.headers.get("idempotency-key"))
             logger.append_keys(idempotencyKey=one.key)  # so that an event is found from its first line to its last
             outcome = self._submit([one], request)[0]
             if isinstance(outcome, HttpError):
@@ -78,13 +77,13 @@ class Api:
     def post_batch(self, request: Request) -> Answer:
         """Queues 1 to 100 events, each answered on its own; 202 all taken, 207 mixed, else 400 (503: none for now)."""
         with self._counted() as statuses:
-            read = [_read_or_refuse(item) for item in _items(request)]
-            good = [one for one in read if isinstance(one, Submission)]
+            submitted = [_read_or_refuse(item) for item in _items(request)]
+            good = [one for one in submitted if isinstance(one, Submission)]
             sent = iter(self._submit(good, request))
-            outcomes = [one if isinstance(one, HttpError) else next(sent) for one in read]
+            outcomes = [one if isinstance(one, HttpError) else next(sent) for one in submitted]
             statuses.extend(outcome.status if isinstance(outcome, HttpError) else 202 for outcome in outcomes)
         results = [
-            _result(index, one, outcome) for index, (one, outcome) in enumerate(zip(read, outcomes, strict=True))
+            _result(index, one, outcome) for index, (one, outcome) in enumerate(zip(submitted, outcomes, strict=True))
         ]
         refused = [outcome for outcome in outcomes if isinstance(outcome, HttpError)]
         body = {"accepted": len(results) - len(refused), "rejected": len(refused), "results": results}
@@ -184,7 +183,7 @@ def _items(request: Request) -> list[jsontext.Json]:
 
 def _read_or_refuse(item: jsontext.Json) -> Submission | HttpError:
     try:
-        return submission.read(item)
+        return read(item)
     except HttpError as exc:
         return exc
 

@@ -18,9 +18,9 @@ from handlers.http.router import Answer, answer, healthy, serve
 from handlers.idempotency.claims import Standing
 from handlers.idempotency.store import StateStore
 from handlers.observability import LambdaContext, count, logger, start_invocation
-from handlers.orders import model, store, submission
+from handlers.orders import model, store
+from handlers.orders.event import Submission, read
 from handlers.orders.store import Orders
-from handlers.orders.submission import Submission
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -79,7 +79,7 @@ class Api:
         """Publishes the event of one order: 202 `{orderId, eventId}`."""
         try:
             key = request.headers.get("idempotency-key")
-            one = submission.read(request.json(), key=key, created_at=clock.iso(clock.now_ms()))
+            one = read(request.json(), key=key, created_at=clock.iso(clock.now_ms()))
             logger.append_keys(idempotencyKey=one.event_id)  # by which the worker's lines are found, too
             self._reserve(one)
             self._publish(one)

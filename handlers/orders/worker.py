@@ -9,10 +9,10 @@ from handlers import env
 from handlers.aws import clients
 from handlers.observability import LambdaContext
 from handlers.orders import message
+from handlers.orders.event import SOURCE
 from handlers.orders.fulfilment import Fulfilment, OrderFaults
 from handlers.orders.step import process
 from handlers.orders.store import Orders
-from handlers.orders.submission import SOURCE
 from handlers.worker.worker import BatchResponse, Worker, WorkerEnv, make_worker
 
 

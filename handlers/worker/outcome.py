@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from handlers import clock, jsontext
-from handlers.aws import eventbridge
+from handlers.aws import eventbridge, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.aws.sqs import change_visibility, send_messages
-from handlers.errors import IngestionError
+from handlers.errors import IngestionError, PermanentError
 from handlers.idempotency.claims import Completion, Lease, Status
 from handlers.idempotency.store import StateStore
 from handlers.observability import count, logger
@@ -53,6 +53,8 @@ METRICS: dict[Name, str] = {
     "not_dead_lettered": "Unsettled",
 }
 LATENCY = "ProcessingLatency"
+SUCCESS = "IngestionSuccess"
+FAILURE = "IngestionFailure"
 
 
 @dataclass(slots=True)
@@ -106,6 +108,33 @@ class Outcome:
             logger.error("record failed", extra=fields | {"errorType": self.error_type})
         else:
             logger.info("record done", extra=fields)
+
+
+def failed(  # noqa: PLR0913 - the limits come by name
+    message: Message,
+    error: IngestionError,
+    lease: Lease | None,
+    *,
+    max_receive_count: int,
+    backoff_base_seconds: float,
+    backoff_max_seconds: float,
+) -> Outcome:
+    """Decide between the dead-letter queue and another attempt.
+
+    A permanent error is dead-lettered on its first attempt. Any other is retried with backoff, until SQS itself moves
+    the message at the receive after `max_receive_count`.
+    """
+    outcome = Outcome(message, "retried", lease, error=error, error_type=error.error_type, retry=True)
+    outcome.attempts = lease.attempts if lease else 0
+    if isinstance(error, PermanentError):
+        outcome.name, outcome.retry, outcome.dead_letter, outcome.event = "dead_lettered", False, True, FAILURE
+        return outcome
+    if message.receive_count >= max_receive_count:  # SQS moves it at the next receive
+        outcome.name, outcome.event = "exhausted", FAILURE
+    outcome.visibility = round(
+        retry.backoff_seconds(message.receive_count - 1, base=backoff_base_seconds, cap=backoff_max_seconds)
+    )
+    return outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
-from handlers.aws import clients, eventbridge, retry
+from handlers.aws import clients, eventbridge
 from handlers.deadline import seconds_to_work, time_limit
-from handlers.errors import IdempotencyConflictError, IngestionError, PermanentError, UnhandledError
+from handlers.errors import IdempotencyConflictError, IngestionError, UnhandledError
 from handlers.faults import FaultSwitch, make_switch
 from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing
 from handlers.idempotency.store import StateStore
 from handlers.observability import LambdaContext, start_invocation
 from handlers.worker import messages
 from handlers.worker.messages import Message
-from handlers.worker.outcome import Announce, Outcome, Settlement, measure
+from handlers.worker.outcome import SUCCESS, Announce, Outcome, Settlement, failed, measure
 from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
-
-SUCCESS = "IngestionSuccess"
-FAILURE = "IngestionFailure"
 
 Process = Callable[[jsontext.JsonObject], jsontext.Json]
 BatchResponse = dict[str, list[dict[str, str]]]
@@ -176,21 +173,14 @@ class Worker:
         return Outcome(message, "succeeded", lease, result=result, attempts=lease.attempts, event=SUCCESS)
 
     def _failed(self, message: Message, error: IngestionError, lease: Lease | None = None) -> Outcome:
-        outcome = Outcome(message, "retried", lease, error=error, error_type=error.error_type, retry=True)
-        outcome.attempts = lease.attempts if lease else 0
-        if isinstance(error, PermanentError):
-            outcome.name, outcome.retry, outcome.dead_letter, outcome.event = "dead_lettered", False, True, FAILURE
-            return outcome
-        if message.receive_count >= self._config.max_receive_count:  # SQS moves it at the next receive
-            outcome.name, outcome.event = "exhausted", FAILURE
-        outcome.visibility = round(
-            retry.backoff_seconds(
-                message.receive_count - 1,
-                base=self._config.retry_backoff_base_seconds,
-                cap=self._config.retry_backoff_max_seconds,
-            )
+        return failed(
+            message,
+            error,
+            lease,
+            max_receive_count=self._config.max_receive_count,
+            backoff_base_seconds=self._config.retry_backoff_base_seconds,
+            backoff_max_seconds=self._config.retry_backoff_max_seconds,
         )
-        return outcome
 
     def _not_ours(self, message: Message, claim: Claim) -> Outcome:
         record = claim.record

@@ -14,7 +14,8 @@ import yaml
 
 from handlers import faults, jsontext
 from handlers.control.redrive.api.request import _PREVIEW, _START
-from handlers.events import ingest, submission
+from handlers.events import ingest
+from handlers.events.message import MAX_BODY_BYTES
 from handlers.http.errors import MAX_DETAILS
 from handlers.http.request import MAX_CONTROL_BYTES, MAX_REQUEST_BYTES
 from tests.components.recording import ROOT, run_main, variables
@@ -27,8 +28,8 @@ _OPERATIONS = {
 }
 # Whose answers the paths are.
 _HANDLERS = {
-    "/events": ["handlers/events/ingest.py", "handlers/events/submission.py"],
-    "/orders": ["handlers/orders/api.py", "handlers/orders/submission.py"],
+    "/events": ["handlers/events/ingest.py", "handlers/events/message.py"],
+    "/orders": ["handlers/orders/api.py", "handlers/orders/event.py"],
     "/redrive": ["handlers/control/redrive/api/routes.py"],
     "/failure-mode": ["handlers/control/failure_mode.py"],
 }
@@ -112,7 +113,7 @@ def test_limits_are_those_of_the_code() -> None:
     batch = _OPERATIONS["POST /events/batch"]["requestBody"]["content"]["application/json"]["schema"]
     preview = {p["name"] for p in _OPERATIONS["GET /redrive/preview"]["parameters"]}
 
-    assert f"{submission.MAX_BODY_BYTES:,} bytes" in _OPERATIONS["POST /events"]["requestBody"]["description"]
+    assert f"{MAX_BODY_BYTES:,} bytes" in _OPERATIONS["POST /events"]["requestBody"]["description"]
     assert batch["maxItems"] == ingest.MAX_BATCH_EVENTS
     assert MAX_REQUEST_BYTES == 4 * 1024 * 1024
     assert "At most 4 MiB" in _OPERATIONS["POST /events/batch"]["requestBody"]["description"]

@@ -8,7 +8,7 @@ import pytest
 
 from handlers import jsontext
 from handlers.events.ingest import Api, Env
-from handlers.events.submission import MAX_EVENT_BYTES
+from handlers.events.message import MAX_EVENT_BYTES
 from handlers.http.request import MAX_REQUEST_BYTES
 from handlers.idempotency.store import StateStore
 from tests.gateway import http_event
