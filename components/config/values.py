@@ -6,6 +6,7 @@ Pulumi delivers every value as text, so whatever is not to be text is first read
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
@@ -13,6 +14,7 @@ from pydantic_core import PydanticCustomError, core_schema, from_json
 
 REFUSED = "limit"  # the type of the errors whose message is a limit's words
 
+_FIRST_DAY, _LAST_DAY = "1970-01-01", "2099-12-31"
 _MAX_TAGS = 40  # AWS allows 50 on a resource; ours and the organization's own need room
 
 
@@ -56,6 +58,17 @@ def number(low: int, high: int) -> Limit:
 def text(pattern: str, words: str) -> Limit:
     """Text that the whole of the pattern matches."""
     return Limit(words, (Field(pattern=re.compile(rf"\A(?:{pattern})\Z")),))
+
+
+def day() -> Limit:
+    """A day, in text."""
+    return Limit(f"a day from {_FIRST_DAY} to {_LAST_DAY}, such as 2026-01-31", (AfterValidator(_day),))
+
+
+def _day(value: str) -> str:
+    if date.fromisoformat(value).isoformat() != value or not _FIRST_DAY <= value <= _LAST_DAY:
+        raise ValueError(value)
+    return value
 
 
 def one_of(values: Sequence[object]) -> Limit:

@@ -36,7 +36,12 @@ class LakePipeline(Pipeline):
         self._finish({"bronzeBucket": self.storage.bronze.id, "silverBucket": self.storage.silver.id})
 
     def _catalog(self, database: str) -> None:
-        args = LakeCatalogArgs(database=database, bucket=self.storage.silver.id, types=record_types())
+        args = LakeCatalogArgs(
+            database=database,
+            bucket=self.storage.silver.id,
+            types=record_types(),
+            start_date=self.shared.settings.lake_start_date,
+        )
         LakeCatalog(f"{self.name}-catalog", args, self.child)
 
     def _layers(self) -> Sequence[pulumi.Input[str]]:
@@ -58,7 +63,11 @@ class LakePipeline(Pipeline):
             batching_window_seconds=0,  # chunks come in bursts, so batches fill by themselves
             memory_mb=settings.lake_transform_memory_mb,
             max_concurrency=settings.worker_max_concurrency,
-            environment={"BRONZE_BUCKET": self.storage.bronze.id, "SILVER_BUCKET": self.storage.silver.id},
+            environment={
+                "BRONZE_BUCKET": self.storage.bronze.id,
+                "SILVER_BUCKET": self.storage.silver.id,
+                "LAKE_START_DATE": settings.lake_start_date,
+            },
             statements=[
                 *self.storage.reads_bronze(),
                 *self.storage.writes_silver(),

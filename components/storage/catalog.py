@@ -9,17 +9,21 @@ from pulumi_aws import glue
 from components.storage.lake_buckets import SILVER_PREFIX
 
 _PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
-# All possible days of events: queries do not find rows of a day outside this range.
-_DAYS = "1970-01-01,2099-12-31"
+# As many as the worker takes: a row of a later day would be there and not be found until the day comes.
+DAYS_AHEAD = 7
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LakeCatalogArgs:
-    """What the caller decides. `types` has the columns of each table, with Glue's types, in their order."""
+    """What the caller decides. `types` has the columns of each table, with Glue's types, in their order.
+
+    `start_date` is the first day that rows may be of.
+    """
 
     database: str
     bucket: pulumi.Input[str]
     types: Mapping[str, Mapping[str, str]]
+    start_date: str
 
 
 class LakeCatalog(pulumi.ComponentResource):
@@ -44,7 +48,7 @@ class LakeCatalog(pulumi.ComponentResource):
                 name=kind,
                 database_name=database.name,
                 table_type="EXTERNAL_TABLE",
-                parameters={"EXTERNAL": "TRUE", "classification": "parquet", **_projection(place)},
+                parameters={"EXTERNAL": "TRUE", "classification": "parquet", **_projection(place, args.start_date)},
                 partition_keys=[{"name": "dt", "type": "date"}],
                 storage_descriptor={
                     "location": place,
@@ -58,12 +62,12 @@ class LakeCatalog(pulumi.ComponentResource):
         self.register_outputs({"database": database.name})
 
 
-def _projection(place: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
+def _projection(place: pulumi.Output[str], start_date: str) -> dict[str, pulumi.Input[str]]:
     return {
         "projection.enabled": "true",
         "projection.dt.type": "date",
         "projection.dt.format": "yyyy-MM-dd",
-        "projection.dt.range": _DAYS,
+        "projection.dt.range": f"{start_date},NOW+{DAYS_AHEAD}DAYS",
         "projection.dt.interval": "1",
         "projection.dt.interval.unit": "DAYS",
         "storage.location.template": pulumi.Output.format("{0}dt=${{dt}}/", place),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from handlers import jsontext
 from handlers.errors import Detail, SchemaValidationError
-from handlers.lake.model import EVENT_TIME, RECORD_TYPE, RecordType, time_fault
+from handlers.lake.model import EVENT_TIME, EVER, RECORD_TYPE, RecordType, Times, time_fault
 
 _SCHEMA = SchemaValidationError.__name__
 
@@ -19,7 +19,7 @@ class Finding(NamedTuple):
     reason: str = ""
 
 
-def explain(line: bytes, default: str, types: Mapping[str, RecordType]) -> Finding:
+def explain(line: bytes, default: str, types: Mapping[str, RecordType], times: Times = EVER) -> Finding:
     """Looks for what would make Arrow refuse a row; whatever is found here Arrow refuses too.
 
     That matters: a row must not fare otherwise because of its neighbours, on whose account it may be looked at here.
@@ -37,10 +37,10 @@ def explain(line: bytes, default: str, types: Mapping[str, RecordType]) -> Findi
         return Finding(default)
     if not isinstance(value, dict):
         return Finding(default, _SCHEMA, f"must be an object, got {jsontext.describe(value)}")
-    return _of_object(value, default, types)
+    return _of_object(value, default, types, times)
 
 
-def _of_object(value: dict[str, Any], default: str, types: Mapping[str, RecordType]) -> Finding:
+def _of_object(value: dict[str, Any], default: str, types: Mapping[str, RecordType], times: Times) -> Finding:
     name = value.get(RECORD_TYPE)
     if name is None:
         name = default
@@ -48,7 +48,9 @@ def _of_object(value: dict[str, Any], default: str, types: Mapping[str, RecordTy
         return Finding(default, _SCHEMA, f"/{RECORD_TYPE} must be a string, got {jsontext.describe(name)}")
     if name not in types:
         return Finding(default, "UnknownRecordTypeError", f"there is no record type {name[:64]!r}")
-    faults = [Detail(f"/{EVENT_TIME}", time_fault(value[EVENT_TIME]) if _has(value, EVENT_TIME) else "is required")]
+    faults = [
+        Detail(f"/{EVENT_TIME}", time_fault(value[EVENT_TIME], times) if _has(value, EVENT_TIME) else "is required")
+    ]
     for field in types[name].fields:
         given = _has(value, field.name)
         faults.append(Detail(f"/{field.name}", field.fault(value[field.name]) if given else "is required"))

@@ -5,13 +5,14 @@ A file in `handlers/lake/schemas` names the fields of one type; nothing else has
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from handlers import jsontext
 
 EVENT_TIME = "event_time"
 RECORD_TYPE = "record_type"
 FIRST_YEAR, LAST_YEAR = 1970, 2099  # times outside are placeholders and slips, not events
+DAYS_AHEAD = 7  # of today: clocks that are fast and time zones make a day or two
 _MAX_TEXT = 256
 _MAX_INTEGER = 2**63 - 1
 
@@ -88,12 +89,41 @@ def parse_time(text: str) -> datetime | None:
     return moment if FIRST_YEAR <= moment.year <= LAST_YEAR else None
 
 
-def time_fault(value: jsontext.Json) -> str:
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The times that rows may have: from `first` until before `after`. The tables look for no other days."""
+
+    first: datetime
+    after: datetime
+
+    @classmethod
+    def of_days(cls, start: date, now: datetime) -> "Times":
+        """From the start of a day to the end of the last day ahead of `now`."""
+        today = now.astimezone(UTC).date()
+        return cls(_midnight(start), _midnight(today + timedelta(days=DAYS_AHEAD + 1)))
+
+    def has(self, moment: datetime) -> bool:
+        """Whether it is one of them."""
+        return self.first <= moment < self.after
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+EVER = Times(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
+
+
+def time_fault(value: jsontext.Json, times: Times = EVER) -> str:
     """What is wrong with an `event_time`, "" where nothing is."""
     if not isinstance(value, str):
         return f"must be a string, got {jsontext.describe(value)}"
-    if parse_time(value) is None:
+    moment = parse_time(value)
+    if moment is None:
         return f"must be an ISO 8601 time from {FIRST_YEAR} to {LAST_YEAR}, such as 2026-01-31T12:00:00Z"
+    if not times.has(moment):
+        last = times.after - timedelta(days=1)
+        return f"must lie on a day from {times.first.date()} to {last.date()}, which is {DAYS_AHEAD} days ahead"
     return ""
 
 

@@ -12,7 +12,7 @@ import pyarrow.json as pj
 
 from handlers.lake.explain import explain
 from handlers.lake.lines import BadRow, Block, bad_row
-from handlers.lake.model import RECORD_TYPE, RecordType
+from handlers.lake.model import EVER, RECORD_TYPE, RecordType, Times
 from handlers.lake.validate import judge, parse_schema
 
 _ARROW_BLOCK = 1024 * 1024  # Arrow's unit of parallel work
@@ -34,9 +34,10 @@ class Parsed:
 
 
 class RowReader:
-    """Reads rows whose type is `default` where they do not say their own."""
+    """Reads rows whose type is `default` where they do not say their own; times outside of `times` are bad."""
 
-    def __init__(self, default: str, types: Mapping[str, RecordType]) -> None:
+    def __init__(self, default: str, types: Mapping[str, RecordType], times: Times = EVER) -> None:
+        self._times = times
         self._default = default
         self._types = types
 
@@ -46,7 +47,7 @@ class RowReader:
         table = self._parse(block.data, rows, self._default, _ARROW_BLOCK) if rows else ""
         if isinstance(table, str) or _names_other(table, self._default):
             return None
-        typed, good = judge(table, self._types[self._default])
+        typed, good = judge(table, self._types[self._default], self._times)
         return Parsed(block.offset, [(self._default, typed)]) if pc.all(good).as_py() else None
 
     def read_parts(self, block: Block) -> Iterator[Parsed]:
@@ -92,7 +93,7 @@ class RowReader:
         """Takes out the lines that are bad for sure; the others come back by type."""
         by_type: dict[str, list[Line]] = {}
         for number, text in lines:
-            found = explain(text, kind, self._types)
+            found = explain(text, kind, self._types, self._times)
             if found.reason:
                 parsed.bad.append(bad_row(number, found.error_type, found.reason, text))
             else:
@@ -108,7 +109,7 @@ class RowReader:
         if kind not in self._types:
             parsed.bad += [self._bad(line, kind) for line in lines]
             return
-        typed, good = judge(table, self._types[kind])
+        typed, good = judge(table, self._types[kind], self._times)
         if not pc.all(good).as_py():
             typed = typed.filter(good)
             parsed.bad += [self._bad(line, kind) for line in _only(lines, pc.invert(good))]
@@ -140,7 +141,7 @@ class RowReader:
         return table if table.num_rows == rows else "must be one object, something follows it"
 
     def _bad(self, line: Line, kind: str, why: str = "does not fit its schema") -> BadRow:
-        found = explain(line[1], kind, self._types)
+        found = explain(line[1], kind, self._types, self._times)
         return bad_row(line[0], found.error_type or "MalformedRowError", found.reason or why, line[1])
 
 

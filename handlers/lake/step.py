@@ -8,16 +8,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from handlers import jsontext
+from handlers import clock, jsontext
 from handlers.aws import eventbridge
 from handlers.lake import documents, quarantine, schemas, silver, store, unpack
 from handlers.lake.errors import ForeignBucketError, TooManyPartitionsError
 from handlers.lake.lines import BadRow, Block, LineReader
 from handlers.lake.message import Chunk
+from handlers.lake.model import Times
 from handlers.lake.rows import Parsed, RowReader
 from handlers.observability import logger
 
@@ -76,13 +78,14 @@ class _Tally:
 
 
 class Transformer:
-    """Turns chunks of one bronze bucket into files of one silver bucket."""
+    """Turns chunks of one bronze bucket into files of one silver bucket; rows of before `start` are bad."""
 
-    def __init__(self, s3: "S3Client", *, pipeline: str, bronze_bucket: str, silver_bucket: str) -> None:
+    def __init__(self, s3: "S3Client", *, pipeline: str, bronze_bucket: str, silver_bucket: str, start: date) -> None:
         self._s3 = s3
         self._pipeline = pipeline
         self._bronze = bronze_bucket
         self._bucket = silver_bucket
+        self._start = start
 
     def process(self, payload: jsontext.JsonObject) -> jsontext.Json:
         """Works one chunk: `{rows, silver, quarantined, files: [{key, type, dt, rows}], quarantine?: [key]}`.
@@ -97,7 +100,8 @@ class Transformer:
         chunk = Chunk.from_payload(payload)
         if chunk.source.bucket != self._bronze:
             raise ForeignBucketError("/bucket is not the lake's")
-        rows = RowReader(chunk.kind.type, schemas.types())
+        times = Times.of_days(self._start, datetime.fromtimestamp(clock.now_ms() / 1000, UTC))
+        rows = RowReader(chunk.kind.type, schemas.types(), times)
         tally = _Tally()
         current = _Slice(chunk.start)
         for parsed in _parsed(self._content(chunk), rows):

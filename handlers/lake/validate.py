@@ -1,6 +1,5 @@
 """Rows of one type in Arrow: how they are parsed, and which of them are good, by columns."""
 
-from datetime import UTC, datetime
 from functools import cache
 
 import pyarrow as pa
@@ -8,13 +7,13 @@ import pyarrow.compute as pc
 
 from handlers.lake.model import (
     EVENT_TIME,
-    FIRST_YEAR,
-    LAST_YEAR,
+    EVER,
     RECORD_TYPE,
     Field,
     Integer,
     RecordType,
     Text,
+    Times,
     parse_time,
 )
 
@@ -37,10 +36,10 @@ def silver_schema(kind: RecordType) -> pa.Schema:
     return pa.schema([pa.field(EVENT_TIME, TIME, nullable=False), *fields])
 
 
-def judge(table: pa.Table, kind: RecordType) -> tuple[pa.Table, pa.ChunkedArray]:
+def judge(table: pa.Table, kind: RecordType, limits: Times = EVER) -> tuple[pa.Table, pa.ChunkedArray]:
     """The rows as silver holds them, and for each whether it is good; those that are not have to be filtered out."""
     times = _times(table[EVENT_TIME])
-    first, after = (pa.scalar(datetime(year, 1, 1, tzinfo=UTC), TIME) for year in (FIRST_YEAR, LAST_YEAR + 1))
+    first, after = (pa.scalar(moment, TIME) for moment in (limits.first, limits.after))
     good = pc.and_(pc.greater_equal(times, first), pc.less(times, after))
     columns = [times]
     for field in kind.fields:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,7 @@ class Env(WorkerEnv):
 
     bronze_bucket: str
     silver_bucket: str
+    lake_start_date: str
 
 
 @cache
@@ -28,7 +30,11 @@ def worker() -> Worker:
     config = env.load(Env, os.environ)
     s3 = clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS)
     transformer = Transformer(
-        s3, pipeline=config.pipeline, bronze_bucket=config.bronze_bucket, silver_bucket=config.silver_bucket
+        s3,
+        pipeline=config.pipeline,
+        bronze_bucket=config.bronze_bucket,
+        silver_bucket=config.silver_bucket,
+        start=date.fromisoformat(config.lake_start_date),
     )
     return make_worker(
         config,

@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,6 +58,7 @@ _ENVIRONMENT = {
     "EVENT_BUS_NAME": "bus",
     "BRONZE_BUCKET": BRONZE,
     "SILVER_BUCKET": SILVER,
+    "LAKE_START_DATE": "2020-01-01",
     "TTL_DAYS": "7",
     "CHUNK_BYTES": str(_CHUNK_BYTES),
     "MAX_RECEIVE_COUNT": "5",
@@ -96,7 +97,9 @@ def compare(days: int) -> bool:
     s3 = FakeLake()
     etag = s3.upload(KEY, content).etag
     payload = chunk(content, etag=etag).payload()
-    transformer = Transformer(cast("Any", s3), pipeline="lake", bronze_bucket=BRONZE, silver_bucket=SILVER)
+    transformer = Transformer(
+        cast("Any", s3), pipeline="lake", bronze_bucket=BRONZE, silver_bucket=SILVER, start=date(2020, 1, 1)
+    )
     sides: dict[str, Callable[[], object]] = {
         "transform": lambda: transformer.process(payload),
         "bare": lambda: _bare(s3),

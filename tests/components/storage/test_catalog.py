@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.storage import types
-from tests.components.recording import run_main
+from tests.components.recording import run_main, variables
 
 _LAKE = {"pipelines": ["lake"]}
 
@@ -32,7 +32,7 @@ def test_catalog_has_a_table_for_each_type() -> None:
             "projection.enabled": "true",
             "projection.dt.type": "date",
             "projection.dt.format": "yyyy-MM-dd",
-            "projection.dt.range": "1970-01-01,2099-12-31",
+            "projection.dt.range": "2020-01-01,NOW+7DAYS",
             "projection.dt.interval": "1",
             "projection.dt.interval.unit": "DAYS",
             "storage.location.template": place + "dt=${dt}/",
@@ -52,6 +52,15 @@ def test_catalog_has_a_table_for_each_type() -> None:
         },
     }
     assert run_main("dev", _LAKE).of("CatalogTable") == []
+
+
+def test_tables_look_for_days_from_the_configured_one_on() -> None:
+    """A query without `dt` asks for each day that there may be, so there should not be tens of thousands of them."""
+    recording = run_main("dev", _LAKE | {"glueDatabase": "lab", "lakeStartDate": "2026-03-01"})
+    parameters = recording.inputs("CatalogTable", "lake-catalog-shipments")["parameters"]
+
+    assert parameters["projection.dt.range"] == "2026-03-01,NOW+7DAYS"
+    assert variables(recording, "lake-worker")["LAKE_START_DATE"] == "2026-03-01"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, cast
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from tests.handlers.lake.fakes import BRONZE, SILVER, FakeLake
 
 KEY = "bronze/shipments/day.jsonl"
 SOURCE = "myapp.lake"
+START = date(2020, 1, 1)
 WORKER_ENV = WorkerEnv(
     environment="test",
     pipeline="lake",
@@ -90,7 +92,9 @@ class Lake:
 
     def transformer(self) -> Transformer:
         """The business step."""
-        return Transformer(cast("Any", self.aws), pipeline="lake", bronze_bucket=BRONZE, silver_bucket=SILVER)
+        return Transformer(
+            cast("Any", self.aws), pipeline="lake", bronze_bucket=BRONZE, silver_bucket=SILVER, start=START
+        )
 
     def worker(self) -> Worker:
         """The transform function's inside."""

@@ -238,7 +238,7 @@ def test_too_many_partitions_are_refused(lake: Lake, monkeypatch: pytest.MonkeyP
 def test_the_largest_result_fits_its_record(lake: Lake) -> None:
     """500 files, of the type with the longest name that ships."""
     row = {"shipment_id": "S", "status": "s", "city": "c"}
-    rows = [row | {"event_time": f"20{10 + n // 300}-{n % 12 + 1:02d}-{n // 12 % 25 + 1:02d}"} for n in range(500)]
+    rows = [row | {"event_time": f"20{20 + n // 300}-{n % 12 + 1:02d}-{n // 12 % 25 + 1:02d}"} for n in range(500)]
 
     result = lake.process(lines(*rows), "bronze/tracking_events/a.jsonl")
 
@@ -469,3 +469,26 @@ def test_files_are_small_and_without_the_date(lake: Lake) -> None:
         "destination",
         "carrier",
     ]
+
+
+@pytest.mark.parametrize(
+    ("event_time", "reason"),
+    [
+        ("2019-12-31T23:59:59.999999Z", "must lie on a day from 2020-01-01 to 2027-01-22, which is 7 days ahead"),
+        ("2020-01-01T00:00:00Z", ""),
+        ("2027-01-22T23:59:59.999999Z", ""),
+        ("2027-01-23T00:00:00+00:00", "must lie on a day from 2020-01-01 to 2027-01-22, which is 7 days ahead"),
+        ("2027-01-23T00:30:00+01:00", ""),
+        ("2019-12-31T23:30:00-01:00", ""),
+    ],
+)
+@pytest.mark.parametrize("mixed", [False, True], ids=["alone", "among bad ones"])
+def test_rows_of_days_that_no_query_looks_for_are_quarantined(
+    lake: Lake, event_time: str, reason: str, *, mixed: bool
+) -> None:
+    """Before the lake's first day and too far ahead of today, by UTC; whether or not a neighbour is bad as well."""
+    result = lake.process(lines(shipment(1, event_time=event_time)) + (b"no row\n" if mixed else b""))
+
+    assert (result["silver"], result["quarantined"]) == (0 if reason else 1, bool(reason) + mixed)
+    found = [entry["reason"] for entry in lake.quarantined() if entry["line"] == 1]
+    assert found == ([f"/event_time {reason}"] if reason else [])
