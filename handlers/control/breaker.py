@@ -21,8 +21,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from handlers import clock, env, jsontext
 from handlers.aws import clients, eventbridge, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
@@ -168,7 +166,7 @@ class Consumer:
         """Whether Lambda has taken the change; not where another one has come between."""
         try:
             self._lambda.update_event_source_mapping(UUID=self._id, Enabled=enabled)
-        except ClientError as exc:
+        except AWS_ERRORS as exc:
             if error_code(exc) not in _REFUSED_MEANWHILE:
                 raise
             return False
