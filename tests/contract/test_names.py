@@ -1,0 +1,93 @@
+"""No two stacks of an account share a name in it."""
+
+from collections.abc import Mapping
+from functools import cache
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.components.recording import EVERY_PIPELINE, Recording, main_program, run
+
+_NAMES = ("name", "layerName", "alarmName", "dashboardName")  # what is left out is generated, and ends in random digits
+_WITHIN = {"CatalogTable", "Stage"}  # named within something of the stack's own
+_CHOSEN = {"CatalogDatabase"}  # the configuration alone names it
+_EVERYTHING: Mapping[str, object] = {
+    "pipelines": EVERY_PIPELINE,
+    "useKmsCmk": True,
+    "authMode": "apiKey",
+    "apiKey": "0123456789abcdefghij",
+    "webhookUrl": "https://hooks.example/",
+}
+_PLACEHOLDER = "0placeholder0"
+_WORDS = ("dev", "prod", "eu", "events", "orders", "lake", "redrive", "api", "5xx", "queue", "critical", "ingestion")
+_STACKS = st.lists(st.sampled_from(_WORDS), min_size=1, max_size=3).map("-".join)
+
+
+def _names(recording: Recording) -> frozenset[tuple[str, str]]:
+    """Type and name of everything whose name in the account the program chose."""
+    return frozenset(
+        (type_, resource.inputs[key])
+        for resource in recording.resources
+        for type_ in [resource.type.rpartition(":")[2]]
+        if resource.type.startswith("aws:") and type_ not in {*_WITHIN, *_CHOSEN}
+        for key in _NAMES
+        if key in resource.inputs
+    )
+
+
+@cache
+def _of_stack(stack: str) -> frozenset[tuple[str, str]]:
+    production = {"production": True} if stack.startswith("prod") else {"failureInjection": True}
+    return _names(run(main_program, stack=stack, config={**_EVERYTHING, **production}))
+
+
+def _shared(one: str, other: str) -> set[tuple[str, str]]:
+    """The names that two stacks share, by the registrations of one with each name in place of its own."""
+    names = _of_stack(_PLACEHOLDER)
+    first, second = ({(type_, name.replace(_PLACEHOLDER, stack)) for type_, name in names} for stack in (one, other))
+    return first & second
+
+
+def test_the_stacks_of_an_account_share_no_name() -> None:
+    """Each with every pipeline and option, and each by its own registrations."""
+    stacks = {stack: _of_stack(stack) for stack in ("dev", "prod", "prod-eu")}
+
+    assert {pair: stacks[pair[0]] & stacks[pair[1]] for pair in combinations(stacks, 2)} == dict.fromkeys(
+        combinations(stacks, 2), frozenset()
+    )
+    kinds = {"Alias", "CompositeAlarm", "Dashboard", "LayerVersion", "LogGroup", "MetricAlarm", "QueryDefinition"}
+    assert {type_ for type_, _ in stacks["dev"]} == kinds | {"Parameter"}
+    assert {type_ for type_, _ in stacks["prod"]} == kinds
+
+
+def test_every_name_has_the_stack_in_it() -> None:
+    """Whatever the configuration does not name itself."""
+    assert [name for _, name in _of_stack(_PLACEHOLDER) if _PLACEHOLDER not in name] == []
+
+
+def test_no_two_stack_names_make_a_shared_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even names such as dev and dev-events, of which one goes on with what could be a name of the other."""
+    compared: set[tuple[str, str]] = set()
+
+    @given(_STACKS, _STACKS)
+    @settings(max_examples=300, deadline=None)
+    def check(one: str, other: str) -> None:
+        if one != other:
+            compared.add((one, other))
+            assert _shared(one, other) == set()
+
+    check()
+    with capsys.disabled():
+        print(f"\n{len(compared)} pairs of stacks, {len(_of_stack(_PLACEHOLDER))} names each")  # noqa: T201
+    assert len(compared) > 100
+
+
+def test_a_shared_name_would_be_found() -> None:
+    """The checks above can fail: an alarm without the stack is everybody's."""
+    recording = run(main_program, stack=_PLACEHOLDER, config=_EVERYTHING)
+    (alarm,) = [r for r in recording.of("MetricAlarm") if r.name == "api-5xx"]
+    names = _names(recording) - {("MetricAlarm", alarm.inputs["name"])} | {("MetricAlarm", "api-5xx")}
+
+    assert [name for _, name in names if _PLACEHOLDER not in name] == ["api-5xx"]
