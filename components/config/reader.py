@@ -44,6 +44,7 @@ def read_settings() -> Settings:
     problems = [
         *(given.unknown(key) for key in sorted(given.keys - set(_FIELDS))),
         *(_fault(given, fault) for fault in faults),
+        *([] if settings.is_nameable else [_unusable_name(settings.stack)]),
         # a value that could not be read says nothing about how the others fit it
         *(_disagreement(given, settings, a) for a in agreements(settings) if not a.kept and wrong.isdisjoint(a.fields)),
         *(() if settings.is_laptop else given.in_clear()),
@@ -107,6 +108,10 @@ def _parsed(given: Mapping[str, str]) -> tuple[Settings, list[ErrorDetails]]:
         faults = exc.errors(include_url=False)
     wrong = {fault["loc"][0] for fault in faults}
     return _parsed({name: text for name, text in given.items() if name not in wrong})[0], faults
+
+
+def _unusable_name(stack: str) -> str:
+    return f"the stack's name must be 1 to 40 letters, digits, - and _, for names in AWS have it in them; got {stack!r}"
 
 
 def _fault(given: _Given, fault: ErrorDetails) -> str:

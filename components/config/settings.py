@@ -131,6 +131,11 @@ class Settings:
     runbook_base_url: Annotated[str, text(r"(https://\S+/)?", "an https URL that ends in a slash, or empty")] = ""
 
     @property
+    def is_nameable(self) -> bool:
+        """Whether names in AWS can have the stack's name in them: a dashboard's takes no dot."""
+        return re.fullmatch(r"[A-Za-z0-9_-]{1,40}", self.stack) is not None
+
+    @property
     def keeps_data(self) -> bool:
         """Whether what holds data is protected from deletion."""
         return self.production and not self.deletion_allowed

@@ -124,14 +124,27 @@ def _flag(value: object) -> object:
 
 Flag = Annotated[bool, Limit("true or false", (Field(strict=True), BeforeValidator(_flag)))]
 
+_OWN_TAGS = ("Project", "Stack")
+
+
+def _one_case(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """IAM takes keys that differ in their case alone for one key, and refuses the second."""
+    keys = {*tags, *_OWN_TAGS}
+    if len({key.casefold() for key in keys}) != len(keys):
+        raise ValueError(tags)
+    return tags
+
+
+# Each character is one that IAM takes, whose set is the smallest of the services': letters and digits of any language.
 Tags = Annotated[
     Mapping[
-        Annotated[str, Field(min_length=1, max_length=128, pattern=re.compile(r"\A(?!(?i:aws:))"))],
-        Annotated[str, Field(max_length=256)],
+        Annotated[str, Field(pattern=re.compile(r"\A(?!(?i:aws:))[\w .:/=+@-]{1,128}\Z"))],
+        Annotated[str, Field(pattern=re.compile(r"\A[\w .:/=+@-]{0,256}\Z"))],
     ],
     Limit(
-        f"an object of at most {_MAX_TAGS} tags: keys of 1 to 128 characters that don't start with aws:, "
-        "text values of at most 256",
-        (Field(max_length=_MAX_TAGS), _JSON),
+        f"an object of at most {_MAX_TAGS} tags: keys of 1 to 128 letters, digits, spaces and any of _ . : / = + - @ "
+        "that don't start with aws: and are not each other (or Project, Stack) in another case, "
+        "text values of at most 256 such",
+        (Field(max_length=_MAX_TAGS), AfterValidator(_one_case), _JSON),
     ),
 ]

@@ -133,7 +133,10 @@ def test_faults_of_every_kind_are_reported_at_once() -> None:
     parts = "periodSeconds, evaluationPeriods, dlqDepth, dlqAgeSeconds, queueAgeSeconds, backlog, errorRatePercent"
     days = "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653"
     keys = "one key, or two with a comma between them, each of 20 to 128 letters, digits and any of . _ ~ -"
-    tags = "keys of 1 to 128 characters that don't start with aws:, text values of at most 256"
+    tags = (
+        "keys of 1 to 128 letters, digits, spaces and any of _ . : / = + - @ that don't start with aws: and are not "
+        "each other (or Project, Stack) in another case, text values of at most 256 such"
+    )
 
     assert problems(given) == [
         "bachSize is not a key of this program; got '3'",
@@ -351,3 +354,20 @@ def test_second_keys_are_for_production_only() -> None:
     assert problems({"deletionAllowed": True}) == [
         "deletionAllowed must be false unless production is true: nothing else is protected; got 'true'"
     ]
+
+
+@pytest.mark.parametrize("stack", ["dev.eu", "s" * 41, "eu.dev-2"])
+def test_a_stack_whose_name_aws_does_not_take_is_refused(stack: str) -> None:
+    """Pulumi takes a dot and 100 characters; a dashboard's name has no dot."""
+    reason = "the stack's name must be 1 to 40 letters, digits, - and _, for names in AWS have it in them"
+
+    assert problems({"batchSize": 0}, stack) == [
+        "batchSize must be a whole number from 1 to 10000; got '0'",
+        f"{reason}; got {stack!r}",
+    ]
+
+
+@pytest.mark.parametrize("tags", [{"Straße 7/b": "Süd: a+b=c@d.e_f-g"}, {"Project": "theirs"}, {"k" * 128: "v" * 256}])
+def test_tags_that_iam_takes(tags: dict[str, str]) -> None:
+    """Letters of any language; the program's own keys may be given another value."""
+    assert read({"resourceTags": tags}).resource_tags == tags
