@@ -51,6 +51,13 @@ def pytest_sessionfinish() -> None:
     gc.unfreeze()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a check walked (`record_property`): one that walks nothing would pass as well."""
+    for report in terminalreporter.getreports("passed"):
+        for name, number in report.user_properties:
+            terminalreporter.write_line(f"{report.nodeid.rpartition('/')[2]}: {number} {name}")
+
+
 def _rank(item: pytest.Item) -> int:
     ranks = (rank for rank, start in enumerate(_FIRST) if item.nodeid.startswith(start))
     return next(ranks, len(_FIRST))

@@ -52,6 +52,7 @@ class Recording(pulumi.runtime.Mocks):
     """What a program registered, in order; outputs are the inputs and invented ARNs, or in preview the inputs alone."""
 
     preview: bool = False
+    partition: str = "aws"
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -66,7 +67,7 @@ class Recording(pulumi.runtime.Mocks):
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         """The deployer's surroundings."""
-        known = {"accountId": ACCOUNT, "partition": "aws", "region": REGION}
+        known = {"accountId": ACCOUNT, "partition": self.partition, "region": REGION}
         return known if args.token.startswith("aws:index/get") else {}, []
 
     def one(self, type_: str, name: str) -> Registered:
