@@ -92,7 +92,7 @@ _ALONE = _alone(
     tracing=st.booleans(),
     maxRedrives=st.integers(1, 10),
     breakerHoldSeconds=st.integers(0, 900),
-    failureModeParameter=st.just("/team/failure_mode"),
+    failureModeParameter=st.sampled_from(("", "/team/failure_mode")),
     iamNamePrefix=st.sampled_from(("", "team-", "organization-x-team-")),
     permissionsBoundaryArn=st.just(f"arn:aws:iam::{ACCOUNT}:policy/boundary"),
     resourceTags=st.dictionaries(_TAG_TEXT.map("team-{}".format), _TAG_TEXT, max_size=4).filter(
@@ -129,6 +129,16 @@ _ALONE = _alone(
 _PIPELINES = st.lists(st.sampled_from(EVERY_PIPELINE), min_size=1, unique=True)
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+def _production(draw: Draw, config: Config) -> Config:
+    production = config["stack"] == "prod"
+    bare = production and not config.get("useKmsCmk", True)
+    return {
+        "production": production,
+        "deletionAllowed": production and draw(st.booleans()),
+        "withoutCustomerKey": bare,
+    }
 
 
 def _batches(draw: Draw, _: Config) -> Config:
@@ -205,6 +215,7 @@ def _hearers(draw: Draw, config: Config) -> Config:
 
 
 _TOGETHER = (
+    _production,
     _batches,
     _visibility,
     _retention,

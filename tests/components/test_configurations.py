@@ -29,7 +29,7 @@ def test_every_key_is_set_somewhere() -> None:
     keys = {key_of(field.name) for field in dataclasses.fields(Settings) if field.name != "stack"}
     drawn: set[str] = set()
 
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
     @given(configurations())
     def collect(configuration: Configuration) -> None:
         drawn.update(configuration.config)
