@@ -26,19 +26,20 @@ class EventBus(pulumi.ComponentResource):
     """
 
     bus: cloudwatch.EventBus
+    unreadable: sqs.Queue | None
 
     def __init__(self, name: str, args: EventBusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:messaging:EventBus", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        unreadable = self._unreadable(f"{name}-unreadable") if args.kms_key_arn is not None else None
+        self.unreadable = self._unreadable(f"{name}-unreadable") if args.kms_key_arn is not None else None
         self.bus = cloudwatch.EventBus(
             name,
             kms_key_identifier=args.kms_key_arn,
-            dead_letter_config={"arn": unreadable.arn} if unreadable else None,
+            dead_letter_config={"arn": self.unreadable.arn} if self.unreadable else None,
             opts=self._child,
         )
-        if unreadable:
-            self._admit_bus(f"{name}-unreadable-policy", unreadable)
+        if self.unreadable:
+            self._admit_bus(f"{name}-unreadable-policy", self.unreadable)
         self.register_outputs({"bus_name": self.bus.name})
 
     def _unreadable(self, name: str) -> sqs.Queue:

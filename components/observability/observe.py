@@ -24,6 +24,8 @@ class ObservedPipeline(Protocol):
     worker: InstrumentedFunction
     worker_timeout_seconds: int
     producers: dict[str, InstrumentedFunction]
+    functions: dict[str, InstrumentedFunction]
+    breaker: InstrumentedFunction | None
     tables: dict[str, pulumi.Output[str]]
     rules: dict[str, pulumi.Output[str]]
     topics: dict[str, OutcomeTopic]
@@ -57,7 +59,12 @@ def observe(
         runbook_base_url=shared.settings.runbook_base_url,
         pipelines=[pipeline_targets(name, pipeline, shared) for name, pipeline in pipelines.items()],
         stack=StackTargets(
-            api_id=api.api.id, tables=_tables(shared, pipelines), topics=_topics(pipelines, notifications)
+            api_id=api.api.id,
+            tables=_tables(shared, pipelines),
+            topics={severity: topic.name for severity, topic in notifications.topics.items()},
+            functions=_unowned(functions, pipelines),
+            failures=shared.control.failures.name,
+            unreadable=shared.bus.unreadable.name if shared.bus.unreadable else None,
         ),
         worker_log_groups={name: pipeline.worker.log_group.name for name, pipeline in pipelines.items()},
         log_groups=[functions[name].log_group.name for name in sorted(functions)],
@@ -77,7 +84,8 @@ def pipeline_targets(name: str, pipeline: ObservedPipeline, shared: SharedServic
         worker_timeout_seconds=pipeline.worker_timeout_seconds,
         bus=shared.bus.bus.name,
         rules=pipeline.rules,
-        has_breaker=shared.settings.has_breaker,
+        topics={role: made.topic.name for role, made in pipeline.topics.items()},
+        breaker=pipeline.breaker.function.name if pipeline.breaker else None,
         undelivered=pipeline.rule.undelivered.name if pipeline.rule else None,
     )
 
@@ -89,10 +97,9 @@ def _tables(shared: SharedServices, pipelines: Mapping[str, ObservedPipeline]) -
     return tables
 
 
-def _topics(pipelines: Mapping[str, ObservedPipeline], notifications: Notifications) -> Mapping[str, object]:
-    outcomes = {
-        f"{name}_{outcome}": made.topic.name
-        for name, pipeline in pipelines.items()
-        for outcome, made in pipeline.topics.items()
-    }
-    return outcomes | {f"alarms_{severity}": topic.name for severity, topic in notifications.topics.items()}
+def _unowned(
+    functions: Mapping[str, InstrumentedFunction], pipelines: Mapping[str, ObservedPipeline]
+) -> Mapping[str, object]:
+    """The functions that no pipeline owns, under names that metric math takes for variables."""
+    owned = {name for pipeline in pipelines.values() for name in pipeline.functions}
+    return {name.replace("-", "_"): functions[name].function.name for name in sorted(functions) if name not in owned}

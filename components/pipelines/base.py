@@ -45,6 +45,7 @@ class Pipeline(pulumi.ComponentResource):
     worker: InstrumentedFunction
     worker_timeout_seconds: int
     rule: QueueRule | None = None  # where EventBridge sends to the queue
+    breaker: InstrumentedFunction | None = None  # the circuit breaker's function
 
     def __init__(self, token: str, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(token, name, None, opts)
@@ -79,7 +80,7 @@ class Pipeline(pulumi.ComponentResource):
         self.dead_letters[self.name] = self.queue.dead_letters()
         if self.shared.settings.has_breaker:
             breaker = self._breaker(spec, consumer)
-            self.functions[f"{self.name}-breaker"] = breaker.function
+            self.breaker = self.functions[f"{self.name}-breaker"] = breaker.function
             self.rules["trip"] = breaker.trip_rule.name
 
     def _make_producer(self, role: str, args: InstrumentedFunctionArgs) -> InstrumentedFunction:

@@ -104,6 +104,13 @@ TRUTHS = {
     "api-5xx": above_zero(_API),
     "table-throttles": above_zero(_TABLE),
     "notification-failed": above_zero(_SNS),
+    "events-subscriber-failed": above_zero(
+        Metric.of("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": "events-failure"})
+    ),
+    "events-breaker-errors": above_zero(function("Errors", "events-breaker")),
+    "control-errors": above_zero(function("Errors", "redrive")),
+    "control-failures": above_zero(sqs(_DEPTH, "control-failures")),
+    "bus-unreadable": above_zero(sqs(_DEPTH, "ingestion-bus-unreadable")),
 }
 
 
@@ -129,8 +136,8 @@ TRUTHS["orders-undelivered"] = above_zero(sqs(_DEPTH, "orders-created-undelivere
 
 @pytest.fixture(scope="module")
 def registered() -> dict[str, Mapping[str, Any]]:
-    """The inputs of every alarm that the dev stack registers with events and orders, by logical name."""
-    program: Recording = run_main("dev", {"pipelines": ["events", "orders"]})
+    """The inputs of every alarm that the dev stack registers with events, orders and a key, by logical name."""
+    program: Recording = run_main("dev", {"pipelines": ["events", "orders"], "useKmsCmk": True})
     return {one.name: whole(one.inputs) for one in program.of("MetricAlarm")}
 
 

@@ -55,7 +55,7 @@ def _of(program: str) -> list[list[str]]:
 @pytest.mark.parametrize("stack", ["local", "dev", "prod"])
 def test_runbooks_are_those_of_the_alarms(stack: str) -> None:
     """There is a runbook for every alarm, one for none, and each alarm's description names its own."""
-    alarms = run_main(stack, {"pipelines": list(EVERY_PIPELINE)}).of("MetricAlarm")
+    alarms = run_main(stack, {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True}).of("MetricAlarm")
     named = {alarm_text.runbook(alarm.inputs["alarmDescription"]) for alarm in alarms}
 
     assert named == {path.relative_to(ROOT).as_posix() for path in _RUNBOOKS.iterdir()}

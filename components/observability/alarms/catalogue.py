@@ -3,7 +3,7 @@
 The alarms follow from what the deployed parts are called and from the configuration key `alarms`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from components.config.alarm_limits import AlarmLimits
@@ -16,6 +16,7 @@ from components.observability.alarms.model import (
     Metric,
     Missing,
     PipelineTargets,
+    Source,
     Span,
     StackTargets,
 )
@@ -45,6 +46,13 @@ def pipeline_alarms(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]
         *_functions(of, limits),
         *_outcomes(of, limits),
         *_control(of),
+        Alarm(
+            name="subscriber-failed",
+            severity=WARNING,
+            description="SNS gave up on telling somebody of an outcome: a subscriber did not hear of it.",
+            source=_failed_notifications(of.topics),
+            missing=_NO_FAILURE,
+        ),
     )
     return _every(limits.period_seconds, found)
 
@@ -69,18 +77,46 @@ def stack_alarms(of: StackTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         Alarm(
             name="notification-failed",
             severity=WARNING,
-            description="SNS gave up on delivering a notification: a subscriber did not hear of it.",
-            source=sources.total(
-                "failed notifications",
-                {
-                    role: Metric("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": topic}, "Sum")
-                    for role, topic in of.topics.items()
-                },
-            ),
+            description="SNS gave up on telling somebody of an alarm: a subscriber did not hear of it.",
+            source=_failed_notifications(of.topics),
             missing=_NO_FAILURE,
         ),
+        Alarm(
+            name="control-errors",
+            severity=WARNING,
+            description="A function that no pipeline owns died: redrive, its API, authorizer, webhook or failure mode.",
+            source=sources.total(
+                "errors", {role: sources.function("Errors", name) for role, name in of.functions.items()}
+            ),
+            missing=_NOT_INVOKED,
+        ),
+        Alarm(
+            name="control-failures",
+            severity=CRITICAL,
+            description="Lambda gave up on an invocation whose caller does not wait for it, and has put it aside.",
+            source=sources.queue("ApproximateNumberOfMessagesVisible", of.failures),
+            missing=_IDLE_QUEUE,
+        ),
     )
-    return _every(limits.period_seconds, found)
+    unreadable = Alarm(
+        name="bus-unreadable",
+        severity=CRITICAL,
+        description="EventBridge could not use the customer key for events on the bus, and has put them aside.",
+        source=sources.queue("ApproximateNumberOfMessagesVisible", of.unreadable),
+        missing=_IDLE_QUEUE,
+    )
+    return _every(limits.period_seconds, (*found, *([unreadable] if of.unreadable is not None else [])))
+
+
+def _failed_notifications(topics: Mapping[str, object]) -> Source:
+    """Failed deliveries of these topics. An alarm takes ten metrics at most, so each pipeline has one of its own."""
+    return sources.total(
+        "failed notifications",
+        {
+            role: Metric("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": topic}, "Sum")
+            for role, topic in topics.items()
+        },
+    )
 
 
 def _every(period_seconds: int, alarms: Sequence[Alarm]) -> Sequence[Alarm]:
@@ -247,4 +283,11 @@ def _control(of: PipelineTargets) -> Sequence[Alarm]:
         source=sources.stopped_redrives(of),
         missing=_NO_RUN,
     )
-    return (breaker, redrive) if of.has_breaker else (redrive,)
+    died = Alarm(
+        name="breaker-errors",
+        severity=WARNING,
+        description="The circuit breaker's function died: it may neither pause the worker nor let it go on.",
+        source=sources.function("Errors", of.breaker),
+        missing=_NOT_INVOKED,
+    )
+    return (breaker, died, redrive) if of.has_breaker else (redrive,)

@@ -17,18 +17,26 @@ TARGETS = PipelineTargets(
     worker_timeout_seconds=30,
     bus="bus",
     rules={"success": "success rule", "failure": "failure rule", "trip": "breaker's rule"},
-    has_breaker=True,
+    topics={"success": "success topic", "failure": "failure topic"},
+    breaker="breaker",
 )
 FED_BY_A_RULE = replace(TARGETS, producers={"api": "API function"}, undelivered="queue of undelivered events")
 SHARED = StackTargets(
     api_id="API",
     tables={"state": "state table", "control": "control table"},
     topics={
-        "events_success": "success topic",
-        "events_failure": "failure topic",
-        "alarms_critical": "topic of critical alarms",
-        "alarms_warning": "topic of warnings",
+        "critical": "topic of critical alarms",
+        "warning": "topic of warnings",
     },
+    functions={
+        "redrive": "redrive",
+        "redrive_api": "redrive's API function",
+        "authorizer": "authorizer",
+        "alarm_webhook": "webhook",
+        "failure_mode": "failure mode",
+    },
+    failures="control-failures",
+    unreadable="ingestion-bus-unreadable",
 )
 _HEAD = """# Alarms
 

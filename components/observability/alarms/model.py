@@ -98,8 +98,9 @@ class Alarm:
 class PipelineTargets:
     """What the alarms of one pipeline watch: names as AWS knows them.
 
-    `producers` are the functions that accept work, `rules` those on the bus, both by role. `undelivered` is the queue
-    of events that EventBridge could not deliver to the main queue, where it is EventBridge that sends to it.
+    `producers` are the functions that accept work, `rules` those on the bus, `topics` those of outcomes, all by role.
+    `breaker` is the circuit breaker's function, where there is one. `undelivered` is the queue of events that
+    EventBridge could not deliver to the main queue, where it is EventBridge that sends to it.
     """
 
     pipeline: str
@@ -110,8 +111,14 @@ class PipelineTargets:
     worker_timeout_seconds: int
     bus: object
     rules: Mapping[str, object]
-    has_breaker: bool
+    topics: Mapping[str, object]
+    breaker: object | None = None
     undelivered: object | None = None
+
+    @property
+    def has_breaker(self) -> bool:
+        """Whether the worker is paused while the downstream is out."""
+        return self.breaker is not None
 
     @property
     def redrives(self) -> Sequence[str]:
@@ -121,8 +128,15 @@ class PipelineTargets:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StackTargets:
-    """What the alarms of a whole stack watch: names as AWS knows them, by role."""
+    """What the alarms of a whole stack watch: names as AWS knows them, by role.
+
+    `functions` are those that no pipeline owns, `failures` is the queue of their failed invocations, `unreadable` that
+    of events for which the bus could not use the customer key, where there is one.
+    """
 
     api_id: object
     tables: Mapping[str, object]
     topics: Mapping[str, object]
+    functions: Mapping[str, object]
+    failures: object
+    unreadable: object | None = None

@@ -141,14 +141,39 @@ ALARMS = {
     "notification-failed": Row(
         "warning",
         Math(
-            "FILL(events_success, 0) + FILL(events_failure, 0) + FILL(alarms_critical, 0) + FILL(alarms_warning, 0)",
+            "FILL(critical, 0) + FILL(warning, 0)",
+            {"critical": _sns("alarms-critical"), "warning": _sns("alarms-warning")},
+        ),
+        *(_OVER, 0, (1, 1), "notBreaching"),
+    ),
+    "events-subscriber-failed": Row(
+        "warning",
+        Math(
+            "FILL(success, 0) + FILL(failure, 0)",
+            {"success": _sns("events-success"), "failure": _sns("events-failure")},
+        ),
+        *(_OVER, 0, (1, 1), "notBreaching"),
+    ),
+    "events-breaker-errors": Row(
+        "warning",
+        ("AWS/Lambda", "Errors", {"FunctionName": "events-breaker"}, "Sum"),
+        *(_OVER, 0, (1, 1), "notBreaching"),
+    ),
+    "control-errors": Row(
+        "warning",
+        Math(
+            "FILL(failure_mode, 0) + FILL(redrive, 0) + FILL(redrive_api, 0)",
             {
-                "events_success": _sns("events-success"),
-                "events_failure": _sns("events-failure"),
-                "alarms_critical": _sns("alarms-critical"),
-                "alarms_warning": _sns("alarms-warning"),
+                "failure_mode": ("AWS/Lambda", "Errors", {"FunctionName": "failure-mode"}, "Sum"),
+                "redrive": ("AWS/Lambda", "Errors", {"FunctionName": "redrive"}, "Sum"),
+                "redrive_api": ("AWS/Lambda", "Errors", {"FunctionName": "redrive-api"}, "Sum"),
             },
         ),
+        *(_OVER, 0, (1, 1), "notBreaching"),
+    ),
+    "control-failures": Row(
+        "critical",
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "control-failures"}, "Maximum"),
         *(_OVER, 0, (1, 1), "notBreaching"),
     ),
 }

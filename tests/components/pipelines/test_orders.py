@@ -19,8 +19,16 @@ _OUTCOMES = ("orders-failure", "orders-success")
 _TRIGGERS = ("orders-breaker-tick", "orders-breaker-trip")
 _RULES = (*_TRIGGERS, "orders-created", *_OUTCOMES)
 _ALARMS = (
-    *("api-errors", "breaker-open", "dlq-not-empty", "dlq-oldest-age", "error-rate", "event-delivery-failed"),
-    *("queue-age", "queue-backlog", "queue-stalled", "redrive-failed", "throttles", "undelivered"),
+    *(
+        "api-errors",
+        "breaker-errors",
+        "breaker-open",
+        "dlq-not-empty",
+        "dlq-oldest-age",
+        "error-rate",
+        "event-delivery-failed",
+    ),
+    *("queue-age", "queue-backlog", "queue-stalled", "redrive-failed", "subscriber-failed", "throttles", "undelivered"),
     *("worker-duration", "worker-errors"),
 )
 _ROUTES = ("any-orders", "any-orders-orderid", "get-orders", "get-orders-orderid", "post-orders")
