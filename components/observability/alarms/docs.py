@@ -51,6 +51,11 @@ The numbers are the defaults; the configuration key `alarms` changes thresholds 
 seconds). An alarm of a pipeline is named `IngestionLab-<stack>-<pipeline>-<name>`, one of the whole stack
 `IngestionLab-<stack>-<name>`.
 
+SQS leaves a message that was received three times or more out of `ApproximateAgeOfOldestMessage`, and counts a dead
+letter from its move. So events that fail again and again don't show in `queue-age` and `queue-stalled`: `error-rate`
+counts their attempts, `queue-backlog` those that wait, `dlq-not-empty` those given up. Three previews hide a letter
+from `dlq-oldest-age`; `dlq-not-empty` goes on. The laptop's metric follows the same rules.
+
 Each alarm has a runbook, and every step of it is a command. The commands work on the laptop and on AWS, with
 `.venv/bin` on the `PATH`, after
 

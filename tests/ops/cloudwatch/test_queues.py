@@ -103,9 +103,9 @@ def test_moves_are_neither(looks: _Looks) -> None:
 
 
 def test_age(looks: _Looks) -> None:
-    """Of the oldest message, in whole seconds; without those that were received more than three times."""
+    """Of the oldest message, in whole seconds; without those that were received three times or more."""
     looks.sqs.depths["q"] = (3, 0, 0)
-    looks.sqs.messages["q"] = [_letter("1", 10, received=4), _letter("2", 20.5, received=3), _letter("3", 30)]
+    looks.sqs.messages["q"] = [_letter("1", 10, received=3), _letter("2", 20.5, received=2), _letter("3", 30)]
     assert looks.at(100, "q")["q"]["ApproximateAgeOfOldestMessage"] == 79
     looks.sqs.depths["q"] = (0, 0, 0)
     assert looks.at(101, "q")["q"]["ApproximateAgeOfOldestMessage"] == 0
@@ -118,3 +118,13 @@ def test_age_of_dead_letters(looks: _Looks) -> None:
     ages = [looks.at(at, "dead")["dead"]["ApproximateAgeOfOldestMessage"] for at in (1000, 1060)]
     looks.sqs.messages["dead"].append(_letter("2", 500))
     assert [*ages, looks.at(1100, "dead")["dead"]["ApproximateAgeOfOldestMessage"]] == [0, 60, 600]
+
+
+def test_previews_hide_the_age_of_dead_letters(looks: _Looks) -> None:
+    """A letter that was looked at three times since it was moved is left out, as a poison message is."""
+    looks.sqs.depths["dead"] = (1, 0, 0)
+    ages = []
+    for at, received in ((1000, 5), (1060, 7), (1120, 8)):
+        looks.sqs.messages["dead"] = [_letter("1", 0, received=received, source="main")]
+        ages.append(looks.at(at, "dead")["dead"]["ApproximateAgeOfOldestMessage"])
+    assert ages == [0, 60, 0]

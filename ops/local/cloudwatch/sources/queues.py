@@ -26,7 +26,7 @@ _DEPTHS = {
     "ApproximateNumberOfMessagesNotVisible": "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed": "ApproximateNumberOfMessagesDelayed",
 }
-_POISON = 3  # after more receives than that, SQS leaves a message out of the age
+_POISON = 3  # after so many receives, SQS leaves a message out of the age
 _MOVED_FROM = "DeadLetterQueueSourceArn"
 _LOOKS = 50  # looking at the messages may take one part in so many of the time
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -40,6 +40,14 @@ class Settled:
     deleted: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """When a message that SQS moved here was first seen, and how often it had been received by then."""
+
+    at: float
+    received: int
+
+
 @dataclass(slots=True)
 class _Memory:
     """What is remembered of a queue from one look to the next."""
@@ -51,7 +59,7 @@ class _Memory:
     departed: int = 0  # moved away by SQS
     oldest: float | None = None  # when the oldest message came (seconds since the epoch)
     next_look: float = 0.0
-    moved: dict[str, float] = field(default_factory=dict)  # message that SQS moved here -> when it was first seen
+    moved: dict[str, _Move] = field(default_factory=dict)  # by message that SQS moved here
 
 
 class Queues:
@@ -91,11 +99,14 @@ class Queues:
 
     def _note_moves(self, memory: _Memory, messages: Sequence[Mapping[str, Any]], now: float) -> None:
         """A move is no send and no deletion, and the age counts from it."""
-        sources = {m["MessageId"]: m["Attributes"].get(_MOVED_FROM) for m in messages if _MOVED_FROM in m["Attributes"]}
-        for source in (source for id_, source in sources.items() if id_ not in memory.moved):
+        here = {m["MessageId"]: m for m in messages if _MOVED_FROM in m["Attributes"]}
+        for message in (message for id_, message in here.items() if id_ not in memory.moved):
             memory.arrived += 1
+            source = message["Attributes"][_MOVED_FROM]
             self._memories.setdefault(source.rpartition(":")[2], _Memory()).departed += 1
-        memory.moved = {id_: memory.moved.get(id_, now) for id_ in sources}
+        memory.moved = {
+            id_: memory.moved.get(id_, _Move(now, message["ReceiveCount"])) for id_, message in here.items()
+        }
 
 
 def peek(endpoint: str) -> Callable[[str], Sequence[Mapping[str, Any]]]:
@@ -126,13 +137,15 @@ def _flows(memory: _Memory, total: int, settled: Settled) -> dict[str, int]:
 def _oldest(memory: _Memory, messages: Sequence[Mapping[str, Any]]) -> float | None:
     """When the oldest message came that counts.
 
-    SQS leaves out what was received more than three times, and counts a message that it moved itself from the move.
+    SQS leaves out what was received three times or more, and counts a message that it moved itself, with its receives,
+    from the move.
     """
-    came = [
-        memory.moved.get(m["MessageId"], float(m["Attributes"]["SentTimestamp"]) / 1000)
-        for m in messages
-        if m["MessageId"] in memory.moved or m["ReceiveCount"] <= _POISON
-    ]
+    came = []
+    for message in messages:
+        sent = _Move(float(message["Attributes"]["SentTimestamp"]) / 1000, 0)
+        since = memory.moved.get(message["MessageId"], sent)
+        if message["ReceiveCount"] - since.received < _POISON:
+            came.append(since.at)
     return min(came, default=None)
 
 
