@@ -61,7 +61,7 @@ def test_alarm(dev: Recording, name: str) -> None:
     assert (inputs["datapointsToAlarm"], inputs["evaluationPeriods"]) == row.span
     assert inputs["treatMissingData"] == row.missing
     assert inputs["alarmActions"] == inputs["okActions"] == [_TOPICS[row.severity]]
-    assert inputs["name"] == f"dev-{name}"
+    assert inputs["name"] == f"IngestionLab-dev-{name}"
 
 
 @pytest.mark.parametrize("stack", ["local", "dev", "prod"])
@@ -139,12 +139,12 @@ def test_sums_of_a_severity(dev: Recording, severity: str) -> None:
     rule = inputs.pop("alarmRule")
 
     assert inputs == {
-        "alarmName": f"dev-{severity}",
+        "alarmName": f"IngestionLab-dev-{severity}",
         "alarmDescription": f"Any {severity} alarm of the stack dev.",
         "tags": {"Project": "ingestion-lab", "Stack": "dev"},
     }
     assert set(rule.split(" OR ")) == {
-        f'ALARM("dev-{name}")' for name, row in ALARMS.items() if row.severity == severity
+        f'ALARM("IngestionLab-dev-{name}")' for name, row in ALARMS.items() if row.severity == severity
     }
 
 
