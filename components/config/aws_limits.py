@@ -3,6 +3,7 @@
 DAY = 86_400
 MAX_RETENTION = 14 * DAY
 MAX_VISIBILITY = 43_200
+MAX_MESSAGE_BYTES = 1_048_576  # of SQS, attributes included
 MAX_TIMEOUT = 900
 MAX_WINDOW = 300
 API_TIMEOUT = 29  # of a function behind the API, which gives up after 30: the answer to a slow AWS is still our own 503

@@ -1,4 +1,4 @@
-"""How every queue of a stack is encrypted at rest."""
+"""What every queue of a stack has in common: encryption at rest, and room for what SQS can hold."""
 
 import pulumi
 from pulumi_aws import sqs
@@ -12,6 +12,7 @@ def encrypted_queue(
     """Make a queue that the customer key encrypts, or SQS itself where there is none."""
     args.sqs_managed_sse_enabled = True if kms_key_arn is None else None  # SQS refuses both at once
     args.kms_master_key_id = kms_key_arn
+    args.max_message_size = aws_limits.MAX_MESSAGE_BYTES  # left out, the provider sends SQS's former limit of 256 KiB
     return sqs.Queue(name, args, pulumi.ResourceOptions(parent=parent))
 
 

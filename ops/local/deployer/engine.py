@@ -97,7 +97,8 @@ class Engine(pulumi.runtime.Mocks):
                 f"{args.typ} {args.name!r}: the laptop's deployer would drop {', '.join(dropped)}; "
                 f"teach it in ops/local/deployer/kinds, or leave the input out"
             )
-        resource = Resource(self._aws, args.typ, args.name, inputs.values, kind.fields)
+        sent = {**kind.provider_defaults, **inputs.values}
+        resource = Resource(self._aws, args.typ, args.name, sent, kind.fields)
         key = f"{args.typ}::{args.name}"
         with self._lock:
             if key in self._seen:

@@ -46,6 +46,7 @@ def test_failed_invocations_are_kept_for_long_in_an_encrypted_queue(dev: Recordi
     policy = dev.inputs("QueuePolicy", "control-failures-policy")
 
     assert dev.inputs("Queue", "control-failures") == {
+        "maxMessageSize": 1_048_576,
         "messageRetentionSeconds": 1_209_600,
         "sqsManagedSseEnabled": True,
         "tags": _TAGS,

@@ -31,8 +31,14 @@ def test_both_queues() -> None:
     main = dict(recording.inputs("Queue", "orders-queue"))
 
     assert json.loads(main.pop("redrivePolicy")) == {"deadLetterTargetArn": "arn:orders-dlq", "maxReceiveCount": 7}
-    assert main == {"messageRetentionSeconds": 345_600, "sqsManagedSseEnabled": True, "visibilityTimeoutSeconds": 182}
+    assert main == {
+        "maxMessageSize": 1_048_576,
+        "messageRetentionSeconds": 345_600,
+        "sqsManagedSseEnabled": True,
+        "visibilityTimeoutSeconds": 182,
+    }
     assert recording.inputs("Queue", "orders-dlq") == {
+        "maxMessageSize": 1_048_576,
         "messageRetentionSeconds": 1_209_600,
         "sqsManagedSseEnabled": True,
     }

@@ -227,6 +227,7 @@ def test_only_eventbridge_writes_what_it_could_not_deliver(both: Recording) -> N
     assert policy["RulesDeliver"]["Condition"] == {"ArnEquals": {"aws:SourceArn": [_RULE]}}
     assert policy["NamedProducersOnly"]["Condition"] == {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
     assert both.inputs("Queue", "orders-created-undelivered") == {
+        "maxMessageSize": 1_048_576,
         "messageRetentionSeconds": 1_209_600,
         "sqsManagedSseEnabled": True,
         "tags": {"Project": "ingestion-lab", "Stack": "dev"},

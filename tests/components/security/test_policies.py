@@ -42,6 +42,7 @@ def test_events_that_the_bus_cannot_read_are_kept(everything: Recording) -> None
         "tags": _TAGS,
     }
     assert everything.inputs("Queue", name) == {
+        "maxMessageSize": 1_048_576,
         "messageRetentionSeconds": 1_209_600,
         "sqsManagedSseEnabled": True,
         "tags": _TAGS,

@@ -9,6 +9,8 @@ from ops.local.deployer.kinds.base import Kind, Resource, sync_tags
 from ops.local.deployer.translate import Fields, Sub
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ops.local.deployer.aws import Aws
 
 _CORS = {
@@ -94,6 +96,7 @@ class Integration(Kind):
         "timeoutMilliseconds": "TimeoutInMillis",
     }
     fixed = frozenset({"apiId", "integrationType"})
+    provider_defaults: ClassVar[Mapping[str, object]] = {"connectionType": "INTERNET", "payloadFormatVersion": "1.0"}
 
     def find(self, it: Resource) -> str | None:
         """By its recorded id, else by what it calls."""

@@ -65,6 +65,8 @@ class Kind(ABC):
 
     fields: ClassVar[Fields]
     fixed: ClassVar[frozenset[str]] = frozenset()  # inputs that AWS can't change in place
+    # What the real provider sends where the program says nothing and AWS would choose something else.
+    provider_defaults: ClassVar[Mapping[str, object]] = {}
     coexists: ClassVar[bool] = False  # the replacement has another id: the old one stays until everything has moved
 
     @abstractmethod

@@ -10,16 +10,13 @@ from ops.local.deployer.emulator_iam import resource_policy
 from ops.local.deployer.kinds.base import Attached, Keeper, Resource, sync_tags
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
     from ops.local.deployer.translate import Fields
 
 _DEFAULTS = {
-    "DelaySeconds": 0,
-    "MaximumMessageSize": 1_048_576,
-    "MessageRetentionPeriod": 345_600,
-    "ReceiveMessageWaitTimeSeconds": 0,
-    "VisibilityTimeout": 30,
     "RedrivePolicy": "",
     "RedriveAllowPolicy": "",
     "KmsMasterKeyId": "",
@@ -53,6 +50,13 @@ class Queue(Keeper):
         "tags": "tags",
     }
     fixed = frozenset({"name", "fifoQueue"})
+    provider_defaults: ClassVar[Mapping[str, object]] = {
+        "delaySeconds": 0,
+        "maxMessageSize": 262_144,  # SQS's own is 1 MiB by now
+        "messageRetentionSeconds": 345_600,
+        "receiveWaitTimeSeconds": 0,
+        "visibilityTimeoutSeconds": 30,
+    }
 
     def find(self, it: Resource) -> str | None:
         """By name."""
@@ -164,7 +168,8 @@ def _name(it: Resource) -> str:
 
 
 def _attributes(it: Resource) -> dict[str, str]:
-    return {name: _text(value) for name, value in it.with_defaults(_DEFAULTS).items()}
+    given = it.with_defaults(_DEFAULTS) | it.pick(*(str(Queue.fields[key]) for key in Queue.provider_defaults))
+    return {name: _text(value) for name, value in given.items()}
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - str, int or bool
