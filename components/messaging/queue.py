@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import sqs
+from pulumi_aws import get_caller_identity, get_region, sqs
 
 from components.config import aws_limits
 from components.messaging.encrypted_queue import encrypted_queue
@@ -138,6 +138,18 @@ class ReliableQueue(pulumi.ComponentResource):
 
 
 def _adopted(existing: ExistingQueue) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+    """Return the URL and the ARN of a queue, which must be where the stack is.
+
+    Raises:
+        pulumi.RunError: it is of another account or region.
+    """
+    _, _, _, region, account, name = existing.arn.split(":")
+    here = (get_caller_identity().account_id, get_region().region)
+    if (account, region) != here:
+        raise pulumi.RunError(
+            f"the existing queue {name} is of account {account} and region {region}, and this stack of "
+            f"account {here[0]} and region {here[1]}: give a queue of the same account and region, or none"
+        )
     return pulumi.Output.from_input(existing.url), pulumi.Output.from_input(existing.arn)
 
 

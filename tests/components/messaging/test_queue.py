@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.messaging.queue import ExistingQueue, ReliableQueue, ReliableQueueArgs
@@ -112,6 +113,21 @@ def test_adopted_dlq_receives_from_our_queue() -> None:
     assert {r.name for r in recording.resources if r.type.startswith("aws:")} == {"orders-queue"}
     redrive = json.loads(recording.inputs("Queue", "orders-queue")["redrivePolicy"])
     assert redrive == {"deadLetterTargetArn": _DLQ.arn, "maxReceiveCount": 5}
+
+
+@pytest.mark.parametrize("role", ["existing_queue", "existing_dlq"])
+@pytest.mark.parametrize(("account", "region"), [("210987654321", "eu-central-1"), ("123456789012", "eu-west-1")])
+def test_queues_of_elsewhere_are_refused(role: str, account: str, region: str) -> None:
+    """A queue of another account or region, which no policy here reaches, is refused before anything is registered."""
+    url, arn = f"https://sqs.{region}.amazonaws.com/{account}/theirs", f"arn:aws:sqs:{region}:{account}:theirs"
+
+    with pytest.raises(pulumi.RunError) as refusal:
+        _queue(**{role: ExistingQueue(url=url, arn=arn)})
+
+    assert str(refusal.value) == (
+        f"the existing queue theirs is of account {account} and region {region}, and this stack of "
+        "account 123456789012 and region eu-central-1: give a queue of the same account and region, or none"
+    )
 
 
 def test_program_works_on_adopted_queues() -> None:
