@@ -117,14 +117,13 @@ def queue_policy(queue_arn: Arn, sender_arns: Sequence[Arn], rule_arns: Sequence
     """The policy of a queue that accepts TLS only, and messages of the named senders and EventBridge rules only.
 
     Denials exclude other principals, since an Allow does not exclude one whose own policy allows `sqs:SendMessage`. An
-    AWS service has no policy of its own, so it needs an Allow, which names the rule. SQS's own redrive to a dead-letter
-    queue is governed by the redrive-allow policy and not by this one.
+    AWS service has no policy of its own, so it is out without an Allow, which names the rule. No denial names services:
+    SQS's own move to a dead-letter queue is governed by the redrive-allow policy, and a denial would stop it should SQS
+    ever ask this one too.
     """
-    others: dict[str, object] = {}
+    others: dict[str, object] = {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
     if sender_arns:
         others["ArnNotEquals"] = {"aws:PrincipalArn": list(sender_arns)}
-    if rule_arns:
-        others["BoolIfExists"] = {"aws:PrincipalIsAWSService": "false"}
     denied = {
         "Sid": "NamedProducersOnly",
         "Effect": "Deny",

@@ -70,7 +70,8 @@ def test_failed_invocations_are_kept_for_long_in_an_encrypted_queue(dev: Recordi
             "Condition": {
                 "ArnNotEquals": {
                     "aws:PrincipalArn": ["arn:failure-mode-role", "arn:events-breaker-role", "arn:redrive-role"]
-                }
+                },
+                "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
             },
         },
     ]

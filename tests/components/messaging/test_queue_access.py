@@ -56,7 +56,10 @@ def test_queues_take_messages_from_named_senders_over_tls_only(role: str, sender
                 "Principal": "*",
                 "Action": "sqs:SendMessage",
                 "Resource": f"arn:orders-{role}",
-                "Condition": {"ArnNotEquals": {"aws:PrincipalArn": [sender]}},
+                "Condition": {
+                    "ArnNotEquals": {"aws:PrincipalArn": [sender]},
+                    "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+                },
             },
         ],
     }
