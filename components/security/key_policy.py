@@ -38,7 +38,8 @@ def key_policy(owner: KeyOwner) -> policies.Document:
     stop its events.
     """
     groups = [owner.arns("logs", f"log-group:{group}") for group in owner.log_groups]
-    logs = f"logs.{owner.region}.amazonaws.com"
+    suffix = "amazonaws.com.cn" if owner.partition == "aws-cn" else "amazonaws.com"
+    logs = f"logs.{owner.region}.{suffix}"  # a principal of the region, which in China has the suffix of its endpoints
     alarms_and_rules = ["cloudwatch.amazonaws.com", _EVENTBRIDGE]
     return policies.document(
         [

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from components.security.key_policy import KeyOwner, key_policy
 from tests.components.recording import ACCOUNT, REGION, Recording, run_main, statements
 
 _KEY = "arn:ingestion-key"
@@ -228,3 +229,19 @@ def test_permissions_on_functions_say_on_whose_behalf(everything: Recording) -> 
         assert permission.inputs["action"] == "lambda:InvokeFunction"
         assert "*" not in permission.inputs["sourceArn"].removesuffix("/*/*")
         assert permission.inputs["principal"] != "s3.amazonaws.com" or permission.inputs["sourceAccount"] == ACCOUNT
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "principal"),
+    [
+        ("aws", "eu-central-1", "logs.eu-central-1.amazonaws.com"),
+        ("aws-us-gov", "us-gov-west-1", "logs.us-gov-west-1.amazonaws.com"),
+        ("aws-cn", "cn-north-1", "logs.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_log_groups_use_the_key_in_every_partition(partition: str, region: str, principal: str) -> None:
+    """CloudWatch Logs is a principal of its region, as the provider's `getServicePrincipal` documents it."""
+    owner = KeyOwner(partition=partition, region=region, account_id="123456789012", log_groups=["/aws/lambda/*"])
+    (found,) = [s for s in statements([json.dumps(key_policy(owner))]) if s["Sid"] == "LogGroups"]
+
+    assert found["Principal"] == {"Service": [principal]}
