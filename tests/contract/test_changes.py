@@ -59,7 +59,7 @@ _REPLACED_BY = {
 }
 _HEAD = """# What a change of the configuration does in production
 
-Made of the program's registrations by `UPDATE_DOCS=1 pytest tests/contract/test_changes.py`; a test keeps the two equal.
+Made of the registrations by `UPDATE_DOCS=1 pytest tests/contract/test_changes.py`; a test keeps the two equal.
 It starts from `Pulumi.prod.yaml` with all pipelines and `glueDatabase: lake`, and changes what the first column says.
 
 A change that would delete or replace what holds data is refused by Pulumi, which names it: the last column. To go on,
