@@ -6,6 +6,7 @@ Checks of settings alone, which cost little, may draw as many as they like from 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -109,6 +110,7 @@ _ALONE = _alone(
     lakeIngestMemoryMb=_MEMORY,
     lakeTransformMemoryMb=st.integers(512, 10_240),
     lakeLayerArn=st.just(f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:lake:7"),
+    lakeStartDate=st.dates(date(1970, 1, 1), date(2099, 12, 31)).map(date.isoformat),
     runbookBaseUrl=st.just("https://git.example/ingestion-lab/"),
     alarms=st.fixed_dictionaries(
         {},
