@@ -176,6 +176,13 @@ def _network(draw: Draw, _: Config) -> Config:
     return draw(st.sampled_from(({}, _NETWORK)))  # type: ignore[no-any-return]  # what hypothesis draws is untyped
 
 
+def _safety(draw: Draw, config: Config) -> Config:
+    if config["stack"] != "prod":
+        return {"production": False}
+    keyless = not config.get("useKmsCmk", True)
+    return {"production": True, "withoutCustomerKey": keyless, "deletionAllowed": draw(st.booleans())}
+
+
 def _alias(draw: Draw, config: Config) -> Config:
     return {"kmsAlias": draw(st.sampled_from(("", "alias/team/lab")))} if config.get("useKmsCmk") else {"kmsAlias": ""}
 
@@ -224,6 +231,7 @@ _TOGETHER = (
     _backoff,
     _concurrency,
     _network,
+    _safety,
     _alias,
     _existing,
     _access,
