@@ -51,7 +51,17 @@ def test_no_partition_is_written_into_the_program() -> None:
 
 
 def _registered(kind: str, inputs: Mapping[str, object]) -> Registered:
-    return Registered(kind, "planted", inputs, "", protect=False, depends_on=frozenset(), ignore_changes=(), secrets=())
+    return Registered(
+        kind,
+        "planted",
+        inputs,
+        "",
+        protect=False,
+        retained=False,
+        depends_on=frozenset(),
+        ignore_changes=(),
+        secrets=(),
+    )
 
 
 def test_planted_faults_are_found() -> None:

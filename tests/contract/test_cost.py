@@ -17,7 +17,9 @@ def test_the_page_says_what_is_registered(record_property: Any) -> None:
 
 
 def _registered(kind: str, **inputs: object) -> Registered:
-    return Registered(kind, "n", inputs, "", protect=False, depends_on=frozenset(), ignore_changes=(), secrets=())
+    return Registered(
+        kind, "n", inputs, "", protect=False, retained=False, depends_on=frozenset(), ignore_changes=(), secrets=()
+    )
 
 
 def _alarm(*names: str) -> Registered:
