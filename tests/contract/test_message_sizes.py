@@ -17,7 +17,7 @@ from tests.components.recording import EVERY_PIPELINE, Recording, run_main
 
 _PROVIDER_DEFAULT = 262_144
 # What EventBridge sets around the detail, each as long as AWS lets it be.
-_ENVELOPE = {
+_ENVELOPE: jsontext.JsonObject = {
     "version": "0",
     "id": "6f1d1c5e-6a3b-5d0e-9c44-0c2f5b6d7a10",
     "detail-type": orders.DETAIL_TYPE,
