@@ -9,15 +9,11 @@ import pytest
 from tests.engine.project import Project, copied, environment
 from tests.engine.standin import Cloud, served
 
-HERE = Path(__file__).parent
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_runtest_setup() -> None:
     """Skip what is here where there is no engine."""
     if shutil.which("pulumi") is None:
-        for item in items:
-            if HERE in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason="no pulumi on the PATH: https://www.pulumi.com/docs/install/"))
+        pytest.skip("no pulumi on the PATH: https://www.pulumi.com/docs/install/")
 
 
 @pytest.fixture(scope="session")

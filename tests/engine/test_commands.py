@@ -10,7 +10,7 @@ _GUIDE = ROOT / "docs" / "first-deploy.md"
 _DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("ops/runbooks/*.md"), *ROOT.glob("Pulumi*.yaml")]
 _KEY = "0123456789abcdefghij"
 _HOOK = "https://hooks.example/T0"
-_STANDS_FOR = {"NEW,OLD": f"{_KEY},{_KEY[::-1]}", "https://…": _HOOK}
+_STANDS_FOR = {"NEW,OLD": f"{_KEY},{_KEY[::-1]}", "NEW": _KEY, "https://…": _HOOK}
 
 
 def _words(command: str) -> list[str]:
