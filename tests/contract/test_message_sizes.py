@@ -11,8 +11,8 @@ import pytest
 from components.config.aws_limits import MAX_MESSAGE_BYTES
 from handlers import jsontext
 from handlers.aws.sqs import MAX_BATCH_BYTES, Attribute
-from handlers.events import submission as events
-from handlers.orders import submission as orders
+from handlers.events import message as events
+from handlers.orders import event as orders
 from tests.components.recording import EVERY_PIPELINE, Recording, run_main
 
 _PROVIDER_DEFAULT = 262_144
