@@ -93,7 +93,7 @@ _RESOURCES = {
     ("aws:sqs/queuePolicy:QueuePolicy", "events-queue-policy"),
     ("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy", "events-dlq-redrive-allow"),
 }
-_BREAKER_ALARM = "events-breaker-open"
+_BREAKER_ALARMS = ("events-breaker-open", "events-breaker-errors")
 _QUERIES = {"duplicates", "failures-by-type", "latency", "one-event", "redrive-audit", "slowest"}
 _OBSERVABILITY = {
     ("aws:cloudwatch/compositeAlarm:CompositeAlarm", "critical"),
@@ -105,12 +105,12 @@ _OBSERVABILITY = {
     ("aws:sns/topic:Topic", "alarms-warning"),
     ("aws:sns/topicPolicy:TopicPolicy", "alarms-critical-policy"),
     ("aws:sns/topicPolicy:TopicPolicy", "alarms-warning-policy"),
-    *(("aws:cloudwatch/metricAlarm:MetricAlarm", name) for name in ALARMS if name != _BREAKER_ALARM),
+    *(("aws:cloudwatch/metricAlarm:MetricAlarm", name) for name in ALARMS if name not in _BREAKER_ALARMS),
     *(("aws:cloudwatch/queryDefinition:QueryDefinition", f"query-{name}") for name in _QUERIES),
 }
 _WITHOUT_OPTIONS = _COMPONENTS | _RESOURCES | _OBSERVABILITY
 _BREAKER = {
-    ("aws:cloudwatch/metricAlarm:MetricAlarm", _BREAKER_ALARM),
+    *(("aws:cloudwatch/metricAlarm:MetricAlarm", name) for name in _BREAKER_ALARMS),
     ("lab:compute:InstrumentedFunction", "events-breaker"),
     ("lab:control:CircuitBreaker", "events-breaker"),
     ("lab:control:RuleTrigger", "events-breaker-tick"),
@@ -152,6 +152,7 @@ _CUSTOMER_KEY = {
     ("lab:security:CustomerKey", "ingestion"),
     ("aws:kms/key:Key", "ingestion-key"),
     ("aws:kms/alias:Alias", "ingestion-alias"),
+    ("aws:cloudwatch/metricAlarm:MetricAlarm", "bus-unreadable"),
     ("aws:sqs/queue:Queue", "ingestion-bus-unreadable"),
     ("aws:sqs/queuePolicy:QueuePolicy", "ingestion-bus-unreadable-policy"),
 }

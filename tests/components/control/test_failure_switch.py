@@ -49,6 +49,7 @@ def test_lab_is_found_where_it_is(dev: Recording) -> None:
     """The words that the next test looks for are those of the lab: they find its parts, and whoever reads it."""
     assert {(r.type.rpartition(":")[2], r.name) for r in dev.resources if _mentions_faults([r.name, r.inputs])} == {
         ("Dashboard", "dashboard"),
+        ("MetricAlarm", "control-errors"),
         *(("QueryDefinition", query.name) for query in dev.of("QueryDefinition")),
         ("EventRule", "failure-mode-expiry"),
         ("EventTarget", "failure-mode-expiry-target"),
