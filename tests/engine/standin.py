@@ -98,6 +98,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._cloud = cloud
         self._region = ""
 
+    def Handshake(self, request: Any, context: Any) -> Any:
+        return provider_pb2.ProviderHandshakeResponse()
+
     def Attach(self, request: Any, context: Any) -> Empty:
         return Empty()
 
