@@ -7,4 +7,5 @@ here has plain messages.
 from handlers.orders import message
 from handlers.worker.messages import Form
 
-FORMS: dict[str, Form] = {"orders": message.FORM}
+# What EventBridge could not deliver to the orders queue has the form of that queue's messages.
+FORMS: dict[str, Form] = {"orders": message.FORM, "orders-undelivered": message.FORM}
