@@ -1,5 +1,8 @@
 """Fixtures of the operator's side."""
 
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import pytest
 
 from ops.local.emulator import Emulator
 from tests.ops.laptop import Laptop
-from tests.ops.stack import Stack, free_port, wipe
+from tests.ops.stack import Stack, free_port, wait_for, wipe
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +31,32 @@ def stack(emulator: Emulator, tmp_path: Path) -> Stack:
 def laptop(tmp_path: Path) -> Laptop:
     """One on which nothing runs yet."""
     return Laptop(tmp_path / "home", free_port())
+
+
+@pytest.fixture(scope="session")
+def moto_process() -> Iterator[str]:
+    """URL of a moto server of its own process: what it loads (200 MB) is no load of the tests that follow."""
+    port = free_port()
+    command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_for(lambda: _answers(f"http://127.0.0.1:{port}"), "moto", seconds=60)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def moto_url(moto_process: str) -> str:
+    """A moto server with nothing in it."""
+    with urllib.request.urlopen(f"{moto_process}/moto-api/reset", data=b"", timeout=20) as answer:  # noqa: S310
+        assert answer.status == 200
+    return moto_process
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=20) as answer:  # noqa: S310 - loopback
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -1,15 +1,12 @@
 """`lab queues` against two emulators: what is made, what is refused, what an interruption leaves to do."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from moto.moto_api._internal.models import moto_api_backend
-from moto.server import ThreadedMotoServer
 from typer.testing import Result
 
 from ops.cli import target
@@ -70,18 +67,13 @@ def cloud(emulator: Emulator) -> Cloud:
 
 
 @pytest.fixture
-def moto(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]:
+def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
     """AWS as moto plays it: it knows TLS-only policies, but shows no redrive-allow policy."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    moto_api_backend.reset()  # they are this process's, not the server's
     for name, text in _CREDENTIALS.items():
         monkeypatch.setenv(name, text)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
     laptop = Laptop(tmp_path / "home", 4566)
-    yield Cloud(laptop, "dev", target.reach("dev").client("sqs"), "arn:aws:sqs:us-east-1:123456789012:")
-    server.stop()
+    return Cloud(laptop, "dev", target.reach("dev").client("sqs"), "arn:aws:sqs:us-east-1:123456789012:")
 
 
 def test_created_queue(cloud: Cloud) -> None:
