@@ -8,6 +8,7 @@ import pytest
 from aws_lambda_powertools.shared import constants
 
 from handlers import env
+from handlers.control.redrive.forms import FORMS
 from handlers.control.redrive.sqs import target
 from tests.components.recording import Recording, Registered, run_main
 
@@ -77,6 +78,16 @@ def test_queues_are_written_as_redrive_reads_them(program: Recording) -> None:
     for function in ("redrive", "redrive-api"):
         targets = target.parse(_variables(program.one("Function", function))["QUEUES"])
         assert {name: (found.queue_url, found.dlq_url) for name, found in targets.items()} == queues
+
+
+def test_letters_for_one_queue_have_one_form(program: Recording) -> None:
+    """Whatever queue letters wait on, redrive reads them as the worker of the queue that they go to reads them."""
+    targets = target.parse(_variables(program.one("Function", "redrive"))["QUEUES"], FORMS)
+    workers = {targets[name].queue_url: targets[name].form for name in targets if not name.endswith("-undelivered")}
+
+    assert {name: found.form for name, found in targets.items()} == {
+        name: workers[found.queue_url] for name, found in targets.items()
+    }
 
 
 def test_powertools_reads_what_is_set_for_it() -> None:
