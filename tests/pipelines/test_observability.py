@@ -230,11 +230,14 @@ def test_every_widget_of_the_dashboard_has_data(watched: Watched, drill: dict[st
         watched.aws("cloudwatch", "get-dashboard", "--dashboard-name", "IngestionLab-local")["DashboardBody"]
     )
     graphs = [widget["properties"] for widget in body["widgets"] if widget["type"] == "metric"]
-    known = {_metric(one) for one in watched.aws("cloudwatch", "list-metrics")["Metrics"]}
 
-    assert {graph["title"] for graph in graphs if not any(map(known.__contains__, _lines(graph, known)))} == (
-        _EMPTY_WIDGETS
-    )
+    def empty() -> set[str]:
+        known = {_metric(one) for one in watched.aws("cloudwatch", "list-metrics")["Metrics"]}
+        return {graph["title"] for graph in graphs if not any(map(known.__contains__, _lines(graph, known)))}
+
+    # the breaker reports once a minute, which a drill may be over before
+    wait_for("data in every graph", lambda: empty() <= _EMPTY_WIDGETS, seconds=_RING_SECONDS)
+    assert empty() == _EMPTY_WIDGETS
     assert {widget["type"] for widget in body["widgets"]} == {"alarm", "metric", "log"}
 
 

@@ -40,8 +40,8 @@ def test_killed_emulator(tmp_path: Path) -> None:
         beside = service.ensure(emulator, tmp_path / "local.json")
         wait_for(lambda: _ticks(emulator), "its first work")
         psutil.Process(emulator.pid).kill()
-        wait_for(lambda: service.attach(emulator) is None, "its end")
-        assert not beside.is_running() or beside.status() == psutil.STATUS_ZOMBIE
+        wait_for(lambda: not beside.is_running() or beside.status() == psutil.STATUS_ZOMBIE, "its end")
+        assert service.attach(emulator) is None
 
 
 def test_restarted_emulator(tmp_path: Path) -> None:
