@@ -22,7 +22,11 @@ ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 
 
-def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 30) -> T:
+# Twice the visibility timeout: a worker that a test has ended fails the next receive, and the message comes again.
+DEADLINE_SECONDS = 60.0
+
+
+def wait_for(what: str, probe: Callable[[], T], *, seconds: float = DEADLINE_SECONDS) -> T:
     """The first truthy answer of ``probe``; fails with the last one when the deadline has passed."""
     deadline = time.monotonic() + seconds
     while not (answer := probe()):
@@ -97,7 +101,7 @@ class Lab:
         status, body = self.call("GET", f"/events/{key}")
         return body if status == 200 else {}
 
-    def settled(self, key: str, *, status: str = "SUCCEEDED", seconds: float = 30) -> dict[str, Any]:
+    def settled(self, key: str, *, status: str = "SUCCEEDED", seconds: float = DEADLINE_SECONDS) -> dict[str, Any]:
         """The state record of a key once it has that status."""
 
         def probe() -> dict[str, Any]:
@@ -123,7 +127,7 @@ class Lab:
         found = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
         return int(found[name])
 
-    def dead_letters(self, count: int, *, seconds: float = 30) -> list[dict[str, Any]]:
+    def dead_letters(self, count: int, *, seconds: float = DEADLINE_SECONDS) -> list[dict[str, Any]]:
         """That many dead letters, taken off the DLQ."""
         sqs, letters = self.client("sqs"), dict[str, dict[str, Any]]()
 
@@ -213,7 +217,9 @@ class Ear:
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
         return self._heard
 
-    def wait(self, count: int, detail_type: str = "IngestionSuccess", *, seconds: float = 30) -> list[dict[str, Any]]:
+    def wait(
+        self, count: int, detail_type: str = "IngestionSuccess", *, seconds: float = DEADLINE_SECONDS
+    ) -> list[dict[str, Any]]:
         """That many events of a type, or more."""
 
         def probe() -> list[dict[str, Any]]:
