@@ -34,7 +34,9 @@ class Forgetful:
     def _answer(connection: socket.socket) -> None:
         with connection, suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            connection.recv(65_536)
+            request = b""
+            while not request.endswith(b"}") and (part := connection.recv(65_536)):
+                request += part  # the body may come apart from the headers
             connection.sendall(_ANSWER)
             connection.recv(1)  # the second request, or the client's end
 
