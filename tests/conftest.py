@@ -1,7 +1,9 @@
 """What holds for every test: the order that fills both cores, and which tests need the emulator."""
 
 import gc
+from functools import cache
 
+import botocore.session
 import pytest
 
 # Files go to processes one after the other: those that wait most and those that take longest begin first, so that the
@@ -29,6 +31,14 @@ _ON_THE_EMULATOR = (
     "tests/ops/test_emulator",
 )
 _STARTS_ONE = {"emulator", "laptop"}  # fixtures
+
+
+def pytest_configure() -> None:
+    """One copy of the services' descriptions for all sessions of the process.
+
+    They are large, and each `lab`, deployment and function that a test runs in its process makes a session of its own.
+    """
+    botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,7 +22,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import source_pb2
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
-from ops.local.deployer.program import threads_with_loops
+from ops.local.deployer.program import settled, threads_with_loops
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "ingestion-lab"
@@ -151,6 +151,7 @@ def run(
 
     async def execute() -> None:
         program()
+        await settled()
         root = settings.get_root_resource()
         assert isinstance(root, Stack)
         recording.outputs.update(await pulumi.Output.from_input(root.outputs).future() or {})

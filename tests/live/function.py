@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
-import botocore.loaders
 import botocore.session
 import pytest
 from botocore.retries.quota import RetryQuota
@@ -59,15 +58,8 @@ class Context:
         return max(0, round((self._began + self.seconds - time.monotonic()) * 1000))
 
 
-_LOADER = botocore.loaders.create_loader()  # the services' descriptions are large: one copy for all functions
-
-
 class _Session(botocore.session.Session):
     """Makes each client once: making them is most of a cold start, and the SDK's part in it is not under test."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_component("data_loader", _LOADER)
 
     def create_client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
         made: dict[Any, Any] = self.__dict__.setdefault("made", {})
@@ -126,9 +118,7 @@ class LiveFunction:
         """A client in the function's role, as the Lambda service has it; past the wire; made once."""
         if service not in self._clients:
             with self._environment():
-                session = botocore.session.Session()
-                session.register_component("data_loader", _LOADER)
-                self._clients[service] = session.create_client(service)
+                self._clients[service] = botocore.session.Session().create_client(service)
         return self._clients[service]
 
     def _start(self) -> None:

@@ -96,10 +96,10 @@ class Program:
             error = leaving.__cause__ if isinstance(leaving, SystemExit) and leaving.__cause__ else leaving
             stop(error)  # pulumi would still bring about what was registered before
             raise error from None
-        await _settled()
+        await settled()
 
 
-async def _settled() -> None:
+async def settled() -> None:
     """Wait for every registration and output, or the first failure.
 
     Pulumi's own wait, which comes after this one and then has nothing to do, looks at all that is open each time one

@@ -33,7 +33,6 @@ TARGETS = {
     "ordered": Target("ordered", FIFO_MAIN, FIFO_DLQ),
 }
 MAX_REDRIVES = 3
-_LOADER = botocore.loaders.create_loader()  # DynamoDB's description is read once, not once a test
 MINUTE_MS = 60_000
 
 
@@ -229,7 +228,6 @@ def moto_lab(fake_clock: FakeClock) -> Iterator[Lab]:
     """An empty world on moto's DynamoDB."""
     with mock_aws():
         session = botocore.session.get_session()
-        session.register_component("data_loader", _LOADER)
         client = session.create_client(
             "dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
         )
