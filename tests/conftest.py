@@ -2,6 +2,7 @@
 
 import gc
 from functools import cache
+from pathlib import Path
 
 import botocore.session
 import pytest
@@ -39,6 +40,14 @@ def pytest_configure() -> None:
     They are large, and each `lab`, deployment and function that a test runs in its process makes a session of its own.
     """
     botocore.session.create_loader = cache(botocore.session.create_loader)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without the tests on the emulator, their files need not be read; most of a process's time to begin is theirs."""
+    if config.option.markexpr != "not emulator":
+        return None
+    place = collection_path.relative_to(config.rootpath).as_posix() + ("/" if collection_path.is_dir() else "")
+    return place.startswith(_ON_THE_EMULATOR) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cfnlint.api import lint
-
 from tests.components.recording import ACCOUNT, REGION, Registered
 
 Json = Any
@@ -404,6 +402,8 @@ def distinct(named: Iterable[tuple[str, Json]]) -> dict[str, Json]:
 
 def faults(found: Mapping[str, Json]) -> list[str]:
     """What the schemas of the three regions, which come with the linter, and its other rules find wrong."""
+    from cfnlint.api import lint  # noqa: PLC0415 - takes long, and every process that collects would wait for it
+
     names = {f"R{number}": name for number, name in enumerate(found)}
     template = {"Resources": {key: found[name] for key, name in names.items()}}
     return [
