@@ -6,6 +6,7 @@ anew gives the same messages.
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from handlers.lake import store
@@ -68,8 +69,6 @@ def of_object(  # noqa: PLR0913 - which object, and how it is cut
     kind = kind_of(key)
     if kind is None:
         raise ValueError(f"{key} is not bronze/<type>/….json, .jsonl or .ndjson, with or without .gz")
-    opened = store.open_object(s3, bucket, key, version_id=version_id)
-    with closing(opened) as found:
-        given = found.source
-        source = Source(bucket, key, given.version_id, given.etag, given.size, replay or given.replay)
+    with closing(store.open_object(s3, bucket, key, version_id=version_id)) as found:
+        source = replace(found.source, replay=replay or found.source.replay)
         yield from plan(source, kind, found.blocks(), chunk_bytes)

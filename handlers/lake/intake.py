@@ -142,8 +142,11 @@ class Intake:
         return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._config.chunk_bytes
 
     def _request(self, source: Source, invocation: Invocation) -> KeyRequest:
-        same: jsontext.JsonObject = {"bucket": source.bucket, "key": source.key, "etag": source.etag}
-        payload = same | {"versionId": source.version_id, "chunkBytes": self._config.chunk_bytes}
+        place: jsontext.JsonObject = {"bucket": source.bucket, "key": source.key}
+        same = place | {"etag": source.content_id}
+        payload = (
+            place | {"etag": source.etag, "versionId": source.version_id} | {"chunkBytes": self._config.chunk_bytes}
+        )
         return KeyRequest(source.identity, jsontext.checksum(same), invocation.request_id, jsontext.compact(payload))
 
     def _send(self, opened: Opened, notice: Notice, chunk_bytes: int, invocation: Invocation) -> int:

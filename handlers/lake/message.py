@@ -1,7 +1,8 @@
 """What travels from ingest to transform: one small message for each chunk of an object.
 
-An object's identity is `bucket/key#etag`, so a second upload of the same bytes under the same key is the same object.
-A replay that is forced gets an identity of its own: `bucket/key#etag~replay`.
+An object's identity is `bucket/key#content`, so the same bytes under the same key are the same object, however often
+they are uploaded. `content` is the ETag where that is a checksum, else `algorithm:hex` (`handlers.lake.content`). A
+replay that is forced gets an identity of its own: `bucket/key#content~replay`.
 """
 
 import hashlib
@@ -34,10 +35,13 @@ _FIELDS: dict[str, type] = {
     "size": int,
     "replay": str,
 }
+# Left out where the ETag is a checksum, and in messages of before there was any other.
+_OPTIONAL: dict[str, type] = {"content": str}
 # A text that S3 never gives can't be part of a call: it would fail there as if it were transient, or name no version.
 _FORMS = {
     "versionId": re.compile(r"[!-~]{0,1024}"),
     "etag": re.compile(r"[!#-~]{1,256}"),
+    "content": re.compile(r"[a-z0-9]{1,16}:[0-9a-f]{1,128}"),
     "replay": re.compile(r"[^\ud800-\udfff]{0,2048}"),
 }
 _MAX_KEY_BYTES = 1024
@@ -72,7 +76,10 @@ def kind_of(key: str) -> Kind | None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One object as it was when it was announced. `size` in bytes, `version_id` "" where there are no versions."""
+    """One object as it was when it was announced. `size` in bytes, `version_id` "" where there are no versions.
+
+    `etag` is what a read is bound to. `content` is what identifies the bytes where the ETag does not, else "".
+    """
 
     bucket: str
     key: str
@@ -80,19 +87,25 @@ class Source:
     etag: str
     size: int
     replay: str = ""
+    content: str = ""
+
+    @property
+    def content_id(self) -> str:
+        """What is the same for the same bytes."""
+        return self.content or self.etag
 
     @property
     def identity(self) -> str:
-        """`bucket/key#etag` (`~replay`), percent-encoded to ASCII; a hash stands for a key that is too long."""
+        """`bucket/key#content` (`~replay`), percent-encoded to ASCII; a hash stands for a key that is too long."""
         place = f"{self.bucket}/{quote(self.key, safe='/')}"
         if len(place) > _MAX_IDENTITY:
             place = f"{self.bucket}/sha256:{hashlib.sha256(self.key.encode()).hexdigest()}"
-        return f"{place}#{self.etag}" + (f"~{quote(self.replay, safe='')[:128]}" if self.replay else "")
+        return f"{place}#{self.content_id}" + (f"~{quote(self.replay, safe='')[:128]}" if self.replay else "")
 
     @property
     def digest(self) -> str:
         """16 hex digits for these bytes under this key, the same in every replay."""
-        return hashlib.sha256(f"{self.bucket}/{self.key}#{self.etag}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.bucket}/{self.key}#{self.content_id}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +145,7 @@ class Chunk:
             "firstLine": self.first_line,
             "size": self.source.size,
             "replay": self.source.replay,
+            **({"content": self.source.content} if self.source.content else {}),
         }
 
     def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str = "") -> Outgoing:
@@ -151,7 +165,8 @@ class Chunk:
         Raises:
             SchemaValidationError: it is not a chunk; every fault with its JSON pointer.
         """
-        faults = [*_faults(payload), *(Detail(f"/{name}", "is not known") for name in payload.keys() - _FIELDS.keys())]
+        unknown = payload.keys() - _FIELDS.keys() - _OPTIONAL.keys()
+        faults = [*_faults(payload), *(Detail(f"/{name}", "is not known") for name in unknown)]
         if faults:
             raise SchemaValidationError(*sorted(faults, key=lambda fault: fault.pointer))
         given: dict[str, str | int] = payload  # type: ignore[assignment]
@@ -162,6 +177,7 @@ class Chunk:
             etag=str(given["etag"]),
             size=int(given["size"]),
             replay=str(given["replay"]),
+            content=str(given.get("content", "")),
         )
         kind = Kind(str(given["type"]), given["format"], given["compression"])  # type: ignore[arg-type]
         return cls(source, kind, int(given["start"]), int(given["end"]), int(given["firstLine"]))
@@ -169,9 +185,11 @@ class Chunk:
 
 def _faults(payload: jsontext.JsonObject) -> list[Detail]:
     faults = []
-    for name, kind in _FIELDS.items():
+    for name, kind in (_FIELDS | _OPTIONAL).items():
         value = payload.get(name)
         if name not in payload:
+            if name in _OPTIONAL:
+                continue
             faults.append(Detail(f"/{name}", "is required"))
         elif type(value) is not kind:
             wanted = "an integer" if kind is int else "a string"

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import FlexibleChecksumError
 
 from handlers.aws import retry
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.errors import DownstreamError, IngestionError
+from handlers.lake import content
 from handlers.lake.errors import ObjectChangedError, ObjectGoneError
 from handlers.lake.message import Source
 
@@ -23,11 +26,11 @@ _REPLAY_METADATA = "replay"  # x-amz-meta-replay
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An object whose bytes have not been read yet; `blocks` or `close` has to follow."""
+    """An object whose `blocks` can be read, once; `close` has to follow. `body` is None where it was read before."""
 
     s3: "S3Client"
     source: Source
-    body: Any
+    body: Any = None
 
     def blocks(self) -> Iterator[bytes]:
         """Its bytes, at most 1 MiB at a time.
@@ -38,19 +41,20 @@ class Opened:
         return _stream(self.s3, self.source, 0, self.source.size, self.body)
 
     def close(self) -> None:
-        """Leaves it unread."""
-        self.body.close()
+        """Leaves it unread, or unread what is left of it."""
+        if self.body is not None:
+            self.body.close()
 
 
 def open_object(s3: "S3Client", bucket: str, key: str, *, version_id: str = "", etag: str = "") -> Opened:
-    """Finds an object out and opens it, in one call.
+    """Finds an object out and opens it, in one call; one whose content S3 does not identify is read for that.
 
     Raises:
         ObjectGoneError: there is no such object or version.
         ObjectChangedError: it no longer has this `etag`.
         DownstreamError: S3 did not answer, or refused.
     """
-    answer = _get(s3, bucket, key, version_id, etag)
+    answer = _get(s3, bucket, key, version_id, etag, ChecksumMode="ENABLED")
     source = Source(
         bucket=bucket,
         key=key,
@@ -59,7 +63,13 @@ def open_object(s3: "S3Client", bucket: str, key: str, *, version_id: str = "", 
         size=answer["ContentLength"],
         replay=answer["Metadata"].get(_REPLAY_METADATA, ""),
     )
-    return Opened(s3, source, answer["Body"])
+    content_id = content.declared(answer)
+    if content_id == source.etag:
+        return Opened(s3, source, answer["Body"])
+    if content_id is not None:
+        return Opened(s3, replace(source, content=content_id), answer["Body"])
+    blocks = _stream(s3, source, 0, source.size, answer["Body"])
+    return Opened(s3, replace(source, content=content.computed(blocks)))
 
 
 def read(s3: "S3Client", source: Source, start: int, end: int) -> Iterator[bytes]:
@@ -98,6 +108,8 @@ def delete(s3: "S3Client", bucket: str, key: str) -> None:
 
 
 def _stream(s3: "S3Client", source: Source, start: int, end: int, body: Any) -> Iterator[bytes]:  # noqa: ANN401 - botocore's body has no class in its stubs that fakes could share
+    if start == end:  # which is no range to S3
+        return
     position = start
     broken: Exception | None = None
     for _ in retry.attempts():
@@ -107,6 +119,8 @@ def _stream(s3: "S3Client", source: Source, start: int, end: int, body: Any) -> 
                     position += len(data)
                     yield data
                 return
+        except FlexibleChecksumError as exc:  # the bytes have been given by now
+            raise DownstreamError(f"the bytes of {source.key} came damaged: {exc}") from exc
         except AWS_ERRORS as exc:
             broken, body = exc, None
         if position >= end:

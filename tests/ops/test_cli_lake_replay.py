@@ -1,25 +1,28 @@
 """`lab lake replay-copy` on the laptop, and what both replays share: windows, rights, refusals, the place kept."""
 
+import base64
+import io
 import json
 import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from typer.testing import Result
 
+from handlers.lake import content
 from ops.cli import target
-from ops.cli.lake import replay as lake_replay
 from ops.cli.lake.bronze import Item
 from ops.cli.lake.replay import Copier
 from ops.cli.lake.runs import Outcome
 from ops.cli.timing import Pace
 from ops.local.deployer import emulator_iam
 from ops.local.emulator import Emulator
+from ops.local.errors import LabError
 from tests.ops.lake_stage import LINES, Stage, interrupt_at, report_of, set_up
 from tests.ops.stack import wait_for
 
@@ -303,6 +306,9 @@ def test_one_at_a_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (seen[0].exit_code, seen[0].stderr) == (1, "error: another process is running the same replay\n")
 
 
+_ETAG = f'"{"0" * 32}"'
+
+
 class Refusing:
     """An S3 that answers one operation in its own way, and the others well."""
 
@@ -313,7 +319,7 @@ class Refusing:
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         if operation == self._operation:
             return lambda **_: self._answer()
-        return lambda **_: {"Metadata": {}, "CopyObjectResult": {"ETag": '"e"'}}
+        return lambda **_: {"Metadata": {}, "ETag": _ETAG, "CopyObjectResult": {"ETag": _ETAG}}
 
 
 def _raise(code: str) -> Any:
@@ -328,35 +334,129 @@ def _raise(code: str) -> Any:
         ("copy_object", lambda: _raise("PreconditionFailed"), "was overwritten meanwhile, which S3 has announced"),
         ("copy_object", lambda: _raise("ConditionalRequestConflict"), "was overwritten meanwhile, which S3 has announ"),
         ("copy_object", lambda: _raise("InvalidObjectState"), "is archived; restore it first"),
-        ("head_object", lambda: {"Metadata": {}, "ServerSideEncryption": "aws:kms"}, "is encrypted with a KMS key"),
-        ("head_object", lambda: {"Metadata": {}, "ServerSideEncryption": "aws:kms:dsse"}, "is encrypted with a KMS"),
     ],
 )
 def test_objects_that_are_not_copied(operation: str, answer: Callable[[], Any], reason: str) -> None:
     """Each with its reason, and the replay goes on with the next one."""
     s3: Any = Refusing(operation, answer)
-    assert Copier(s3, "b", "", Pace(0))(Item("k", "e", 1)).skipped.startswith(reason)
+    assert Copier(s3, "b", "", Pace(0))(Item("k", _ETAG[1:-1], 1)).skipped.startswith(reason)
 
 
-def test_skipped_objects_arereport_of(stage: Stage) -> None:
+def test_skipped_objects_arereport_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted by reason; the others are replayed, and the code says that it was not all."""
     stage.put("shipments/a.jsonl")
-    key = "arn:aws:kms:us-east-1:000000000000:key/k"
-    stage.put("shipments/b.jsonl", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    stage.put("shipments/b.jsonl")
     stage.put("shipments/c.jsonl")
+    copy = Copier._copy
+    monkeypatch.setattr(
+        Copier, "_copy", lambda self, item: _raise("InvalidObjectState") if "b." in item.key else copy(self, item)
+    )
     done = stage.lab(*_COPY, "--yes", "--json")
 
     assert (done.exit_code, report_of(done)["objects"]) == (1, 2)
-    assert report_of(done)["skipped"] == {lake_replay._OTHER_ETAG: 1}
+    assert report_of(done)["skipped"] == {"is archived; restore it first": 1}
     assert "Skipped" in stage.lab(*_COPY, "--yes").stdout
     assert stage.runs() == []
 
 
+def test_object_under_a_key_on_the_laptop(stage: Stage) -> None:
+    """It is copied under the same key."""
+    given = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:000000000000:key/k"}
+    key = stage.put("shipments/b.jsonl", LINES, **given)
+
+    assert report_of(stage.lab(*_COPY, "--yes", "--json"))["objects"] == 1
+    copied = stage.s3.get_object(Bucket=stage.bucket, Key=key)
+    assert ({name: copied[name] for name in given}, copied["Body"].read()) == (given, LINES)
+
+
 def test_copy_that_becomes_another_object() -> None:
-    """If S3 gives a copy another ETag after all, nothing else is copied."""
+    """If S3 identifies a copy otherwise after all, nothing else is copied."""
     s3: Any = Refusing("copy_object", lambda: {"CopyObjectResult": {"ETag": '"other"'}})
-    with pytest.raises(Exception, match='the copy of k has the ETag "other", not e: the lake takes it for another'):
-        Copier(s3, "b", "", Pace(0))(Item("k", "e", 1))
+    with pytest.raises(LabError, match=f"the copy of k is known by None, not by {_ETAG[1:-1]}: the lake takes it for"):
+        Copier(s3, "b", "", Pace(0))(Item("k", _ETAG[1:-1], 1))
+
+
+_CRC = {"ChecksumCRC64NVME": "rosUhgp5mIg=", "ChecksumType": "FULL_OBJECT"}
+_SHA = {"ChecksumSHA256": base64.b64encode(bytes(32)).decode(), "ChecksumType": "FULL_OBJECT"}
+
+
+@dataclass
+class AwsS3:
+    """One object of S3 as AWS documents it: an ETag that a key or parts make new each time, checksums as asked for."""
+
+    key: str
+    parts: int = 0
+    checksum: dict[str, str] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)  # how the copy was asked for
+    writes: int = 0
+
+    def described(self) -> dict[str, Any]:
+        etag = f"{self.writes if self.key or self.parts else 0:032x}" + f"-{self.parts}" * bool(self.parts)
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.key, "BucketKeyEnabled": True}
+        return {"ETag": f'"{etag}"', **(encryption if self.key else {"ServerSideEncryption": "AES256"})}
+
+    def head_object(self, *, ChecksumMode: str, IfMatch: str, **_: str) -> dict[str, Any]:
+        assert (ChecksumMode, IfMatch) == ("ENABLED", self.described()["ETag"])
+        return {**self.described(), **self.checksum, "Metadata": {}}
+
+    def copy_object(self, **asked: Any) -> dict[str, Any]:
+        return self._write(asked, 0)
+
+    def create_multipart_upload(self, **asked: Any) -> dict[str, str]:
+        self.made = asked
+        return {"UploadId": "u"}
+
+    def complete_multipart_upload(self, *, MultipartUpload: dict[str, Any], **_: str) -> dict[str, Any]:
+        written = self._write(self.made, len(MultipartUpload["Parts"]))
+        return {**written, **written["CopyObjectResult"]}
+
+    def get_object_tagging(self, **_: str) -> dict[str, Any]:
+        return {"TagSet": []}
+
+    def get_object(self, **_: Any) -> dict[str, Any]:
+        return {"Body": io.BytesIO(), "ContentLength": 5}
+
+    def upload_part_copy(self, **_: Any) -> dict[str, Any]:
+        return {"CopyPartResult": {"ETag": '"part"'}}
+
+    def _write(self, asked: dict[str, Any], parts: int) -> dict[str, Any]:
+        self.made, self.writes, self.parts = asked, self.writes + 1, parts
+        self.key = asked.get("SSEKMSKeyId", "")
+        algorithm = asked.get("ChecksumAlgorithm", "CRC64NVME")  # which S3 makes of an object without any
+        whole = {"SHA256": {} if parts else _SHA, "CRC64NVME": _CRC}
+        self.checksum = whole[algorithm] if not parts or asked.get("ChecksumType") == "FULL_OBJECT" else {}
+        plain: dict[str, Any] = self.described()
+        return plain | {"CopyObjectResult": {"ETag": plain.pop("ETag"), **self.checksum}}
+
+
+@pytest.mark.parametrize(
+    ("key", "parts", "checksum"),
+    [
+        ("", 0, {}),
+        ("", 2, {}),
+        ("", 2, _CRC),
+        ("k", 0, {}),
+        ("k", 0, _CRC),
+        ("k", 0, _SHA),
+        ("k", 2, {}),
+        ("k", 2, _CRC),
+    ],
+)
+def test_a_copy_stays_the_same_object(key: str, parts: int, checksum: dict[str, str]) -> None:
+    """Whatever identifies it: under its own key, in as many parts, with the checksum that it is known by."""
+    s3 = AwsS3(key, parts, checksum)
+    before = s3.described()
+    known = content.declared(before | checksum)
+    answer = Copier(cast("Any", s3), "b", "", Pace(0))(Item("k", before["ETag"].strip('"'), 10))
+
+    after = s3.described()
+    assert (answer, s3.writes, s3.parts) == (Outcome(), 1, parts)
+    assert {name: s3.made.get(name) for name in before if name != "ETag"} == {
+        name: value for name, value in after.items() if name != "ETag"
+    }
+    assert (after["ETag"] == before["ETag"]) is not bool(key or parts)
+    computed = f"sha256:{bytes(32).hex()}"
+    assert (content.declared(after | s3.checksum) or computed) == (known or computed)
 
 
 def test_refusal_keeps_the_place(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,12 +102,12 @@ def replay_copy(  # noqa: PLR0913, PLR0917 - one option each
 ) -> None:
     """Copy objects of bronze onto themselves, so that S3 notifies the lake of them again.
 
-    The lake skips objects that it has processed, unless --again gives the copies a replay id. Metadata, tags and ETag
-    stay; an object whose ETag a copy would change (encrypted with a KMS key) is skipped. After Ctrl-C the same command
-    continues where it stopped. Exits with 1 when an object was skipped.
+    The lake skips objects that it has processed, unless --again gives the copies a replay id. Metadata, tags,
+    encryption and what identifies the content stay. After Ctrl-C the same command continues where it stopped. Exits
+    with 1 when an object was skipped.
 
     Needs: s3:ListBucket on bronze, s3:GetObject, PutObject, GetObjectTagging, PutObjectTagging and
-    AbortMultipartUpload on its objects; --policy prints it.
+    AbortMultipartUpload on its objects, and use of the bucket's key; --policy prints it.
 
     Example: lab lake replay-copy --type shipments --start 2026-01-01 --end 2026-02-01 --dry-run
     """

@@ -13,7 +13,7 @@ from handlers import clock
 from handlers.aws.clients import AWS_ERRORS
 from handlers.aws.sqs import MAX_BATCH_ENTRIES, SendReport, send_messages
 from handlers.errors import IngestionError, PermanentError
-from handlers.lake import chunks
+from handlers.lake import chunks, content
 from ops.cli.lake.runs import Outcome
 from ops.local.errors import LabError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _KEPT = (  # what a copy with metadata of its own does not take over by itself
     *("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"),
-    *("StorageClass", "WebsiteRedirectLocation"),
+    *("StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled"),
 )
 _SKIPPED = {
     "404": "is gone",
@@ -35,7 +35,6 @@ _SKIPPED = {
     "InvalidObjectState": "is archived; restore it first",
     "InvalidPartNumber": "came in parts that are not numbered from 1 on; use lab lake replay-queue",
 }
-_OTHER_ETAG = "is encrypted with a KMS key, so its copy would count as another object; use lab lake replay-queue"
 
 
 class Replay(Protocol):
@@ -70,35 +69,39 @@ class Copier:
             return Outcome(skipped=reason)
 
     def _copy(self, item: Item) -> Outcome:
-        head = self.s3.head_object(Bucket=self.bucket, Key=item.key, IfMatch=item.match)
-        if head.get("ServerSideEncryption", "").startswith("aws:kms"):
-            return Outcome(skipped=_OTHER_ETAG)
+        head = self.s3.head_object(Bucket=self.bucket, Key=item.key, IfMatch=item.match, ChecksumMode="ENABLED")
+        known = content.declared(head)
         changes = {
             "Metadata": head["Metadata"] | ({"replay": self.replay} if self.replay else {}),
-            # Said, because a bucket whose default has become a KMS key would give the copy another ETag.
+            # Said, because the bucket's default may have changed since: what identifies the bytes depends on it.
             "ServerSideEncryption": "AES256",
             **{name: head[name] for name in _KEPT if name in head},
         }
-        # The ETag of an object that came in parts tells how it was cut; in one piece it would get another one.
+        if algorithm := content.algorithm(known):
+            changes["ChecksumAlgorithm"] = algorithm
+        # An object that came in parts has no MD5; in one piece it would get one, and be another object for the lake.
         _, _, parts = item.etag.partition("-")
-        etag = self._in_parts(item, int(parts), changes) if parts else self._in_one(item, changes)
-        if etag.strip('"') != item.etag:
+        made = self._in_parts(item, int(parts), changes) if parts else self._in_one(item, changes)
+        copied = content.declared(made)
+        if copied != known and not (known is None and copied and copied.startswith("sha256:")):
             raise LabError(
-                f"the copy of {item.key} has the ETag {etag}, not {item.etag}: the lake takes it for another object"
-                " and writes its rows once more; stopped here, nothing else was copied"
+                f"the copy of {item.key} is known by {copied}, not by {known}: the lake takes it for another object and"
+                " writes its rows once more; stopped here, nothing else was copied"
             )
         return Outcome()
 
-    def _in_one(self, item: Item, changes: dict[str, Any]) -> str:
+    def _in_one(self, item: Item, changes: dict[str, Any]) -> dict[str, Any]:
         answer = self.s3.copy_object(
             **self._onto_itself(item), **changes, MetadataDirective="REPLACE", IfMatch=item.match
         )
-        return str(answer["CopyObjectResult"]["ETag"])
+        return {**answer, **answer["CopyObjectResult"]}
 
-    def _in_parts(self, item: Item, count: int, changes: dict[str, Any]) -> str:
+    def _in_parts(self, item: Item, count: int, changes: dict[str, Any]) -> dict[str, Any]:
         place = {"Bucket": self.bucket, "Key": item.key}
         tags = {tag["Key"]: tag["Value"] for tag in self.s3.get_object_tagging(**place)["TagSet"]}
         changes |= {"Tagging": urlencode(tags)} if tags else {}
+        if changes.get("ChecksumAlgorithm") == "CRC64NVME":  # the only one here that parts can have as a whole
+            changes |= {"ChecksumType": "FULL_OBJECT"}
         upload = {"UploadId": self.s3.create_multipart_upload(**place, **changes)["UploadId"]}
         try:
             parts = self._parts(item, count, upload)
@@ -107,7 +110,7 @@ class Copier:
             with suppress(*AWS_ERRORS):  # the bucket's lifecycle removes what is left
                 self.s3.abort_multipart_upload(**place, **upload)
             raise
-        return str(done["ETag"])
+        return dict(done)
 
     def _parts(self, item: Item, count: int, upload: dict[str, str]) -> dict[str, Any]:
         """Copy part by part, cut as they came."""

@@ -22,9 +22,9 @@ _KEY_USE = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
 def of_copy(found: Target, bucket: str) -> dict[str, Any]:
-    """What `lab lake replay-copy` needs; no key, because it leaves alone what a KMS key encrypts."""
+    """What `lab lake replay-copy` needs; of keys, that of the bucket."""
     arn = f"arn:{_partition(found)}:s3:::{bucket}"
-    return _document([_listing(arn), _allow("Copy", _COPY, f"{arn}/{PREFIX}*")])
+    return _document([_listing(arn), _allow("Copy", _COPY, f"{arn}/{PREFIX}*"), *_use_of(_bucket_key(found, bucket))])
 
 
 def of_queue(found: Target, bucket: str, queue_url: str, function: str) -> dict[str, Any]:
@@ -38,8 +38,7 @@ def of_queue(found: Target, bucket: str, queue_url: str, function: str) -> dict[
         _allow("ChunkSize", ("lambda:GetFunctionConfiguration",), configuration["FunctionArn"]),
         _allow("Send", ("sqs:SendMessage",), queue["QueueArn"]),
     ]
-    keys = sorted({key for key in (_bucket_key(found, bucket), queue.get("KmsMasterKeyId", "")) if key})
-    return _document([*statements, *([_allow("Keys", _KEY_USE, keys)] if keys else [])])
+    return _document([*statements, *_use_of(_bucket_key(found, bucket), queue.get("KmsMasterKeyId", ""))])
 
 
 def _document(statements: Iterable[Statement]) -> dict[str, Any]:
@@ -48,6 +47,12 @@ def _document(statements: Iterable[Statement]) -> dict[str, Any]:
 
 def _allow(sid: str, actions: Iterable[str], resources: str | list[str]) -> Statement:
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resources}
+
+
+def _use_of(*keys: str) -> list[Statement]:
+    """Use of those of the keys that there are."""
+    named = sorted({key for key in keys if key})
+    return [_allow("Keys", _KEY_USE, named)] if named else []
 
 
 def _listing(bucket_arn: str) -> Statement:

@@ -185,8 +185,10 @@ def lake(fake_lake: FakeLake, fake_clock: FakeClock) -> Lake:
 def uploaded(lake: Lake) -> Callable[..., dict[str, Any]]:
     """Uploads an object and returns its notification."""
 
-    def upload(content: bytes, key: str = KEY, **metadata: str) -> dict[str, Any]:
-        version = lake.aws.upload(key, content, **metadata)
+    def upload(
+        content: bytes, key: str = KEY, *, stored: dict[str, Any] | None = None, **metadata: str
+    ) -> dict[str, Any]:
+        version = lake.aws.upload(key, content, stored=stored, **metadata)
         return created(version.version_id, version.etag, key)
 
     return upload

@@ -20,11 +20,16 @@ class Version:
     version_id: str
     content: bytes
     metadata: dict[str, str]
+    kms: bool = False
+    parts: int = 0
+    checksum: dict[str, str] = field(default_factory=dict)  # as S3 tells it who asks: its value and its type
 
     @property
     def etag(self) -> str:
-        """What S3 gives an object that was put in one piece."""
-        return hashlib.md5(self.content, usedforsecurity=False).hexdigest()
+        """As S3 gives it: an MD5 of what was put in one piece without a KMS key, else another one each time."""
+        salt = f"{self.version_id}{self.kms}".encode() if self.kms or self.parts else b""
+        digest = hashlib.md5(self.content + salt, usedforsecurity=False).hexdigest()
+        return digest + (f"-{self.parts}" if self.parts else "")
 
 
 class BreakingBody(io.BytesIO):
@@ -51,10 +56,12 @@ class FakeLake(FakeAws):
     reads: list[dict[str, Any]] = field(default_factory=list)
     breaks: list[int] = field(default_factory=list)
 
-    def upload(self, key: str, content: bytes, *, bucket: str = BRONZE, **metadata: str) -> Version:
-        """Puts a new version from outside, without a call of the functions."""
+    def upload(
+        self, key: str, content: bytes, *, bucket: str = BRONZE, stored: dict[str, Any] | None = None, **metadata: str
+    ) -> Version:
+        """Puts a new version from outside, without a call of the functions; `stored` are fields of the version."""
         kept = self.versions.setdefault((bucket, key), [])
-        kept.append(Version(f"v{len(kept) + 1}", content, metadata))
+        kept.append(Version(f"v{len(kept) + 1}", content, metadata, **(stored or {})))
         return kept[-1]
 
     def silver(self) -> dict[str, bytes]:
@@ -85,6 +92,8 @@ class FakeLake(FakeAws):
             "ETag": f'"{version.etag}"',
             "Metadata": version.metadata,
             "VersionId": version.version_id,
+            "ServerSideEncryption": "aws:kms" if version.kms else "AES256",
+            **(version.checksum if options.get("ChecksumMode") == "ENABLED" and "Range" not in options else {}),
         }
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Ingest: an object that S3 announces becomes its chunks' messages, once, whatever happens on the way."""
 
+import hashlib
 import io
 import json
 import subprocess
@@ -89,6 +90,53 @@ def test_the_same_bytes_again_are_the_same_object(lake: Lake, uploaded: Upload) 
     assert lake.ingest(uploaded(lines(shipment(1)))) == {"objects": 0, "chunks": 0}
     assert lake.ingest(uploaded(lines(shipment(2)))) == {"objects": 1, "chunks": 1}
     assert [as_json(sent["MessageBody"])["versionId"] for sent in lake.aws.sent] == ["v1", "v3"]
+
+
+_CRC = {"ChecksumCRC64NVME": "rosUhgp5mIg=", "ChecksumType": "FULL_OBJECT"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "content"),
+    [
+        ({"kms": True, "checksum": _CRC}, "crc64nvme:ae8b14860a799888"),
+        ({"parts": 3, "checksum": _CRC}, "crc64nvme:ae8b14860a799888"),
+        ({"kms": True}, "sha256"),
+        ({"parts": 3}, "sha256"),
+        ({"kms": True, "parts": 1, "checksum": {"ChecksumSHA256": "x-1", "ChecksumType": "COMPOSITE"}}, "sha256"),
+    ],
+)
+def test_the_same_bytes_again_where_an_etag_is_no_checksum(
+    lake: Lake, uploaded: Upload, stored: dict[str, Any], content: str
+) -> None:
+    """Under a KMS key and in parts S3 gives the same bytes another ETag; they are the same object all the same."""
+    body = lines(shipment(1), shipment(2))
+    if content == "sha256":
+        content = f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+    lake.chunk_bytes = 100
+    assert lake.ingest(uploaded(body, stored=stored)) == {"objects": 1, "chunks": 2}
+    lake.transform(*lake.deliveries())
+    again = uploaded(body, stored=stored)
+    assert lake.ingest(again) == {"objects": 0, "chunks": 0}
+    etags = {version.etag for version in lake.aws.versions[BRONZE, KEY]}
+    assert (len(etags), lake.ingest(again)) == (2, {"objects": 0, "chunks": 0})
+    assert lake.ingest(uploaded(lines(shipment(3)), stored=stored | {"checksum": {}})) == {"objects": 1, "chunks": 1}
+
+    identity = f"{BRONZE}/{KEY}#{content}"
+    keys = [sent["MessageAttributes"]["idempotencyKey"]["StringValue"] for sent in lake.aws.sent]
+    assert [key.removeprefix(identity) for key in keys[:2]] == ["/0-141@v1", "/141-282@v1"]
+    assert [as_json(sent["MessageBody"])["content"] for sent in lake.aws.sent[:2]] == [content] * 2
+    assert [row["shipment_id"] for row in lake.rows()] == ["S-1", "S-2"]
+    assert {read["IfMatch"] for read in lake.aws.reads if "IfMatch" in read} == {
+        f'"{version.etag}"' for version in lake.aws.versions[BRONZE, KEY]
+    }
+
+
+def test_an_empty_object_under_a_kms_key(lake: Lake, uploaded: Upload) -> None:
+    """Nothing is read of it, a range of nothing least of all."""
+    assert lake.ingest(uploaded(b"", stored={"kms": True})) == {"objects": 1, "chunks": 0}
+    assert lake.ingest(uploaded(b"", stored={"kms": True})) == {"objects": 0, "chunks": 0}
+    assert all("Range" not in read for read in lake.aws.reads)
 
 
 def test_a_forced_replay_is_another_object_once(lake: Lake, uploaded: Upload) -> None:

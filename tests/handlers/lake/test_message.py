@@ -1,6 +1,7 @@
 """Keys, identities and messages of chunks."""
 
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -85,6 +86,17 @@ def test_a_message_is_read_as_it_was_written() -> None:
     assert sent.trace_header == "Root=1"
 
 
+def test_content_that_the_etag_does_not_identify() -> None:
+    """It is in identity, digest and message; a message without it is of an object whose ETag does."""
+    one = Source("b", "k", "v1", "e", 5, content="sha256:ab")
+
+    assert (one.identity, one.digest) == ("b/k#sha256:ab", Source("b", "k", "v2", "f", 5, content="sha256:ab").digest)
+    source = replace(chunk(b"{}\n").source, content="sha256:ab")
+    whole = replace(chunk(b"{}\n"), source=source)
+    assert (whole.payload()["content"], Chunk.from_payload(whole.payload())) == ("sha256:ab", whole)
+    assert "content" not in chunk(b"{}\n").payload()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -97,6 +109,8 @@ def test_a_message_is_read_as_it_was_written() -> None:
         ({"firstLine": 0}, "/firstLine must be 1 or more"),
         ({"etag": ""}, "/etag is not a value that S3 gives"),
         ({"etag": '"\r\nx: y'}, "/etag is not a value that S3 gives"),
+        ({"content": "e"}, "/content is not a value that S3 gives"),
+        ({"content": 1}, "/content must be a string, got number"),
         ({"versionId": "a b"}, "/versionId is not a value that S3 gives"),
         ({"replay": "\ud800"}, "/replay is not a value that S3 gives"),
         ({"key": "silver/shipments/a.jsonl"}, "/key must be the key of a lake object"),

@@ -1,12 +1,15 @@
 """The calls of S3 as a second implementation of it answers them: versions, conditions, ranges, delete markers."""
 
+import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import FlexibleChecksumError
 from moto import mock_aws
 
 from handlers.aws import clients
+from handlers.errors import DownstreamError
 from handlers.lake import chunks, store
 from handlers.lake.errors import ObjectChangedError, ObjectGoneError
 from handlers.lake.message import Source
@@ -78,6 +81,26 @@ def test_what_is_gone_is_gone(s3: Any) -> None:
     s3.delete_object(Bucket="bronze", Key=_KEY, VersionId=one.version_id)
     with pytest.raises(ObjectGoneError):
         list(store.read(s3, one, 0, 10))
+
+
+class DamagedBody(io.BytesIO):
+    """A body that botocore finds, at its end, not to be what S3's checksum is of."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if data := super().read(size):
+            return data
+        raise FlexibleChecksumError(error_msg="made by a test")
+
+
+def test_bytes_that_come_damaged_are_no_bytes() -> None:
+    """They have been given by then, so reading goes on nowhere: it fails, and another attempt begins anew."""
+
+    class S3:
+        def get_object(self, **_: str) -> dict[str, Any]:
+            return {"Body": DamagedBody(b"0123456789")}
+
+    with pytest.raises(DownstreamError, match="came damaged: made by a test"):
+        list(store.read(cast("Any", S3()), Source("bronze", _KEY, "", "e", 10), 0, 10))
 
 
 def test_files_are_put_over_each_other_and_deleted(s3: Any) -> None:
