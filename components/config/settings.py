@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 from components.config import aws_limits
 from components.config.access import AUDIENCE, AUTH_MODES, ISSUER, KEYS, SECRET_ARN, AuthMode
 from components.config.alarm_limits import PARTS, AlarmLimits
-from components.config.values import Flag, Tags, day, items, one_of, or_none, parts, text, whole
+from components.config.values import Flag, Tags, items, one_of, or_none, parts, past_day, text, whole
 
 LAPTOP_STACK = "local"
 NO_LAYER = "none"
@@ -120,7 +120,7 @@ class Settings:
     lake_ingest_memory_mb: _Memory = 512
     lake_transform_memory_mb: Annotated[int, whole(512, 10_240)] = 1024
     lake_layer_arn: Annotated[str, _LAYER] = ""
-    lake_start_date: Annotated[str, day()] = "2020-01-01"
+    lake_start_date: Annotated[str, past_day()] = "2020-01-01"
     glue_database: Annotated[
         str | None, or_none(text(r"[a-z0-9_]{1,200}", "small letters, digits and underscores"))
     ] = None

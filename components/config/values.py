@@ -6,7 +6,7 @@ Pulumi delivers every value as text, so whatever is not to be text is first read
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError, core_schema, from_json
 
 REFUSED = "limit"  # the type of the errors whose message is a limit's words
 
-_FIRST_DAY, _LAST_DAY = "1970-01-01", "2099-12-31"
+_FIRST_DAY = "1970-01-01"
 _MAX_TAGS = 40  # AWS allows 50 on a resource; ours and the organization's own need room
 
 
@@ -60,15 +60,19 @@ def text(pattern: str, words: str) -> Limit:
     return Limit(words, (Field(pattern=re.compile(rf"\A(?:{pattern})\Z")),))
 
 
-def day() -> Limit:
-    """A day, in text."""
-    return Limit(f"a day from {_FIRST_DAY} to {_LAST_DAY}, such as 2026-01-31", (AfterValidator(_day),))
+def past_day() -> Limit:
+    """A day that has begun, in text."""
+    return Limit(f"a day from {_FIRST_DAY} to today, {_today()} (UTC), such as 2026-01-31", (AfterValidator(_day),))
 
 
 def _day(value: str) -> str:
-    if date.fromisoformat(value).isoformat() != value or not _FIRST_DAY <= value <= _LAST_DAY:
+    if date.fromisoformat(value).isoformat() != value or not _FIRST_DAY <= value <= _today():
         raise ValueError(value)
     return value
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def one_of(values: Sequence[object]) -> Limit:

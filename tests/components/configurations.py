@@ -110,7 +110,7 @@ _ALONE = _alone(
     lakeIngestMemoryMb=_MEMORY,
     lakeTransformMemoryMb=st.integers(512, 10_240),
     lakeLayerArn=st.just(f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:lake:7"),
-    lakeStartDate=st.dates(date(1970, 1, 1), date(2099, 12, 31)).map(date.isoformat),
+    lakeStartDate=st.dates(date(1970, 1, 1), date(2026, 1, 1)).map(date.isoformat),
     runbookBaseUrl=st.just("https://git.example/ingestion-lab/"),
     alarms=st.fixed_dictionaries(
         {},

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -106,6 +107,7 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("lakeStartDate", "20260131"),
     ("lakeStartDate", "1969-12-31"),
     ("lakeStartDate", ""),
+    ("lakeStartDate", "2099-12-31"),
     ("lakeLayerArn", "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow"),
     ("glueDatabase", "my-lake"),
     ("observabilityEnabled", "partly"),
@@ -136,6 +138,17 @@ def test_every_key_has_a_case_out_of_its_limits() -> None:
 def test_parameter_names_that_ssm_takes_are_taken(name: str) -> None:
     """The failure mode's parameter may have any name that is not SSM's own."""
     assert read({"failureModeParameter": name}).failure_mode_parameter == name
+
+
+def test_a_lake_starts_today_at_the_latest() -> None:
+    """With a start ahead of the times that rows may have, every row would go to quarantine."""
+    today = datetime.now(UTC).date()
+    tomorrow = (today + timedelta(days=1)).isoformat()
+
+    assert read({"lakeStartDate": today.isoformat()}).lake_start_date == today.isoformat()
+    assert problems({"lakeStartDate": tomorrow}) == [
+        f"lakeStartDate must be a day from 1970-01-01 to today, {today} (UTC), such as 2026-01-31; got '{tomorrow}'"
+    ]
 
 
 _PARTS_OUT_OF_LIMITS: list[tuple[str, object]] = [
