@@ -52,13 +52,17 @@ def as_json(document: Mapping[str, object]) -> None:
     _results().print(json.dumps(document, indent=2), markup=False, highlight=False, soft_wrap=True)
 
 
-def confirm(question: str) -> None:
-    """Ask, and leave unless the answer is yes; nobody there to answer is a no."""
+def agreed(question: str) -> bool:
+    """Ask; nobody there to answer is a no."""
     try:
-        agreed = typer.confirm(question, err=True)
+        return typer.confirm(question, err=True)
     except typer.Abort:
-        agreed = False
-    if not agreed:
+        return False
+
+
+def confirm(question: str) -> None:
+    """Ask, and leave unless the answer is yes."""
+    if not agreed(question):
         fail("nothing was changed; --yes skips this question")
 
 

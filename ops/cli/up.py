@@ -33,6 +33,9 @@ _POLL_SECONDS = 0.05
 _EmptyOption = Annotated[
     bool, typer.Option("--empty", help="Start the local cloud alone, for others to deploy to; lab down stops it.")
 ]
+_YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Delete what has left the program without asking, with the data it holds.")
+]
 
 
 class _SamplesError(LabError):
@@ -42,13 +45,15 @@ class _SamplesError(LabError):
 def up(
     stack: target.StackOption = target.LOCAL,
     empty: _EmptyOption = False,  # noqa: FBT002 - an option
+    yes: _YesOption = False,  # noqa: FBT002 - an option
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
     """Start or update a stack, and send sample events through it.
 
     On the laptop: starts the local cloud (LAB_PORT, default 4566), deploys the program to it and waits until the
-    sample events are SUCCEEDED. Updates a running stack in place. With --empty it starts the local cloud alone,
-    to which pulumi up --stack local can deploy. Other stacks: pulumi up.
+    sample events are SUCCEEDED. Updates a running stack in place, and asks before it deletes what has left the
+    program and holds data. With --empty it starts the local cloud alone, to which pulumi up --stack local can
+    deploy. Other stacks: pulumi up.
 
     Example: lab up
     """
@@ -64,7 +69,7 @@ def up(
     threading.Thread(target=_import_deployer, daemon=True).start()  # meanwhile the emulator starts
     emulator, is_new = _emulator()
     try:
-        deployment = _deploy(emulator)
+        deployment = _update(emulator, yes=yes)
         found = target.Target(target.LOCAL, deployment.outputs, emulator)
         keys = _samples(found)
         service.ensure(emulator, target.state_file())  # last: its start would slow the cold starts before it
@@ -103,12 +108,31 @@ def _emulator() -> tuple[Emulator, bool]:
     return emulator, True
 
 
-def _deploy(emulator: Emulator) -> Deployment:
+def _update(emulator: Emulator, *, yes: bool) -> Deployment:
+    from ops.local.deployer import DataLossError  # noqa: PLC0415 - takes a second; only this command needs it
+
+    try:
+        return _deploy(emulator, lose_data=yes)
+    except DataLossError as error:
+        output.say("what has left the program holds data:")
+        for line in error.lost:
+            output.say(f"  {line}")
+        if not output.agreed("Delete it with its data?"):
+            raise
+    return _deploy(emulator, lose_data=True)
+
+
+def _deploy(emulator: Emulator, *, lose_data: bool) -> Deployment:
     from ops.local.deployer import deploy  # noqa: PLC0415 - takes a second; only this command needs it
 
     with output.busy("deploying"):
         deployment = deploy(
-            PROGRAM, target.LOCAL, endpoint=emulator.endpoint, state_file=target.state_file(), notify=output.say
+            PROGRAM,
+            target.LOCAL,
+            endpoint=emulator.endpoint,
+            state_file=target.state_file(),
+            notify=output.say,
+            lose_data=lose_data,
         )
     done = deployment.changes
     parts = {"created": done.created, "updated": done.updated, "replaced": done.replaced, "deleted": done.deleted}

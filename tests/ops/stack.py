@@ -24,7 +24,7 @@ class Stack:
         self.state_file = state_file
         self.notices: list[str] = []
 
-    def deploy(self, root: Path = FIXTURE, **config: object) -> Deployment:
+    def deploy(self, root: Path = FIXTURE, *, lose_data: bool = False, **config: object) -> Deployment:
         """Deploy a program with these keys of its configuration set."""
         return deploy(
             root,
@@ -33,6 +33,7 @@ class Stack:
             state_file=self.state_file,
             config=config,
             notify=self.notices.append,
+            lose_data=lose_data,
         )
 
     def client(self, service: str) -> Any:

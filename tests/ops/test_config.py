@@ -40,9 +40,9 @@ def test_layers(tmp_path: Path) -> None:
     }
 
 
-def test_empty_stack(tmp_path: Path) -> None:
-    """A stack file without anything in it leaves the defaults."""
-    assert stack_config(_root(tmp_path, ""), "local", {})["lab:typed"] == "3"
+def test_stack_of_defaults(tmp_path: Path) -> None:
+    """A stack file that says that it sets nothing leaves the defaults."""
+    assert stack_config(_root(tmp_path, "config: {}"), "local", {})["lab:typed"] == "3"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_empty_stack(tmp_path: Path) -> None:
     [
         (
             "name: lab\nconfig: {b: {type: string}, a: {type: integer}}",
-            "",
+            "config: {}",
             "stack 'local' has no value for lab:a, lab:b: set it in Pulumi.local.yaml",
         ),
         (
@@ -59,6 +59,30 @@ def test_empty_stack(tmp_path: Path) -> None:
             "lab:token in Pulumi.local.yaml is encrypted for the Pulumi CLI; for the laptop, write it there in clear",
         ),
         ("name: lab", "config: [", "{root}/Pulumi.local.yaml is not valid YAML: "),
+        ("name: lab", "config: {{}", "{root}/Pulumi.local.yaml is not valid YAML: "),
+        ("name: lab", "- config", "{root}/Pulumi.local.yaml: it must be a mapping (lines of key: value), got a list"),
+        ("name: lab", "config", "{root}/Pulumi.local.yaml: it must be a mapping (lines of key: value), got a single "),
+        (
+            "name: lab",
+            "config: [{lab:a: 1}]",
+            "{root}/Pulumi.local.yaml: config must be a mapping (lines of key: value",
+        ),
+        ("name: lab", "", "{root}/Pulumi.local.yaml has no configuration, which would take every default and delete"),
+        ("name: lab", "config:\n", "{root}/Pulumi.local.yaml has no configuration, which would take every default"),
+        ("name: lab", "# config: {}\n", "{root}/Pulumi.local.yaml has no configuration, which would take every"),
+        (
+            "name: lab",
+            "lab:a: 1",
+            "{root}/Pulumi.local.yaml: a stack's file has no lab:a; values of the configuration stand under config:",
+        ),
+        (
+            "name: lab",
+            "config:\n  a: 1",
+            "{root}/Pulumi.local.yaml: the key a lacks its namespace: write lab:a",
+        ),
+        ("", "config: {}", "{root}/Pulumi.yaml gives the project no name: write name: "),
+        ("[]", "config: {}", "{root}/Pulumi.yaml: it must be a mapping (lines of key: value), got a list"),
+        ("name: lab\nconfig: 3", "config: {}", "{root}/Pulumi.yaml: config must be a mapping (lines of key: value)"),
     ],
 )
 def test_refusals(tmp_path: Path, project: str, stack: str, message: str) -> None:
@@ -66,6 +90,27 @@ def test_refusals(tmp_path: Path, project: str, stack: str, message: str) -> Non
     with pytest.raises(DeployError) as refused:
         stack_config(_root(tmp_path, stack, project), "local", {})
     assert str(refused.value).startswith(message.format(root=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("config:\n  lab:a: 1\n  lab:b: 2\n  lab:a: 3\n", "line 4, column 3"),
+        ("config: {lab:m: {lab:a: 1, lab:a: 2}}", "line 1, column 28"),
+    ],
+)
+def test_key_that_stands_twice(tmp_path: Path, text: str, place: str) -> None:
+    """Refused with its name and place, at any depth: YAML's own reader takes the last one."""
+    with pytest.raises(DeployError, match=rf"is not valid YAML: lab:a stands twice\n.*, {place}"):
+        stack_config(_root(tmp_path, text), "local", {})
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    """Refused in one sentence."""
+    root = _root(tmp_path, "config: {}")
+    (root / "Pulumi.local.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DeployError, match="is not valid YAML: "):
+        stack_config(root, "local", {})
 
 
 def test_missing_stack(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.deployer import DeployError
+from ops.local.deployer import DataLossError, DeployError
 from tests.ops.stack import Stack, small_program
 
 
@@ -49,6 +49,36 @@ def test_replacement_that_would_lose_messages(stack: Stack, tmp_path: Path) -> N
         "empty it first, or give the new one another name"
     )
     assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "kept"
+
+
+def test_deletion_that_would_lose_data(stack: Stack, tmp_path: Path) -> None:
+    """What has left the program and holds data stays, all of it, until that is agreed to; what holds none just goes."""
+    bus = "bus = aws.cloudwatch.EventBus('bus', name='bus')"
+    archive = "aws.cloudwatch.EventArchive('archive', name='archive', event_source_arn=bus.arn)"
+    body = [_queue(fifo=True), _table("pk"), bus, archive, "aws.s3.Bucket('b', bucket='bucket', force_destroy=True)"]
+    full = small_program(tmp_path / "full", "\n".join(body))
+    empty = small_program(tmp_path / "empty", "")
+    stack.deploy(full)
+    sqs = stack.client("sqs")
+    url = sqs.get_queue_url(QueueName="ordered.fifo")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="kept", MessageGroupId="g", MessageDeduplicationId="1")
+    stack.client("dynamodb").put_item(TableName="table", Item={"pk": {"S": "kept"}})
+    stack.client("s3").put_object(Bucket="bucket", Key="k", Body=b"kept")
+    event = {"EventBusName": "bus", "Source": "kept", "DetailType": "kept", "Detail": "{}"}
+    stack.client("events").put_events(Entries=[event])
+
+    with pytest.raises(DataLossError) as refused:
+        stack.deploy(empty)
+    assert sorted(refused.value.lost) == [
+        "aws:cloudwatch/eventArchive:EventArchive 'archive': 1 events",
+        "aws:dynamodb/table:Table 'table': items",
+        "aws:s3/bucket:Bucket 'b': objects",
+        "aws:sqs/queue:Queue 'ordered': 1 messages",
+    ]
+    assert len(stack.deploy(full).changes.unchanged) == len(body)
+    assert len(stack.deploy(empty, lose_data=True).changes.deleted) == len(body)
+    stack.deploy(full)
+    assert len(stack.deploy(empty).changes.deleted) == len(body)
 
 
 def test_replacement_that_would_lose_items(stack: Stack, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_bucket_with_objects_is_kept(stack: Stack, tmp_path: Path) -> None:
     s3.put_object(Bucket="small", Key="k", Body=b"kept")
     empty = small_program(tmp_path / "empty", "")
     with pytest.raises(DeployError, match=r"'b' has left .* holds objects, .*; empty bucket small, then"):
-        stack.deploy(empty)
+        stack.deploy(empty, lose_data=True)
     assert s3.get_object(Bucket="small", Key="k")["Body"].read() == b"kept"
 
     s3.delete_object(Bucket="small", Key="k")
@@ -125,7 +125,7 @@ def test_disposable_bucket_goes_with_all_versions(stack: Stack, tmp_path: Path) 
     for number in range(1005):
         s3.put_object(Bucket="small", Key=f"k{number % 600}", Body=b"")
     s3.delete_object(Bucket="small", Key="k0")
-    stack.deploy(small_program(tmp_path / "empty", ""))
+    stack.deploy(small_program(tmp_path / "empty", ""), lose_data=True)
 
     assert s3.list_buckets()["Buckets"] == []
 

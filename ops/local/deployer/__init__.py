@@ -14,7 +14,7 @@ import pulumi
 from ops.local.deployer.aws import Aws
 from ops.local.deployer.config import project_name, stack_config
 from ops.local.deployer.engine import Changes, Engine
-from ops.local.deployer.errors import DeployError
+from ops.local.deployer.errors import DataLossError, DeployError
 from ops.local.deployer.program import Outputs, Program
 from ops.local.deployer.state import State
 from ops.local.errors import LabError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["Changes", "DeployError", "Deployment", "deploy"]
+__all__ = ["Changes", "DataLossError", "DeployError", "Deployment", "deploy"]
 
 _REGION = "us-east-1"
 
@@ -45,6 +45,7 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
     state_file: Path,
     config: Mapping[str, object] | None = None,
     notify: Callable[[str], None] = lambda _: None,
+    lose_data: bool = False,
 ) -> Deployment:
     """Bring the account behind `endpoint` to what the program in `root` registers as `stack`.
 
@@ -52,6 +53,7 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
     the state file: the next run goes on from there.
 
     Raises:
+        DataLossError: what has left the program holds data, which `lose_data` does not allow to lose; all else is done.
         DeployError: the configuration, the program or AWS refuses; the program's own words for what it refuses.
     """
     program = Program(root.resolve(), project_name(root), stack, stack_config(root, stack, config or {}))
@@ -61,7 +63,7 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
             engine = Engine(Aws(endpoint, program.config.get("aws:region", _REGION)), state, program.root, notify)
             outputs = _run(program, engine)
             engine.settle()
-            engine.remove_strays()
+            engine.remove_strays(lose_data=lose_data)
             state.finish(outputs.shown())
             return Deployment(outputs.values, engine.changes)
     except BusyError as busy:

@@ -13,25 +13,36 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+# what the Pulumi CLI keeps in a stack's file
+_STACK_KEYS = frozenset({"config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt"})
+
 
 def project_name(root: Path) -> str:
-    """Name of the project in `root`."""
-    return str(_load(root / "Pulumi.yaml")["name"])
+    """Name of the project in `root`.
+
+    Raises:
+        DeployError: Pulumi.yaml is missing or unreadable, or has no name.
+    """
+    path = root / "Pulumi.yaml"
+    name = _load(path).get("name")
+    if not isinstance(name, str) or not name:
+        raise DeployError(f"{path} gives the project no name: write name: ingestion-lab")
+    return name
 
 
 def stack_config(root: Path, stack: str, overrides: Mapping[str, object]) -> dict[str, str]:
     """Full key (`namespace:key`) -> value, as the runtime hands it to programs: strings, JSON where it is not one.
 
+    A stack's file that says nothing is refused, since it would leave every default: what its resources hold would go.
+
     Raises:
-        DeployError: a file is missing or unreadable, a value is encrypted, or a key that the project declares without
-            a default has no value.
+        DeployError: a file is missing or unreadable, is not what Pulumi takes, or has a key twice or without its
+            namespace; a value is encrypted; a key that the project declares without a default has no value.
     """
-    project = _load(root / "Pulumi.yaml")
-    name = str(project["name"])
-    declared: dict[str, Any] = project.get("config") or {}
+    name = project_name(root)
+    declared = _mapping(root / "Pulumi.yaml", "config", _load(root / "Pulumi.yaml").get("config") or {})
     path = root / f"Pulumi.{stack}.yaml"
-    given: dict[str, Any] = {_full(name, k): v for k, v in (_load(path).get("config") or {}).items()}
-    given |= {_full(name, k): v for k, v in overrides.items()}
+    given = _given(path, name) | {_full(name, k): v for k, v in overrides.items()}
     values = {_full(name, k): _default(v) for k, v in declared.items()} | given
     missing = sorted(key for key, value in values.items() if value is None)
     if missing:
@@ -39,18 +50,62 @@ def stack_config(root: Path, stack: str, overrides: Mapping[str, object]) -> dic
     return {key: _text(key, value, path) for key, value in values.items()}
 
 
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, of which YAML's own reader takes the last."""
+
+
+def _unique(loader: _Strict, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} stands twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # a safe loader, with a stricter constructor for mappings
+        document = yaml.load(path.read_text(encoding="utf-8"), _Strict)  # noqa: S506
     except FileNotFoundError as error:
         raise DeployError(f"{path} is missing") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DeployError(f"{path} is not valid YAML: {error}") from error
-    return document if isinstance(document, dict) else {}
+    return _mapping(path, "it", {} if document is None else document)
 
 
-def _full(project: str, key: str) -> str:
-    return key if ":" in key else f"{project}:{key}"
+def _mapping(path: Path, what: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        kind = "a list" if isinstance(value, list) else "a single value"
+        raise DeployError(f"{path}: {what} must be a mapping (lines of key: value), got {kind}")
+    return value
+
+
+def _given(path: Path, project: str) -> dict[str, Any]:
+    """The configuration of a stack's file by full key."""
+    document = _load(path)
+    if unknown := sorted(map(str, document.keys() - _STACK_KEYS)):
+        raise DeployError(
+            f"{path}: a stack's file has no {unknown[0]}; values of the configuration stand under config:"
+        )
+    if document.get("config") is None:
+        raise DeployError(
+            f"{path} has no configuration, which would take every default and delete what those do not have;"
+            f" for the defaults, write: config: {{}}"
+        )
+    config = _mapping(path, "config", document["config"])
+    if bare := [str(key) for key in config if ":" not in str(key)]:
+        raise DeployError(f"{path}: the key {bare[0]} lacks its namespace: write {project}:{bare[0]}")
+    return {str(key): value for key, value in config.items()}
+
+
+def _full(project: str, key: object) -> str:
+    return str(key) if ":" in str(key) else f"{project}:{key}"
 
 
 def _default(declaration: Any) -> Any:  # noqa: ANN401 - YAML

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.local.deployer.errors import DeployError
+from ops.local.deployer.errors import DataLossError, DeployError
 from ops.local.deployer.invokes import invoke
 from ops.local.deployer.kinds import KINDS
 from ops.local.deployer.kinds.base import Keeper, Kind, Resource, Settling
@@ -83,11 +83,19 @@ class Engine(pulumi.runtime.Mocks):
         for kind, resource in self._settling:
             kind.settle(resource)
 
-    def remove_strays(self) -> None:
-        """Delete what has left the program, the last made first."""
-        for deployed in reversed(list(self._state.resources.values())):
-            if deployed.key not in self._seen:
-                self._delete(deployed)
+    def remove_strays(self, *, lose_data: bool) -> None:
+        """Delete what has left the program, the last made first.
+
+        Raises:
+            DataLossError: some of it holds data, which `lose_data` does not allow to lose; nothing was deleted.
+        """
+        strays = [one for one in reversed(list(self._state.resources.values())) if one.key not in self._seen]
+        if not lose_data:
+            lost = [f"{one.type} {one.name!r}: {what}" for one in strays if (what := self._holds(one))]
+            if lost:
+                raise DataLossError(lost)
+        for deployed in strays:
+            self._delete(deployed)
 
     def _bring_about(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         kind = _kind(args)
@@ -158,6 +166,15 @@ class Engine(pulumi.runtime.Mocks):
         if isinstance(kind, Settling):
             self._settling.append((kind, it))
         return deployed
+
+    def _holds(self, deployed: Deployed) -> str:
+        kind = KINDS[deployed.type]
+        if not isinstance(kind, Keeper):
+            return ""
+        try:
+            return kind.holds(self._resource(deployed, kind))
+        except (ClientError, BotoCoreError) as error:
+            raise DeployError(f"{deployed.type} {deployed.name!r} can't be looked into: {error}") from error
 
     def _delete(self, deployed: Deployed) -> None:
         kind = KINDS[deployed.type]

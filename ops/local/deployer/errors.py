@@ -7,3 +7,14 @@ from ops.local.errors import LabError
 
 class DeployError(LabError):
     """The deployment can't go on; the message says what is wrong and, where it can, what to do."""
+
+
+class DataLossError(DeployError):
+    """What has left the program holds data; nothing of it was deleted."""
+
+    def __init__(self, lost: list[str]) -> None:
+        super().__init__(
+            f"what has left the program holds data, and was kept: {'; '.join(lost)}. Put it back into the"
+            f" configuration, or delete it with its data: lab up --yes"
+        )
+        self.lost = lost  # what would be deleted, and what each of it holds

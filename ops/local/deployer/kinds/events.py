@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ops.local.deployer.aws import if_there
-from ops.local.deployer.kinds.base import Attached, Kind, Resource, sync_tags, tag_list
+from ops.local.deployer.kinds.base import Attached, Keeper, Kind, Resource, sync_tags, tag_list
 from ops.local.deployer.translate import Fields, Sub
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class EventTarget(Attached):
         return {"targetId": _target(it)}
 
 
-class EventArchive(Kind):
+class EventArchive(Keeper):
     """aws:cloudwatch/eventArchive:EventArchive; the id is its name."""
 
     fields: ClassVar[Fields] = {
@@ -175,6 +175,13 @@ class EventArchive(Kind):
         """With its events."""
         with if_there():
             it.aws.events.delete_archive(ArchiveName=it.id)
+
+    def holds(self, it: Resource) -> str:
+        """Its events."""
+        with if_there():
+            count = it.aws.events.describe_archive(ArchiveName=it.id)["EventCount"]
+            return f"{count} events" if count else ""
+        return ""
 
     def outputs(self, it: Resource) -> dict[str, Any]:
         """ARN and name."""
