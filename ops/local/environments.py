@@ -10,6 +10,8 @@ from ops.local import processes
 if TYPE_CHECKING:
     from pathlib import Path
 
+_FUNCTION_PROCESSES = 64  # each takes 25 MB and more; who asks for more at once is throttled, as on AWS
+
 
 def scratch(home: Path) -> Path:
     """Folder for files that are of no use once the emulator is gone, and are removed with it."""
@@ -39,5 +41,6 @@ def of_emulator(home: Path, port: int) -> dict[str, str]:
         "AUTH": "true",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
+        "LAMBDA_ACCOUNT_CONCURRENCY": str(_FUNCTION_PROCESSES),
         "S3_DATA_DIR": str(scratch(home) / "s3"),
     }

@@ -29,6 +29,7 @@ EXPECTED: dict[str, dict[str, _Judgement]] = {
         "a signature with rights": _but({_RUN}, 401),
         "a signature without rights": _but(set(), 401, 403),
         "a wrong signature": _but(set(), 401, 403),
+        "HTTP Basic": _but(set(), 401, 403),
     },
     "jwt": {
         "nothing": _but(set(), 401),
@@ -55,6 +56,8 @@ EXPECTED: dict[str, dict[str, _Judgement]] = {
         "a wrong signature": _but(set(), 403),
         "an unknown access key": _but(set(), 403),
         "a signature for another method": _but(set(), 403),
+        "HTTP Basic": _but(set(), 403),
+        "a bearer token": _but(set(), 403),
     },
 }
 _ONE_ROUTE = ("iam", "a signature with rights to POST /events", "POST /events")  # open beyond what its access says

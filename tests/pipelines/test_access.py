@@ -58,6 +58,8 @@ def callers(lab: Lab, tokens: Issuer) -> dict[str, Caller]:
         "the old key, during its exchange": shows(x_api_key=_OLD),
         "a wrong key": shows(x_api_key=_WRONG),
         "no key at all (too short)": shows(x_api_key="x"),
+        "HTTP Basic": shows(Authorization="Basic dGVzdDp0ZXN0"),
+        "a bearer token": shows(Authorization="Bearer token"),
         **with_signatures(lab),
         **with_tokens(tokens),
     }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: ([\d.]+) ms")
 _TIMEOUT = re.compile(r"Task timed out after ([\d.]+) seconds")
-_FAILURES = ("Traceback (most recent call last):", "Task timed out after ", "Worker process died")
+_FAILURES = ("Traceback (most recent call last):", "Task timed out after ", "Worker process died", "[ERROR] Runtime.")
 
 
 @dataclass(frozen=True, slots=True)

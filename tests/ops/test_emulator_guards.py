@@ -1,0 +1,193 @@
+"""What the emulator is started with beyond its own: who may ask it what, and what becomes of functions that fail."""
+
+import io
+import json
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from ops.local import environments, processes
+from ops.local.cloudwatch import logs
+from ops.local.cloudwatch.sources.invocations import invocations
+from ops.local.emulator import Emulator
+from tests.ops.stack import Stack, client, wait_for
+
+_TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+_ANSWERS = "def handler(event, context):\n    print('called')\n    return {'statusCode': 200, 'body': 'in'}\n"
+
+
+def _function(of: Callable[[str], Any], name: str, code: str, **more: Any) -> str:
+    document = json.dumps({"Version": "2012-10-17", "Statement": [_TRUST]})
+    role = of("iam").create_role(RoleName=f"{name}-role", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("index.py", code)
+    made = of("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="index.handler",
+        Role=role,
+        Code={"ZipFile": buffer.getvalue()},
+        **more,
+    )
+    return str(made["FunctionArn"])
+
+
+def _status(url: str, method: str = "GET", **headers: str) -> int:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    call = urllib.request.Request(url, method=method, headers=given)  # noqa: S310 - loopback
+    try:
+        with urllib.request.urlopen(call, timeout=20) as answer:  # noqa: S310
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code
+
+
+_FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "http://127.0.0.1.evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://["},
+    {"Host": "evil.example"},
+    {"Host": "api.execute-api.evil.example"},
+    {"Host": "api.execute-api.localhost", "Origin": "https://evil.example"},
+    {"Sec_Fetch_Site": "cross-site"},
+]
+
+
+@pytest.mark.parametrize("shown", _FOREIGN, ids=str)
+def test_pages_of_the_web_are_refused(stack: Stack, shown: dict[str, str]) -> None:
+    """A page that somebody has open can neither wipe the stack nor change, delete or read anything in it."""
+    url = stack.client("sqs").create_queue(QueueName="kept")["QueueUrl"]
+    endpoint = stack.emulator.endpoint
+
+    assert _status(f"{endpoint}/_ministack/reset", "POST", **shown) == 403
+    signed = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+    if "api.execute-api.localhost" not in shown.values():
+        assert _status(f"{endpoint}/bucket", "PUT", Authorization=signed, **shown) == 403
+        assert _status(f"{endpoint}/_ministack/sqs/messages", **shown) == 403
+    assert stack.client("sqs").list_queues()["QueueUrls"] == [url]
+    assert stack.client("s3").list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize(
+    "shown", [{}, {"Origin": "http://localhost:8000"}, {"Origin": "http://127.0.0.1:1"}, {"Host": "localhost"}], ids=str
+)
+def test_programs_of_this_machine_are_served(stack: Stack, shown: dict[str, str]) -> None:
+    """Pages on loopback too."""
+    assert _status(f"{stack.emulator.endpoint}/_ministack/reset", "POST", **shown) == 200
+
+
+@pytest.fixture
+def api(stack: Stack) -> str:
+    """URL of an API with the routes /open and /signed; the second asks for an AWS signature."""
+    gateway = stack.client("apigatewayv2")
+    api = gateway.create_api(Name="api", ProtocolType="HTTP")["ApiId"]
+    made = gateway.create_integration(
+        ApiId=api,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=_function(stack.client, "answers", _ANSWERS),
+        PayloadFormatVersion="2.0",
+    )
+    for path, access in (("/open", "NONE"), ("/signed", "AWS_IAM")):
+        target = f"integrations/{made['IntegrationId']}"
+        gateway.create_route(ApiId=api, RouteKey=f"GET {path}", Target=target, AuthorizationType=access)
+    gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+    return f"{stack.emulator.endpoint}/_aws/execute-api/{api}"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Basic dGVzdDp0ZXN0", "Bearer token", "x", "AWS test:signature", "AWS4-HMAC-SHA1 Credential=test/a/b/c/d"),
+        *("AWS4-ECDSA-P256-SHA256 Credential=test/a/b/aws4_request", "aws4-hmac-sha256 Credential=test/a/b/c/d"),
+        "AWS4-HMAC-SHA256",
+    ],
+)
+def test_what_is_no_signature_opens_no_signed_route(api: str, header: str) -> None:
+    """As on AWS, whatever stands in the header instead; other routes don't mind it."""
+    assert _status(f"{api}/signed", Authorization=header) == 403
+    assert _status(f"{api}/open", Authorization=header) == 200
+
+
+def test_a_signature_opens_a_signed_route(api: str) -> None:
+    """The root user's; nothing at all does not. A foreign page may call an API, which decides by its CORS."""
+    request = AWSRequest("GET", f"{api}/signed")
+    SigV4Auth(Credentials("test", "test"), "execute-api", "us-east-1").add_auth(request)
+    assert _status(f"{api}/signed", **dict(request.headers.items())) == 200
+    assert _status(f"{api}/signed") == 403
+    assert _status(f"{api}/open", Origin="https://page.example") == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "message"),
+    [
+        ("import nowhere\n", 'index.py", line 1, in <module>', "ModuleNotFoundError: No module named 'nowhere'"),
+        ("def handler(:\n", 'index.py", line 1', "SyntaxError: invalid syntax"),
+        ("import os\nos._exit(3)\n", "[ERROR] Runtime.ExitError: Worker process exited immediately.", ""),
+        ("import os\ndef handler(event, context):\n    os._exit(3)\n", "Worker process died", ""),
+        ("def handler(event, context):\n    return 1 / 0\n", 'index.py", line 2, in handler', "ZeroDivisionError: "),
+    ],
+    ids=["import", "syntax", "death on import", "death", "exception"],
+)
+def test_failures_are_in_the_log(stack: Stack, code: str, told: str, message: str) -> None:
+    """With file and line, and as a failed invocation, from the init phase as well."""
+    functions = stack.client("lambda")
+    _function(stack.client, "broken", code)
+    answer = functions.invoke(FunctionName="broken", Payload=b"{}")
+    assert (answer["StatusCode"], "FunctionError" in answer) == (200, True)
+    assert "Traceback" not in json.loads(answer["Payload"].read())["errorMessage"]
+
+    events = list(logs.read(stack.client("logs"), ["/aws/lambda/broken"], 0))
+    text = "\n".join(event.message for event in events)
+    assert told in text
+    assert message in text
+    assert [one.failed for one in invocations(events, {"/aws/lambda/broken": "broken"})] == [True]
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """An emulator for three processes of functions."""
+    monkeypatch.setattr(environments, "_FUNCTION_PROCESSES", 3)
+    with Emulator.start(tmp_path / "home") as running:
+        yield running
+
+
+def test_number_of_processes_is_limited(small: Emulator, tmp_path: Path) -> None:
+    """Who asks for more at once is throttled, as on AWS; idle processes make room for those of other functions."""
+    gate = tmp_path / "gate"
+    waits = (
+        "import os, time\ndef handler(event, context):\n"
+        f"    open({str(tmp_path)!r} + '/began-' + str(os.getpid()), 'w')\n"
+        f"    while not os.path.exists({str(gate)!r}):\n        time.sleep(0.02)\n"
+    )
+    functions = client(small, "lambda")
+    for name in ("a", "b"):
+        _function(lambda service: client(small, service), name, waits, Timeout=60)
+
+    def invoke(name: str) -> int:
+        try:
+            return int(client(small, "lambda").invoke(FunctionName=name, Payload=b"{}")["StatusCode"])
+        except functions.exceptions.TooManyRequestsException:
+            return 429
+
+    with ThreadPoolExecutor(3) as pool:
+        busy = [pool.submit(invoke, "a") for _ in range(3)]
+        wait_for(lambda: len(list(tmp_path.glob("began-*"))) == 3, "three invocations")
+        assert [invoke(name) for name in ("a", "b")] == [429, 429]
+        gate.touch()
+        assert [one.result() for one in busy] == [200, 200, 200]
+        assert [invoke("b") for _ in range(2)] == [200, 200]
+    assert (
+        sum(1 for one in processes.marked(small.home) if "AWS_LAMBDA_FUNCTION_NAME" in processes.environment(one)) == 3
+    )
