@@ -1,7 +1,10 @@
 """Why a record failed: permanent (trying again cannot help) or transient (it can). The type decides, never a string."""
 
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
+_CODE = str(Path(__file__).parents[1])  # the folder of our own code, beside which the packages are
 _MAX_MESSAGE = 1024  # characters of an error message in a record or an event
 
 
@@ -61,6 +64,13 @@ class UnhandledError(TransientError):
     def __init__(self, cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {cause}")
         self._name = type(cause).__name__
+        own = [
+            frame
+            for frame in traceback.extract_tb(cause.__traceback__)
+            if frame.filename.startswith(_CODE) and "site-packages" not in frame.filename
+        ]
+        # file and line of our own code that raised it, or that called what did
+        self.place = f"{own[-1].filename[len(_CODE) + 1 :]}:{own[-1].lineno}" if own else ""
 
     @property
     def error_type(self) -> str:

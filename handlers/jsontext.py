@@ -8,6 +8,7 @@ Text leaves as ASCII (`\uXXXX`), so every payload is made only of characters tha
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from typing import NoReturn
 
 from handlers.errors import Detail, SchemaValidationError
@@ -19,6 +20,7 @@ JsonObject = dict[str, Json]
 
 MAX_DEPTH = 32
 _MAX_NAME = 128
+_SHORT = 4  # characters; what is shorter says nothing of anybody, and may be in any word
 
 
 def parse(text: str | bytes) -> Json:
@@ -75,6 +77,20 @@ def integral(value: Json) -> Json:
 def pointer(name: str) -> str:
     """The JSON pointer of a field at the root (RFC 6901); a name that the caller chose is cut to 128 characters."""
     return "/" + name[:_MAX_NAME].replace("~", "~0").replace("/", "~1")
+
+
+def without_values(text: str, value: Json) -> str:
+    """A text, say of an error, that does not quote the strings of 4 characters and more that a JSON value holds."""
+    for quoted in sorted({one for one in _strings(value) if len(one) >= _SHORT}, key=len, reverse=True):
+        text = text.replace(quoted, "…")
+    return text
+
+
+def _strings(value: Json) -> Iterator[str]:
+    level = [value]
+    while level:
+        yield from (one for one in level if isinstance(one, str))
+        level = [child for parent in level for child in _children(parent)]
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> JsonObject:

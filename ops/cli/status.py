@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ _DEPTHS = {
 }
 
 _QUEUES = {"main": "queueUrl", "dlq": "dlqUrl", "undelivered": "undeliveredUrl"}
+_ERRORS_OVER = timedelta(minutes=10)
 QUEUE_COLUMNS = ("pipeline", "queue", "visible", "in flight", "delayed")
 
 StatesOption = Annotated[
@@ -41,7 +43,7 @@ def status(
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
     only: OutputOption = "",
 ) -> None:
-    """Show a stack: outputs, queue depths, functions, state records by status.
+    """Show a stack: outputs, queue depths, functions with their errors of the last 10 minutes, state records by status.
 
     Exits with 3 when the laptop's stack is down.
 
@@ -58,6 +60,7 @@ def status(
         "outputs": found.outputs,
         "queues": queues(found.client("sqs"), found.pipelines),
         "functions": _functions(found),
+        "functionErrors": _errors(found, datetime.now(UTC)),
         "breakers": _breakers(found),
         "states": records.counts(found) if count else None,
     }
@@ -103,6 +106,30 @@ def _functions(found: Target) -> dict[str, str]:
     return {name: client.get_function_configuration(FunctionName=name).get("State", "") for name in names}
 
 
+def _errors(found: Target, now: datetime) -> dict[str, int]:
+    """Function -> its failed invocations of the last minutes, those of the init phase too, as its alarm counts them."""
+    names = function_names(found)
+    queries = [
+        {
+            "Id": f"f{number}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/Lambda",
+                    "MetricName": "Errors",
+                    "Dimensions": [{"Name": "FunctionName", "Value": name}],
+                },
+                "Period": 60,
+                "Stat": "Sum",
+            },
+        }
+        for number, name in enumerate(names)
+    ]
+    client = found.client("cloudwatch")
+    answer = client.get_metric_data(MetricDataQueries=queries, StartTime=now - _ERRORS_OVER, EndTime=now)
+    sums = {result["Id"]: int(sum(result["Values"])) for result in answer["MetricDataResults"]}
+    return {name: sums.get(f"f{number}", 0) for number, name in enumerate(names)}
+
+
 def function_names(found: Target) -> list[str]:
     """The functions that the stack's outputs name."""
     return [value for name, value in _flat(found.outputs) if name.endswith("FunctionName")]
@@ -124,10 +151,18 @@ def _show(document: dict[str, Any]) -> None:
         output.result([f"local cloud: {emulator['endpoint']} (pid {emulator['pid']}, log {emulator['log']})"])
     output.table("Outputs", ["name", "value"], list(_flat(document["outputs"])))
     output.table("Queues", QUEUE_COLUMNS, queue_rows(document["queues"]))
-    output.table("Functions", ["name", "state"], list(document["functions"].items()))
+    errors: dict[str, int] = document["functionErrors"]
+    functions = [[name, state, errors[name]] for name, state in document["functions"].items()]
+    output.table("Functions", ["name", "state", "errors (10 min)"], functions)
+    for name in (name for name, count in errors.items() if count):
+        output.say(f"why {name} fails: lab logs tail --function {name}{_on(document['stack'])}")
     output.table("Circuit breakers", ["pipeline", "state"], list(document["breakers"].items()))
     if document["states"] is not None:
         output.table("State records", ["status", "count"], sorted(document["states"].items()))
+
+
+def _on(stack: str) -> str:
+    return "" if stack == target.LOCAL else f" --stack {stack}"
 
 
 def _flat(outputs: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -123,7 +123,7 @@ def _update(emulator: Emulator, *, yes: bool) -> Deployment:
 
 
 def _deploy(emulator: Emulator, *, lose_data: bool) -> Deployment:
-    from ops.local.deployer import deploy  # noqa: PLC0415 - takes a second; only this command needs it
+    from ops.local.deployer import Runtime, deploy  # noqa: PLC0415 - takes a second; only this command needs it
 
     with output.busy("deploying"):
         deployment = deploy(
@@ -133,6 +133,7 @@ def _deploy(emulator: Emulator, *, lose_data: bool) -> Deployment:
             state_file=target.state_file(),
             notify=output.say,
             lose_data=lose_data,
+            runtime=Runtime(venv.python(ROOT), emulator.environment()),
         )
     done = deployment.changes
     parts = {"created": done.created, "updated": done.updated, "replaced": done.replaced, "deleted": done.deleted}
@@ -144,14 +145,26 @@ def _deploy(emulator: Emulator, *, lose_data: bool) -> Deployment:
 
 
 def _samples(found: target.Target) -> list[str]:
-    """Sends sample events and waits for them; returns their keys. Where there are no events, there is none."""
+    """Sends sample events and waits for them; returns their keys: none where they could not come through."""
     if "events" not in found.pipelines:
         output.say("no sample events: the configuration key pipelines does not include events")
+        return []
+    if (mode := _failure_mode(found)) != "none":
+        output.say(f"no sample events: failure mode {mode} is on; switch it off with: lab failure reset")
         return []
     _warm(found)
     keys = _send_samples(found)
     _await_success(found, keys)
     return keys
+
+
+def _failure_mode(found: target.Target) -> str:
+    if "FailureResetFunctionName" not in found.outputs:
+        return "none"
+    try:
+        return str(found.ask("GET", "/failure-mode")["effective"])
+    except (LabError, OSError):  # then the sample events tell what is wrong
+        return "none"
 
 
 def _send_samples(found: target.Target) -> list[str]:
@@ -203,7 +216,10 @@ def _await_success(found: target.Target, keys: list[str]) -> None:
                     continue
                 if time.monotonic() > deadline:
                     shown = ", ".join(f"{key[:12]}… {status}" for key, status in statuses.items())
-                    raise _SamplesError(f"the sample events are not SUCCEEDED after {_SETTLE_SECONDS:.0f} s: {shown}")
+                    raise _SamplesError(
+                        f"the sample events are not SUCCEEDED after {_SETTLE_SECONDS:.0f} s: {shown};"
+                        f" what the functions say: lab logs tail"
+                    )
                 time.sleep(_POLL_SECONDS)
     except OSError as error:
         raise _SamplesError(f"the API does not answer: {error}") from error

@@ -31,7 +31,12 @@ class VenvError(LabError):
 def is_built(root: Path) -> bool:
     """Whether the environment under `root` is complete and made from the present uv.lock."""
     stamp = root / _FOLDER / _STAMP
-    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _stamp_text(root) and _python(root).exists()
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _stamp_text(root) and python(root).exists()
+
+
+def python(root: Path) -> Path:
+    """The environment's interpreter, on which functions run."""
+    return root / _FOLDER / "bin" / "python"
 
 
 def ensure(root: Path) -> tuple[Path | str, ...]:
@@ -43,7 +48,7 @@ def ensure(root: Path) -> tuple[Path | str, ...]:
     with locked(root / ".build" / "emulator-venv.lock"):
         if not is_built(root):
             _build(root)
-    return _python(root), "-P", _MAIN  # -P: the folder of the file is no place to import from
+    return python(root), "-P", _MAIN  # -P: the folder of the file is no place to import from
 
 
 def _build(root: Path) -> None:
@@ -67,10 +72,6 @@ def _sync(root: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-def _python(root: Path) -> Path:
-    return root / _FOLDER / "bin" / "python"
 
 
 def _stamp_text(root: Path) -> str:

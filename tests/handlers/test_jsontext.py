@@ -117,3 +117,10 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float) and math.isclose(one, other):
         return one == other
     return bool(one == other)
+
+
+def test_without_values() -> None:
+    """Strings of the value go, at any depth and the longest first; names, numbers and what is short stay."""
+    value: jsontext.Json = {"name": "Ada Lovelace", "list": [{"first": "Lovelace", "n": 4711}], "short": "Ada"}
+    assert jsontext.without_values("'Ada Lovelace', Lovelace: name 4711 Ada", value) == "'…', …: name 4711 Ada"
+    assert jsontext.without_values("nothing", 7) == "nothing"

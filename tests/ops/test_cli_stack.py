@@ -15,7 +15,7 @@ from ops.local import processes
 from ops.local.cloudwatch import service
 from ops.local.emulator import Emulator
 from tests.ops.laptop import Laptop
-from tests.ops.stack import free_port, wait_for
+from tests.ops.stack import client, free_port, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def test_status(running: Laptop) -> None:
         "outputs": document["outputs"],
         "queues": document["queues"],
         "functions": dict.fromkeys(document["functions"], "Active"),
+        "functionErrors": dict.fromkeys(document["functions"], 0),
         "breakers": dict.fromkeys(document["queues"], "CLOSED"),
         "states": document["states"],
     }
@@ -100,6 +101,34 @@ def test_up_again(running: Laptop) -> None:
         assert set(json.loads(answer)) == {"idempotencyKey", "messageId", "statusUrl"}
         placed = subprocess.run(shlex.split(order), capture_output=True, check=True).stdout
         assert set(json.loads(placed)) == {"orderId", "eventId"}
+
+
+def test_up_under_a_failure_mode(running: Laptop) -> None:
+    """It says so and sends no sample events, which would not come through; when it is over they are sent again."""
+    assert running.lab("failure", "set", "poison_payload").exit_code == 0
+    shown = running.lab("up", "--json")
+    assert (shown.exit_code, json.loads(shown.stdout)["sampleKeys"]) == (0, [])
+    assert (
+        "no sample events: failure mode poison_payload is on; switch it off with: lab failure reset\n" in shown.stderr
+    )
+    assert running.lab("failure", "reset", "--wait").exit_code == 0
+    assert len(json.loads(running.lab("up", "--json").stdout)["sampleKeys"]) == 4
+
+
+def test_function_that_can_not_start(running: Laptop) -> None:
+    """Its failed invocations are in the status, with the command that tells why."""
+    emulator = Emulator.attach(running.home)
+    assert emulator is not None
+    functions = client(emulator, "lambda")
+    settings = functions.get_function_configuration(FunctionName="orders-worker")["Environment"]["Variables"]
+    broken = {name: value for name, value in settings.items() if name != "ORDERS_TABLE_NAME"}
+    functions.update_function_configuration(FunctionName="orders-worker", Environment={"Variables": broken})
+    functions.invoke(FunctionName="orders-worker", Payload=b'{"Records": []}')
+    wait_for(lambda: json.loads(running.lab("status", "--json").stdout)["functionErrors"]["orders-worker"], "its error")
+    assert "why orders-worker fails: lab logs tail --function orders-worker\n" in running.lab("status").stderr
+    told = running.lab("logs", "tail", "--function", "orders-worker").stdout
+    assert "[ERROR] Runtime.ExitError: Worker init failed: Traceback (most recent call last):" in told
+    functions.update_function_configuration(FunctionName="orders-worker", Environment={"Variables": settings})
 
 
 def test_up_again_with_a_dead_cloudwatch(running: Laptop) -> None:

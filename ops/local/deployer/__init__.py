@@ -15,6 +15,7 @@ from ops.local.deployer.aws import Aws
 from ops.local.deployer.config import project_name, stack_config
 from ops.local.deployer.engine import Changes, Engine
 from ops.local.deployer.errors import DataLossError, DeployError
+from ops.local.deployer.imports import Imports, Runtime
 from ops.local.deployer.program import Outputs, Program
 from ops.local.deployer.state import State
 from ops.local.errors import LabError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["Changes", "DataLossError", "DeployError", "Deployment", "deploy"]
+__all__ = ["Changes", "DataLossError", "DeployError", "Deployment", "Runtime", "deploy"]
 
 _REGION = "us-east-1"
 
@@ -46,11 +47,12 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
     config: Mapping[str, object] | None = None,
     notify: Callable[[str], None] = lambda _: None,
     lose_data: bool = False,
+    runtime: Runtime | None = None,
 ) -> Deployment:
     """Bring the account behind `endpoint` to what the program in `root` registers as `stack`.
 
     `config` overrides keys of the stack's YAML. `notify` hears of replacements. What an interrupted run has made is in
-    the state file: the next run goes on from there.
+    the state file: the next run goes on from there. Functions that could not start on `runtime` are refused.
 
     Raises:
         DataLossError: what has left the program holds data, which `lose_data` does not allow to lose; all else is done.
@@ -60,8 +62,10 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
     try:
         with locked(state_file.with_suffix(".lock"), wait=False):
             state = State.load(state_file, endpoint)
-            engine = Engine(Aws(endpoint, program.config.get("aws:region", _REGION)), state, program.root, notify)
-            outputs = _run(program, engine)
+            aws = Aws(endpoint, program.config.get("aws:region", _REGION))
+            with Imports(runtime, aws.region) as imports:
+                engine = Engine(aws, state, program.root, notify, imports)
+                outputs = _run(program, engine)
             engine.settle()
             engine.remove_strays(lose_data=lose_data)
             state.finish(outputs.shown())

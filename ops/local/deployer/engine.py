@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pulumi.runtime import MockCallArgs, MockResourceArgs
 
     from ops.local.deployer.aws import Aws
+    from ops.local.deployer.imports import Imports
 
 _REPLACED = "~"  # between the name and the id of a resource that waits for its removal
 
@@ -42,13 +43,14 @@ class Changes:
 class Engine(pulumi.runtime.Mocks):
     """Create-or-update for every registration; pulumi calls it from several threads, in dependency order."""
 
-    def __init__(self, aws: Aws, state: State, root: Path, notify: Callable[[str], None]) -> None:
+    def __init__(self, aws: Aws, state: State, root: Path, notify: Callable[[str], None], imports: Imports) -> None:
         self.changes = Changes()
         self.failure: BaseException | None = None
         self._aws = aws
         self._state = state
         self._root = root
         self._notify = notify
+        self._imports = imports
         self._seen: set[str] = set()
         self._settling: list[tuple[Settling, Resource]] = []
         self._lock = threading.Lock()
@@ -118,6 +120,7 @@ class Engine(pulumi.runtime.Mocks):
             deployed = self._reconcile(kind, resource, inputs, self._state.resources.get(key))
         except (ClientError, BotoCoreError) as error:
             raise DeployError(f"{args.typ} {args.name!r}: {error}") from error
+        self._imports.remember(deployed, inputs.values.get("code"))
         return deployed.id, inputs.sealed(deployed.outputs)
 
     def _reconcile(self, kind: Kind, it: Resource, inputs: Plain, known: Deployed | None) -> Deployed:
@@ -140,9 +143,11 @@ class Engine(pulumi.runtime.Mocks):
 
     def _make(self, kind: Kind, it: Resource, recorded: dict[str, Any], changes: list[str]) -> Deployed:
         new = replace(it, id="", before={}, changed=None)
+        self._imports.check(new)
         return self._record(kind, replace(new, id=kind.create(new)), recorded, changes)
 
     def _tune(self, kind: Kind, it: Resource, recorded: dict[str, Any]) -> Deployed:
+        self._imports.check(it)
         kind.update(it)
         return self._record(kind, it, recorded, self.changes.updated)
 

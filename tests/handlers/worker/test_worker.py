@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.compute.packaging import ROOT
 from handlers import jsontext
 from handlers.idempotency.claims import KeyRequest
 from handlers.worker.worker import Worker
@@ -522,6 +523,16 @@ def test_each_record_logs_one_line_without_its_payload(worker: Worker, log_strea
     ]
     assert all({"latencyMs", "attempts", "receiveCount", "messageId", "correlationId"} <= line.keys() for line in lines)
     assert "4111" not in text
+
+
+def test_a_bug_in_the_step_is_logged_with_its_place(worker: Worker, log_stream: io.StringIO) -> None:
+    """Type, message, file and line, on the line of the record; values of the payload are not quoted."""
+    worker.handle({"Records": [record("m1", {"n": "a-name", "fail": "bug"}, key="k1")]}, FakeContext())
+
+    (line,) = [json.loads(text) for text in log_stream.getvalue().splitlines()]
+    assert (line["errorType"], line["errorMessage"]) == ("KeyError", "KeyError: '…'")
+    file, _, number = line["errorPlace"].partition(":")
+    assert (ROOT / file).read_text().splitlines()[int(number) - 1].strip() == "raise KeyError(name)"
 
 
 def _request() -> KeyRequest:
