@@ -1,5 +1,6 @@
 """Reproducible zips: the same content gives the same bytes, so that nothing is redeployed without a change."""
 
+import errno
 import hashlib
 import io
 import os
@@ -20,6 +21,7 @@ PYTHON_VERSION = "3.13"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 _REGULAR_FILE = 0o100644 << 16
+_FULL = os.strerror(errno.ENOSPC)
 _QUICK = 1  # deflate's best level saves another tenth in five times the time
 _PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}  # Lambda's glibc is 2.34
 _INSTALLER_FILES = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json")  # differ by machine
@@ -81,10 +83,13 @@ def layer_zip(
     target = root / ".build" / f"{layer.name}-{architecture}-{made_from}.zip"
     if target.exists():
         return target
-    with tempfile.TemporaryDirectory() as scratch:
-        python = Path(scratch) / "python"
-        (install or _install)(root, layer.group, _PLATFORMS[architecture], python)
-        return _publish(target, _zipped(Path(scratch), _layer_files(python, layer), deflated=layer.deflated))
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            python = Path(scratch) / "python"
+            (install or _install)(root, layer.group, _PLATFORMS[architecture], python)
+            return _publish(target, _zipped(Path(scratch), _layer_files(python, layer), deflated=layer.deflated))
+    except OSError as error:
+        raise LayerError(f"a layer could not be built: {error}") from error
 
 
 def _install(root: Path, group: str, platform: str, target: Path) -> None:
@@ -102,6 +107,8 @@ def _install(root: Path, group: str, platform: str, target: Path) -> None:
 def _uv(root: Path, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [uv.find_uv_bin(), *arguments]
     done = subprocess.run(command, cwd=root, input=stdin, capture_output=True, text=True, check=False)  # noqa: S603 - our own argument list
+    if done.returncode != 0 and _FULL in done.stderr:
+        raise LayerError(f"a layer could not be built, because the disk is full:\n{done.stderr.strip()}")
     if done.returncode != 0:
         raise LayerError(f"a layer could not be built, because uv could not fetch its packages:\n{done.stderr.strip()}")
     return done

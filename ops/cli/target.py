@@ -135,12 +135,23 @@ def home() -> Path:
 
 
 def port() -> int:
-    """Port for the emulator.
+    """Port for an emulator that is started.
 
     Raises:
         TargetError: LAB_PORT is not a port.
     """
-    given = os.environ.get("LAB_PORT") or str(DEFAULT_PORT)
+    return wanted_port() or DEFAULT_PORT
+
+
+def wanted_port() -> int | None:
+    """Port that LAB_PORT names; None where it names none.
+
+    Raises:
+        TargetError: LAB_PORT is not a port.
+    """
+    given = os.environ.get("LAB_PORT")
+    if not given:
+        return None
     if not given.isdigit() or not 1 <= int(given) <= 65535:
         raise TargetError(f"LAB_PORT must be 1-65535, got {given!r}")
     return int(given)
@@ -189,9 +200,10 @@ def _on_the_laptop() -> Target:
         state = json.loads(state_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         state = {}
-    if state.get("endpoint") != emulator.endpoint or not state.get("outputs"):
+    outputs = state.get("outputs") if isinstance(state, dict) and state.get("endpoint") == emulator.endpoint else None
+    if not outputs or not isinstance(outputs, dict):
         raise NotRunningError("the emulator runs, but nothing is deployed to it; deploy with: lab up")
-    return Target(LOCAL, state["outputs"], emulator)
+    return Target(LOCAL, outputs, emulator)
 
 
 def _emulator() -> Emulator:

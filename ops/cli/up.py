@@ -17,6 +17,7 @@ from ops.local import venv
 from ops.local.cloudwatch import service
 from ops.local.emulator import ROOT, Emulator, EmulatorError, stale_record
 from ops.local.errors import LabError
+from ops.local.files import locked_within
 
 if TYPE_CHECKING:
     from ops.local.deployer import Deployment
@@ -29,6 +30,7 @@ _CURL = {  # what curl has to show, by authMode
 }
 _ANSWER_SECONDS = 5.0  # one whose start was cut short may be coming up still
 _SETTLE_SECONDS = 30.0
+_WAIT_SECONDS = 600.0  # for another one: it may have to fetch packages first
 _POLL_SECONDS = 0.05
 _EmptyOption = Annotated[
     bool, typer.Option("--empty", help="Start the local cloud alone, for others to deploy to; lab down stops it.")
@@ -62,9 +64,19 @@ def up(
             output.fail(f"--empty is for the laptop; stack {stack!r} is on AWS")
         raise typer.Exit(target.pulumi("up", stack=stack))
     if empty:
-        emulator, _ = _emulator()
+        with locked_within(target.home() / "up.lock", _WAIT_SECONDS, _wait):
+            emulator, _ = _emulator()
         output.as_json({"endpoint": emulator.endpoint}) if as_json else output.result([emulator.endpoint])
         return
+    with locked_within(target.home() / "up.lock", _WAIT_SECONDS, _wait):
+        _up(yes=yes, as_json=as_json)
+
+
+def _wait() -> None:
+    output.say("another lab up is at work; this one goes on when it is done ...")
+
+
+def _up(*, yes: bool, as_json: bool) -> None:
     started = time.monotonic()
     threading.Thread(target=_import_deployer, daemon=True).start()  # meanwhile the emulator starts
     emulator, is_new = _emulator()
@@ -96,6 +108,8 @@ def _emulator() -> tuple[Emulator, bool]:
         if not running.answers(within=_ANSWER_SECONDS):
             raise EmulatorError(f"the local cloud (pid {running.pid}) does not answer; restart it: lab down, lab up")
         output.say(f"local cloud: already running at {running.endpoint}")
+        if (wanted := target.wanted_port()) not in (None, running.port):
+            output.say(f"LAB_PORT={wanted} is not used: to move there, lab down first")
         return running, False
     if reason := stale_record(home):
         output.say(f"{reason}; starting anew")

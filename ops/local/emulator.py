@@ -132,6 +132,8 @@ def clean(home: Path) -> None:
 def stale_record(home: Path) -> str | None:
     """Why the record in `home` is of no use, in words; None when there is none or it is good."""
     home = home.resolve()
+    if record.is_broken(home):
+        return f"what {home} says of its emulator can't be read"
     found = Record.read(home)
     if found is None or found.process(home) is not None:
         return None

@@ -7,8 +7,14 @@ works.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -26,6 +32,7 @@ _API = "/_aws/execute-api/"
 _INIT = "Worker init failed: "
 _FAILURES = ("Traceback (most recent call last):", "Task timed out after ", "Worker process died")
 
+_extracting = threading.Lock()
 _get_object = s3._get_object  # noqa: SLF001 - see above
 _serve = server.app
 _enforce_api = server._enforce_execute_api  # noqa: SLF001
@@ -133,6 +140,26 @@ def _acquire_within_limit(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401 
     return worker, reason
 
 
+class _Shared(zipfile.ZipFile):
+    """A zip that is extracted once, however many processes run what is in it: a thousand files each are slow to remove.
+
+    As in Lambda, a function's own code is not for it to change.
+    """
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:  # noqa: ANN401
+        """Put a link to what has been extracted in place of the empty folder, and remove the zip."""
+        archive = Path(str(self.filename))
+        shared = Path(tempfile.gettempdir()) / f"code-{hashlib.sha256(archive.read_bytes()).hexdigest()[:32]}"
+        with _extracting:
+            if not shared.exists():
+                partial = tempfile.mkdtemp()
+                super().extractall(partial, members, pwd)
+                Path(partial).rename(shared)
+        Path(path).rmdir()
+        Path(path).symlink_to(shared)
+        archive.unlink()
+
+
 def _tell_where(script: str) -> str:
     """The program of a function's process, with the traceback of a failed import in place of its bare message."""
     bare = 'json.dumps({"status": "error", "error": str(e)})'
@@ -147,5 +174,6 @@ if __name__ == "__main__":
     server._enforce_execute_api = _enforce_signature  # noqa: SLF001
     lambda_svc._execute_function_warm = _execute_told  # noqa: SLF001
     lambda_svc.acquire_worker = _acquire_within_limit
+    lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": _Shared})
     lambda_runtime._PYTHON_WORKER_SCRIPT = _tell_where(lambda_runtime._PYTHON_WORKER_SCRIPT)  # noqa: SLF001
     sys.exit(server.main())

@@ -6,6 +6,7 @@ in the project's environment a dependency that is missing from the zip would go 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -58,7 +59,8 @@ def _build(root: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         again = _sync(root)
         if again.returncode != 0:
-            raise VenvError(f"could not build {folder}:\n{again.stderr.strip()}")
+            why = "because the disk is full" if os.strerror(errno.ENOSPC) in again.stderr else "as uv says"
+            raise VenvError(f"could not build {folder}, {why}:\n{again.stderr.strip()}")
     write_atomically(folder / _STAMP, _stamp_text(root))
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from ops.cli.main import app
 from ops.local.emulator import ROOT
 
-_LAB = (sys.executable, "-c", "from ops.cli.main import main; main()")
+_LAB = (sys.executable, "-c", "from ops.cli.entry import main; main()")
 
 
 @dataclass(frozen=True)

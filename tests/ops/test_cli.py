@@ -202,6 +202,40 @@ def test_up_and_down_of_other_stacks(laptop: Laptop, command: str, passed: str) 
     assert told["uv"] == str(Path(sys.executable).with_name("uv"))
 
 
+_HURRY = """
+import os, signal, sys
+from ops.cli import entry
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.{number})
+
+sys.meta_path.insert(0, Interrupted())
+entry.main()
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("module", ["ops.cli.main", "rich.table", "ops.cli.watch"])
+def test_interrupted_while_it_is_loaded(module: str, number: str) -> None:
+    """Ctrl-C in the first moments ends it like later ones: one line and a code of its own."""
+    code = _HURRY.format(module=module, number=number)
+    done = subprocess.run([sys.executable, "-c", code, "status"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
+
+
+@pytest.mark.parametrize("content", ["[]", "7", '{"endpoint": []}', '{"outputs": 7, "endpoint": "HERE"}'])
+def test_state_file_that_is_none(laptop: Laptop, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was written over it counts as nothing deployed."""
+    monkeypatch.setattr(Emulator, "attach", lambda home: Emulator(home, 1, laptop.port))
+    laptop.home.mkdir()
+    (laptop.home / "local.json").write_text(content.replace("HERE", f"http://127.0.0.1:{laptop.port}"))
+    refused = laptop.lab("status")
+    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert refused.stderr == "error: the emulator runs, but nothing is deployed to it; deploy with: lab up\n"
+
+
 def test_real_command() -> None:
     """The installed command starts."""
     program = Path(sys.executable).with_name("lab")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -140,6 +141,28 @@ def test_full_disk(laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (failed.exit_code, failed.stdout) == (1, "")
     assert failed.stderr.endswith("error: [Errno 28] No space left on device\n")
     assert (file.read_text(), list(tmp_path.iterdir())) == ("old", [file])
+
+
+def test_output_that_is_no_file(laptop: Laptop, tmp_path: Path) -> None:
+    """A device, a pipe, a folder or no name at all stay what they are, and are named; a link keeps leading there."""
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    for wrong, message in (
+        ("/dev/null", "/dev/null is there and is no file: choose another name"),
+        (str(pipe), f"{pipe} is there and is no file: choose another name"),
+        (str(tmp_path), f"{tmp_path} is there and is no file: choose another name"),
+        ("", "--output must be the name of a file, or - for stdout, got ''"),
+    ):
+        refused = laptop.lab("lake", "generate", "--type", "shipments", "--count", "1", "--output", wrong)
+        assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (1, f"error: {message}")
+    assert (pipe.is_fifo(), Path("/dev/null").is_char_device()) == (True, True)
+
+    for _ in range(2):
+        done = laptop.lab("lake", "generate", "--type", "shipments", "--count", "1", "--output", str(link))
+        assert done.exit_code == 0, done.stderr
+    assert (link.is_symlink(), len(file.read_text().splitlines())) == (True, 1)
+    assert sorted(tmp_path.iterdir()) == [file, link, pipe]
 
 
 def test_interrupted(laptop: Laptop, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr.endswith(f"stopped: {emulator.endpoint} (pid {emulator.pid})\n")
     assert processes.marked(laptop.home) == []
-    left = ["cloudwatch.lock", "cloudwatch.log", "emulator.lock", "emulator.log", "local.lock"]
+    left = ["cloudwatch.lock", "cloudwatch.log", "emulator.lock", "emulator.log", "local.lock", "up.lock"]
     assert sorted(path.name for path in laptop.home.iterdir()) == left
 
 

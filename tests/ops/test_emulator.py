@@ -70,7 +70,7 @@ def test_start_attach_stop(home: Path) -> None:
         assert os.getsid(emulator.pid) == emulator.pid
         assert set(process.environ()) - {"LC_CTYPE", "__CF_USER_TEXT_ENCODING"} == {
             *("PATH", "HOME", "TMPDIR", "LANG", "PYTHONUNBUFFERED", "BIND_HOST", "GATEWAY_PORT", "LOG_LEVEL", "AUTH"),
-            *("IOT_MTLS_ENABLED", "SFTP_ENABLED", "S3_DATA_DIR", processes.MARK),
+            *("IOT_MTLS_ENABLED", "SFTP_ENABLED", "S3_DATA_DIR", "LAMBDA_ACCOUNT_CONCURRENCY", processes.MARK),
         }
         _run_function(emulator, "one")
         (worker,) = lambdas.running(emulator, "one")
@@ -130,12 +130,35 @@ def test_start_replaces_a_stale_record(home: Path) -> None:
         assert Emulator.attach(home) == emulator
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1}'])
+_RECORD = {"pid": 1, "started": 1.0, "port": 4566, "root": "/"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "7", '{"pid": 1}', "\xff"),
+        *(json.dumps(_RECORD | {"pid": pid}) for pid in ("1", -1, 0, 10**30, True, None, 1.5)),
+        *(json.dumps(_RECORD | {"started": "now"}), json.dumps(_RECORD | {"port": 70_000})),
+        *(json.dumps(_RECORD | {"port": "4566"}), json.dumps(_RECORD | {"root": 7}), json.dumps(_RECORD | {"x": 1})),
+    ],
+)
 def test_unreadable_record(home: Path, content: str) -> None:
-    """A record that is not one counts as none."""
+    """A record that is not one counts as none, and is told; an end of the emulator takes it away."""
     home.mkdir()
-    (home / "emulator.json").write_text(content)
-    assert (Emulator.attach(home), stale_record(home)) == (None, None)
+    (home / "emulator.json").write_text(content, encoding="latin-1")
+    reason = f"what {home} says of its emulator can't be read"
+    assert (Emulator.attach(home), stale_record(home)) == (None, reason)
+    clean(home)
+    assert (list(home.iterdir()), stale_record(home)) == ([], None)
+
+
+def test_emulator_without_a_readable_record_is_ended(home: Path) -> None:
+    """It carries its home's mark, by which it is found."""
+    with Emulator.start(home) as emulator:
+        (home / "emulator.json").write_text('{"pid": "none"}')
+        clean(home)
+        assert not emulator.answers()
+    assert processes.marked(home) == []
 
 
 def test_port_in_use(home: Path) -> None:

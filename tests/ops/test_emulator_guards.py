@@ -155,6 +155,19 @@ def test_failures_are_in_the_log(stack: Stack, code: str, told: str, message: st
     assert [one.failed for one in invocations(events, {"/aws/lambda/broken": "broken"})] == [True]
 
 
+def test_processes_share_their_code(stack: Stack) -> None:
+    """It is extracted once for each content, and once more when it has changed."""
+    tells = "import os\nplace = os.path.realpath(__file__)\ndef handler(event, context): return place\n"
+    functions = stack.client("lambda")
+    for name, code in (("a", tells), ("b", tells), ("c", f"{tells}#")):
+        _function(stack.client, name, code)
+
+    told = {name: json.load(functions.invoke(FunctionName=name)["Payload"]) for name in ("a", "b", "c")}
+    assert told["a"] == told["b"] != told["c"]
+    assert (Path(told["a"]).read_text(), Path(told["c"]).read_text()) == (tells, f"{tells}#")
+    assert list(stack.emulator.scratch.rglob("code.zip")) == []
+
+
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     """An emulator for three processes of functions."""

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from ops.local.cloudwatch.definitions import definitions
+from ops.local.cloudwatch.errors import UnsupportedError
+from ops.local.deployer.errors import DeployError
 from ops.local.deployer.state import Deployed, State
 from ops.local.files import write_atomically
 from tests.ops.stack import wait_for
 
+_STATE = '{"endpoint": "http://here", "outputs": {}, "resources": [%s]}'
 _WRITE = "ops.local.deployer.state.write_atomically"
 
 
@@ -34,6 +38,34 @@ def test_what_was_put_is_in_the_file(tmp_path: Path) -> None:
         assert all(pool.map(put, range(200)))
     again = State.load(state.path, "http://here")
     assert {entry.name for entry in again.resources.values()} == {str(number) for number in range(200)}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "7", "{}", '{"endpoint": "http://here", "outputs": [1], "resources": []}'),
+        '{"endpoint": "http://here", "outputs": {}, "resources": 7}',
+        _STATE % '{"type": "t"}',
+        _STATE % "[]",
+        _STATE % '{"type": 7, "name": "n", "id": "i", "inputs": {}, "outputs": {}}',
+        _STATE % '{"type": "t", "name": "n", "id": "i", "inputs": [], "outputs": {}}',
+    ],
+)
+def test_what_is_no_state_file(tmp_path: Path, content: str) -> None:
+    """Whatever stands there in its place, it is said with the way out; the laptop's CloudWatch says the same."""
+    path = tmp_path / "local.json"
+    path.write_text(content)
+    with pytest.raises(DeployError, match=r"is not a state file of the deployer; to begin anew, .*: lab down, lab up"):
+        State.load(path, "http://here")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "7", "{}", '{"resources": 7}', '{"resources": [[]]}'])
+def test_what_is_no_state_file_for_cloudwatch(tmp_path: Path, content: str) -> None:
+    """It goes on when the file is right again, so it says so and does not end."""
+    path = tmp_path / "local.json"
+    path.write_text(content)
+    with pytest.raises((UnsupportedError, ValueError)):
+        definitions(path)
 
 
 def test_those_who_wait_share_one_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

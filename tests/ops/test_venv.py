@@ -73,7 +73,7 @@ def test_failure_is_told_and_retryable(root: Path) -> None:
     (root / "offline").touch()
     with pytest.raises(venv.VenvError) as failed:
         venv.ensure(root)
-    assert str(failed.value) == f"could not build {root / '.venv-emulator'}:\nno network"
+    assert str(failed.value) == f"could not build {root / '.venv-emulator'}, as uv says:\nno network"
     assert not venv.is_built(root)
     (root / "offline").unlink()
     venv.ensure(root)

@@ -165,7 +165,7 @@ def replay_queue(  # noqa: PLR0913, PLR0917 - one option each
 def _write(
     samples: Samples, file: str, rows: int | None, size: int | None, advance: Callable[[Written], None]
 ) -> Written:
-    sink: AbstractContextManager[BinaryIO] = output.stream() if file == "-" else written_atomically(Path(file))
+    sink: AbstractContextManager[BinaryIO] = output.stream() if file == "-" else written_atomically(_path(file))
     with sink as out:
         return made_up.write(samples, out, rows=rows, size=size, advance=advance)
 
@@ -197,6 +197,12 @@ def _size(text: str) -> int:
     if match is None or match[2] not in _UNITS or float(match[1]) == 0:
         output.fail(f"--target-size must be a number and a unit, as in 500KB, 64MB or 1GiB, got {text!r}")
     return max(1, int(float(match[1]) * _UNITS[match[2]]))
+
+
+def _path(file: str) -> Path:
+    if not file:
+        output.fail("--output must be the name of a file, or - for stdout, got ''")
+    return Path(file)
 
 
 def _moment(option: str, text: str) -> datetime | None:

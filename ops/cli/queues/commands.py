@@ -162,6 +162,9 @@ def _report(  # noqa: PLR0913 - what was asked, what was done, and how to tell
         "existingDlqUrl": _url(sqs, dlq),
         "existingDlqArn": prefix + dlq,
     }
+    if plan.is_fifo(queue):  # the program would refuse them
+        output.say("no values for the configuration: existingQueueUrl and existingDlqUrl take standard queues only")
+        values = {}
     if as_json:
         changes = [{"queue": s.queue, "creates": s.creates, "attributes": s.attributes} for s in steps]
         output.as_json({"dryRun": dry_run, "steps": changes, "values": values})

@@ -104,6 +104,11 @@ def dlq_name(queue: str) -> str:
     return f"{queue.removesuffix(_FIFO)}-dlq{_FIFO if queue.endswith(_FIFO) else ''}"
 
 
+def is_fifo(queue: str) -> bool:
+    """Whether a queue of this name is FIFO."""
+    return queue.endswith(_FIFO)
+
+
 def check_name(name: str) -> str:
     """The name, if it can be one.
 

@@ -69,8 +69,11 @@ def definitions(state_file: Path) -> Definitions:
     except FileNotFoundError:
         return Definitions()
     by_type: dict[str, list[dict[str, Any]]] = {}
-    for entry in document["resources"]:
-        by_type.setdefault(entry["type"], []).append(entry)
+    try:
+        for entry in document["resources"]:
+            by_type.setdefault(entry["type"], []).append(entry)
+    except (KeyError, TypeError) as error:
+        raise UnsupportedError(f"{state_file} is not a state file of the deployer") from error
     functions = {_log_group(entry): entry["id"] for entry in by_type.get("aws:lambda/function:Function", [])}
     return Definitions(
         alarms=[alarm(entry["id"], entry["inputs"]) for entry in by_type.get(_ALARM, [])],

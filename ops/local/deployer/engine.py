@@ -173,7 +173,7 @@ class Engine(pulumi.runtime.Mocks):
         return deployed
 
     def _holds(self, deployed: Deployed) -> str:
-        kind = KINDS[deployed.type]
+        kind = _kind_of(deployed)
         if not isinstance(kind, Keeper):
             return ""
         try:
@@ -182,7 +182,7 @@ class Engine(pulumi.runtime.Mocks):
             raise DeployError(f"{deployed.type} {deployed.name!r} can't be looked into: {error}") from error
 
     def _delete(self, deployed: Deployed) -> None:
-        kind = KINDS[deployed.type]
+        kind = _kind_of(deployed)
         try:
             kind.delete(self._resource(deployed, kind))
         except (ClientError, BotoCoreError) as error:
@@ -192,6 +192,12 @@ class Engine(pulumi.runtime.Mocks):
 
     def _resource(self, deployed: Deployed, kind: Kind) -> Resource:
         return Resource(self._aws, deployed.type, deployed.name, deployed.inputs, kind.fields, id=deployed.id)
+
+
+def _kind_of(deployed: Deployed) -> Kind:
+    if deployed.type not in KINDS:
+        raise DeployError(f"{deployed.type} {deployed.name!r} is deployed, and not known any more: lab down, lab up")
+    return KINDS[deployed.type]
 
 
 def _kind(args: MockResourceArgs) -> Kind:

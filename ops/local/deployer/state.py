@@ -30,6 +30,14 @@ class Deployed:
         return f"{self.type}::{self.name}"
 
 
+def _entry(document: dict[str, Any]) -> Deployed:
+    entry = Deployed(**document)
+    texts, objects = (entry.type, entry.name, entry.id), (entry.inputs, entry.outputs)
+    if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, dict) for one in objects):
+        raise TypeError(f"{document} is no resource")
+    return entry
+
+
 @dataclass(slots=True)
 class State:
     """The deployed resources of one stack at one endpoint, in the order in which they were made; safe for threads."""
@@ -55,10 +63,12 @@ class State:
             return cls(path, endpoint)
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            entries = [Deployed(**entry) for entry in document["resources"]]
-            recorded, outputs = document["endpoint"], document["outputs"]
+            entries = [_entry(entry) for entry in document["resources"]]
+            recorded, outputs = document["endpoint"], dict(document["outputs"])
         except (ValueError, KeyError, TypeError) as error:
-            raise DeployError(f"{path} is not a state file of the deployer; remove it to begin anew") from error
+            raise DeployError(
+                f"{path} is not a state file of the deployer; to begin anew, without what is deployed: lab down, lab up"
+            ) from error
         if recorded != endpoint:
             return cls(path, endpoint)
         return cls(path, endpoint, {entry.key: entry for entry in entries}, outputs)

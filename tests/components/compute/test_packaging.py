@@ -1,6 +1,8 @@
 """The zips that Lambda gets."""
 
 import dataclasses
+import errno
+import os
 import shutil
 import signal
 import subprocess
@@ -154,6 +156,25 @@ def test_failed_layer_build_says_so_and_leaves_nothing(tree: Path) -> None:
     """When the packages can't be fetched the program refuses to go on, in uv's words, before it makes a zip."""
     with pytest.raises(packaging.LayerError, match=r"^a layer could not be built, .*:\nerror: Failed to parse"):
         packaging.layer_zip("arm64", tree)
+    assert list(tree.rglob("*.zip")) == []
+
+
+def test_full_disk(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever notices it, uv or we, it is named, and nothing that looks whole is left."""
+    said = "error: failed to write to file\n  Caused by: No space left on device (os error 28)"
+    full = subprocess.CompletedProcess[str]([], 2, "", said)
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", lambda *_, **__: full)
+        with pytest.raises(
+            packaging.LayerError, match=r"^a layer could not be built, because the disk is full:\nerror"
+        ):
+            packaging.layer_zip("arm64", tree)
+
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x")
+
+    with pytest.raises(packaging.LayerError, match=r"^a layer could not be built: .*No space left on device: 'x'$"):
+        packaging.layer_zip("arm64", tree, fill)
     assert list(tree.rglob("*.zip")) == []
 
 

@@ -1,0 +1,24 @@
+"""What the command `lab` starts: loading the rest takes a moment, and Ctrl-C is heard from the first on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> None:
+    """Run `lab`; until it has been loaded there is nothing that an interruption would leave half-made."""
+    for number in _SIGNALS:
+        signal.signal(number, _leave)
+    from ops.cli.main import main as run  # noqa: PLC0415 - see above
+
+    run()
+
+
+def _leave(*_: object) -> None:
+    sys.stderr.write("error: interrupted\n")
+    sys.stderr.flush()
+    os._exit(130)  # an exception could come up in the middle of an import
