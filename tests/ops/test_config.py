@@ -56,7 +56,16 @@ def test_stack_of_defaults(tmp_path: Path) -> None:
         (
             "name: lab",
             "config:\n  lab:token: {secure: AAAB}",
-            "lab:token in Pulumi.local.yaml is encrypted for the Pulumi CLI; for the laptop, write it there in clear",
+            (
+                "lab:token in Pulumi.local.yaml is encrypted, and only the Pulumi CLI can read it; for the laptop, set it "
+                "in clear, to what is no secret elsewhere: pulumi config set --plaintext --path 'lab:token' --stack local "
+                "VALUE; or take it out: pulumi config rm --path 'lab:token' --stack local"
+            ),
+        ),
+        (
+            "name: lab",
+            "config:\n  lab:map: {deep: [a, {secure: AAAB}]}",
+            "lab:map.deep[1] in Pulumi.local.yaml is encrypted, ",
         ),
         ("name: lab", "config: [", "{root}/Pulumi.local.yaml is not valid YAML: "),
         ("name: lab", "config: {{}", "{root}/Pulumi.local.yaml is not valid YAML: "),
@@ -111,6 +120,13 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (root / "Pulumi.local.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DeployError, match="is not valid YAML: "):
         stack_config(root, "local", {})
+
+
+def test_a_file_that_the_cli_has_rewritten(tmp_path: Path) -> None:
+    """It adds the salt of the secrets, and quotes numbers and truth values: the same text comes of it."""
+    root = _root(tmp_path, 'encryptionsalt: v1:abc\nconfig:\n  lab:typed: "30"\n  lab:flag: "true"\n')
+    config = stack_config(root, "local", {})
+    assert (config["lab:typed"], config["lab:flag"]) == ("30", "true")
 
 
 def test_missing_stack(tmp_path: Path) -> None:

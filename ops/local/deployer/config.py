@@ -116,8 +116,24 @@ def _default(declaration: Any) -> Any:  # noqa: ANN401 - YAML
 
 
 def _text(key: str, value: Any, path: Path) -> str:  # noqa: ANN401 - YAML
-    if isinstance(value, dict) and set(value) == {"secure"}:
+    if (part := _encrypted(value)) is not None:
+        where = f"--path '{key}{part}' --stack {path.name.removeprefix('Pulumi.').removesuffix('.yaml')}"
         raise DeployError(
-            f"{key} in {path.name} is encrypted for the Pulumi CLI; for the laptop, write it there in clear"
+            f"{key}{part} in {path.name} is encrypted, and only the Pulumi CLI can read it; for the laptop, set it in "
+            f"clear, to what is no secret elsewhere: pulumi config set --plaintext {where} VALUE; or take it out: "
+            f"pulumi config rm {where}"
         )
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _encrypted(value: Any) -> str | None:  # noqa: ANN401 - YAML
+    """Where in a value the Pulumi CLI has encrypted something, as a path; `""` for the whole, None for nowhere."""
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        return ""
+    if isinstance(value, dict):
+        parts = ((f".{key}", part) for key, part in value.items())
+    elif isinstance(value, list):
+        parts = ((f"[{number}]", part) for number, part in enumerate(value))
+    else:
+        return None
+    return next((place + inner for place, part in parts if (inner := _encrypted(part)) is not None), None)
