@@ -71,7 +71,7 @@ class Settings:
     orders_worker_timeout_seconds: _Timeout = 30
     archive_retention_days: Annotated[int, whole(0, 3650)] = 14
     queue_visibility_seconds: Annotated[int | None, or_none(whole(1, aws_limits.MAX_VISIBILITY), "0")] = None
-    worker_max_concurrency: Annotated[int, _CONCURRENCY] = 5
+    worker_max_concurrency: Annotated[int, _CONCURRENCY] = aws_limits.MIN_CONCURRENCY
     worker_reserved_concurrency: Annotated[int | None, or_none(_CONCURRENCY, "0")] = None
     message_retention_seconds: _Retention = 4 * aws_limits.DAY
     dlq_retention_seconds: _Retention = aws_limits.MAX_RETENTION

@@ -16,7 +16,7 @@ class QueueConsumerArgs:
     function_arn: pulumi.Input[str]
     batch_size: int = 10
     batching_window_seconds: int = 2
-    max_concurrency: int = 5
+    max_concurrency: int = aws_limits.MIN_CONCURRENCY  # what a new account, with a quota of 10, has room for
     reserved_concurrency: int | None = None
     fifo: bool = False
     paused_by_breaker: bool = False

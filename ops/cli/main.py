@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from ops.cli import failure, logs, output, redrive
 from ops.cli.alarms import alarms
+from ops.cli.doctor.commands import doctor
 from ops.cli.down import down
 from ops.cli.events import commands as events
 from ops.cli.lake import commands as lake
@@ -53,7 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for _command in (up, down, status, watch, alarms, events.send):
+for _command in (up, down, status, watch, alarms, doctor, events.send):
     app.command()(_command)
 _GROUPS = {
     "events": events.app,

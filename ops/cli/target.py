@@ -107,25 +107,18 @@ class Target:
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - one class per service
         """A client of the emulator, or of AWS with the caller's own credentials."""
+        session = self._session()
+        if self.emulator is None:
+            return session.create_client(service)
         from botocore.config import Config  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
 
-        session = self._session()
-        settings = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60)
-        if self.emulator is None:
-            return session.create_client(service, config=settings)
-        return session.create_client(
-            service,
-            endpoint_url=self.emulator.endpoint,
-            config=settings.merge(Config(proxies={})),
-        )
+        return session.create_client(service, endpoint_url=self.emulator.endpoint, config=Config(proxies={}))
 
     def _session(self) -> Any:  # noqa: ANN401 - botocore is imported when it is needed
-        import botocore.session  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
-
-        session = botocore.session.Session()
-        if self.emulator is not None:
-            session.set_credentials("test", "test")  # the emulator's root user
-            session.set_config_variable("region", "us-east-1")
+        if self.emulator is None:
+            return account(None, None)
+        session = account("us-east-1", None)
+        session.set_credentials("test", "test")  # the emulator's root user
         return session
 
 
@@ -181,6 +174,34 @@ def reach(stack: str) -> Target:
     return Target(stack, {}, _emulator() if stack == LOCAL else None)
 
 
+def account(region: str | None, profile: str | None) -> Any:  # noqa: ANN401 - botocore is imported when it is needed
+    """A session on AWS with the caller's own credentials; None stands for the caller's own settings.
+
+    Raises:
+        ProfileNotFound: there is no such profile.
+    """
+    import botocore.session  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
+
+    session = botocore.session.Session(profile=profile)
+    if region is not None:
+        session.set_config_variable("region", region)
+    session.set_default_client_config(_client_settings())
+    return session
+
+
+def decrypted(stack: str, key: str) -> str:
+    """A value that is encrypted in the stack's file.
+
+    Raises:
+        TargetError: the Pulumi CLI is not there or can't decrypt it.
+    """
+    command = [_pulumi_cli(), "config", "get", key, "--stack", stack, "--cwd", str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise TargetError(f"pulumi can't decrypt {key} of stack {stack!r}: {done.stderr.strip()}")
+    return done.stdout.removesuffix("\n")
+
+
 def pulumi(*arguments: str, stack: str) -> int:
     """Run the Pulumi CLI on a stack, on this terminal; returns its exit code.
 
@@ -222,6 +243,12 @@ def _pulumi_outputs(stack: str) -> dict[str, Any]:
     if "ApiEndpoint" not in outputs:
         raise TargetError(f"stack {stack!r} has no output ApiEndpoint: is it deployed? (pulumi up --stack {stack})")
     return outputs
+
+
+def _client_settings() -> Any:  # noqa: ANN401
+    from botocore.config import Config  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
+
+    return Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60)
 
 
 def _pulumi_cli() -> str:

@@ -142,6 +142,12 @@ def stale_record(home: Path) -> str | None:
     return f"the emulator of {home} is gone (pid {found.pid} is dead)"
 
 
+def other_listener(home: Path, port: int) -> str | None:
+    """Who has `port` and is not the emulator of `home`, in words; None when it is free or that emulator's own."""
+    running = Emulator.attach(home)
+    return processes.listener(port) if _taken(port) and not (running and running.port == port) else None
+
+
 def _launch(command: Sequence[Path | str], home: Path, port: int) -> Emulator:
     if _taken(port):
         raise PortInUseError(

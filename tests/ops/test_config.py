@@ -17,6 +17,12 @@ config:
   other:key: elsewhere
 """
 
+_ENCRYPTED = (
+    "lab:token in Pulumi.local.yaml is encrypted, and only the Pulumi CLI can read it; for the laptop, set it in "
+    "clear, to what is no secret elsewhere: pulumi config set --plaintext --path 'lab:token' --stack local VALUE; or "
+    "take it out: pulumi config rm --path 'lab:token' --stack local"
+)
+
 
 def _root(folder: Path, stack: str, project: str = _PROJECT) -> Path:
     (folder / "Pulumi.yaml").write_text(project)
@@ -56,11 +62,7 @@ def test_stack_of_defaults(tmp_path: Path) -> None:
         (
             "name: lab",
             "config:\n  lab:token: {secure: AAAB}",
-            (
-                "lab:token in Pulumi.local.yaml is encrypted, and only the Pulumi CLI can read it; for the laptop, set it "
-                "in clear, to what is no secret elsewhere: pulumi config set --plaintext --path 'lab:token' --stack local "
-                "VALUE; or take it out: pulumi config rm --path 'lab:token' --stack local"
-            ),
+            _ENCRYPTED,
         ),
         (
             "name: lab",

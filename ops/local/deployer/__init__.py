@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from ops.local.deployer.aws import Aws
-from ops.local.deployer.config import project_name, stack_config
+from ops.local.deployer.config import encrypted_keys, project_name, stack_config
 from ops.local.deployer.engine import Changes, Engine
 from ops.local.deployer.errors import DataLossError, DeployError
 from ops.local.deployer.imports import Imports, Runtime
 from ops.local.deployer.program import Outputs, Program
+from ops.local.deployer.rehearsal import Registered, Rehearsal
 from ops.local.deployer.state import State
 from ops.local.errors import LabError
 from ops.local.files import BusyError, locked
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["Changes", "DataLossError", "DeployError", "Deployment", "Runtime", "deploy"]
+__all__ = ["Changes", "DataLossError", "DeployError", "Deployment", "Registered", "Runtime", "deploy", "rehearse"]
 
 _REGION = "us-east-1"
 
@@ -74,7 +75,22 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
         raise DeployError(f"another deployment to this stack is running: {busy}") from busy
 
 
-def _run(program: Program, engine: Engine) -> Outputs:
+def rehearse(root: Path, stack: str, decrypt: Callable[[str], str] | None = None) -> tuple[Registered, ...]:
+    """What the program in `root` would register as `stack`, wherever that is; nothing is made, and nobody is asked.
+
+    `decrypt` returns the value of a key that the stack's YAML has encrypted; without it, such a key is refused.
+
+    Raises:
+        DeployError: the configuration or the program refuses; the program's own words for what it refuses.
+    """
+    secrets = encrypted_keys(root, stack)
+    config = stack_config(root, stack, {key: decrypt(key) for key in sorted(secrets)} if decrypt else {})
+    rehearsal = Rehearsal()
+    _run(Program(root.resolve(), project_name(root), stack, config, secrets), rehearsal)
+    return tuple(rehearsal.registered)
+
+
+def _run(program: Program, engine: Engine | Rehearsal) -> Outputs:
     try:
         return program.run(engine, engine.stop)
     except Exception as error:  # noqa: BLE001 - a program may raise anything; all of it is told, none is hidden

@@ -68,6 +68,27 @@ def _unique(loader: _Strict, node: yaml.MappingNode) -> dict[Any, Any]:
 _Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)
 
 
+def encrypted_keys(root: Path, stack: str) -> frozenset[str]:
+    """Full keys of the stack's file whose values, or parts of them, only the Pulumi CLI can read.
+
+    Raises:
+        DeployError: a file is missing or unreadable.
+    """
+    name = project_name(root)
+    given = _given(root / f"Pulumi.{stack}.yaml", name)
+    return frozenset(_full(name, key) for key, value in given.items() if _encrypted(value) is not None)
+
+
+def written(root: Path, stack: str, key: str) -> str | None:
+    """What the stack's file says for a full key in clear; None where it says nothing.
+
+    Raises:
+        DeployError: the file is missing or unreadable.
+    """
+    found = _given(root / f"Pulumi.{stack}.yaml", project_name(root)).get(key)
+    return None if found is None or _encrypted(found) is not None else str(found)
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
         # a safe loader, with a stricter constructor for mappings

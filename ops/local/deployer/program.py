@@ -45,6 +45,7 @@ class Program:
     project: str
     stack: str
     config: Mapping[str, str]
+    secrets: frozenset[str] = frozenset()  # keys that are encrypted where the stack's configuration is kept
 
     def run(self, mocks: pulumi.runtime.Mocks, stop: Callable[[BaseException], None]) -> Outputs:
         """Run it in a thread of its own, so that its event loop and pulumi's globals touch nobody else's.
@@ -82,7 +83,7 @@ class Program:
         settings.reset_options(root_directory=str(self.root))
         with threads_with_loops(_THREADS) as executor:
             loop.set_default_executor(executor)
-            set_all_config(dict(self.config), [])
+            set_all_config(dict(self.config), sorted(self.secrets))
             set_mocks(mocks, project=self.project, stack=self.stack, preview=False, logger=_silent())
             await run_pulumi_func(lambda: self._execute(stop))
             return await _exports()

@@ -137,7 +137,7 @@ def test_fifo_consumers_have_no_batching_window() -> None:
         "eventSourceArn": "arn:queue.fifo",
         "functionName": "arn:function",
         "functionResponseTypes": ["ReportBatchItemFailures"],
-        "scalingConfig": {"maximumConcurrency": 5},
+        "scalingConfig": {"maximumConcurrency": 2},
     }
 
 
@@ -155,7 +155,7 @@ def test_fifo_consumers_have_no_batching_window() -> None:
             "batch_size must be 1-10 with a batching window of 0 s, got 11",
         ),
         ({"max_concurrency": 1}, "max_concurrency must be 2-1000, got 1"),
-        ({"reserved_concurrency": 4}, r"reserved_concurrency must be at least max_concurrency \(5\).*, got 4"),
+        ({"reserved_concurrency": 1}, r"reserved_concurrency must be at least max_concurrency \(2\).*, got 1"),
     ],
 )
 def test_impossible_consumers_are_refused(args: dict[str, Any], message: str) -> None:

@@ -217,7 +217,7 @@ def test_no_secret_is_shown_however_it_is_wrong() -> None:
             "retryBackoffMaxSeconds must be at least retryBackoffBaseSeconds (2); got '1'",
         ),
         (
-            {"workerReservedConcurrency": 4},
+            {"workerMaxConcurrency": 5, "workerReservedConcurrency": 4},
             "workerReservedConcurrency must be at least workerMaxConcurrency (5), or 0 for none; got '4'",
         ),
         (

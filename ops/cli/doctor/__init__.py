@@ -1,0 +1,1 @@
+"""`lab doctor`: what has to be there for a stack, checked one by one."""
