@@ -34,6 +34,11 @@ def dashboard(stack: str) -> str:
     return f"IngestionLab-{stack}"
 
 
+def metric_namespace(stack: str) -> str:
+    """The namespace of the metrics that the stack's own functions and filters make."""
+    return f"IngestionLab/{stack}"
+
+
 def saved_query(project: str, stack: str, name: str) -> str:
     """A saved query of Logs Insights; the console shows the slashes as folders."""
     return f"{project}/{stack}/{name}"

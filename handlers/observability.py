@@ -6,6 +6,7 @@ Powertools' Metrics, whose import a cold start would pay for.
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from aws_lambda_powertools.logging.logger import Logger
 
 from handlers import clock
 
-NAMESPACE = "IngestionLab"
+_NAMESPACE = "IngestionLab"
 
 # ASCII: no name that a caller has chosen (a key, an attribute) can end a line or reach a terminal as a control.
 _to_json = partial(json.dumps, default=str, separators=(",", ":"))
@@ -62,7 +63,9 @@ def _embedded(pipeline: str, numbers: Mapping[str, int | Sequence[int]]) -> dict
     metrics = [
         {"Name": name, "Unit": "Count" if isinstance(value, int) else "Milliseconds"} for name, value in numbers.items()
     ]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [["pipeline"]], "Metrics": metrics}
+    # with the stack in it, because two stacks of an account and region have the same pipelines
+    namespace = f"{_NAMESPACE}/{os.environ['ENVIRONMENT']}"
+    directive = {"Namespace": namespace, "Dimensions": [["pipeline"]], "Metrics": metrics}
     return {"_aws": {"Timestamp": now, "CloudWatchMetrics": [directive]}, "pipeline": pipeline, **numbers, **_pass(now)}
 
 

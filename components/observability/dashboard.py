@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from components.observability.alarms import sources
-from components.observability.alarms.model import OWN_NAMESPACE, Metric, PipelineTargets, StackTargets
+from components.observability.alarms.model import Metric, PipelineTargets, StackTargets
 
 Widget = Mapping[str, object]
 Line = Sequence[object]
@@ -22,9 +22,13 @@ _RECENT_ERRORS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DashboardView:
-    """What the dashboard shows; `recent_errors` is the query of that name. Periods in seconds."""
+    """What the dashboard shows; `namespace` is that of our own metrics, `recent_errors` the query of that name.
+
+    Periods in seconds.
+    """
 
     region: object
+    namespace: str
     period_seconds: int
     alarm_arns: Sequence[object]
     pipelines: Sequence[PipelineTargets]
@@ -115,7 +119,7 @@ def _functions(view: DashboardView, of: PipelineTargets) -> list[Widget]:
 def _outcomes(view: DashboardView, of: PipelineTargets) -> list[Widget]:
     taken = ("Accepted", "Rejected", "Unavailable")
     settled = ("Succeeded", "Duplicates", "DeadLettered", "Retried", "HandedBack", "Unsettled")
-    latency = [_line(sources.own("ProcessingLatency", of.pipeline, p), p) for p in _PERCENTILES]
+    latency = [_line(sources.own(of, "ProcessingLatency", p), p) for p in _PERCENTILES]
     return [
         _graph(view, f"{of.pipeline}: events taken", [_own(of, name) for name in taken]),
         _graph(view, f"{of.pipeline}: events settled", [_own(of, name) for name in settled]),
@@ -133,9 +137,9 @@ def _events(view: DashboardView, of: PipelineTargets) -> list[Widget]:
 
 
 def _control(view: DashboardView, of: PipelineTargets) -> list[Widget]:
-    breaker = [_line(sources.own("CircuitOpen", of.pipeline, "Maximum"), "open")]
+    breaker = [_line(sources.own(of, "CircuitOpen", "Maximum"), "open")]
     redrive = [
-        _line(sources.own(metric, name, "Sum"), metric if name == of.pipeline else f"{name} {metric}")
+        _line(sources.own(of, metric, "Sum", name), metric if name == of.pipeline else f"{name} {metric}")
         for name in of.redrives
         for metric in ("RedriveMoved", "RedriveStopped")
     ]
@@ -144,9 +148,11 @@ def _control(view: DashboardView, of: PipelineTargets) -> list[Widget]:
 
 
 def _errors_by_type(view: DashboardView) -> Widget:
-    # the types are not known before they occur, so they are searched for; alarms can't do that, dashboards can
-    search = f"SEARCH('{{{OWN_NAMESPACE},errorType}} MetricName=\"RecordErrors\"', 'Sum', {view.period_seconds})"
-    processed = _line(Metric(OWN_NAMESPACE, "RecordsProcessed", {}, "Sum"), "processed")
+    # the types are not known before they occur, so they are searched for; alarms can't do that, dashboards can; a
+    # namespace with other characters than letters and digits is quoted
+    schema = f'{{"{view.namespace}",errorType}}'
+    search = f"SEARCH('{schema} MetricName=\"RecordErrors\"', 'Sum', {view.period_seconds})"
+    processed = _line(Metric(view.namespace, "RecordsProcessed", {}, "Sum"), "processed")
     return _graph(view, "Record errors by type", [[{"expression": search, "id": "errors"}], processed])
 
 
@@ -167,7 +173,7 @@ def _graph(view: DashboardView, title: str, lines: Sequence[Line]) -> Widget:
 
 
 def _own(of: PipelineTargets, metric: str) -> Line:
-    return _line(sources.own(metric, of.pipeline, "Sum"), metric)
+    return _line(sources.own(of, metric, "Sum"), metric)
 
 
 def _line(metric: Metric, label: str) -> Line:

@@ -77,6 +77,7 @@ def pipeline_targets(name: str, pipeline: ObservedPipeline, shared: SharedServic
     """Return what the alarms of one pipeline watch."""
     return PipelineTargets(
         pipeline=name,
+        namespace=naming.metric_namespace(pulumi.get_stack()),
         queue=pipeline.queue.queue_arn.apply(naming.of_arn),
         dlq=pipeline.queue.dlq_arn.apply(naming.of_arn),
         producers={role: producer.function.name for role, producer in pipeline.producers.items()},

@@ -14,7 +14,6 @@ from components.config.alarm_limits import AlarmLimits
 from components.observability import dashboard
 from components.observability.alarms.catalogue import pipeline_alarms, stack_alarms
 from components.observability.alarms.model import (
-    OWN_NAMESPACE,
     SEVERITIES,
     Alarm,
     Expression,
@@ -50,6 +49,7 @@ class ObservabilityPack(pulumi.ComponentResource):
         super().__init__("lab:observability:ObservabilityPack", name, None, opts)
         self._args = args
         self._stack = pulumi.get_stack()
+        self._namespace = naming.metric_namespace(self._stack)
         self._child = pulumi.ResourceOptions(parent=self)
         alarms = self._alarms()
         overall = [self._composite(severity, alarms) for severity in SEVERITIES]
@@ -110,7 +110,7 @@ class ObservabilityPack(pulumi.ComponentResource):
                 log_group_name=log_group,
                 pattern=pattern,
                 metric_transformation=cloudwatch.LogMetricFilterMetricTransformationArgs(
-                    name=metric, namespace=OWN_NAMESPACE, value="1", unit="Count", **more
+                    name=metric, namespace=self._namespace, value="1", unit="Count", **more
                 ),
                 opts=self._child,
             )
@@ -129,6 +129,7 @@ class ObservabilityPack(pulumi.ComponentResource):
     ) -> pulumi.Output[str]:
         view = dashboard.DashboardView(
             region=region,
+            namespace=self._namespace,
             period_seconds=self._args.limits.period_seconds,
             alarm_arns=[alarm.arn for alarm in alarms],
             pipelines=self._args.pipelines,

@@ -14,7 +14,7 @@ from tests.components.configurations import FIXED
 from tests.components.recording import Recording, Registered
 
 _MINUTES = 730 * 60  # of a month, as AWS's calculator has it
-_OWN = "IngestionLab"
+_OWN = "IngestionLab/"
 _IDLE_RECEIVES = 5 * 3  # a minute: Lambda waits at an empty queue with five long polls of 20 seconds
 _PER_MINUTE = {"minute": 1, "minutes": 1, "hour": 60, "hours": 60, "day": 1440, "days": 1440}
 
@@ -39,10 +39,11 @@ def _alarm_metrics(recording: Recording) -> int:
 
 def _own_metrics(recording: Recording) -> int:
     """Metrics of the project's namespace that alarms read, the dashboard draws or filters make, each once."""
-    return len({metric for metric in _metrics(recording) if metric[0] == _OWN})
+    return len({metric for metric in metrics(recording) if metric[0].startswith(_OWN)})
 
 
-def _metrics(recording: Recording) -> Iterator[tuple[str, str, str]]:
+def metrics(recording: Recording) -> Iterator[tuple[str, str, str]]:
+    """Namespace, name and dimensions of what alarms read, the dashboard draws or filters make; some more than once."""
     for alarm in recording.of("MetricAlarm"):
         parts = [query["metric"] for query in alarm.inputs.get("metricQueries", []) if "metric" in query]
         for part in parts or [alarm.inputs]:

@@ -117,6 +117,7 @@ def morning(monkeypatch: pytest.MonkeyPatch) -> list[LogEvent]:
     """All lines of it, in order."""
     now = FakeClock()
     recorder = Recorder(now)
+    monkeypatch.setenv("ENVIRONMENT", "dev")
     monkeypatch.setattr(clock, "now_ms", lambda: now.ms)
     monkeypatch.setattr(retry, "pause", lambda _seconds: None)
     monkeypatch.setattr(time, "monotonic", lambda: now.ms / 1000)

@@ -35,7 +35,7 @@ def function(name: str, function_name: str) -> Metric:
 
 def own(name: str) -> Metric:
     """A metric of ours."""
-    return Metric.of("IngestionLab", name, {"pipeline": "events"})
+    return Metric.of("IngestionLab/dev", name, {"pipeline": "events"})
 
 
 class Truth(NamedTuple):

@@ -23,7 +23,7 @@ def _registered(kind: str, **inputs: object) -> Registered:
 
 
 def _alarm(*names: str) -> Registered:
-    parts = [{"metric": {"namespace": "IngestionLab", "metricName": name, "dimensions": {}}} for name in names]
+    parts = [{"metric": {"namespace": "IngestionLab/dev", "metricName": name, "dimensions": {}}} for name in names]
     return _registered("aws:cloudwatch/metricAlarm:MetricAlarm", metricQueries=[*parts, {"expression": "a + b"}])
 
 

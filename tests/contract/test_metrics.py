@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from handlers import observability
 from ops.local.cloudwatch import definitions, log_metrics
 from ops.local.cloudwatch.logs import LogEvent
-from tests.components.recording import Recording, run_main
+from tests.components.recording import Recording, run_main, variables
 from tests.contract.aws_metrics import AWS_METRICS
 from tests.contract.log_set import PREFIX
 
-_SEARCH = re.compile(r"SEARCH\('\{([^,}]+),?([^}]*)\} MetricName=\"(\w+)\"'")
+_SEARCH = re.compile(r"SEARCH\('\{\"([^\"]+)\",?([^}]*)\} MetricName=\"(\w+)\"'")
 
 
 class Used(NamedTuple):
@@ -70,8 +71,13 @@ def _sent(program: Recording, log_set: list[LogEvent]) -> Counter[Used]:
     for inputs in _filters(program).values():
         group = PREFIX + inputs["logGroupName"].rpartition(f"ingestion-lab-{_stack(program)}-")[2]
         data += definitions.metric_filter({**inputs, "logGroupName": group}).data(log_set)
+    own = {"IngestionLab/dev": f"IngestionLab/{_stack(program)}"}  # where the morning was
     return Counter(
-        Used(datum.metric.namespace, datum.metric.name, frozenset(name for name, _ in datum.metric.dimensions))
+        Used(
+            own.get(datum.metric.namespace, datum.metric.namespace),
+            datum.metric.name,
+            frozenset(name for name, _ in datum.metric.dimensions),
+        )
         for datum in data
     )
 
@@ -86,6 +92,18 @@ def test_every_metric_in_use_is_sent_by_somebody(program: Recording, log_set: li
     of_aws = {Used(*metric, dimensions) for metric, (dimensions, _) in AWS_METRICS.items()}
 
     assert {*_of_alarms(program), *_of_widgets(program)} - of_aws - _sent(program, log_set).keys() == set()
+
+
+def test_functions_send_to_the_namespace_of_their_stack(
+    program: Recording, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a function makes of its environment is where alarms, dashboard and filters look."""
+    monkeypatch.setenv("ENVIRONMENT", variables(program, "events-worker")["ENVIRONMENT"])
+    observability.count("events", {"Succeeded": 1})
+    (datum,) = log_metrics.embedded(capsys.readouterr().out)
+
+    made = {inputs["metricTransformation"]["namespace"] for inputs in _filters(program).values()}
+    assert made == {datum.metric.namespace} == {f"IngestionLab/{_stack(program)}"}
 
 
 def test_every_metric_of_ours_is_in_use(program: Recording, log_set: list[LogEvent]) -> None:
@@ -188,8 +206,9 @@ def test_a_wrong_name_would_be_found(log_set: list[LogEvent]) -> None:
     wrong = [
         Used("AWS/ApiGateway", "5XXError", frozenset({"ApiId"})),
         Used("AWS/Events", "FailedInvocations", frozenset({"RuleName"})),
-        Used("IngestionLab", "Retries", frozenset({"pipeline"})),
-        Used("IngestionLab", "Retried", frozenset()),
+        Used("IngestionLab/dev", "Retries", frozenset({"pipeline"})),
+        Used("IngestionLab/dev", "Retried", frozenset()),
+        Used("IngestionLab/dev-eu", "Retried", frozenset({"pipeline"})),
     ]
     sent = _sent(run_main("dev"), log_set)
     of_aws = {Used(*metric, dimensions) for metric, (dimensions, _) in AWS_METRICS.items()}

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.components.recording import EVERY_PIPELINE, Recording, main_program, run
+from tests.contract.cost import metrics
 
 _NAMES = ("name", "layerName", "alarmName", "dashboardName")  # what is left out is generated, and ends in random digits
 _WITHIN = {"CatalogTable", "Stage"}  # named within something of the stack's own
@@ -82,6 +83,22 @@ def test_no_two_stack_names_make_a_shared_name(capsys: pytest.CaptureFixture[str
     with capsys.disabled():
         print(f"\n{len(compared)} pairs of stacks, {len(_of_stack(_PLACEHOLDER))} names each")  # noqa: T201
     assert len(compared) > 100
+
+
+@cache
+def _own_metrics(stack: str) -> frozenset[tuple[str, str, str]]:
+    """Namespace, name and dimensions of our own metrics: those of AWS have generated names in them, a search none."""
+    production = {"production": True} if stack.startswith("prod") else {}
+    recording = run(main_program, stack=stack, config={**_EVERYTHING, **production})
+    return frozenset(metric for metric in metrics(recording) if metric[0].partition("/")[0] not in {"AWS", ""})
+
+
+def test_the_stacks_of_an_account_share_no_metric() -> None:
+    """Else an alarm of one would hear of the other's dead letters, and a graph would add the two up."""
+    stacks = {stack: _own_metrics(stack) for stack in ("dev", "prod", "prod-eu")}
+
+    assert {name for _, name, _ in stacks["dev"]} >= {"Succeeded", "CircuitOpen", "RecordErrors", "RecordsProcessed"}
+    assert [one & other for one, other in combinations(stacks.values(), 2)] == [frozenset()] * 3
 
 
 def test_a_shared_name_would_be_found() -> None:

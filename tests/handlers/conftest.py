@@ -41,6 +41,12 @@ def fake_clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return fake
 
 
+@pytest.fixture(autouse=True)
+def stack_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack that every function is told it belongs to."""
+    monkeypatch.setenv("ENVIRONMENT", "dev")
+
+
 @pytest.fixture
 def fake_aws() -> FakeAws:
     """An empty AWS."""

@@ -20,6 +20,6 @@ def _opened(line: dict[str, Any], now_ms: int) -> dict[str, Any]:
     names = [name for name in line if name not in _NO_METRICS]
     units = {"ProcessingLatency": "Milliseconds"}
     metrics = [{"Name": name, "Unit": units.get(name, "Count")} for name in names]
-    directive = {"Namespace": "IngestionLab", "Dimensions": [["pipeline"]], "Metrics": metrics}
+    directive = {"Namespace": "IngestionLab/dev", "Dimensions": [["pipeline"]], "Metrics": metrics}
     assert line["_aws"] == {"Timestamp": now_ms, "CloudWatchMetrics": [directive]}
     return {name: value for name, value in line.items() if name != "_aws"}

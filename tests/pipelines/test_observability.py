@@ -187,10 +187,10 @@ def test_alarms_as_the_aws_cli_shows_them(watched: Watched, drill: dict[str, lis
         ("AWS/SQS", "NumberOfMessagesDeleted", "QueueName=events-queue", "Sum", 10),
         ("AWS/Lambda", "Invocations", "FunctionName=events-worker", "Sum", 3),
         ("AWS/Lambda", "Duration", "FunctionName=events-ingest", "Maximum", 1),
-        ("IngestionLab", "DeadLettered", "pipeline=events", "Sum", 5),
-        ("IngestionLab", "Succeeded", "pipeline=events", "Sum", 10),
-        ("IngestionLab", "RedriveMoved", "pipeline=events", "Sum", 5),
-        ("IngestionLab", "RecordErrors", "errorType=SchemaValidationError", "Sum", 5),
+        ("IngestionLab/local", "DeadLettered", "pipeline=events", "Sum", 5),
+        ("IngestionLab/local", "Succeeded", "pipeline=events", "Sum", 10),
+        ("IngestionLab/local", "RedriveMoved", "pipeline=events", "Sum", 5),
+        ("IngestionLab/local", "RecordErrors", "errorType=SchemaValidationError", "Sum", 5),
     ],
 )
 def test_metrics_as_the_aws_cli_shows_them(  # noqa: PLR0917
@@ -253,7 +253,9 @@ def _lines(graph: Any, known: set[tuple[str, str, frozenset[tuple[str, str]]]]) 
         if parts:
             yield parts[0], parts[1], frozenset(zip(parts[2::2], parts[3::2], strict=True))
             continue
-        for namespace, dimension, name in re.findall(r"\{(\w+),(\w+)\} MetricName=\"(\w+)\"", line[0]["expression"]):
+        for namespace, dimension, name in re.findall(
+            r"\{\"([^\"]+)\",(\w+)\} MetricName=\"(\w+)\"", line[0]["expression"]
+        ):
             yield from (one for one in known if one[:2] == (namespace, name) and dimension in dict(one[2]))
 
 

@@ -245,7 +245,7 @@ def _outcomes(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             description="Too many attempts on events fail, for good or for now.",
             source=Expression(
                 f"IF(({done}) > 0, 100 * ({failed}) / ({done}), 0)",
-                {variable: sources.own(metric, of.pipeline, "Sum") for variable, metric in counts.items()},
+                {variable: sources.own(of, metric, "Sum") for variable, metric in counts.items()},
                 "failed attempts, per cent",
             ),
             threshold=limits.error_rate_percent,
@@ -273,7 +273,7 @@ def _control(of: PipelineTargets) -> Sequence[Alarm]:
         name="breaker-open",
         severity=CRITICAL,
         description="The downstream is out: the circuit breaker has paused the worker, and events wait in the queue.",
-        source=sources.own("CircuitOpen", of.pipeline, "Maximum"),
+        source=sources.own(of, "CircuitOpen", "Maximum"),
         missing=_SILENT_BREAKER,
     )
     redrive = Alarm(

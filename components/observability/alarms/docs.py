@@ -10,6 +10,7 @@ from components.observability.alarms.model import Alarm, Metric, PipelineTargets
 
 TARGETS = PipelineTargets(
     pipeline="its name",
+    namespace="IngestionLab/<stack>",
     queue="queue",
     dlq="dead-letter queue",
     producers={"ingest": "ingest"},

@@ -6,7 +6,6 @@ from typing import Final, Literal, NamedTuple, Self, get_args
 
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
-OWN_NAMESPACE = "IngestionLab"
 RUNBOOKS = "ops/runbooks"
 Severity = Literal["critical", "warning"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -98,12 +97,14 @@ class Alarm:
 class PipelineTargets:
     """What the alarms of one pipeline watch: names as AWS knows them.
 
-    `producers` are the functions that accept work, `rules` those on the bus, `topics` those of outcomes, all by role.
+    `namespace` is that of the metrics that the handlers emit. `producers` are the functions that accept work, `rules`
+    those on the bus, `topics` those of outcomes, all by role.
     `breaker` is the circuit breaker's function, where there is one. `undelivered` is the queue of events that
     EventBridge could not deliver to the main queue, where it is EventBridge that sends to it.
     """
 
     pipeline: str
+    namespace: str
     queue: object
     dlq: object
     producers: Mapping[str, object]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from components.observability.alarms.model import OWN_NAMESPACE, Expression, Metric, PipelineTargets, Source
+from components.observability.alarms.model import Expression, Metric, PipelineTargets, Source
 
 
 def queue(metric: str, name: object, statistic: str = "Maximum") -> Metric:
@@ -15,9 +15,9 @@ def function(metric: str, name: object, statistic: str = "Sum") -> Metric:
     return Metric("AWS/Lambda", metric, {"FunctionName": name}, statistic)
 
 
-def own(metric: str, pipeline: str, statistic: str) -> Metric:
-    """A metric that the handlers emit."""
-    return Metric(OWN_NAMESPACE, metric, {"pipeline": pipeline}, statistic)
+def own(of: PipelineTargets, metric: str, statistic: str, name: str = "") -> Metric:
+    """A metric that the handlers emit; `name` is that of a redrive of other queues than the pipeline's own."""
+    return Metric(of.namespace, metric, {"pipeline": name or of.pipeline}, statistic)
 
 
 def table_throttles(tables: Mapping[str, object]) -> Mapping[str, Metric]:
@@ -36,7 +36,7 @@ def total(label: str, metrics: Mapping[str, Metric]) -> Expression:
 
 def stopped_redrives(of: PipelineTargets) -> Source:
     """Stopped redrives of the pipeline's dead letters, and of its undelivered events."""
-    letters, *undelivered = (own("RedriveStopped", name, "Sum") for name in of.redrives)
+    letters, *undelivered = (own(of, "RedriveStopped", "Sum", name) for name in of.redrives)
     if not undelivered:
         return letters
     return total("stopped redrives", {"letters": letters, "undelivered": undelivered[0]})

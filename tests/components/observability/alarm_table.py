@@ -46,7 +46,7 @@ def _table(metric: str, role: str) -> Of:
 
 
 def _own(metric: str) -> Of:
-    return ("IngestionLab", metric, _PIPELINE, "Sum")
+    return ("IngestionLab/dev", metric, _PIPELINE, "Sum")
 
 
 ALARMS = {
@@ -119,7 +119,7 @@ ALARMS = {
         *(_OVER, 0, (1, 1), "notBreaching"),
     ),
     "events-breaker-open": Row(
-        "critical", ("IngestionLab", "CircuitOpen", _PIPELINE, "Maximum"), _OVER, 0, (1, 1), "ignore"
+        "critical", ("IngestionLab/dev", "CircuitOpen", _PIPELINE, "Maximum"), _OVER, 0, (1, 1), "ignore"
     ),
     "events-redrive-failed": Row("warning", _own("RedriveStopped"), _OVER, 0, (1, 1), "notBreaching"),
     "api-5xx": Row(

@@ -39,7 +39,7 @@ def _of_function(metric: str, function: str, statistic: str = "Sum") -> tuple[st
 
 
 def _own(metric: str, statistic: str = "Sum") -> tuple[str, ...]:
-    return ("IngestionLab", metric, "pipeline", "events", statistic)
+    return ("IngestionLab/dev", metric, "pipeline", "events", statistic)
 
 
 def _of_api(metric: str, statistic: str = "Sum") -> tuple[str, ...]:
@@ -84,7 +84,7 @@ _GRAPHS = {
     },
     "events: circuit breaker": {_own("CircuitOpen", "Maximum")},
     "events: redrive": {_own("RedriveMoved"), _own("RedriveStopped")},
-    "Record errors by type": {("IngestionLab", "RecordsProcessed", "Sum")},
+    "Record errors by type": {("IngestionLab/dev", "RecordsProcessed", "Sum")},
 }
 
 
@@ -98,7 +98,10 @@ def test_dashboard_searches_for_errors_by_type(dev: Recording) -> None:
     (graph,) = [w for w in _body(dev)["widgets"] if w["properties"]["title"] == "Record errors by type"]
 
     assert graph["properties"]["metrics"][0] == [
-        {"expression": "SEARCH('{IngestionLab,errorType} MetricName=\"RecordErrors\"', 'Sum', 60)", "id": "errors"}
+        {
+            "expression": "SEARCH('{\"IngestionLab/dev\",errorType} MetricName=\"RecordErrors\"', 'Sum', 60)",
+            "id": "errors",
+        }
     ]
 
 
@@ -159,7 +162,7 @@ def test_metric_filters(dev: Recording) -> None:
             "pattern": '{ $.errorType = "*" }',
             "metricTransformation": {
                 "name": "RecordErrors",
-                "namespace": "IngestionLab",
+                "namespace": "IngestionLab/dev",
                 "value": "1",
                 "unit": "Count",
                 "dimensions": {"errorType": "$.errorType"},
@@ -170,7 +173,7 @@ def test_metric_filters(dev: Recording) -> None:
             "pattern": "{ $.processed IS TRUE }",
             "metricTransformation": {
                 "name": "RecordsProcessed",
-                "namespace": "IngestionLab",
+                "namespace": "IngestionLab/dev",
                 "value": "1",
                 "unit": "Count",
                 "defaultValue": "0",
