@@ -24,6 +24,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Read the functions' logs.", no_args_is_help=True)
 
+# The program's functions, of every configuration; a contract test keeps them equal. The log groups of a stack dev-eu
+# begin as those of dev do: the whole name tells them apart.
+FUNCTIONS = frozenset(
+    f"{pipeline}-{role}" for pipeline in ("events", "orders", "lake") for role in ("worker", "breaker")
+) | {
+    "events-ingest",
+    "orders-api",
+    "lake-ingest",
+    "redrive",
+    "redrive-api",
+    "failure-mode",
+    "alarm-webhook",
+    "authorizer",
+}
 _POLL_SECONDS = 1.0
 _OVERLAP_MS = 10_000  # events of one moment do not come at one moment
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -145,7 +159,7 @@ def _groups(found: Target) -> dict[str, str]:
     prefix = f"/aws/lambda/{target.PROJECT}-{found.stack}-"
     pages = found.client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
     names = sorted(group["logGroupName"] for page in pages for group in page["logGroups"])
-    return {name.removeprefix(prefix): name for name in names}
+    return {short: name for name in names if (short := name.removeprefix(prefix)) in FUNCTIONS}
 
 
 def _group_of(found: Target, function: str) -> tuple[str, str]:

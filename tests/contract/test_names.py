@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ops.cli import logs
+from tests.components.configurations import CONFIGURATIONS
 from tests.components.recording import EVERY_PIPELINE, Recording, main_program, run
 from tests.contract.cost import metrics
 
@@ -83,6 +85,14 @@ def test_no_two_stack_names_make_a_shared_name(capsys: pytest.CaptureFixture[str
     with capsys.disabled():
         print(f"\n{len(compared)} pairs of stacks, {len(_of_stack(_PLACEHOLDER))} names each")  # noqa: T201
     assert len(compared) > 100
+
+
+def test_lab_knows_every_function_by_its_name() -> None:
+    """Its log group is told from those of a stack whose name goes on where this one's ends, by the whole name."""
+    made = {function.name for one in CONFIGURATIONS for function in one.recording().of("Function")}
+
+    assert made == logs.FUNCTIONS
+    assert [name for name in made for other in made if name.endswith(f"-{other}")] == []
 
 
 @cache

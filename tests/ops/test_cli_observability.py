@@ -48,6 +48,9 @@ class FakeAws:
     def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
         if self.operation == "describe_log_groups":
             assert given == {"logGroupNamePrefix": "/aws/lambda/ingestion-lab-dev-"}
+            yield {
+                "logGroups": [{"logGroupName": "/aws/lambda/ingestion-lab-dev-eu-events-worker"}]
+            }  # of a stack dev-eu
             yield from ({"logGroups": [{"logGroupName": name}]} for name in reversed(_GROUPS))
         elif self.operation == "filter_log_events":
             found = [e for e in self.events[given["logGroupName"]] if e["timestamp"] >= given["startTime"]]
