@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from handlers import alarm_text
 from ops.cli import output, target
+from ops.cli.subscribers import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _ORDER = {"ALARM": 0, "INSUFFICIENT_DATA": 1, "OK": 2}
 
@@ -47,7 +48,7 @@ def alarms(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption 
 
 def read(client: Any, stack: str) -> list[AlarmState]:  # noqa: ANN401 - a boto3 client, made by name
     """Read the alarms of a stack: those in ALARM first, then by name."""
-    states = [_state(alarm) for alarm in _described(client, stack)]
+    states = [_state(alarm) for alarm in described(client, stack)]
     return sorted(states, key=lambda one: (_ORDER.get(one.state, 1), one.name))
 
 
@@ -56,21 +57,6 @@ def _lines(one: AlarmState) -> list[str]:
     head = f"{one.state:<17} {one.severity:<8} {one.name} since {one.since}"
     more = [f"reason: {one.reason}", *([f"runbook: {one.runbook}"] if one.runbook else [])]
     return [head] if one.state == "OK" else [head, *(f"{'':<18}{line}" for line in more)]
-
-
-def _described(client: Any, stack: str) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401
-    """The two that sum up all others of the stack, and those: the names of a stack dev-eu begin with `dev-` too."""
-    prefix = f"IngestionLab-{stack}-"
-    pages = client.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-    )
-    kinds = ("MetricAlarms", "CompositeAlarms")
-    found = {one["AlarmName"]: one for page in pages for kind in kinds for one in page.get(kind, [])}
-    sums = {f"{prefix}{severity}" for severity in alarm_text.SEVERITIES} & found.keys()
-    rules = " ".join(found[name]["AlarmRule"] for name in sums)
-    for name, alarm in found.items():
-        if name in sums or f'ALARM("{name}")' in rules:
-            yield alarm
 
 
 def _state(alarm: Mapping[str, Any]) -> AlarmState:

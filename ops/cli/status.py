@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.cli import output, records, target
+from ops.cli import output, records, subscribers, target
 
 if TYPE_CHECKING:
     from ops.cli.target import Target
@@ -20,6 +21,7 @@ _DEPTHS = {
 
 _QUEUES = {"main": "queueUrl", "dlq": "dlqUrl", "undelivered": "undeliveredUrl"}
 _ERRORS_OVER = timedelta(minutes=10)
+_SUBSCRIBER_COLUMNS = ("topic", "protocol", "endpoint", "state")
 QUEUE_COLUMNS = ("pipeline", "queue", "visible", "in flight", "delayed")
 
 StatesOption = Annotated[
@@ -43,7 +45,7 @@ def status(
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
     only: OutputOption = "",
 ) -> None:
-    """Show a stack: outputs, queue depths, functions with their errors of the last 10 minutes, state records by status.
+    """Show a stack: outputs, depths, functions and their late errors, who hears of alarms, state records by status.
 
     Exits with 3 when the laptop's stack is down.
 
@@ -62,6 +64,7 @@ def status(
         "functions": _functions(found),
         "functionErrors": _errors(found, datetime.now(UTC)),
         "breakers": _breakers(found),
+        "subscribers": _subscribers(found),
         "states": records.counts(found) if count else None,
     }
     if as_json:
@@ -146,6 +149,12 @@ def _breakers(found: Target) -> dict[str, str]:
     return states
 
 
+def _subscribers(found: Target) -> list[dict[str, str]]:
+    """Who is subscribed to the topics of the alarms; a pending one hears nothing."""
+    by_topic = subscribers.subscribers(found.client("cloudwatch"), found.client("sns"), found.stack)
+    return [asdict(one) for topic in by_topic.values() for one in topic]
+
+
 def _show(document: dict[str, Any]) -> None:
     if emulator := document["emulator"]:
         output.result([f"local cloud: {emulator['endpoint']} (pid {emulator['pid']}, log {emulator['log']})"])
@@ -157,6 +166,7 @@ def _show(document: dict[str, Any]) -> None:
     for name in (name for name, count in errors.items() if count):
         output.say(f"why {name} fails: lab logs tail --function {name}{_on(document['stack'])}")
     output.table("Circuit breakers", ["pipeline", "state"], list(document["breakers"].items()))
+    output.table("Alarm subscribers", _SUBSCRIBER_COLUMNS, [list(one.values()) for one in document["subscribers"]])
     if document["states"] is not None:
         output.table("State records", ["status", "count"], sorted(document["states"].items()))
 

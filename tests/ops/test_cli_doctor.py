@@ -4,7 +4,7 @@ import json
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ worker = aws.lambda_.Function(
 aws.lambda_.EventSourceMapping(
     "mapping", function_name=worker.arn, scaling_config={{"maximum_concurrency": {polled}}}
 )
+for address in {addresses}:
+    aws.sns.TopicSubscription(address, topic="arn:critical", protocol="email", endpoint=address)
 if not pulumi.Config().require_secret("token"):
     raise ValueError("token must be set")
 """
@@ -42,6 +44,7 @@ class FakeAws:
     identity: object = field(default_factory=lambda: {"Arn": "arn:aws:iam::123456789012:user/me", "Account": "1234"})
     settings: object = field(default_factory=lambda: _settings(10, 10))
     held: int = 0
+    subscriptions: Any = field(default_factory=dict)  # ARN of a topic that alarms notify -> what SNS lists
     asked: list[str] = field(default_factory=list)
 
     def get_config_variable(self, name: str) -> str | None:
@@ -59,10 +62,20 @@ class FakeAws:
         return _answer(self.settings)
 
     def get_paginator(self, operation: str) -> "FakeAws":
-        assert operation == "list_functions"
+        self.operation = operation
         return self
 
-    def paginate(self) -> Iterator[dict[str, Any]]:
+    def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
+        if self.operation == "describe_alarms":
+            assert given == {"AlarmNamePrefix": "IngestionLab-dev-", "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
+            yield _alarms(_answer(self.subscriptions))
+        elif self.operation == "list_subscriptions_by_topic":
+            yield from ({"Subscriptions": [one]} for one in self.subscriptions[given["TopicArn"]])
+        else:
+            assert self.operation == "list_functions"
+            yield from self.functions()
+
+    def functions(self) -> Iterator[dict[str, Any]]:
         yield {"Functions": [{"FunctionName": "old"}, _function("worker-1", "small-dev-worker")]}
         yield {"Functions": [_function("worker-2", "small-dev-eu-worker")]}
 
@@ -79,7 +92,14 @@ def _function(name: str, group: str) -> dict[str, Any]:
     return {"FunctionName": name, "LoggingConfig": {"LogGroup": f"/aws/lambda/{group}"}}
 
 
-def _answer(given: object) -> object:
+def _alarms(topics: Any) -> dict[str, Any]:
+    """One alarm for each topic, and what sums them up."""
+    metric = [{"AlarmName": f"IngestionLab-dev-{n}", "AlarmActions": [arn]} for n, arn in enumerate(topics)]
+    rule = " OR ".join(f'ALARM("{one["AlarmName"]}")' for one in metric)
+    return {"MetricAlarms": metric, "CompositeAlarms": [{"AlarmName": "IngestionLab-dev-critical", "AlarmRule": rule}]}
+
+
+def _answer(given: Any) -> Any:
     if isinstance(given, Exception):
         raise given
     return given
@@ -105,9 +125,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
     encrypted = "{secure: v1:abc}"
 
     def make(
-        reserved: int = -1, polled: int = 2, config: str = f"{{aws:region: eu-west-1, small:token: {encrypted}}}"
+        reserved: int = -1,
+        polled: int = 2,
+        config: str = f"{{aws:region: eu-west-1, small:token: {encrypted}}}",
+        addresses: Sequence[str] = (),
     ) -> None:
-        root = small_program(tmp_path / "small", _PROGRAM.format(reserved=reserved, polled=polled))
+        text = _PROGRAM.format(reserved=reserved, polled=polled, addresses=addresses)
+        root = small_program(tmp_path / "small", text)
         (root / "Pulumi.dev.yaml").write_text(f"encryptionsalt: v1:abc\nconfig: {config}\n")
         monkeypatch.setattr(configuration, "PROGRAM", root)
 
@@ -125,7 +149,7 @@ def _states(checks: dict[str, dict[str, str]]) -> dict[str, str]:
     return {name: one["state"] for name, one in checks.items()}
 
 
-_AWS = ("python", "pulumi", "uv", "configuration", "region", "credentials", "concurrency")
+_AWS = ("python", "pulumi", "uv", "configuration", "region", "credentials", "concurrency", "subscribers")
 
 
 def test_an_account_with_room(aws: FakeAws, project: Callable[..., None]) -> None:
@@ -139,7 +163,7 @@ def test_an_account_with_room(aws: FakeAws, project: Callable[..., None]) -> Non
     assert checks["concurrency"]["found"].endswith(
         "and 8 are left to its other functions and to all others of the account"
     )
-    assert aws.asked == ["sts eu-west-1", "lambda eu-west-1"]
+    assert aws.asked == [f"{service} eu-west-1" for service in ("sts", "lambda", "cloudwatch", "sns")]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +209,62 @@ def test_the_quota(
 
     assert (code, checks["concurrency"]["state"]) == (int(state != "ok"), state)
     assert mend in checks["concurrency"]["mend"]
+
+
+def _listed(arn: str) -> list[dict[str, str]]:
+    return [{"Protocol": "email", "Endpoint": "oncall@team.example", "SubscriptionArn": arn}]
+
+
+_CONFIRMED = "arn:aws:sns:eu-west-1:123456789012:critical:1"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "subscriptions", "state", "found", "mend"),
+    [
+        (["a"], {}, "ok", "no alarm that notifies is deployed", ""),
+        (["a"], {"arn:critical": _listed(_CONFIRMED)}, "ok", "confirmed on every topic of alarms", ""),
+        (
+            ["a"],
+            {"arn:critical": _listed(_CONFIRMED), "arn:warning": _listed("PendingConfirmation")},
+            "problem",
+            "oncall@team.example has not confirmed, and hears of no alarm",
+            "aws sns subscribe --topic-arn arn:warning --protocol email --notification-endpoint oncall@team.example",
+        ),
+        (
+            ["a"],
+            {"arn:critical": []},
+            "problem",
+            "nobody is subscribed to arn:critical",
+            "pulumi up --refresh --stack dev",
+        ),
+        (["a"], {"arn:critical": _listed("Deleted")}, "problem", "nobody is subscribed to arn:critical", "48 hours"),
+        ([], {"arn:critical": []}, "ok", "none, as configured: alarmEmail and webhookUrl are empty", ""),
+        (
+            ["a"],
+            _refusal("AccessDenied", "DescribeAlarms"),
+            "could-not-check",
+            "(AccessDenied)",
+            "ask for cloudwatch:DescribeAlarms and sns:ListSubscriptionsByTopic",
+        ),
+    ],
+)
+def test_subscribers(  # noqa: PLR0917 - a table
+    aws: FakeAws,
+    project: Callable[..., None],
+    addresses: list[str],
+    subscriptions: Any,
+    state: str,
+    found: str,
+    mend: str,
+) -> None:
+    """Who has not confirmed hears nothing, and nor does whom SNS has forgotten since."""
+    project(addresses=addresses)
+    aws.subscriptions = subscriptions
+    code, checks = _doctor("--stack", "dev")
+
+    assert (code, checks["subscribers"]["state"]) == (int(state != "ok"), state)
+    assert found in checks["subscribers"]["found"]
+    assert mend in checks["subscribers"]["mend"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_status(running: Laptop) -> None:
         "functions": dict.fromkeys(document["functions"], "Active"),
         "functionErrors": dict.fromkeys(document["functions"], 0),
         "breakers": dict.fromkeys(document["queues"], "CLOSED"),
+        "subscribers": [],
         "states": document["states"],
     }
     assert {"events-ingest", "events-worker", "orders-api", "orders-worker"} <= set(document["functions"])
@@ -70,10 +71,13 @@ def test_status(running: Laptop) -> None:
 def test_status_as_text(running: Laptop) -> None:
     """For people: tables; without counting records where that is not wanted."""
     shown = running.lab("status", "--no-states").stdout
-    assert [title for title in ("Outputs", "Queues", "Functions", "State records") if title in shown] == [
+    assert [
+        title for title in ("Outputs", "Queues", "Functions", "Alarm subscribers", "State records") if title in shown
+    ] == [
         "Outputs",
         "Queues",
         "Functions",
+        "Alarm subscribers",
     ]
 
 

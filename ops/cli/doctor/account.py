@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as UnreachableError
 
-from ops.cli import target
+from ops.cli import subscribers, target
 from ops.cli.doctor import concurrency, configuration
 from ops.cli.doctor.check import Check, ok, problem, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ops.local.deployer import Registered
 
 _PULUMI = "https://www.pulumi.com/docs/install/"
+_SUBSCRIBERS = "subscribers"
 _CREDENTIALS = "export AWS_PROFILE=…, or aws sso login, or aws configure"
 
 
@@ -44,16 +47,20 @@ def checks(stack: str) -> Iterator[Check]:
         yield found
         yield unknown("credentials", "no region, no AWS", found.mend)
         yield unknown(concurrency.NAME, "no region, no AWS", found.mend)
+        yield unknown(_SUBSCRIBERS, "no region, no AWS", found.mend)
         return
     yield _region(stack, found.region)
     identity = _credentials(found)
     yield identity
     if identity.state != "ok":
         yield unknown(concurrency.NAME, "AWS does not know who asks", identity.mend)
+        yield unknown(_SUBSCRIBERS, "AWS does not know who asks", identity.mend)
     elif registered is None:
         yield unknown(concurrency.NAME, "what the stack asks for is not known", accepted.mend)
+        yield unknown(_SUBSCRIBERS, "who is to hear of alarms is not known", accepted.mend)
     else:
         yield _concurrency(found, concurrency.demand(registered))
+        yield _subscribers(found, stack, registered)
 
 
 def _pulumi() -> Check:
@@ -123,6 +130,34 @@ def _concurrency(found: _Account, wanted: concurrency.Demand) -> Check:
             "ask for lambda:GetAccountSettings, lambda:ListFunctions and lambda:GetFunctionConcurrency",
         )
     return concurrency.judge(wanted, quota, found.region)
+
+
+def _subscribers(found: _Account, stack: str, registered: Sequence[Registered]) -> Check:
+    """Whether those who are configured hear of alarms: AWS sends the owner of an address a link, and waits 48 hours."""
+    wanted = [one for one in registered if one.type.endswith(":TopicSubscription")]
+    try:
+        there = subscribers.subscribers(found.client("cloudwatch"), found.client("sns"), stack)
+    except (BotoCoreError, ClientError) as error:
+        mend = "ask for cloudwatch:DescribeAlarms and sns:ListSubscriptionsByTopic"
+        return unknown(_SUBSCRIBERS, str(error), mend)
+    if not there:
+        return ok(_SUBSCRIBERS, "no alarm that notifies is deployed")
+    pending = {(arn, one.endpoint) for arn, topic in there.items() for one in topic if one.state == "pending"}
+    if pending:
+        arn, endpoint = min(pending)
+        return problem(
+            _SUBSCRIBERS,
+            f"{', '.join(sorted({who for _, who in pending}))} has not confirmed, and hears of no alarm",
+            "follow the link in AWS's message, which works for 48 hours; another one, for each topic: "
+            f"aws sns subscribe --topic-arn {arn} --protocol email --notification-endpoint {endpoint}",
+        )
+    deaf = [arn for arn, topic in there.items() if not any(one.state == "confirmed" for one in topic)]
+    if deaf and not wanted:
+        return ok(_SUBSCRIBERS, "none, as configured: alarmEmail and webhookUrl are empty")
+    if deaf:
+        mend = f"pulumi up --refresh --stack {stack}, and follow the link in AWS's message within 48 hours"
+        return problem(_SUBSCRIBERS, f"nobody is subscribed to {', '.join(deaf)}", mend)
+    return ok(_SUBSCRIBERS, "confirmed on every topic of alarms")
 
 
 def _held(client: Any, reserving: Mapping[str, int]) -> int:  # noqa: ANN401 - made by name

@@ -22,7 +22,8 @@ def doctor(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption 
     """Check what a stack needs, before its first deployment and whenever something is odd. Changes nothing.
 
     On the laptop: Python, the configuration, the port, the local cloud and what is deployed to it. On AWS: the tools,
-    the configuration, the region, the credentials, and whether the account's Lambda concurrency has room for the stack.
+    the configuration, the region, the credentials, whether the account's Lambda concurrency has room for the stack, and
+    whether who is to hear of alarms has confirmed it.
 
     Each check is ok, a problem, or could not be made, and says what mends it. Exits with 1 unless all are ok.
 
