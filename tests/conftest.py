@@ -1,8 +1,10 @@
 """What holds for every test: the order that fills both cores, and which tests need the emulator."""
 
 import gc
+from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import botocore.session
 import pytest
@@ -71,10 +73,14 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What a check walked (`record_property`): one that walks nothing would pass as well."""
+    """What a check walked (`record_property`), all its cases together: one that walks nothing would pass as well."""
+    walked: dict[str, Counter[str]] = {}
     for report in terminalreporter.getreports("passed"):
+        test = report.nodeid.partition("[")[0].rpartition("/")[2]
         for name, number in report.user_properties:
-            terminalreporter.write_line(f"{report.nodeid.rpartition('/')[2]}: {number} {name}")
+            walked.setdefault(test, Counter())[name] += cast("int", number)
+    for test, numbers in sorted(walked.items()):
+        terminalreporter.write_line(f"{test}: {', '.join(f'{number} {name}' for name, number in numbers.items())}")
 
 
 def _rank(item: pytest.Item) -> int:

@@ -11,12 +11,14 @@ from tests.contract.aws_models import Walk, Walker
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
-def test_every_request_is_within_the_models(configuration: Configuration) -> None:
+def test_every_request_is_within_the_models(configuration: Configuration, record_property: Any) -> None:
     """Lengths, patterns, enumerations and ranges hold, with names as long as the provider makes them."""
     walker = Walker()
     run(main_program, stack=configuration.stack, config=configuration.whole, into=walker)
 
-    print(f"{configuration}: {walker.walk.requests} requests, {walker.walk.constraints} constraints")  # noqa: T201
+    record_property("configurations walked", 1)
+    record_property("requests", walker.walk.requests)
+    record_property("constraints", walker.walk.constraints)
     assert sorted(set(walker.walk.faults)) == []
     assert walker.walk.requests > len(walker.of("Function"))
 

@@ -105,20 +105,23 @@ def _dashboard_sizes(recording: Recording) -> Iterator[tuple[str, float, float]]
 @pytest.fixture(scope="module")
 def configured() -> dict[str, Recording]:
     """What each configuration registers."""
-    made = {name: run_main(stack, config) for name, (stack, config) in _CONFIGURATIONS.items()}
-    print(f"{len(made)} configurations, {sum(len(one.resources) for one in made.values())} resources")  # noqa: T201 - the run's extent
-    return made
+    return {name: run_main(stack, config) for name, (stack, config) in _CONFIGURATIONS.items()}
 
 
 @pytest.mark.parametrize("name", _CONFIGURATIONS)
-def test_every_queue_and_function_is_watched(configured: dict[str, Recording], name: str) -> None:
+def test_every_queue_and_function_is_watched(configured: dict[str, Recording], name: str, record_property: Any) -> None:
     """Of each function an alarm counts the errors, of each queue one looks at the depth."""
+    record_property("configurations walked", 1)
+    for type_, plural in {"Function": "functions", "Queue": "queues", "MetricAlarm": "alarms"}.items():
+        record_property(plural, len(configured[name].of(type_)))
     assert unwatched(configured[name]) == set()
 
 
 @pytest.mark.parametrize("name", _CONFIGURATIONS)
-def test_everything_is_within_the_limits(configured: dict[str, Recording], name: str) -> None:
+def test_everything_is_within_the_limits(configured: dict[str, Recording], name: str, record_property: Any) -> None:
     """Alarms, dashboard, environments, policies and reserved concurrency are of a size that AWS accepts."""
+    record_property("configurations walked", 1)
+    record_property("sizes compared", len(list(_sizes(configured[name]))))
     assert too_much(configured[name]) == []
 
 
