@@ -41,28 +41,33 @@ def start_invocation(request_id: str) -> None:
     logger.append_keys(requestId=request_id)
 
 
-def count(pipeline: str, counts: Mapping[str, int], *, milliseconds: Mapping[str, Sequence[int]] | None = None) -> None:
-    """Prints embedded metrics of a pipeline: counts, and durations with a value for each thing measured.
+def count(
+    pipeline: str,
+    counts: Mapping[str, int],
+    *,
+    milliseconds: Mapping[str, Sequence[int]] | None = None,
+    seconds: Mapping[str, int] | None = None,
+) -> None:
+    """Prints embedded metrics of a pipeline: counts, durations with a value for each thing measured, and ages.
 
     That is one line, another for each further 100 durations, and none where there is nothing to report. A count of 0
     is worth its place only where an alarm waits for the 0: leave it out elsewhere.
     """
-    numbers: dict[str, int | Sequence[int]] = dict(counts)
+    numbers: dict[str, int | Sequence[int]] = {**counts, **(seconds or {})}
+    units = dict.fromkeys(milliseconds or {}, "Milliseconds") | dict.fromkeys(seconds or {}, "Seconds")
     rest: dict[str, Sequence[int]] = {}
     for name, values in (milliseconds or {}).items():
         if values:
             numbers[name] = values[:_MAX_VALUES]
             rest[name] = values[_MAX_VALUES:]
     if numbers:
-        sys.stdout.write(json.dumps(_embedded(pipeline, numbers), separators=(",", ":")) + "\n")
+        sys.stdout.write(json.dumps(_embedded(pipeline, numbers, units), separators=(",", ":")) + "\n")
         count(pipeline, {}, milliseconds=rest)
 
 
-def _embedded(pipeline: str, numbers: Mapping[str, int | Sequence[int]]) -> dict[str, Any]:
+def _embedded(pipeline: str, numbers: Mapping[str, int | Sequence[int]], units: Mapping[str, str]) -> dict[str, Any]:
     now = clock.now_ms()
-    metrics = [
-        {"Name": name, "Unit": "Count" if isinstance(value, int) else "Milliseconds"} for name, value in numbers.items()
-    ]
+    metrics = [{"Name": name, "Unit": units.get(name, "Count")} for name in numbers]
     # with the stack in it, because two stacks of an account and region have the same pipelines
     namespace = f"{_NAMESPACE}/{os.environ['ENVIRONMENT']}"
     directive = {"Namespace": namespace, "Dimensions": [["pipeline"]], "Metrics": metrics}

@@ -25,7 +25,8 @@ _PERIOD = Limit(
     (*whole(1, _LONGEST_PERIOD).constraints, AfterValidator(_multiple)),
 )
 _Count = Annotated[int, whole(0, 1_000_000)]
-_Age = Annotated[int, whole(1, aws_limits.MAX_RETENTION)]
+# What lasts so long is seen by an alarm that looks back as far, a batch and the evaluation (a day at most) further.
+_Age = Annotated[int, whole(1, aws_limits.LONGEST_EVALUATION - 2 * aws_limits.DAY)]
 
 
 @with_config(ConfigDict(alias_generator=to_camel, extra="forbid"))

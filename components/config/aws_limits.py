@@ -2,6 +2,7 @@
 
 DAY = 86_400
 MAX_RETENTION = 14 * DAY
+LONGEST_EVALUATION = 7 * DAY  # of an alarm; a day where its periods are shorter than an hour
 MAX_VISIBILITY = 43_200
 MAX_MESSAGE_BYTES = 1_048_576  # of SQS, attributes included
 MAX_TIMEOUT = 900

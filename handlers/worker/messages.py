@@ -26,6 +26,7 @@ class Message:
     key: str
     checksum: str
     receive_count: int
+    sent_at: int = 0  # ms since the epoch: when it was put on this queue; 0 for the breaker's probe
     correlation_id: str = ""
     attributes: dict[str, Attribute] = field(default_factory=dict)
     trace_header: str = ""
@@ -101,6 +102,7 @@ def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
         key=_text(attributes, "idempotencyKey")[:_MAX_KEY_BYTES] or form.key(payload) or checksum,
         checksum=checksum,
         receive_count=int(system["ApproximateReceiveCount"]),
+        sent_at=int(system.get("SentTimestamp", 0)),
         correlation_id=_text(attributes, "correlationId"),
         attributes=attributes,
         trace_header=system.get("AWSTraceHeader", ""),

@@ -53,6 +53,8 @@ METRICS: dict[Name, str] = {
     "not_dead_lettered": "Unsettled",
 }
 LATENCY = "ProcessingLatency"
+RETRIED_AGE = "RetriedAge"
+POISON_RECEIVES = 3  # from so many receives on, SQS leaves a message out of its ApproximateAgeOfOldestMessage
 SUCCESS = "IngestionSuccess"
 FAILURE = "IngestionFailure"
 
@@ -243,6 +245,16 @@ class Settlement:
 
 
 def measure(pipeline: str, outcomes: Sequence[Outcome]) -> None:
-    """The metrics of a batch: how many records ended how, and how long the business steps took."""
+    """The metrics of a batch: how many records ended how, how long the business steps took.
+
+    And how old the oldest is of those that go back to the queue and that SQS's own metric leaves out.
+    """
     latencies = [outcome.latency_ms for outcome in outcomes if outcome.latency_ms is not None]
-    count(pipeline, Counter(METRICS[outcome.name] for outcome in outcomes), milliseconds={LATENCY: latencies})
+    poison = [o.message for o in outcomes if o.retry and o.message.receive_count >= POISON_RECEIVES]
+    back = [message.sent_at for message in poison if message.sent_at]
+    count(
+        pipeline,
+        Counter(METRICS[outcome.name] for outcome in outcomes),
+        milliseconds={LATENCY: latencies},
+        seconds={RETRIED_AGE: max(0, clock.now_ms() - min(back)) // 1000} if back else {},
+    )

@@ -118,7 +118,7 @@ _ALONE = _alone(
             "periodSeconds": st.integers(1, 60).map(lambda minutes: 60 * minutes),
             "evaluationPeriods": st.integers(1, 24),
             "dlqDepth": st.integers(0, 1_000_000),
-            "dlqAgeSeconds": st.integers(1, 1_209_600),
+            "dlqAgeSeconds": st.integers(1, 432_000),
             "queueAgeSeconds": st.integers(1, 1_209_600),
             "backlog": st.integers(0, 1_000_000),
             "errorRatePercent": st.integers(0, 100),

@@ -9,6 +9,10 @@ _EVENTS = "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitorin
 _DYNAMODB = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html"
 _SNS = "https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html"
 
+# "Poison-pill messages", received three times or more and not deleted, are no part of ApproximateAgeOfOldestMessage; at
+# the move to a dead-letter queue it starts again (same page).
+POISON_RECEIVES = 3
+
 # (namespace, metric) -> (its dimensions, where it is documented)
 AWS_METRICS: dict[tuple[str, str], tuple[frozenset[str], str]] = {
     **{

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from handlers import observability
+from handlers.worker import outcome
 from ops.local.cloudwatch import definitions, log_metrics
 from ops.local.cloudwatch.logs import LogEvent
+from ops.local.cloudwatch.sources import queues
 from tests.components.recording import Recording, run_main, variables
-from tests.contract.aws_metrics import AWS_METRICS
+from tests.contract.aws_metrics import AWS_METRICS, POISON_RECEIVES
 from tests.contract.log_set import PREFIX
 
 _SEARCH = re.compile(r"SEARCH\('\{\"([^\"]+)\",?([^}]*)\} MetricName=\"(\w+)\"'")
@@ -118,6 +120,11 @@ def test_every_metric_of_the_list_is_in_use(program: Recording) -> None:
     assert AWS_METRICS.keys() - in_use == set()
 
 
+def test_who_leaves_out_what() -> None:
+    """The worker tells the age of just those messages that SQS leaves out of its own, and so does the laptop's SQS."""
+    assert (outcome.POISON_RECEIVES, queues.POISON_RECEIVES) == (POISON_RECEIVES, POISON_RECEIVES)
+
+
 def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
     """The sums over the morning are those of its story."""
     sums: Counter[str] = Counter()
@@ -137,6 +144,7 @@ def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
         "HandedBack": 3,
         "Unsettled": 4,
         "ProcessingLatency": 12 + 100 + 40,
+        "RetriedAge": 60,
         "CircuitOpen": 2,
         "RedriveMoved": 2,
         "RedriveStopped": 1,

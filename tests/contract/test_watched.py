@@ -11,6 +11,12 @@ from tests.components.recording import EVERY_PIPELINE, Recording, Registered, ru
 
 _ALL: Mapping[str, object] = {"pipelines": list(EVERY_PIPELINE)}
 _TOLD: Mapping[str, object] = {"webhookUrl": "https://hooks.example/T0/secret-part", "alarmEmail": "ops@example.com"}
+_LONGEST: Mapping[str, object] = {
+    "dlqAgeSeconds": 432_000,
+    "queueAgeSeconds": 432_000,
+    "periodSeconds": 3600,
+    "evaluationPeriods": 24,
+}
 _CONFIGURATIONS: dict[str, tuple[str, Mapping[str, object]]] = {
     "dev": ("dev", {}),
     "prod": ("prod", {}),
@@ -19,6 +25,7 @@ _CONFIGURATIONS: dict[str, tuple[str, Mapping[str, object]]] = {
     "dev with all": ("dev", _ALL),
     "prod with all": ("prod", {**_ALL, **_TOLD}),
     "dev with everything on": ("dev", {**_ALL, **_TOLD, "useKmsCmk": True, "tracing": True}),
+    "dev with the longest ages": ("dev", {"alarms": _LONGEST}),
     "dev without breakers": ("dev", {**_ALL, "breakerHoldSeconds": 0}),
 }
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
@@ -29,7 +36,8 @@ _ALARMS_PER_WIDGET = 100
 _METRICS_PER_WIDGET = 500
 _METRICS_PER_DASHBOARD = 2_500
 _DASHBOARD_BODY = 1_000_000  # bytes
-_LONGEST_EVALUATION = 86_400  # seconds, of periods under an hour
+_DAY = 86_400
+_HOUR = 3600
 _ENVIRONMENT = 4_096  # bytes: Lambda, all variables of a function
 _ROLE_POLICIES = 10_240  # characters but white space: IAM, all inline policies of a role
 _TOPIC_POLICY = 30_720  # bytes: SNS
@@ -53,10 +61,12 @@ def _watched(recording: Recording, metric: str, dimension: str) -> set[str]:
 
 
 def unwatched(recording: Recording) -> set[str]:
-    """Functions whose errors, and queues whose messages no alarm looks at."""
+    """Functions whose errors, and queues whose messages no alarm looks at: those that wait, those that are received."""
     functions = {made.name for made in recording.of("Function")} - _watched(recording, "Errors", "FunctionName")
-    depth = "ApproximateNumberOfMessagesVisible"
-    return functions | ({made.name for made in recording.of("Queue")} - _watched(recording, depth, "QueueName"))
+    waiting, received = (
+        _watched(recording, f"ApproximateNumberOfMessages{which}", "QueueName") for which in ("Visible", "NotVisible")
+    )
+    return functions | ({made.name for made in recording.of("Queue")} - (waiting & received))
 
 
 def too_much(recording: Recording) -> list[str]:
@@ -68,8 +78,9 @@ def _sizes(recording: Recording) -> Iterator[tuple[str, float, float]]:
     for alarm in recording.of("MetricAlarm"):
         parts = list(_queries(alarm))
         yield f"metrics of {alarm.name}", len(parts), _METRICS_PER_ALARM
-        looked_at = max(part["period"] for part in parts) * alarm.inputs["evaluationPeriods"]
-        yield f"seconds of {alarm.name}", looked_at, _LONGEST_EVALUATION
+        period = max(part["period"] for part in parts)
+        longest = 7 * _DAY if period >= _HOUR else _DAY
+        yield f"seconds of {alarm.name}", period * alarm.inputs["evaluationPeriods"], longest
     for composite in recording.of("CompositeAlarm"):
         rule = composite.inputs["alarmRule"]
         yield f"rule of {composite.name}", len(rule), _COMPOSITE_RULE
@@ -110,7 +121,7 @@ def configured() -> dict[str, Recording]:
 
 @pytest.mark.parametrize("name", _CONFIGURATIONS)
 def test_every_queue_and_function_is_watched(configured: dict[str, Recording], name: str, record_property: Any) -> None:
-    """Of each function an alarm counts the errors, of each queue one looks at the depth."""
+    """Of each function an alarm counts the errors, of each queue alarms look at what waits and at what is received."""
     record_property("configurations walked", 1)
     for type_, plural in {"Function": "functions", "Queue": "queues", "MetricAlarm": "alarms"}.items():
         record_property(plural, len(configured[name].of(type_)))
@@ -158,6 +169,7 @@ def _many(count: int) -> list[dict[str, object]]:
     [
         ("MetricAlarm", "notification-failed", {"metricQueries": _many(11)}, "metrics of notification-failed"),
         ("MetricAlarm", "api-5xx", {"evaluationPeriods": 1441}, "seconds of api-5xx"),
+        ("MetricAlarm", "api-5xx", {"period": 3600, "evaluationPeriods": 169}, "seconds of api-5xx"),
         ("CompositeAlarm", "critical", {"alarmRule": "ALARM(a)" * 101}, "children of critical"),
         ("CompositeAlarm", "critical", {"alarmRule": "a" * 10_241}, "rule of critical"),
         ("Function", "redrive", {"environment": {"variables": {"A": "a" * 4096}}}, "environment of redrive"),

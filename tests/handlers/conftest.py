@@ -127,10 +127,15 @@ def record(
     attributes: dict[str, dict[str, Any]] | None = None,
     body: str | None = None,
     group: str = "",
+    sent_ms: int = NOW_MS,
 ) -> dict[str, Any]:
     """An SQS record as Lambda delivers it."""
     given = {"idempotencyKey": {"dataType": "String", "stringValue": key}} if key else {}
-    system = {"ApproximateReceiveCount": str(receive_count), **({"MessageGroupId": group} if group else {})}
+    system = {
+        "ApproximateReceiveCount": str(receive_count),
+        "SentTimestamp": str(sent_ms),
+        **({"MessageGroupId": group} if group else {}),
+    }
     return {
         "messageId": message_id,
         "receiptHandle": f"receipt-{message_id}-{receive_count}",

@@ -18,7 +18,7 @@ def embedded(capsys: pytest.CaptureFixture[str], *, now_ms: int = NOW_MS) -> lis
 
 def _opened(line: dict[str, Any], now_ms: int) -> dict[str, Any]:
     names = [name for name in line if name not in _NO_METRICS]
-    units = {"ProcessingLatency": "Milliseconds"}
+    units = {"ProcessingLatency": "Milliseconds", "RetriedAge": "Seconds"}
     metrics = [{"Name": name, "Unit": units.get(name, "Count")} for name in names]
     directive = {"Namespace": "IngestionLab/dev", "Dimensions": [["pipeline"]], "Metrics": metrics}
     assert line["_aws"] == {"Timestamp": now_ms, "CloudWatchMetrics": [directive]}

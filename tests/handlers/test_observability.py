@@ -15,7 +15,7 @@ from handlers.observability import logger
 from handlers.worker import outcome
 from handlers.worker.worker import Worker
 from tests.gateway import http_event
-from tests.handlers.conftest import Step, record
+from tests.handlers.conftest import NOW_MS, FakeClock, Step, record
 from tests.handlers.control.test_breaker import ENV as BREAKER_ENV
 from tests.handlers.control.test_breaker import TICK, TRIP, FakeCloud
 from tests.handlers.emf import embedded
@@ -60,9 +60,38 @@ def test_a_batch_is_one_line(worker: Worker, log_stream: io.StringIO, capsys: py
             "DeadLettered": 1,
             "Retried": 2,
             "Duplicates": 1,
+            "RetriedAge": 0,
             "ProcessingLatency": [line["latencyMs"] for line in lines if line["outcome"] != "duplicate"],
         }
     ]
+
+
+def test_the_age_of_what_aws_leaves_out(
+    worker: Worker, fake_clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The oldest of those that go back and were received three times or more, in whole seconds since they were sent."""
+    ages = {"m1": (3, 61_900, "transient"), "m2": (5, 60_000, "transient"), "m3": (2, 900_000, "transient")}
+    batch = [
+        record(name, {"n": name, "fail": fail, "times": 9}, key=name, receive_count=count, sent_ms=fake_clock.ms - age)
+        for name, (count, age, fail) in ages.items()
+    ]
+    done = record("m4", {"n": "a"}, key="k4", receive_count=4, sent_ms=fake_clock.ms - 300_000)
+    given_up = record("m5", {"n": "b", "fail": "permanent"}, key="k5", receive_count=4, sent_ms=1)
+
+    worker.handle({"Records": [*batch, done, given_up]}, FakeContext())
+
+    (line,) = embedded(capsys)
+    assert line["RetriedAge"] == 61
+
+
+@pytest.mark.parametrize("sent_ms", [NOW_MS + 5000, 0])
+def test_an_age_is_never_invented(worker: Worker, sent_ms: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """SQS's clock may be ahead of ours, and the breaker's probe was never sent."""
+    batch = [record("m1", {"n": "a", "fail": "transient"}, key="k1", receive_count=3, sent_ms=sent_ms)]
+
+    worker.handle({"Records": batch}, FakeContext())
+
+    assert [line.get("RetriedAge") for line in embedded(capsys)] == [0 if sent_ms else None]
 
 
 def test_records_that_did_not_run_have_no_duration(worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,9 @@ The alarms follow from what the deployed parts are called and from the configura
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypedDict
 
+from components.config import aws_limits
 from components.config.alarm_limits import AlarmLimits
 from components.observability.alarms import sources
 from components.observability.alarms.model import (
@@ -22,7 +24,8 @@ from components.observability.alarms.model import (
 )
 
 _IDLE_QUEUE = Missing("notBreaching", "SQS says nothing of a queue that nobody has used for six hours, so it is empty")
-_NO_OLDEST = Missing("notBreaching", "SQS reports an age only while there is a message")
+_NO_OLDEST = Missing("notBreaching", "neither SQS nor the worker reports an age where there is no message")
+_HOUR = 3600
 _NOT_INVOKED = Missing("notBreaching", "Lambda reports only when it is invoked, and what is not invoked can't fail")
 _NO_REQUESTS = Missing("notBreaching", "API Gateway reports only when there are requests")
 _NO_FAILURE = Missing("notBreaching", "AWS sends this metric only when something failed")
@@ -94,7 +97,7 @@ def stack_alarms(of: StackTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             name="control-failures",
             severity=CRITICAL,
             description="Lambda gave up on an invocation whose caller does not wait for it, and has put it aside.",
-            source=sources.queue("ApproximateNumberOfMessagesVisible", of.failures),
+            source=sources.letters(of.failures),
             missing=_IDLE_QUEUE,
         ),
     )
@@ -102,7 +105,7 @@ def stack_alarms(of: StackTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         name="bus-unreadable",
         severity=CRITICAL,
         description="EventBridge could not use the customer key for events on the bus, and has put them aside.",
-        source=sources.queue("ApproximateNumberOfMessagesVisible", of.unreadable),
+        source=sources.letters(of.unreadable),
         missing=_IDLE_QUEUE,
     )
     return _every(limits.period_seconds, (*found, *([unreadable] if of.unreadable is not None else [])))
@@ -120,7 +123,20 @@ def _failed_notifications(topics: Mapping[str, object]) -> Source:
 
 
 def _every(period_seconds: int, alarms: Sequence[Alarm]) -> Sequence[Alarm]:
-    return tuple(replace(alarm, period_seconds=period_seconds) for alarm in alarms)
+    return tuple(replace(alarm, period_seconds=alarm.period_seconds or period_seconds) for alarm in alarms)
+
+
+class _Lasting(TypedDict):
+    """The fields of an alarm that say for how long."""
+
+    span: Span
+    period_seconds: int
+
+
+def _lasting(seconds: int, limits: AlarmLimits) -> _Lasting:
+    """Whatever lasts so long. An alarm whose periods are shorter than an hour looks back a day at most."""
+    period = limits.period_seconds if seconds <= aws_limits.DAY else _HOUR
+    return {"span": Span.all_of(-(-seconds // period)), "period_seconds": period}
 
 
 def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
@@ -128,7 +144,7 @@ def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         name="undelivered",
         severity=CRITICAL,
         description="EventBridge could not deliver events to the main queue, and has put them aside.",
-        source=sources.queue("ApproximateNumberOfMessagesVisible", of.undelivered),
+        source=sources.letters(of.undelivered),
         missing=_IDLE_QUEUE,
     )
     return (
@@ -137,7 +153,7 @@ def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             name="dlq-not-empty",
             severity=CRITICAL,
             description="Messages are on the dead-letter queue: events that were accepted are not processed.",
-            source=sources.queue("ApproximateNumberOfMessagesVisible", of.dlq),
+            source=sources.letters(of.dlq),
             threshold=limits.dlq_depth,
             span=Span.all_of(limits.evaluation_periods),
             missing=_IDLE_QUEUE,
@@ -145,24 +161,34 @@ def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         Alarm(
             name="dlq-oldest-age",
             severity=WARNING,
-            description="A dead letter waits for its redrive; SQS deletes it in the end.",
-            source=sources.queue("ApproximateAgeOfOldestMessage", of.dlq),
-            threshold=limits.dlq_age_seconds,
-            missing=_NO_OLDEST,
+            description="Dead letters wait for their redrive; SQS deletes them in the end.",
+            # not SQS's age: it forgets a letter that three previews have received
+            source=sources.letters(of.dlq),
+            missing=_IDLE_QUEUE,
+            **_lasting(limits.dlq_age_seconds, limits),
         ),
     )
 
 
 def _queue(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
-    age = sources.queue("ApproximateAgeOfOldestMessage", of.queue)
-    deleted = sources.queue("NumberOfMessagesDeleted", of.queue, "Sum")
+    # long enough for the oldest message to be too old, and for one batch to end
+    quiet = max(limits.queue_age_seconds, of.worker_timeout_seconds) + limits.evaluation_periods * limits.period_seconds
     return (
         Alarm(
             name="queue-age",
             severity=CRITICAL,
             description="Events wait too long for the worker.",
-            source=age,
+            source=Expression(
+                "IF(FILL(retried, 0) > FILL(age, 0), FILL(retried, 0), FILL(age, 0))",
+                {
+                    "age": sources.queue("ApproximateAgeOfOldestMessage", of.queue),
+                    # SQS's age leaves out what was received three times or more; the worker tells of those it has
+                    "retried": sources.own(of, "RetriedAge", "Maximum"),
+                },
+                "age of the oldest message",
+            ),
             threshold=limits.queue_age_seconds,
+            span=Span.any_of(limits.evaluation_periods),
             missing=_NO_OLDEST,
         ),
         Alarm(
@@ -177,15 +203,18 @@ def _queue(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         Alarm(
             name="queue-stalled",
             severity=CRITICAL,
-            description="Events wait, and none is finished: the worker does not work at all.",
+            description="Events wait or are tried again, and none is finished: the worker does not work at all.",
             source=Expression(
                 # SQS reports deletions only when there are some; without the filling the comparison would be missing
-                f"IF(age > {limits.queue_age_seconds} AND FILL(deleted, 0) < 1, 1, 0)",
-                {"age": age, "deleted": deleted},
-                "old messages and no deletion",
+                "IF(visible + hidden > 0 AND FILL(deleted, 0) < 1, 1, 0)",
+                {
+                    **sources.in_queue(of.queue),
+                    "deleted": sources.queue("NumberOfMessagesDeleted", of.queue, "Sum"),
+                },
+                "messages and no deletion",
             ),
-            span=Span.all_of(limits.evaluation_periods),
-            missing=_NO_OLDEST,
+            missing=_IDLE_QUEUE,
+            **_lasting(quiet, limits),
         ),
     )
 

@@ -52,10 +52,14 @@ The numbers are the defaults; the configuration key `alarms` changes thresholds 
 seconds). An alarm of a pipeline is named `IngestionLab-<stack>-<pipeline>-<name>`, one of the whole stack
 `IngestionLab-<stack>-<name>`.
 
-SQS leaves a message that was received three times or more out of `ApproximateAgeOfOldestMessage`, and counts a dead
-letter from its move. So events that fail again and again don't show in `queue-age` and `queue-stalled`: `error-rate`
-counts their attempts, `queue-backlog` those that wait, `dlq-not-empty` those given up. Three previews hide a letter
-from `dlq-oldest-age`; `dlq-not-empty` goes on. The laptop's metric follows the same rules.
+SQS leaves a message that was received three times or more out of `ApproximateAgeOfOldestMessage`, and starts again at
+the move to the dead-letter queue; the laptop's metric follows the same rules. So no alarm rests on it alone. Of what
+fails again and again the worker itself tells the age (`RetriedAge`), and `queue-age` takes the higher of the two; where
+nothing is worked at all, `queue-stalled` goes by what is in the queue. `dlq-oldest-age` fires when the dead-letter
+queue has not been empty for `alarms.dlqAgeSeconds`, however often its letters were looked at; over a day, it looks by
+the hour. What a preview, a redrive or an operator has received for a while still counts as a letter: alarms on queues
+that no worker consumes add the hidden messages to the visible ones. On a main queue those are the worker's own, so
+`queue-backlog` leaves them out.
 
 Each alarm has a runbook, and every step of it is a command. The commands work on the laptop and on AWS, with
 `.venv/bin` on the `PATH`, after

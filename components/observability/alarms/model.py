@@ -60,6 +60,11 @@ class Span(NamedTuple):
         return cls(periods, periods)
 
     @classmethod
+    def any_of(cls, periods: int) -> Self:
+        """One of the periods: a value that is reported now and then holds from one report to the next."""
+        return cls(1, periods)
+
+    @classmethod
     def most_of(cls, periods: int) -> Self:
         """More than half of the periods: a value that jumps about is judged by its majority."""
         return cls(periods // 2 + 1, periods)
@@ -70,7 +75,10 @@ ONCE = Span(1, 1)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alarm:
-    """One alarm. It fires when `span.datapoints` of the last `span.periods` values compare so with the threshold."""
+    """One alarm. It fires when `span.datapoints` of the last `span.periods` values compare so with the threshold.
+
+    Without `period_seconds` its periods are as long as those of the other alarms.
+    """
 
     name: str
     severity: Severity
@@ -79,7 +87,7 @@ class Alarm:
     missing: Missing
     threshold: float = 0
     span: Span = ONCE  # what is counted here should not happen at all, or is a duration itself
-    period_seconds: int = 60
+    period_seconds: int = 0
     comparison: Comparison = "GreaterThanThreshold"
 
     @property

@@ -10,6 +10,19 @@ def queue(metric: str, name: object, statistic: str = "Maximum") -> Metric:
     return Metric("AWS/SQS", metric, {"QueueName": name}, statistic)
 
 
+def in_queue(name: object) -> Mapping[str, Metric]:
+    """The messages of a queue: those that wait, and those that somebody has received."""
+    return {
+        "visible": queue("ApproximateNumberOfMessagesVisible", name),
+        "hidden": queue("ApproximateNumberOfMessagesNotVisible", name),
+    }
+
+
+def letters(name: object) -> Expression:
+    """All messages of a queue that nobody consumes, those included that a preview, a redrive or an operator holds."""
+    return Expression("visible + hidden", in_queue(name), "messages, received ones included")
+
+
 def function(metric: str, name: object, statistic: str = "Sum") -> Metric:
     """A metric of a function."""
     return Metric("AWS/Lambda", metric, {"FunctionName": name}, statistic)

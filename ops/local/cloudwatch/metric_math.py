@@ -1,6 +1,6 @@
 """CloudWatch's metric math, as far as alarms of the program use it.
 
-Known are ids of metrics, numbers, `+ * /`, `< >`, `AND`, parentheses, `IF(condition, then, number)` and
+Known are ids of metrics, numbers, `+ * /`, `< >`, `AND`, parentheses, `IF(condition, then, otherwise)` and
 `FILL(series, number)`; anything else is refused. Missing values follow "Using metric math" in the CloudWatch user
 guide: arithmetic and comparisons take a missing value for 0 where the other series has one, and a division by zero
 drops the datapoint.
@@ -88,16 +88,21 @@ class _Parser:
     def _call(self, name: str) -> Series:
         if name == "FILL":
             series = self._series()
-            filler = self._number()
+            self._tokens.expect(",")
+            filler = self._operand()
+            if isinstance(filler, list):
+                raise self._tokens.error("the laptop fills with a number only")
+            self._tokens.expect(")")
             return [filler if item is None else item for item in series]
         if name == "IF":
             condition = self._series()
             self._tokens.expect(",")
-            then = self._operand()
-            otherwise = self._number()
-            thens = then if isinstance(then, list) else [then] * len(condition)
-            # As documented, `otherwise` stands for a missing condition, too, and 0 for a missing `then`.
-            return [(yes or 0.0) if test else otherwise for test, yes in zip(condition, thens, strict=True)]
+            then = self._values(len(condition))
+            self._tokens.expect(",")
+            otherwise = self._values(len(condition))
+            self._tokens.expect(")")
+            # As documented, `otherwise` stands for a missing condition, too, and 0 for a missing value of either.
+            return [(yes if test else no) or 0.0 for test, yes, no in zip(condition, then, otherwise, strict=True)]
         raise self._tokens.error(f"the laptop does not know {name}()")
 
     def _series(self) -> Series:
@@ -106,11 +111,7 @@ class _Parser:
             raise self._tokens.error("a number stands where a time series is needed")
         return value
 
-    def _number(self) -> float:
-        """The last argument of a call, which has to be a number on the laptop."""
-        self._tokens.expect(",")
+    def _values(self, count: int) -> Series:
+        """A time series, or a number for each of so many periods."""
         value = self._operand()
-        if isinstance(value, list):
-            raise self._tokens.error("the laptop needs a number as last argument")
-        self._tokens.expect(")")
-        return value
+        return value if isinstance(value, list) else [value] * count

@@ -19,30 +19,34 @@ def _with(**limits: float) -> dict[str, Alarm]:
     return {alarm.name: alarm for alarm in found}
 
 
-_JUDGED_BY_SEVERAL_PERIODS = ("dlq-not-empty", "queue-backlog", "queue-stalled", "error-rate", "worker-duration")
-
-
-def _stalled(age: int) -> Expression:
-    source = _with()["queue-stalled"].source
-    assert isinstance(source, Expression)
-    return replace(source, formula=f"IF(age > {age} AND FILL(deleted, 0) < 1, 1, 0)")
+_JUDGED_BY_SEVERAL_PERIODS = ("dlq-not-empty", "queue-backlog", "error-rate", "worker-duration")
+_EVERY_TWO_MINUTES = {"period_seconds": 120}
 
 
 @pytest.mark.parametrize(
     ("limit", "value", "changed"),
     [
         ("dlq_depth", 3, {"dlq-not-empty": {"threshold": 3}}),
-        ("dlq_age_seconds", 60, {"dlq-oldest-age": {"threshold": 60}}),
-        ("queue_age_seconds", 60, {"queue-age": {"threshold": 60}, "queue-stalled": {"source": _stalled(60)}}),
+        ("dlq_age_seconds", 61, {"dlq-oldest-age": {"span": Span(2, 2)}}),
+        ("dlq_age_seconds", 86_400, {"dlq-oldest-age": {"span": Span(1440, 1440)}}),
+        ("dlq_age_seconds", 86_401, {"dlq-oldest-age": {"span": Span(25, 25), "period_seconds": 3600}}),
+        ("queue_age_seconds", 60, {"queue-age": {"threshold": 60}, "queue-stalled": {"span": Span(6, 6)}}),
         ("backlog", 50, {"queue-backlog": {"threshold": 50}}),
         ("error_rate_percent", 2.5, {"error-rate": {"threshold": 2.5}}),
         ("duration_percent", 50, {"worker-duration": {"threshold": 15_000}}),
         (
             "evaluation_periods",
             2,
-            {name: {"span": Span(2, 2)} for name in _JUDGED_BY_SEVERAL_PERIODS},
+            {name: {"span": Span(2, 2)} for name in _JUDGED_BY_SEVERAL_PERIODS}
+            | {"queue-age": {"span": Span(1, 2)}, "queue-stalled": {"span": Span(7, 7)}},
         ),
-        ("period_seconds", 120, {name: {"period_seconds": 120} for name in _with()}),
+        (
+            "period_seconds",
+            120,
+            dict.fromkeys(_with(), _EVERY_TWO_MINUTES)
+            | {"dlq-oldest-age": {**_EVERY_TWO_MINUTES, "span": Span(3, 3)}}  # of 300 seconds
+            | {"queue-stalled": {**_EVERY_TWO_MINUTES, "span": Span(8, 8)}},  # of 300 seconds and five periods
+        ),
     ],
 )
 def test_each_limit_reaches_its_alarms_only(limit: str, value: float, changed: dict[str, dict[str, Any]]) -> None:
@@ -59,6 +63,13 @@ def test_duration_follows_the_time_out() -> None:
     }
 
     assert slower["worker-duration"].threshold == 48_000
+
+
+def test_one_batch_is_no_standstill() -> None:
+    """A worker that may take longer than messages may wait has a whole batch's time before nothing is finished."""
+    slow = {alarm.name: alarm for alarm in pipeline_alarms(replace(TARGETS, worker_timeout_seconds=900), AlarmLimits())}
+
+    assert slow["queue-stalled"].span == Span(20, 20)
 
 
 @pytest.mark.parametrize("periods", range(1, 25))

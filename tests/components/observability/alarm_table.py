@@ -49,21 +49,38 @@ def _own(metric: str) -> Of:
     return ("IngestionLab/dev", metric, _PIPELINE, "Sum")
 
 
+def _held(queue: Mapping[str, str]) -> Mapping[str, Of]:
+    return {
+        "visible": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue, "Maximum"),
+        "hidden": ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", queue, "Maximum"),
+    }
+
+
+def _letters(queue: Mapping[str, str]) -> Math:
+    return Math("visible + hidden", _held(queue))
+
+
 ALARMS = {
     "events-dlq-not-empty": Row(
         "critical",
-        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", _DLQ, "Maximum"),
+        _letters(_DLQ),
         *(_OVER, 0, (5, 5), "notBreaching"),
     ),
     "events-dlq-oldest-age": Row(
         "warning",
-        ("AWS/SQS", "ApproximateAgeOfOldestMessage", _DLQ, "Maximum"),
-        *(_OVER, 300, (1, 1), "notBreaching"),
+        _letters(_DLQ),
+        *(_OVER, 0, (5, 5), "notBreaching"),
     ),
     "events-queue-age": Row(
         "critical",
-        ("AWS/SQS", "ApproximateAgeOfOldestMessage", _QUEUE, "Maximum"),
-        *(_OVER, 300, (1, 1), "notBreaching"),
+        Math(
+            "IF(FILL(retried, 0) > FILL(age, 0), FILL(retried, 0), FILL(age, 0))",
+            {
+                "age": ("AWS/SQS", "ApproximateAgeOfOldestMessage", _QUEUE, "Maximum"),
+                "retried": ("IngestionLab", "RetriedAge", _PIPELINE, "Maximum"),
+            },
+        ),
+        *(_OVER, 300, (1, 5), "notBreaching"),
     ),
     "events-queue-backlog": Row(
         "warning",
@@ -73,13 +90,10 @@ ALARMS = {
     "events-queue-stalled": Row(
         "critical",
         Math(
-            "IF(age > 300 AND FILL(deleted, 0) < 1, 1, 0)",
-            {
-                "age": ("AWS/SQS", "ApproximateAgeOfOldestMessage", _QUEUE, "Maximum"),
-                "deleted": ("AWS/SQS", "NumberOfMessagesDeleted", _QUEUE, "Sum"),
-            },
+            "IF(visible + hidden > 0 AND FILL(deleted, 0) < 1, 1, 0)",
+            {**_held(_QUEUE), "deleted": ("AWS/SQS", "NumberOfMessagesDeleted", _QUEUE, "Sum")},
         ),
-        *(_OVER, 0, (5, 5), "notBreaching"),
+        *(_OVER, 0, (10, 10), "notBreaching"),
     ),
     "events-ingest-errors": Row("critical", ("AWS/Lambda", "Errors", _INGEST, "Sum"), _OVER, 0, (1, 1), "notBreaching"),
     "events-worker-errors": Row("warning", ("AWS/Lambda", "Errors", _WORKER, "Sum"), _OVER, 0, (1, 1), "notBreaching"),
@@ -173,7 +187,7 @@ ALARMS = {
     ),
     "control-failures": Row(
         "critical",
-        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "control-failures"}, "Maximum"),
+        _letters({"QueueName": "control-failures"}),
         *(_OVER, 0, (1, 1), "notBreaching"),
     ),
 }

@@ -120,10 +120,10 @@ def test_configured_limits_are_deployed() -> None:
     }
     assert thresholds == {name: (row.threshold, *row.span) for name, row in ALARMS.items()} | {
         "events-dlq-not-empty": (0, 2, 2),
-        "events-dlq-oldest-age": (10, 1, 1),
-        "events-queue-age": (15, 1, 1),
+        "events-dlq-oldest-age": (0, 2, 2),
+        "events-queue-age": (15, 1, 2),
         "events-queue-backlog": (100, 2, 2),
-        "events-queue-stalled": (0, 2, 2),
+        "events-queue-stalled": (0, 5, 5),
         "events-error-rate": (1, 2, 2),
         "events-worker-duration": (4000, 2, 2),
     }
@@ -162,5 +162,7 @@ def test_adopted_queues_are_watched_by_their_own_names() -> None:
     }
     recording = run_main("dev", adopted)
 
-    assert recording.inputs("MetricAlarm", "events-queue-age")["dimensions"] == {"QueueName": "theirs"}
-    assert recording.inputs("MetricAlarm", "events-dlq-not-empty")["dimensions"] == {"QueueName": "theirs-dlq"}
+    for name, queue in {"events-queue-stalled": "theirs", "events-dlq-not-empty": "theirs-dlq"}.items():
+        queries = recording.inputs("MetricAlarm", name)["metricQueries"]
+        asked = [query["metric"]["dimensions"] for query in queries if "metric" in query]
+        assert asked == [{"QueueName": queue}] * len(asked) != []

@@ -25,11 +25,17 @@ def test_comparisons(expression: str, expected: Series) -> None:
     [
         ("IF(metric1, metric2, 5)", [30, 0, 5, 5, 5]),
         ("IF(metric1, 1, 0)", [1, 1, 0, 0, 0]),
+        ("IF(metric1, metric2, metric3)", [30, 0, 20, 0, 20]),
+        ("IF(metric1, 1, metric3)", [1, 1, 20, 0, 20]),
     ],
 )
 def test_if(expression: str, expected: Series) -> None:
-    """The guide's table for a number in the place of the third metric: it stands for a missing condition too."""
-    given: dict[str, Series] = {"metric1": [1, 1, 0, 0, None], "metric2": [30, None, 0, 0, 30]}
+    """The guide's table: the third stands for a missing condition too, and 0 for a missing value."""
+    given: dict[str, Series] = {
+        "metric1": [1, 1, 0, 0, None],
+        "metric2": [30, None, 0, 0, 30],
+        "metric3": [0, 0, 20, None, 20],
+    }
     assert evaluate(expression, given) == expected
 
 
@@ -71,9 +77,8 @@ def test_no_data_at_all() -> None:
         ("a +", "ends too early"),
         ("a b", "'b' is not understood here"),
         ("FILL(a, REPEAT)", "there is no id 'REPEAT'"),
-        ("FILL(a, b)", "needs a number as last argument"),
+        ("FILL(a, b)", "fills with a number only"),
         ("IF(a, b)", "expected ,"),
-        ("IF(a, 1, b)", "needs a number as last argument"),
     ],
 )
 def test_refused(expression: str, message: str) -> None:

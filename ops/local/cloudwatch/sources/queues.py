@@ -26,7 +26,7 @@ _DEPTHS = {
     "ApproximateNumberOfMessagesNotVisible": "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed": "ApproximateNumberOfMessagesDelayed",
 }
-_POISON = 3  # after so many receives, SQS leaves a message out of the age
+POISON_RECEIVES = 3  # after so many receives, SQS leaves a message out of the age
 _MOVED_FROM = "DeadLetterQueueSourceArn"
 _LOOKS = 50  # looking at the messages may take one part in so many of the time
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -144,7 +144,7 @@ def _oldest(memory: _Memory, messages: Sequence[Mapping[str, Any]]) -> float | N
     for message in messages:
         sent = _Move(float(message["Attributes"]["SentTimestamp"]) / 1000, 0)
         since = memory.moved.get(message["MessageId"], sent)
-        if message["ReceiveCount"] - since.received < _POISON:
+        if message["ReceiveCount"] - since.received < POISON_RECEIVES:
             came.append(since.at)
     return min(came, default=None)
 
