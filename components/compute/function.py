@@ -50,8 +50,12 @@ class InstrumentedFunction(pulumi.ComponentResource):
         self.keeps_failed_invocations = args.async_failure_queue_arn is not None
         self.log_group = self._log_group()
         self.role = self._role()
-        # what creates the function checks the role's rights (VPC, event source), so they come first
-        grants = self._grants(self.log_group.arn)
+        # What creates the function checks the role's rights (VPC, event source), so they come first; what deletes it or
+        # takes it out of a VPC still needs them, so they go last.
+        grants = [self._policy("policy", self._statements(self.log_group.arn))]
+        if self._platform.subnet_ids:
+            # apart from the others: these stay until an update has taken the function out of the VPC
+            grants.append(self._policy("network", policies.NETWORK))
         self.function = self._function(self.log_group.name, grants)
         if args.async_failure_queue_arn is not None:
             self._keep_failed_invocations(args.async_failure_queue_arn)
@@ -76,11 +80,11 @@ class InstrumentedFunction(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _grants(self, log_group_arn: pulumi.Output[str]) -> aws_iam.RolePolicy:
+    def _policy(self, role: str, statements: Sequence[policies.Statement]) -> aws_iam.RolePolicy:
         return aws_iam.RolePolicy(
-            f"{self._name}-policy",
+            f"{self._name}-{role}",
             role=self.role.name,
-            policy=pulumi.Output.json_dumps(policies.document(self._statements(log_group_arn))),
+            policy=pulumi.Output.json_dumps(policies.document(statements)),
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -92,15 +96,13 @@ class InstrumentedFunction(pulumi.ComponentResource):
         ]
         if self._platform.tracing:
             statements.append(policies.TRACING)
-        if self._platform.subnet_ids:
-            statements.extend(policies.NETWORK)
         if self._args.async_failure_queue_arn is not None:
             statements.append(
                 policies.allow("FailedInvocations", ["sqs:SendMessage"], self._args.async_failure_queue_arn)
             )
         return statements
 
-    def _function(self, log_group_name: pulumi.Output[str], grants: aws_iam.RolePolicy) -> lambda_.Function:
+    def _function(self, log_group_name: pulumi.Output[str], grants: Sequence[aws_iam.RolePolicy]) -> lambda_.Function:
         return lambda_.Function(
             self._name,
             runtime=RUNTIME,
@@ -117,7 +119,7 @@ class InstrumentedFunction(pulumi.ComponentResource):
             logging_config=self._logging(log_group_name),
             reserved_concurrent_executions=self._args.reserved_concurrency,
             vpc_config=self._vpc(),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[grants]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(grants)),
         )
 
     def _variables(self) -> dict[str, pulumi.Input[str]]:

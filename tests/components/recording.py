@@ -218,8 +218,8 @@ def statements(documents: Iterable[str]) -> list[dict[str, Any]]:
 
 def grants(recording: Recording, function: str) -> dict[str, tuple[set[str], Any]]:
     """What a function's role is allowed: actions and resources by statement id."""
-    policy = recording.inputs("RolePolicy", f"{function}-policy")["policy"]
-    allowed = [s for s in statements([policy]) if s["Effect"] == "Allow"]
+    own = [made.inputs for made in recording.of("RolePolicy") if made.inputs["role"] == f"{function}-role"]
+    allowed = [s for s in statements(inputs["policy"] for inputs in own) if s["Effect"] == "Allow"]
     return {s["Sid"]: (set(s["Action"]), s["Resource"]) for s in allowed}
 
 

@@ -64,7 +64,7 @@ def test_no_tag_is_anywhere_in_accounts_that_forbid_them() -> None:
 def test_functions_are_in_the_vpc_with_the_rights_for_it(whole: Recording) -> None:
     """Every function is in the configured subnets, and its role lets Lambda, and not its code, make the interfaces."""
     for function in whole.of("Function"):
-        found = {s["Sid"]: s for s in statements([whole.inputs("RolePolicy", f"{function.name}-policy")["policy"]])}
+        found = {s["Sid"]: s for s in statements([whole.inputs("RolePolicy", f"{function.name}-network")["policy"]])}
         assert function.inputs["vpcConfig"] == {
             "subnetIds": ["subnet-0123456789abcdef0"],
             "securityGroupIds": ["sg-0123456789abcdef0"],

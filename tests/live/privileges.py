@@ -142,7 +142,7 @@ def _registered(stage: Stage) -> Iterator[tuple[str, str, str, str]]:
     state = json.loads((stage.lab.home / "local.json").read_text())
     for made in state["resources"]:
         if made["type"] == "aws:iam/rolePolicy:RolePolicy":
-            function = made["name"].removesuffix("-policy")
+            function = made["name"].removesuffix("-policy").removesuffix("-network")
             for statement in json.loads(made["inputs"]["policy"])["Statement"]:
                 if statement["Effect"] == "Allow":
                     for action in as_list(statement["Action"]):

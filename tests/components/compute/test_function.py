@@ -9,7 +9,7 @@ import pytest
 from components.compute.function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.compute.platform import FunctionPlatform, FunctionPlatformArgs
 from components.messaging.consumer import QueueConsumer, QueueConsumerArgs
-from tests.components.recording import Recording, run, run_main
+from tests.components.recording import EVERY_PIPELINE, Recording, run, run_main
 
 _CONSUMER = {"queue_arn": "arn:queue", "function_arn": "arn:function"}
 _LOGS = {
@@ -64,7 +64,7 @@ def test_organization_rules_shape_the_role() -> None:
 def test_vpc_functions_have_the_network_and_the_right_to_join_it() -> None:
     """Lambda may manage interfaces for the function; the function's own code may not."""
     recording = _function({"subnet_ids": ("subnet-1",), "security_group_ids": ("sg-1",)})
-    network, guard = _grants(recording)[1:]
+    network, guard = json.loads(recording.inputs("RolePolicy", "job-network")["policy"])["Statement"]
 
     assert recording.inputs("Function", "job")["vpcConfig"] == {
         "securityGroupIds": ["sg-1"],
@@ -73,6 +73,23 @@ def test_vpc_functions_have_the_network_and_the_right_to_join_it() -> None:
     assert (network["Effect"], guard["Effect"]) == ("Allow", "Deny")
     assert network["Action"] == guard["Action"]
     assert guard["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
+
+
+def test_what_the_role_may_goes_after_the_function() -> None:
+    """Lambda removes a function's interfaces with the rights of its role, so these are deleted after the function.
+
+    The right to the network is a resource of its own: an engine deletes what has left the program after all updates, so
+    it goes after the function has left the VPC. A statement of the other policy would go before, as functions depend
+    on their policies.
+    """
+    chosen = {"vpcSubnetIds": ["subnet-0123456789abcdef0"], "vpcSecurityGroupIds": ["sg-0123456789abcdef0"]}
+    inside, outside = run_main("dev", {"pipelines": list(EVERY_PIPELINE), **chosen}), run_main("dev")
+
+    for function in inside.of("Function"):
+        assert {f"{function.name}-policy", f"{function.name}-network"} <= function.depends_on
+        assert "NetworkInterface" not in inside.inputs("RolePolicy", f"{function.name}-policy")["policy"]
+        assert inside.inputs("RolePolicy", f"{function.name}-network")["role"] == f"{function.name}-role"
+    assert [policy.name for policy in outside.of("RolePolicy") if policy.name.endswith("-network")] == []
 
 
 def test_program_passes_the_network_on() -> None:
