@@ -31,12 +31,14 @@ _AGAIN = frozenset(
 )
 
 
-def _value(value: str | int) -> dict[str, str]:
+def _value(value: str | int) -> dict[str, str | bool]:  # a truth value is an integer, too
+    if isinstance(value, bool):
+        return {"BOOL": value}
     return {"N": str(value)} if isinstance(value, int) else {"S": value}
 
 
 class Table:
-    """A table with a string partition key and no sort key; values are strings and integers."""
+    """A table with a string partition key and no sort key; values are strings, integers and truth values."""
 
     def __init__(self, client: "DynamoDBClient", name: str, *, key: str) -> None:
         self._client = client

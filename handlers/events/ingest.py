@@ -17,7 +17,7 @@ from handlers.faults import FaultSwitch, make_switch
 from handlers.http.errors import HttpError
 from handlers.http.request import Request
 from handlers.http.router import Answer, answer, healthy, serve
-from handlers.idempotency.claims import Claim, KeyRequest, Standing, is_key
+from handlers.idempotency.claims import Claim, KeyRequest, Standing, is_final, is_key
 from handlers.idempotency.store import StateStore
 from handlers.observability import LambdaContext, count, logger, start_invocation
 
@@ -197,10 +197,12 @@ def _result(index: int, one: Submission | HttpError, outcome: str | HttpError) -
 
 
 def _record(item: Mapping[str, Any]) -> jsontext.JsonObject:
-    """A state item as JSON: payload and result are JSON again, numbers are numbers."""
+    """A state item as JSON: payload and result are JSON again, numbers are numbers; `final` is said of each."""
+    given_up = item.get("final", {}).get("BOOL", True)
     plain: jsontext.JsonObject = {
         name: int(value["N"]) if "N" in value else value.get("S") for name, value in item.items()
     }
+    plain["final"] = is_final(str(plain.get("status")), given_up=given_up)
     for name in _JSON_FIELDS:
         if isinstance(text := plain.get(name), str):
             plain[name] = jsontext.parse(text)

@@ -98,6 +98,15 @@ class Completion:
     result: str = ""
     error_type: str = ""
     error_message: str = ""
+    final: bool = True  # whether no further attempt follows by itself
+
+
+def is_final(status: str, *, given_up: bool) -> bool:
+    """Whether a record of this status stays as it is, unless somebody redrives its event or sends it again.
+
+    `given_up` is the record's `final`, which the last attempt wrote that failed; it means nothing before and after.
+    """
+    return status == Status.SUCCEEDED or (status == Status.FAILED and given_up)
 
 
 def judge(record: Record, request: KeyRequest, *, now_ms: int, lease_until: int) -> Standing:

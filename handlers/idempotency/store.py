@@ -139,7 +139,7 @@ class StateStore:
         remove: tuple[str, ...] = ()
         if old.expires_at * 1000 <= clock.now_ms():
             values |= {"firstSeenAt": clock.iso(clock.now_ms()), "checksum": request.checksum} | _stored(request)
-            remove = tuple({"processedAt", "result", "errorType", "errorMessage", "payload"} - values.keys())
+            remove = tuple({"processedAt", "result", "errorType", "errorMessage", "final", "payload"} - values.keys())
         return self._table.update(
             request.key,
             values,
@@ -156,11 +156,12 @@ class StateStore:
         else:
             values["processedAt"] = clock.iso(clock.now_ms())
         if status is Status.SUCCEEDED:
-            remove = ("errorType", "errorMessage")
+            remove = ("errorType", "errorMessage", "final")
             if len(completion.result) <= MAX_STORED_BYTES:  # it is ASCII
                 values["result"] = completion.result
         if status is Status.FAILED:
             values |= {"errorType": completion.error_type, "errorMessage": completion.error_message}
+            values["final"] = completion.final
         return self._table.update(
             lease.key,
             values,

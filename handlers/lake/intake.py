@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+_TRIES = 3  # Lambda's, of an invocation whose caller does not wait
+
+
 class NotIngestedError(RuntimeError):
     """Objects of this invocation are not ingested yet: Lambda is to invoke it again."""
 
@@ -113,7 +116,8 @@ class Intake:
             try:
                 sent = self._send(opened, notice, chunk_bytes, invocation)
             except IngestionError as exc:
-                self._complete(Completion(lease, Status.FAILED, "", exc.error_type, exc.short_message))
+                final = lease.attempts >= _TRIES
+                self._complete(Completion(lease, Status.FAILED, "", exc.error_type, exc.short_message, final=final))
                 raise
         result = jsontext.compact({"chunks": sent, "bytes": opened.source.size})
         if code := self._complete(Completion(lease, Status.SUCCEEDED, result)):

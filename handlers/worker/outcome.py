@@ -90,7 +90,13 @@ class Outcome:
     def completion(self, lease: Lease) -> Completion:
         """What the state table is to say."""
         if self.error is not None:
-            return Completion(lease, Status.FAILED, error_type=self.error_type, error_message=self.error_message)
+            return Completion(
+                lease,
+                Status.FAILED,
+                error_type=self.error_type,
+                error_message=self.error_message,
+                final=self.name != "retried",
+            )
         status = Status.INFLIGHT if self.name == "handed_back" else Status.SUCCEEDED
         return Completion(lease, status, result=self.result)
 

@@ -7,11 +7,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from ops.cli.target import Target
 
 FINAL = frozenset({"SUCCEEDED", "FAILED"})
+RETRYING = "RETRYING"  # FAILED for now: another attempt follows
+_STANDING = {"#status": "status", "#final": "final"}  # what decides: both are reserved words of DynamoDB
 ABSENT = "UNKNOWN"  # no record yet
 _READ_LIMIT = 100  # keys that BatchGetItem takes at once
 _POLL_SECONDS = 0.1
@@ -20,7 +22,7 @@ _POLL_SECONDS = 0.1
 def settle(
     target: Target, keys: Collection[str], seconds: float, advance: Callable[[int], None] = lambda _: None
 ) -> dict[str, str]:
-    """Key -> status once all are final, or as they are when `seconds` have passed."""
+    """Key -> status once all are final, or as they are when `seconds` have passed: RETRYING between two attempts."""
     client = target.client("dynamodb")
     table = target.outputs["DynamoTableName"]
     statuses = dict.fromkeys(keys, ABSENT)
@@ -37,17 +39,27 @@ def settle(
 
 
 def counts(target: Target) -> dict[str, int]:
-    """Status -> number of records. Reads the whole table."""
+    """Status, or RETRYING -> number of records. Reads the whole table."""
     pages = (
         target.client("dynamodb")
         .get_paginator("scan")
         .paginate(
             TableName=target.outputs["DynamoTableName"],
-            ProjectionExpression="#status",
-            ExpressionAttributeNames={"#status": "status"},
+            ProjectionExpression=", ".join(_STANDING),
+            ExpressionAttributeNames=_STANDING,
         )
     )
-    return dict(Counter(item.get("status", {}).get("S", ABSENT) for page in pages for item in page["Items"]))
+    return dict(Counter(_standing(item) for page in pages for item in page["Items"]))
+
+
+def standing(status: str, *, final: bool) -> str:
+    """The status of a record, which is RETRYING where it failed and is not final."""
+    return RETRYING if status == "FAILED" and not final else status
+
+
+def _standing(item: Mapping[str, Any]) -> str:
+    # `final` is of the last failure; a record from before there was the attribute counts as final
+    return standing(item.get("status", {}).get("S", ABSENT), final=item.get("final", {}).get("BOOL", True))
 
 
 def _read(client: Any, table: str, keys: list[str]) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a boto3 client, made by name
@@ -55,10 +67,10 @@ def _read(client: Any, table: str, keys: list[str]) -> Iterator[tuple[str, str]]
         wanted = [{"idempotencyKey": {"S": key}} for key in keys[start : start + _READ_LIMIT]]
         request = {
             "Keys": wanted,
-            "ProjectionExpression": "idempotencyKey, #status",
-            "ExpressionAttributeNames": {"#status": "status"},
+            "ProjectionExpression": ", ".join(("idempotencyKey", *_STANDING)),
+            "ExpressionAttributeNames": _STANDING,
         }
         answer = client.batch_get_item(RequestItems={table: request})
         # What DynamoDB leaves unprocessed is asked for again in the next round.
         for item in answer["Responses"].get(table, []):
-            yield item["idempotencyKey"]["S"], item.get("status", {}).get("S", ABSENT)
+            yield item["idempotencyKey"]["S"], _standing(item)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.cli import output, target
-from ops.cli.api import KEY_VARIABLE, TOKEN_VARIABLE, ApiClient, CredentialsError
+from ops.cli import output, records, target
+from ops.cli.api import KEY_VARIABLE, TOKEN_VARIABLE, Answer, ApiClient, CredentialsError
 from ops.local import venv
 from ops.local.cloudwatch import service
 from ops.local.emulator import ROOT, Emulator, EmulatorError, stale_record
@@ -224,7 +224,7 @@ def _await_success(found: target.Target, keys: list[str]) -> None:
         with output.progress("sample events", len(keys)) as advance:
             while waiting := [key for key, status in statuses.items() if status != "SUCCEEDED"]:
                 answer = client.get(f"/events/{waiting[0]}")
-                statuses[waiting[0]] = answer.body["status"] if answer.status == 200 else str(answer.status)
+                statuses[waiting[0]] = _standing(answer)
                 if statuses[waiting[0]] == "SUCCEEDED":
                     advance(1)
                     continue
@@ -240,6 +240,12 @@ def _await_success(found: target.Target, keys: list[str]) -> None:
     finally:
         client.close()
     output.say(f"sample events: {len(keys)} of {len(keys)} SUCCEEDED")
+
+
+def _standing(answer: Answer) -> str:
+    if answer.status != 200:
+        return str(answer.status)
+    return records.standing(answer.body["status"], final=answer.body["final"])
 
 
 def _show(emulator: Emulator, deployment: Deployment, keys: list[str], *, as_json: bool) -> None:

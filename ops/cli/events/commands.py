@@ -32,7 +32,9 @@ FileOption = Annotated[
 KeyOption = Annotated[
     str | None, typer.Option("--key", help="Idempotency key; with several events, its prefix (KEY-0, KEY-1, ...).")
 ]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until every accepted event is SUCCEEDED or FAILED.")]
+WaitOption = Annotated[
+    bool, typer.Option("--wait", help="Wait until every accepted event is SUCCEEDED or FAILED for good.")
+]
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, help="How many seconds --wait waits at most.")]
 
 

@@ -24,6 +24,7 @@ _FAILING_SKU = "FAIL-ME"
 
 NameArgument = Annotated[str, typer.Argument(help="The replay's name, as replay printed it.")]
 WatchOption = Annotated[bool, typer.Option("--watch/--no-watch", help="Follow the replay to its end.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until every order is SUCCEEDED or FAILED for good.")]
 PatienceOption = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to follow it at most.")]
 
 
@@ -31,7 +32,7 @@ PatienceOption = Annotated[float, typer.Option("--timeout", min=0, help="Seconds
 def send(  # noqa: PLR0913, PLR0917 - one option each
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many orders to place.")] = 10,
     failing: Annotated[int, typer.Option("--failing", min=0, help="How many of them have the SKU FAIL-ME.")] = 0,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until every order is SUCCEEDED or FAILED.")] = False,  # noqa: FBT002
+    wait: WaitOption = False,  # noqa: FBT002 - an option
     timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds that --wait waits.")] = 60,
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option

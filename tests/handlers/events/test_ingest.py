@@ -334,6 +334,34 @@ def test_the_state_record_is_json(api: Api, fake_aws: FakeAws) -> None:
     assert (status, body["payload"], body["result"], body["attempts"]) == (200, ORDER, {"did": 1.5}, 0)
 
 
+@pytest.mark.parametrize(
+    ("status", "given_up", "final"),
+    [
+        ("INFLIGHT", None, False),
+        ("INFLIGHT", True, False),  # taken up again after a redrive
+        ("SUCCEEDED", None, True),
+        ("FAILED", False, False),
+        ("FAILED", True, True),
+        ("FAILED", None, True),  # written before there was the attribute
+    ],
+)
+def test_final_is_said_of_every_record(
+    api: Api,
+    fake_aws: FakeAws,
+    *,
+    status: str,
+    given_up: bool | None,
+    final: bool,
+) -> None:
+    """A failure that is tried again is told from one that is not."""
+    post(api, ORDER, idempotency_key="k-1")
+    fake_aws.items["k-1"] |= {"status": {"S": status}} | ({} if given_up is None else {"final": {"BOOL": given_up}})
+
+    _, body, _ = call(api, "GET /events/{idempotencyKey}", key="k-1")
+
+    assert (body["status"], body["final"]) == (status, final)
+
+
 @pytest.mark.parametrize("key", ["unknown", "", "a b", "../x"])
 def test_an_unknown_key_is_a_404(api: Api, key: str) -> None:
     """Also one that can't be a key."""

@@ -49,8 +49,10 @@ def _check_item(item: dict[str, Any]) -> None:
     _check_key(item[KEY]["S"])
     size = 0
     for name, value in item.items():
-        ((kind, text),) = value.items()
-        assert kind == "S" or len(text.lstrip("-")) <= 38
+        ((kind, content),) = value.items()
+        text = "1" if isinstance(content, bool) else content  # a truth value takes a byte
+        assert isinstance(content, bool) is (kind == "BOOL")
+        assert kind != "N" or len(text.lstrip("-")) <= 38
         size += len(name) + len(text.encode())
     assert size <= _ITEM_BYTES
 

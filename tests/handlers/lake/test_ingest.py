@@ -237,13 +237,20 @@ def test_a_queue_that_refuses_an_entry_fails_the_object(lake: Lake, uploaded: Up
         lake.ingest(notification)
     (item,) = lake.aws.items.values()
     assert (item["status"]["S"], item["errorType"]["S"]) == ("FAILED", "DownstreamError")
+    finals = [item["final"]["BOOL"]]
+    for _ in range(2):
+        with pytest.raises(NotIngestedError):
+            lake.ingest(notification)
+        (item,) = lake.aws.items.values()
+        finals.append(item["final"]["BOOL"])
+    assert finals == [False, False, True]  # Lambda tries three times
     lake.aws.entry_failures.clear()
     before = len(lake.aws.sent)
 
     assert lake.ingest(notification) == {"objects": 1, "chunks": 3}
     assert ranges(lake)[before:] == [(0, 11), (11, 22), (22, 33)]
     (item,) = lake.aws.items.values()
-    assert (item["status"]["S"], item["attempts"]["N"], "errorType" in item) == ("SUCCEEDED", "2", False)
+    assert (item["status"]["S"], item["attempts"]["N"], "errorType" in item) == ("SUCCEEDED", "4", False)
 
 
 def test_a_retry_cuts_as_the_first_attempt_did(lake: Lake, uploaded: Upload) -> None:

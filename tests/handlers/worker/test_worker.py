@@ -206,6 +206,7 @@ def test_a_permanent_error_is_dead_lettered_at_once_with_its_cause(worker: Worke
     }
     assert status(fake_aws, "k1") == ("FAILED", 1)
     assert fake_aws.items["k1"]["errorType"] == {"S": "SchemaValidationError"}
+    assert fake_aws.items["k1"]["final"] == {"BOOL": True}
     assert details(fake_aws)[0]["deadLettered"] is True
 
 
@@ -240,7 +241,7 @@ def test_a_message_without_a_key_is_keyed_by_its_payload(worker: Worker, fake_aw
 
 
 def test_a_transient_error_is_returned_with_a_backoff(worker: Worker, fake_aws: FakeAws) -> None:
-    """Full jitter over base · 2^(receives-1), and the record says FAILED with its cause meanwhile."""
+    """Full jitter over base · 2^(receives-1), and the record says FAILED, not for good, with its cause meanwhile."""
     batch = {"Records": [record("m1", {"n": "a", "fail": "transient"}, key="k1", receive_count=3)]}
 
     assert worker.handle(batch, FakeContext()) == failures("m1")
@@ -248,6 +249,7 @@ def test_a_transient_error_is_returned_with_a_backoff(worker: Worker, fake_aws: 
     assert 0 <= fake_aws.visibility["receipt-m1-3"] <= 8
     assert status(fake_aws, "k1") == ("FAILED", 1)
     assert fake_aws.items["k1"]["errorType"] == {"S": "DownstreamError"}
+    assert fake_aws.items["k1"]["final"] == {"BOOL": False}
     assert fake_aws.events == []
     assert fake_aws.sent == []
 
@@ -260,6 +262,7 @@ def test_the_last_transient_failure_tells_a_failure_event(worker: Worker, fake_a
 
     (detail,) = details(fake_aws)
     assert (detail["status"], detail["errorType"], detail["deadLettered"]) == ("FAILED", "DownstreamError", False)
+    assert fake_aws.items["k1"]["final"] == {"BOOL": True}
 
 
 def test_a_retry_takes_the_failed_record_over(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
@@ -271,7 +274,7 @@ def test_a_retry_takes_the_failed_record_over(worker: Worker, fake_aws: FakeAws,
     assert answer == failures()
     assert step.runs == ["a"]
     assert status(fake_aws, "k1") == ("SUCCEEDED", 2)
-    assert not {"errorType", "errorMessage"} & fake_aws.items["k1"].keys()
+    assert not {"errorType", "errorMessage", "final"} & fake_aws.items["k1"].keys()
 
 
 def test_a_bug_in_the_step_fails_only_its_record(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
