@@ -50,6 +50,14 @@ class IdempotencyConflictError(PermanentError):
     """The idempotency key is bound to another payload."""
 
 
+class WorkerDiedError(PermanentError):
+    """The worker's process ended again and again with the record in hand: memory, native code, a loop without end."""
+
+    def __init__(self, deaths: int) -> None:
+        times = "once" if deaths == 1 else f"{deaths} times"
+        super().__init__(f"the worker's process ended {times} before the record was settled")
+
+
 class DownstreamError(TransientError):
     """Something that the business step depends on failed."""
 

@@ -5,6 +5,7 @@ A fault is wrapped around the business step, never inside it. A parameter that c
 """
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -22,12 +23,23 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 NONE = "none"
-MODES = (NONE, "poison_payload", "slow_downstream", "random_fail_pNN", "duplicate_submit", "downstream_outage")
+_ANY_RANDOM = "random_fail_pNN"
+MODES = (
+    NONE,
+    "poison_payload",
+    "slow_downstream",
+    _ANY_RANDOM,
+    "duplicate_submit",
+    "downstream_outage",
+    "crash",
+    "hang",
+)
 _RANDOM = re.compile(r"random_fail_p([0-9]{1,2}|100)")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 MAX_PARAMETER = 4096  # characters that a standard SSM parameter holds
 _CACHE_SECONDS = 5.0
 _PAST_DEADLINE_SECONDS = 5.0
+_HANG_SECONDS = 60.0
 
 
 class RandomFaultError(TransientError):
@@ -73,7 +85,7 @@ class Fault:
 
 def is_mode(text: str) -> bool:
     """Whether a text names a mode."""
-    return text in MODES[:3] or text in MODES[4:] or _RANDOM.fullmatch(text) is not None
+    return (text in MODES and text != _ANY_RANDOM) or _RANDOM.fullmatch(text) is not None
 
 
 def parse(value: str) -> Fault:
@@ -145,6 +157,10 @@ class FaultSwitch:
             raise DownstreamError("the failure mode downstream_outage is on")
         if fault.mode == "slow_downstream":
             time.sleep(seconds_left + _PAST_DEADLINE_SECONDS)  # Lambda ends the invocation during this
+        if fault.mode == "crash":
+            os._exit(1)  # as the system ends a process that is out of memory: nothing is cleaned up, nobody is told
+        while fault.mode == "hang":
+            time.sleep(_HANG_SECONDS)  # no timer of ours runs here; Lambda ends the process at its time-out
         if (chance := _RANDOM.fullmatch(fault.mode)) and fails(key, attempt, int(chance[1])):
             raise RandomFaultError(f"the failure mode {fault.mode} fails attempt {attempt}")
 

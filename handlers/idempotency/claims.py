@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from handlers.errors import WorkerDiedError
+
 KEY_LIMIT = "must have 1 to 256 characters of A-Z a-z 0-9 . _ ~ : @ = + - and begin with a letter or digit"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@=+-]{0,255}")
 
@@ -26,7 +28,8 @@ class Standing(StrEnum):
     """What a record means for a request of its key."""
 
     OURS = "ours"  # written by this very claim, whose answer was lost on the way
-    FREE = "free"  # failed, lapsed or expired: may be taken over
+    FREE = "free"  # failed, handed back or expired: may be taken over
+    SUSPECT = "suspect"  # may be taken over, but a worker has died with it: perhaps of it
     LIVE = "live"  # another invocation is at it
     DONE = "done"
     CONFLICT = "conflict"
@@ -34,7 +37,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A state record, without payload and result. `lease_until` in ms, `expires_at` in s since the epoch."""
+    """A state record, without payload and result. `lease_until` in ms, `expires_at` in s since the epoch.
+
+    `deaths` counts the workers that had died with it when it was last taken over as a suspect.
+    """
 
     key: str
     status: Status
@@ -44,6 +50,8 @@ class Record:
     expires_at: int
     message_id: str
     processed_at: str
+    error_type: str = ""
+    deaths: int = 0
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> "Record":
@@ -57,7 +65,19 @@ class Record:
             expires_at=int(item["expiresAt"]["N"]),
             message_id=item["messageId"]["S"],
             processed_at=item.get("processedAt", {}).get("S", ""),
+            error_type=item.get("errorType", {}).get("S", ""),
+            deaths=int(item.get("deaths", {}).get("N", "0")),
         )
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether its lease lapsed before anybody wrote how it ended, or it was given up for that.
+
+        A lease that was given back ends at 0, as that of a reservation does.
+        """
+        if self.status is Status.FAILED:
+            return self.error_type == WorkerDiedError.__name__
+        return self.status is Status.INFLIGHT and self.lease_until > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +140,4 @@ def judge(record: Record, request: KeyRequest, *, now_ms: int, lease_until: int)
     if record.status is Status.INFLIGHT and record.lease_until > now_ms:
         ours = record.message_id == request.message_id and record.lease_until == lease_until
         return Standing.OURS if ours else Standing.LIVE
-    return Standing.FREE
+    return Standing.SUSPECT if record.is_suspect else Standing.FREE

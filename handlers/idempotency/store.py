@@ -7,16 +7,20 @@ fenced by the claim's attempt and lease, so only the owner of the lease writes t
 `payload` and `result` are kept as JSON text: DynamoDB's numbers cannot hold every JSON number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from handlers import clock
 from handlers.aws import partiql
+from handlers.errors import WorkerDiedError
 from handlers.idempotency.claims import Claim, Completion, KeyRequest, Lease, Record, Standing, Status, judge
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_NONE: Mapping[str, str | int] = MappingProxyType({})
 _DAY_SECONDS = 24 * 3600
 # An item holds at most 400 KB and each write costs by the KB; a larger payload stays on its message only.
 MAX_STORED_BYTES = 128 * 1024
@@ -29,6 +33,8 @@ _PROJECTION = (
     "expiresAt",
     "messageId",
     "processedAt",
+    "errorType",
+    "deaths",
 )
 
 
@@ -40,10 +46,13 @@ class StateStore:
         self._pipeline = pipeline
         self._ttl_seconds = ttl_days * _DAY_SECONDS
 
-    def claim(self, requests: Sequence[KeyRequest], *, lease_until: int) -> dict[str, Claim]:
+    def claim(
+        self, requests: Sequence[KeyRequest], *, lease_until: int, spare_suspects: bool = False
+    ) -> dict[str, Claim]:
         """Claims keys, each at most once, until `lease_until` (ms); the answer is by key.
 
-        A batch of new keys is one call. Raises nothing of AWS's: a key that AWS failed has the code in `error`.
+        A batch of new keys is one call. Suspects are taken over with the rest, or left for `take_over`. Raises nothing
+        of AWS's: a key that AWS failed has the code in `error`.
         """
         inserted = self._table.write([self._insert(request, 1, lease_until) for request in requests])
         claims: dict[str, Claim] = {}
@@ -53,7 +62,22 @@ class StateStore:
                 taken.append(request)
             else:
                 claims[request.key] = _claim(Lease(request.key, 1, lease_until), code)
-        return claims | self._take_over(taken, lease_until) if taken else claims
+        if not taken:
+            return claims
+        wanted = {Standing.FREE} if spare_suspects else {Standing.FREE, Standing.SUSPECT}
+        return claims | self._take_over(taken, lease_until, wanted)
+
+    def take_over(self, request: KeyRequest, old: Record, *, lease_until: int, deaths: int) -> Claim:
+        """Claims one suspect, exactly as it was read, and writes down how many workers have died with it by now.
+
+        It is to be worked by itself: where this worker dies, too, the record says whose death it was.
+        """
+        evidence: dict[str, str | int] = {"deaths": deaths}
+        if deaths:
+            cause = WorkerDiedError(deaths)
+            evidence |= {"errorType": cause.error_type, "errorMessage": cause.short_message}
+        (code,) = self._table.write([self._reclaim(request, old, lease_until, evidence)])
+        return _claim(Lease(request.key, old.attempts + 1, lease_until), code)
 
     def reserve(self, requests: Sequence[KeyRequest]) -> dict[str, Claim]:
         """Binds keys to their payloads before anything is queued: INFLIGHT, attempt 0, under a lease that has lapsed.
@@ -87,13 +111,13 @@ class StateStore:
         text: str = (self.get(key) or {}).get("result", {}).get("S", "")
         return text
 
-    def _take_over(self, requests: list[KeyRequest], lease_until: int) -> dict[str, Claim]:
+    def _take_over(self, requests: list[KeyRequest], lease_until: int, wanted: set[Standing]) -> dict[str, Claim]:
         claims = self._standings(requests, lease_until=lease_until)
         by_key = {request.key: request for request in requests}
-        free = [claim.record for claim in claims.values() if claim.standing is Standing.FREE and claim.record]
+        free = [claim.record for claim in claims.values() if claim.standing in wanted and claim.record]
         codes = self._table.write([self._reclaim(by_key[old.key], old, lease_until) for old in free])
         for old, code in zip(free, codes, strict=True):
-            claims[old.key] = _claim(Lease(old.key, old.attempts + 1, lease_until), code)
+            claims[old.key] = replace(_claim(Lease(old.key, old.attempts + 1, lease_until), code), record=old)
         return claims
 
     def _standings(self, requests: list[KeyRequest], *, lease_until: int) -> dict[str, Claim]:
@@ -127,7 +151,13 @@ class StateStore:
         }
         return self._table.insert(request.key, values | _stored(request))
 
-    def _reclaim(self, request: KeyRequest, old: Record, lease_until: int) -> partiql.Statement:
+    def _reclaim(
+        self,
+        request: KeyRequest,
+        old: Record,
+        lease_until: int,
+        evidence: Mapping[str, str | int] = MappingProxyType({}),
+    ) -> partiql.Statement:
         """Takes a key over exactly as it was read; an expired record starts afresh."""
         values: dict[str, str | int] = {
             "status": Status.INFLIGHT,
@@ -135,11 +165,14 @@ class StateStore:
             "expiresAt": self._expiry(),
             "leaseUntil": lease_until,
             "messageId": request.message_id,
+            **evidence,
         }
         remove: tuple[str, ...] = ()
         if old.expires_at * 1000 <= clock.now_ms():
             values |= {"firstSeenAt": clock.iso(clock.now_ms()), "checksum": request.checksum} | _stored(request)
-            remove = tuple({"processedAt", "result", "errorType", "errorMessage", "final", "payload"} - values.keys())
+            remove = tuple(
+                {"processedAt", "result", "errorType", "errorMessage", "final", "deaths", "payload"} - values.keys()
+            )
         return self._table.update(
             request.key,
             values,
@@ -156,12 +189,13 @@ class StateStore:
         else:
             values["processedAt"] = clock.iso(clock.now_ms())
         if status is Status.SUCCEEDED:
-            remove = ("errorType", "errorMessage", "final")
+            remove = ("errorType", "errorMessage", "final", "deaths")
             if len(completion.result) <= MAX_STORED_BYTES:  # it is ASCII
                 values["result"] = completion.result
         if status is Status.FAILED:
             values |= {"errorType": completion.error_type, "errorMessage": completion.error_message}
             values["final"] = completion.final
+            remove = ("deaths",)  # it has come to an end: whoever takes it over counts afresh
         return self._table.update(
             lease.key,
             values,

@@ -5,13 +5,14 @@ A body is the payload itself unless the pipeline's `Form` says otherwise.
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from handlers import jsontext
 from handlers.aws.sqs import Attribute, Outgoing
 from handlers.errors import Detail, IngestionError, SchemaValidationError
+from handlers.idempotency.claims import KeyRequest
 
 _MAX_KEY_BYTES = 2048  # of a DynamoDB partition key; a longer one would fail the claims of its whole batch
 
@@ -34,6 +35,10 @@ class Message:
     deduplication_id: str = ""
     payload: jsontext.JsonObject = field(default_factory=dict)
     fault: SchemaValidationError | None = None
+
+    def request(self) -> KeyRequest:
+        """Its claim on its key."""
+        return KeyRequest(self.key, self.checksum, self.id, self.body)
 
     def is_same_as(self, message_id: str) -> bool:
         """Whether this is the message `message_id`, redelivered or redriven."""
@@ -111,17 +116,6 @@ def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
         payload=payload,
         fault=fault,
     )
-
-
-def fold(received: Sequence[Message]) -> tuple[list[Message], list[Message]]:
-    """Parts a batch into the first message of each key and the repeats: a key is claimed once per batch.
-
-    A message with a fault has no claim, so it neither leads nor follows.
-    """
-    firsts: dict[str, Message] = {}
-    faulty = [message for message in received if message.fault is not None]
-    repeats = [m for m in received if m.fault is None and firsts.setdefault(m.key, m) is not m]
-    return [*firsts.values(), *faulty], repeats
 
 
 PLAIN = Form(payload=lambda body: body, key=lambda _: "", fact=lambda payload: payload)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from handlers import clock, jsontext
 from handlers.aws import eventbridge, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.aws.sqs import change_visibility, send_messages
+from handlers.aws.sqs import change_visibility, delete_messages, send_messages
 from handlers.errors import IngestionError, PermanentError, UnhandledError
 from handlers.idempotency.claims import Completion, Lease, Status
 from handlers.idempotency.store import StateStore
@@ -76,6 +76,7 @@ class Outcome:
     event: str = ""
     dead_letter: bool = False
     latency_ms: int | None = None  # of the business step; None where it did not run
+    deleted: bool = False  # from the queue, before the batch has ended
 
     def undo(self, name: Name, code: str) -> None:
         """What was to follow did not happen: SQS is to deliver the message again."""
@@ -173,6 +174,19 @@ class Settlement:
         waits = {o.message.receipt: o.visibility for o in outcomes if o.retry and o.visibility is not None}
         if waits and (refused := change_visibility(self.sqs, self.queue_url, waits)):
             logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
+
+    def delete_last(self, outcomes: Sequence[Outcome], max_receive_count: int) -> None:
+        """Deletes what is done with and at its last receive, before a suspect is started.
+
+        If the worker died, SQS would deliver the others again, but move these to the dead-letter queue.
+        """
+        last = [o for o in outcomes if not o.retry and not o.deleted and o.message.receive_count >= max_receive_count]
+        if not last:
+            return
+        if refused := delete_messages(self.sqs, self.queue_url, [o.message.receipt for o in last]):
+            logger.warning("message not deleted", extra={"errorTypes": sorted(set(refused.values()))})
+        for outcome in last:
+            outcome.deleted = True
 
     def _write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         if not outcomes:

@@ -11,21 +11,22 @@ acknowledged only after everything that it caused is confirmed.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
 from handlers.aws import clients, eventbridge
 from handlers.deadline import seconds_to_work, time_limit
-from handlers.errors import IdempotencyConflictError, IngestionError, UnhandledError
+from handlers.errors import IdempotencyConflictError, IngestionError, UnhandledError, WorkerDiedError
 from handlers.faults import FaultSwitch, make_switch
 from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing
 from handlers.idempotency.store import StateStore
 from handlers.observability import LambdaContext, start_invocation
-from handlers.worker import messages
+from handlers.worker import messages, turns
 from handlers.worker.messages import Message
 from handlers.worker.outcome import SUCCESS, Announce, Outcome, Settlement, failed, measure
 from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream
+from handlers.worker.turns import Turn
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
+_LEAST_SECONDS = 0.001  # a timer of 0 would never go off
 Process = Callable[[jsontext.JsonObject], jsontext.Json]
 BatchResponse = dict[str, list[dict[str, str]]]
 
@@ -90,6 +92,7 @@ class Worker:
         self._faults = faults
         self._trip_wire = trip_wire
         self._form = form
+        self._ordered = config.queue_url.endswith(".fifo")
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> BatchResponse:
         """Works one batch; the answer names the messages that SQS is to keep.
@@ -101,14 +104,32 @@ class Worker:
         probe = bool(event.get("probe"))
         if self._trip_wire and not probe and (seconds := self._trip_wire.hold_seconds()):
             outcomes = [Outcome(message, "held", retry=True, visibility=seconds) for message in received]
-            self._settlement.settle(outcomes)
+            self._settle(outcomes)
         else:
-            outcomes = self._work_all(received, context)
-            self._settlement.settle(outcomes, self._trip(outcomes, probe=probe))
+            outcomes = self._work_all(received, context, probe=probe)
+        return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
+
+    def _work_all(self, received: Sequence[Message], context: LambdaContext, *, probe: bool) -> list[Outcome]:
+        """Works everybody who is above suspicion and settles them; then suspects, each settled before the next."""
+        remaining = context.get_remaining_time_in_millis()
+        batch = _Batch(clock.now_ms() + remaining, time.monotonic() + seconds_to_work(remaining))
+        claims = self._claim(received, batch.lease_until)
+        plan = turns.schedule(
+            turns.turns(received, claims), ordered=self._ordered, max_receive_count=self._config.max_receive_count
+        )
+        outcomes = [self._take(turn, batch) for turn in plan.together]
+        self._settle(outcomes, self._trip(outcomes, probe=probe))
+        for turn in (turn for unit in plan.alone for turn in unit):
+            outcome = self._take(turn, batch)
+            self._settle([outcome], self._trip([outcome], probe=probe))
+            self._block_behind(outcome, batch)  # settling may have failed
+        return batch.outcomes
+
+    def _settle(self, outcomes: Sequence[Outcome], also: Sequence[eventbridge.Event] = ()) -> None:
+        self._settlement.settle(outcomes, also)
         for outcome in outcomes:
             outcome.log()
         measure(self._config.pipeline, outcomes)
-        return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
 
     def _trip(self, outcomes: Sequence[Outcome], *, probe: bool) -> list[eventbridge.Event]:
         """The event that asks the circuit breaker to open, where the batch shows that the downstream is out."""
@@ -124,36 +145,53 @@ class Worker:
         }
         return [eventbridge.Event("trip", self._source, TRIPPED, detail)]
 
-    def _work_all(self, received: Sequence[Message], context: LambdaContext) -> list[Outcome]:
-        remaining = context.get_remaining_time_in_millis()
-        lease_until = clock.now_ms() + remaining
-        stop_at = time.monotonic() + seconds_to_work(remaining)
-        firsts, repeats = messages.fold(received)
-        outcomes = self._first_outcomes(firsts, lease_until=lease_until, stop_at=stop_at)
-        return outcomes + [self._follow(message, outcomes) for message in repeats]
+    def _claim(self, received: Sequence[Message], lease_until: int) -> dict[str, Claim]:
+        """Claims each key of a batch once, for the first message that has it; suspects are left for their turn."""
+        firsts: dict[str, KeyRequest] = {}
+        for message in received:
+            if message.fault is None:
+                firsts.setdefault(message.key, message.request())
+        if not firsts:
+            return {}
+        return self._store.claim([*firsts.values()], lease_until=lease_until, spare_suspects=True)
 
-    def _first_outcomes(self, firsts: Sequence[Message], *, lease_until: int, stop_at: float) -> list[Outcome]:
-        requests = [KeyRequest(m.key, m.checksum, m.id, m.body) for m in firsts if m.fault is None]
-        claims = self._store.claim(requests, lease_until=lease_until) if requests else {}
-        outcomes = []
-        blocked: set[str] = set()
-        for message in firsts:
-            outcome = self._work(message, claims.get(message.key), blocked=message.group_id in blocked, stop_at=stop_at)
-            outcomes.append(outcome)
-            if outcome.retry and message.group_id:  # FIFO: what follows in its group must wait for it
-                blocked.add(message.group_id)
-        return outcomes
+    def _take(self, turn: Turn, batch: "_Batch") -> Outcome:
+        outcome = self._outcome(turn, batch)
+        batch.outcomes.append(outcome)
+        self._block_behind(outcome, batch)
+        return outcome
 
-    def _work(self, message: Message, claim: Claim | None, *, blocked: bool, stop_at: float) -> Outcome:
-        if message.fault is not None:
+    def _block_behind(self, outcome: Outcome, batch: "_Batch") -> None:
+        if outcome.retry and self._ordered:  # what follows in its group must wait for it
+            batch.blocked.add(outcome.message.group_id)
+
+    def _outcome(self, turn: Turn, batch: "_Batch") -> Outcome:
+        message, claim = turn.message, turn.claim
+        if message.group_id in batch.blocked:
+            lease = claim.lease if claim and not turn.is_repeat else None
+            return Outcome(message, "handed_back", lease, retry=True, visibility=0)
+        if claim is None:
+            assert message.fault is not None  # noqa: S101 - every message without a fault was claimed
             return self._failed(message, message.fault)
-        assert claim is not None  # noqa: S101 - every message without a fault was claimed
-        if claim.lease is None:
+        return self._follow(message, batch) if turn.is_repeat else self._lead(turn, claim, batch)
+
+    def _lead(self, turn: Turn, claim: Claim, batch: "_Batch") -> Outcome:
+        """The first message of a key in the batch: the one that is worked."""
+        message, suspect = turn.message, turn.suspect
+        if lapsed := turn.condemned(self._config.max_receive_count):
+            return self._failed(message, WorkerDiedError(turn.deaths), lapsed)
+        if claim.lease is None and suspect is None:
             return self._not_ours(message, claim)
-        if blocked or (seconds := stop_at - time.monotonic()) <= 0:
+        if batch.seconds_left() <= 0:
             return Outcome(message, "handed_back", claim.lease, retry=True, visibility=0)
+        if suspect:
+            self._settlement.delete_last(batch.outcomes, self._config.max_receive_count)
+            claim = self._store.take_over(message.request(), suspect, lease_until=batch.lease_until, deaths=turn.deaths)
+        return self._timed(message, claim.lease, batch) if claim.lease else self._not_ours(message, claim)
+
+    def _timed(self, message: Message, lease: Lease, batch: "_Batch") -> Outcome:
         started = time.monotonic()
-        outcome = self._attempt(message, claim.lease, seconds)
+        outcome = self._attempt(message, lease, max(batch.seconds_left(), _LEAST_SECONDS))
         outcome.latency_ms = round((time.monotonic() - started) * 1000)
         return outcome
 
@@ -196,15 +234,31 @@ class Worker:
             outcome.name, outcome.event = "redelivered", SUCCESS
         return outcome
 
-    def _follow(self, message: Message, outcomes: Sequence[Outcome]) -> Outcome:
+    def _follow(self, message: Message, batch: "_Batch") -> Outcome:
         """A message whose key came earlier in the batch follows that one, or comes back to be judged on its own."""
-        first = next(o for o in outcomes if o.message.key == message.key)
+        first = next((o for o in batch.outcomes if o.message.key == message.key and o.message.fault is None), None)
+        if first is None:
+            return Outcome(message, "handed_back", retry=True, visibility=0)
         same = first.message.checksum == message.checksum
         if first.lease is not None and not same:
             return self._failed(message, _conflict(message))
         if same and first.name in ("succeeded", "duplicate", "redelivered"):
             return Outcome(message, "duplicate", lease=None, attempts=first.attempts)
         return Outcome(message, "handed_back", retry=True, visibility=0)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch at work. `lease_until` in ms since the epoch, `stop_at` in seconds of the monotonic clock."""
+
+    lease_until: int
+    stop_at: float
+    outcomes: list[Outcome] = field(default_factory=list)
+    blocked: set[str] = field(default_factory=set)  # message groups whose rest has to wait
+
+    def seconds_left(self) -> float:
+        """For business steps."""
+        return self.stop_at - time.monotonic()
 
 
 def _conflict(message: Message) -> IdempotencyConflictError:

@@ -16,7 +16,8 @@ _CACHE_SECONDS = 5.0  # for so long a function may act on the mode that it has r
 ModeArgument = Annotated[
     str,
     typer.Argument(
-        help="none, poison_payload, slow_downstream, random_fail_p30 (any pNN), duplicate_submit, downstream_outage."
+        help="none, poison_payload, slow_downstream, random_fail_p30 (any pNN), duplicate_submit, downstream_outage, "
+        "crash, hang."
     ),
 ]
 TtlOption = Annotated[int | None, typer.Option("--ttl", help="Seconds after which the mode ends by itself.")]

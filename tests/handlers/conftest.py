@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -116,6 +116,15 @@ def worker(fake_aws: FakeAws, step: Step) -> Worker:
     client = cast("Any", fake_aws)
     store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
     return Worker(WORKER_ENV, SOURCE, store=store, sqs=client, events=client, process=step)
+
+
+@pytest.fixture
+def fifo_worker(fake_aws: FakeAws, step: Step) -> Worker:
+    """The same on a FIFO queue."""
+    client = cast("Any", fake_aws)
+    store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
+    config = replace(WORKER_ENV, queue_url="https://queue.fifo", dlq_url="https://dlq.fifo")
+    return Worker(config, SOURCE, store=store, sqs=client, events=client, process=step)
 
 
 def record(

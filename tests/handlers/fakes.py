@@ -5,7 +5,8 @@ statements is shown on the emulator (tests/pipelines).
 """
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -38,6 +39,7 @@ class FakeAws:
     sent: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     visibility: dict[str, int] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     before: Callable[[str], None] = lambda _name: None
     after: Callable[[str], None] = lambda _name: None
@@ -143,6 +145,16 @@ class FakeAws:
 
         return self._call("ChangeMessageVisibilityBatch", change)
 
+    def delete_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        assert QueueUrl
+        assert 1 <= len(Entries) <= 10
+
+        def delete() -> dict[str, Any]:
+            self.deleted += [entry["ReceiptHandle"] for entry in Entries]
+            return {"Successful": [{"Id": entry["Id"]} for entry in Entries], "Failed": []}
+
+        return self._call("DeleteMessageBatch", delete)
+
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
         assert QueueUrl
         return self._call("GetQueueAttributes", lambda: {"Attributes": dict.fromkeys(AttributeNames, "x")})
@@ -163,6 +175,39 @@ class FakeAws:
             return {"FailedEntryCount": sum("ErrorCode" in a for a in answers), "Entries": answers}
 
         return self._call("PutEvents", put)
+
+
+@dataclass
+class FakeQueue:
+    """The messages that wait, with their receive counts; each `receive` takes them all."""
+
+    waiting: dict[str, dict[str, Any]]
+    receives: Counter[str] = field(default_factory=Counter)
+    moved: list[str] = field(default_factory=list)
+
+    def receive(self, max_receive_count: int = 5) -> list[dict[str, Any]]:
+        """A batch of everything that waits; a message past its last receive is moved to the DLQ, as SQS does."""
+        for message_id in [m for m in self.waiting if self.receives[m] >= max_receive_count]:
+            self.moved.append(message_id)
+            del self.waiting[message_id]
+        batch = []
+        for message_id, message in self.waiting.items():
+            self.receives[message_id] += 1
+            count = str(self.receives[message_id])
+            batch.append(
+                message | {"attributes": {"ApproximateReceiveCount": count}, "receiptHandle": f"{message_id}-{count}"}
+            )
+        return batch
+
+    def forget(self, receipts: Iterable[str]) -> None:
+        """Deletes what the worker itself has deleted."""
+        gone = {receipt.rpartition("-")[0] for receipt in receipts}
+        self.waiting = {message_id: message for message_id, message in self.waiting.items() if message_id not in gone}
+
+    def settle(self, answer: dict[str, list[dict[str, str]]]) -> None:
+        """Deletes what the worker's answer does not keep."""
+        kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        self.waiting = {message_id: message for message_id, message in self.waiting.items() if message_id in kept}
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """Failure modes: what the parameter means, whom it hits, and that it is read rarely and never trusted blindly."""
 
+import os
 import re
+import time
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -59,6 +61,8 @@ def switch(value: str) -> tuple[FaultSwitch, FakeParameter]:
         "random_fail_p100",
         "duplicate_submit",
         "downstream_outage",
+        "crash",
+        "hang",
     ],
 )
 def test_modes(mode: str) -> None:
@@ -161,6 +165,28 @@ def test_slow_sleeps_past_the_deadline(seconds: list[float]) -> None:
 
     of.disturb("k", 1, {}, seconds_left=28)
     assert seconds == [33]
+
+
+def test_crash_ends_the_process_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system does: no exception, no cleaning up. Only records that match."""
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    of, _ = switch('{"mode": "crash", "match": {"orderId": "1"}}')
+
+    of.disturb("k", 1, {"orderId": "2"}, seconds_left=1)
+    assert ended == []
+    of.disturb("k", 1, {"orderId": "1"}, seconds_left=1)
+    assert ended == [1]
+
+
+def test_hang_never_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often its sleep ends: only Lambda's time-out does."""
+    sleeps = iter([None] * 100)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: next(sleeps))
+    of, _ = switch("hang")
+
+    with pytest.raises(StopIteration):
+        of.disturb("k", 1, {}, seconds_left=1)
 
 
 def test_random_failures_are_known_in_advance() -> None:

@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.live.function import LiveFunction
+from tests.live.function import DiedError, LiveFunction
 from tests.live.stage import Stage
 
 _ROUNDS = 12  # more than maxReceiveCount, after which nothing can be left
@@ -17,7 +17,7 @@ class Consumer:
     stage: Stage
     function: LiveFunction
     queue_url: str
-    raised: list[Exception] = field(default_factory=list)  # by invocations; their batches come again
+    raised: list[BaseException] = field(default_factory=list)  # by invocations; their batches come again
     _hidden: dict[str, str] = field(default_factory=dict)  # receipt handles by message id
     _sqs: Any = None
 
@@ -63,7 +63,7 @@ class Consumer:
     def _settle(self, batch: dict[str, dict[str, Any]]) -> None:
         try:
             answer = self.function.invoke({"Records": [as_record(message) for message in batch.values()]})
-        except Exception as raised:  # noqa: BLE001 - whatever it is, Lambda delivers the whole batch again
+        except (Exception, DiedError) as raised:  # noqa: BLE001 - whatever it is, Lambda delivers the whole batch again
             self.raised.append(raised)
             return
         assert answer.keys() == {"batchItemFailures"}

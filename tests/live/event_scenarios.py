@@ -230,6 +230,32 @@ class Outage(MixedBatch):
         super().recover()
 
 
+class Suspects(MixedBatch):
+    """A batch whose worker has died, of one of them: each is worked by itself, and the killer kills again."""
+
+    name = "a batch whose worker died"
+
+    def prepare(self) -> None:
+        """The death of three, of which one has killed by itself, so that it comes last; and one that is new."""
+        killer = Sent.new(drill="kill", error="WorkerDiedError")
+        self.events = [Sent.new(), Sent.new(), killer]
+        self.ledger.send(*self.events)
+        self.ledger.consumer.deliver()
+        self.stage.root("dynamodb").update_item(
+            TableName=self.ledger.table,
+            Key={"idempotencyKey": {"S": killer.key}},
+            UpdateExpression="SET deaths = :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+        self.events.append(Sent.new())
+        self.ledger.send(self.events[-1])
+        self.ledger.consumer.lapse()
+
+    def act(self) -> None:
+        """One delivery of all four; it ends with the second death."""
+        assert len(self.ledger.consumer.deliver()) == 4
+
+
 EVENT_SCENARIOS: list[type[EventScenario]] = [
     OneEvent,
     OwnKey,
@@ -239,4 +265,5 @@ EVENT_SCENARIOS: list[type[EventScenario]] = [
     StatusOf,
     MixedBatch,
     Outage,
+    Suspects,
 ]

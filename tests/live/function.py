@@ -70,6 +70,10 @@ class _Session(botocore.session.Session):
         return made[kind]
 
 
+class DiedError(BaseException):
+    """The function's process has ended: no handler of exceptions sees it."""
+
+
 class LiveFunction:
     """One deployed function. Like an execution environment of Lambda it stays warm between invocations."""
 

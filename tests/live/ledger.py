@@ -14,6 +14,7 @@ from handlers.errors import Detail, DownstreamError, SchemaValidationError
 from handlers.events import worker
 from handlers.events.step import process
 from tests.live.book import Book, text
+from tests.live.function import DiedError
 from tests.live.stage import Stage
 
 
@@ -41,6 +42,8 @@ class Step:
                 raise SchemaValidationError(Detail("/drill", "is poison"))
             case "once" if not failed_before:
                 raise ConnectionError("the first attempt fails")
+            case "kill":
+                raise DiedError
             case "down" if self.down:
                 raise DownstreamError("the downstream is out")
         return process(event)

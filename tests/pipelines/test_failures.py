@@ -51,6 +51,24 @@ def test_duplicate_submit_makes_one_record_and_one_event_each(lab: Lab) -> None:
     assert sorted(event["detail"]["idempotencyKey"] for event in told) == sorted(keys)
 
 
+def test_an_event_that_ends_its_worker_dies_alone(lab: Lab) -> None:
+    """Among nine good ones, in one batch: it is the only dead letter and says why, the others succeed."""
+    lab.switch(json.dumps({"mode": "crash", "match": {"kills": True}}))
+    mapping = lab.client("lambda").list_event_source_mappings(FunctionName="events-worker")["EventSourceMappings"][0]
+    lab.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    good, (killer,) = post_all(lab, orders(9)), post_all(lab, orders(1, kills=True))
+    lab.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    (letter,) = lab.dead_letters(1, seconds=300)
+    for key in good:
+        lab.settled(key)
+
+    attributes = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    assert (attributes["idempotencyKey"], attributes["errorType"]) == (killer, "WorkerDiedError")
+    assert lab.record(killer)["status"] == "FAILED"
+    wait_for("an empty queue", lambda: lab.depth(lab.outputs["MainQueueUrl"]) == 0)
+
+
 def test_slow_downstream_times_out_and_recovers(lab: Lab) -> None:
     """The function is ended by its time-out; after the visibility the message is delivered again and succeeds."""
     lab.switch("slow_downstream")

@@ -13,10 +13,9 @@ from handlers.orders import message as order_message
 from handlers.orders.store import Orders
 from handlers.worker.worker import Worker
 from tests.handlers.conftest import FakeClock, failures, record
-from tests.handlers.fakes import Crash, FakeContext, client_error
+from tests.handlers.fakes import Crash, FakeContext, FakeQueue, client_error
 from tests.handlers.orders.conftest import ITEMS, Parameter, detail, told
 from tests.handlers.orders.fakes import FakeOrdersAws
-from tests.handlers.worker.test_crashes import Queue
 
 _CONTEXT = FakeContext(remaining_ms=5_000)
 _FAILING: list[jsontext.Json] = [{"sku": "A-1", "qty": 1}, {"sku": "FAIL-ME", "qty": 1}]
@@ -196,7 +195,7 @@ def _batch() -> dict[str, dict[str, Any]]:
     return {one["messageId"]: one for one in records}
 
 
-def _redeliver(worker: Worker, queue: Queue, clock: FakeClock) -> None:
+def _redeliver(worker: Worker, queue: FakeQueue, clock: FakeClock) -> None:
     for _ in range(8):
         clock.advance(40_000)
         if not (batch := queue.receive()):
@@ -204,7 +203,7 @@ def _redeliver(worker: Worker, queue: Queue, clock: FakeClock) -> None:
         queue.settle(work(worker, *batch))
 
 
-def _check(aws: FakeOrdersAws, queue: Queue) -> None:
+def _check(aws: FakeOrdersAws, queue: FakeQueue) -> None:
     assert (queue.waiting, queue.moved) == ({}, [])
     assert {key: item["status"]["S"] for key, item in aws.items.items()} == {
         "e-1": "SUCCEEDED",
@@ -224,7 +223,7 @@ def _check(aws: FakeOrdersAws, queue: Queue) -> None:
 
 def test_without_a_crash(worker: Worker, aws: FakeOrdersAws, fake_clock: FakeClock) -> None:
     """The batch that is crashed below, and the calls that it makes."""
-    queue = Queue(_batch())
+    queue = FakeQueue(_batch())
     queue.settle(work(worker, *queue.receive()))
     assert aws.calls == [
         "BatchExecuteStatement",
@@ -251,7 +250,7 @@ def test_a_crash_around_each_call(
             raise Crash
 
     setattr(aws, moment, crash)
-    queue = Queue(_batch())
+    queue = FakeQueue(_batch())
     with pytest.raises(Crash):
         work(worker, *queue.receive())
     setattr(aws, moment, lambda _name: None)

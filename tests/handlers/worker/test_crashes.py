@@ -1,11 +1,10 @@
 """A worker that dies before or after each AWS call, or inside the business step at each record, then redelivery.
 
 After every such death, redelivery must end right: no message lost, nothing processed again after SUCCEEDED, every
-success told at least once under one id. SQS is played by `Queue`: at least once, a receive count, a DLQ.
+success told at least once under one id. SQS is played by `FakeQueue`: at least once, a receive count, a DLQ.
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,39 +15,11 @@ from handlers import jsontext
 from handlers.idempotency.claims import KeyRequest
 from handlers.worker.worker import Worker
 from tests.handlers.conftest import NOW_MS, FakeClock, Step, record
-from tests.handlers.fakes import Crash, FakeAws, FakeContext
+from tests.handlers.fakes import Crash, FakeAws, FakeContext, FakeQueue
 
 _CONTEXT = FakeContext(remaining_ms=5_000)
-_CALLS_OF_A_BATCH = 7  # when nothing crashes; the first test shows it
+_CALLS_OF_A_BATCH = 10  # when nothing crashes; the first test shows it
 _CALLS = ("BatchExecuteStatement", "BatchGetItem", "PutEvents", "SendMessageBatch", "ChangeMessageVisibilityBatch")
-
-
-@dataclass
-class Queue:
-    """The messages that wait, with their receive counts; each `receive` takes them all."""
-
-    waiting: dict[str, dict[str, Any]]
-    receives: Counter[str] = field(default_factory=Counter)
-    moved: list[str] = field(default_factory=list)
-
-    def receive(self, max_receive_count: int = 5) -> list[dict[str, Any]]:
-        """A batch of everything that waits; a message past its last receive is moved to the DLQ, as SQS does."""
-        for message_id in [m for m in self.waiting if self.receives[m] >= max_receive_count]:
-            self.moved.append(message_id)
-            del self.waiting[message_id]
-        batch = []
-        for message_id, message in self.waiting.items():
-            self.receives[message_id] += 1
-            count = str(self.receives[message_id])
-            batch.append(
-                message | {"attributes": {"ApproximateReceiveCount": count}, "receiptHandle": f"{message_id}-{count}"}
-            )
-        return batch
-
-    def settle(self, answer: dict[str, list[dict[str, str]]]) -> None:
-        """Deletes what the worker's answer does not keep."""
-        kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-        self.waiting = {message_id: message for message_id, message in self.waiting.items() if message_id in kept}
 
 
 def mixed_batch() -> dict[str, dict[str, Any]]:
@@ -95,7 +66,7 @@ class Run:
 
     def crash_then_redeliver(self, arm: Callable[[], None], disarm: Callable[[], None]) -> bool:
         """Whether the armed crash happened; afterwards the queue is worked until it is empty."""
-        queue = Queue(mixed_batch())
+        queue = FakeQueue(mixed_batch())
         arm()
         try:
             queue.settle(self.worker.handle({"Records": queue.receive()}, _CONTEXT))
@@ -188,7 +159,7 @@ def test_two_crashes_in_a_row(run: Run, first: int) -> None:
             raise Crash
 
     run.aws.after = crash
-    queue = Queue(mixed_batch())
+    queue = FakeQueue(mixed_batch())
     for _ in range(8):
         made.clear()
         run.clock.advance(40_000)

@@ -376,20 +376,6 @@ def test_a_step_that_hangs_is_interrupted_and_the_rest_handed_back(
     assert [fake_aws.visibility[f"receipt-m-{name}-1"] for name in "bc"] == [0, 0]
 
 
-def test_a_fifo_group_stops_at_its_first_failure(worker: Worker, step: Step) -> None:
-    """What follows a failure in its message group is handed back unprocessed; other groups go on."""
-    batch = {
-        "Records": [
-            record("m1", {"n": "a1", "fail": "transient"}, key="a1", group="A"),
-            record("m2", {"n": "a2"}, key="a2", group="A"),
-            record("m3", {"n": "b1"}, key="b1", group="B"),
-        ]
-    }
-
-    assert worker.handle(batch, FakeContext()) == failures("m1", "m2")
-    assert step.runs == ["b1"]
-
-
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceeded", "ThrottlingError"])
 def test_throttled_statements_are_tried_again(worker: Worker, fake_aws: FakeAws, code: str) -> None:
     """A 200 answer may throttle single statements: just those are repeated."""
