@@ -19,7 +19,7 @@ from handlers.aws import clients, eventbridge
 from handlers.deadline import seconds_to_work, time_limit
 from handlers.errors import IdempotencyConflictError, IngestionError, UnhandledError, WorkerDiedError
 from handlers.faults import FaultSwitch, make_switch
-from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing
+from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing, judge
 from handlers.idempotency.store import StateStore
 from handlers.observability import LambdaContext, start_invocation
 from handlers.worker import messages, turns
@@ -173,7 +173,7 @@ class Worker:
         if claim is None:
             assert message.fault is not None  # noqa: S101 - every message without a fault was claimed
             return self._failed(message, message.fault)
-        return self._follow(message, batch) if turn.is_repeat else self._lead(turn, claim, batch)
+        return self._follow(message, claim, batch) if turn.is_repeat else self._lead(turn, claim, batch)
 
     def _lead(self, turn: Turn, claim: Claim, batch: "_Batch") -> Outcome:
         """The first message of a key in the batch: the one that is worked."""
@@ -234,8 +234,14 @@ class Worker:
             outcome.name, outcome.event = "redelivered", SUCCESS
         return outcome
 
-    def _follow(self, message: Message, batch: "_Batch") -> Outcome:
-        """A message whose key came earlier in the batch follows that one, or comes back to be judged on its own."""
+    def _follow(self, message: Message, claim: Claim, batch: "_Batch") -> Outcome:
+        """A message whose key came earlier in the batch is judged by what that one met, or follows it."""
+        record = claim.record
+        if record is not None and claim.lease is None:  # the key is not ours, and says how this message stands to it
+            now = clock.now_ms()
+            standing = judge(record, message.request(), now_ms=now, lease_until=batch.lease_until)
+            if standing in (Standing.CONFLICT, Standing.DONE, Standing.LIVE):
+                return self._not_ours(message, Claim(None, standing, record))
         first = next((o for o in batch.outcomes if o.message.key == message.key and o.message.fault is None), None)
         if first is None:
             return Outcome(message, "handed_back", retry=True, visibility=0)

@@ -174,6 +174,27 @@ def test_a_key_bound_to_another_payload_is_a_conflict(worker: Worker, fake_aws: 
     assert details(fake_aws)[-1]["errorType"] == "IdempotencyConflictError"
 
 
+@pytest.mark.parametrize("state", ["SUCCEEDED", "INFLIGHT", "FAILED"])
+def test_every_conflict_of_a_batch_is_dead_lettered_at_once(
+    worker: Worker, fake_aws: FakeAws, step: Step, state: str
+) -> None:
+    """Where the first message of a key is a conflict, each other one is judged by the record, not by that first."""
+    payload: jsontext.Json = {"n": "a"} | ({} if state == "SUCCEEDED" else {"fail": "transient", "times": 2})
+    worker.handle({"Records": [record("m1", payload, key="k1")]}, FakeContext())
+    fake_aws.items["k1"]["status"] = {"S": state}
+    step.runs.clear()
+    fake_aws.visibility.clear()
+    others = [record(f"c{i}", {"n": f"other {i % 2}"}, key="k1") for i in range(4)]
+
+    answer = worker.handle({"Records": [*others, record("m2", payload, key="k1")]}, FakeContext())
+
+    causes = [letter["MessageAttributes"]["errorType"]["StringValue"] for letter in fake_aws.sent]
+    assert causes == ["IdempotencyConflictError"] * 4
+    assert step.runs == []
+    assert answer == (failures() if state == "SUCCEEDED" else failures("m2"))
+    assert fake_aws.visibility == ({} if state == "SUCCEEDED" else {"receipt-m2-1": 31 if state == "INFLIGHT" else 0})
+
+
 def test_a_permanent_error_is_dead_lettered_at_once_with_its_cause(worker: Worker, fake_aws: FakeAws) -> None:
     """The letter equals the message and says what failed, when and where; the message is acknowledged."""
     custom = {
