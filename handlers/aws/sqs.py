@@ -4,6 +4,7 @@ Limits (SQS API reference): 10 entries and 1 MiB a call, 10 attributes a message
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -127,6 +128,33 @@ def batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
         size += more
     if batch:
         yield batch
+
+
+def rounds(messages: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """Parts messages so that no round has two of a group: the second goes once the first has arrived."""
+    parts: dict[int, list[Outgoing]] = defaultdict(list)
+    lengths: dict[str, int] = defaultdict(int)
+    for message in messages:
+        parts[lengths[message.group_id]].append(message)
+        if message.group_id:
+            lengths[message.group_id] += 1
+    return list(parts.values())
+
+
+def send_in_order(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:
+    """Sends messages so that none of a group arrives before one that precedes it; see `send_messages`.
+
+    What stands behind one that was not sent is not sent either, with the code `GroupBlocked`.
+    """
+    report = SendReport()
+    for part in rounds(messages):
+        blocked = {message.group_id for message in messages if message.group_id and message.id in report.failed}
+        report.failed |= {message.id: "GroupBlocked" for message in part if message.group_id in blocked}
+        more = send_messages(sqs, queue_url, [message for message in part if message.group_id not in blocked])
+        report.sent |= more.sent
+        report.failed |= more.failed
+        report.errors |= more.errors
+    return report
 
 
 def send_messages(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from handlers import clock, jsontext
 from handlers.aws import eventbridge, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.aws.sqs import change_visibility, delete_messages, send_messages
+from handlers.aws.sqs import change_visibility, delete_messages, send_in_order, send_messages
 from handlers.errors import IngestionError, PermanentError, UnhandledError
 from handlers.idempotency.claims import Completion, Lease, Status
 from handlers.idempotency.store import StateStore
@@ -257,7 +257,8 @@ class Settlement:
             return
         now = clock.iso(clock.now_ms())
         letters = [o.message.dead_letter(o.error, now, self.pipeline) for o in outcomes if o.error]
-        report = send_messages(self.sqs, self.dlq_url, letters)
+        send = send_in_order if self.dlq_url.endswith(".fifo") else send_messages
+        report = send(self.sqs, self.dlq_url, letters)
         for outcome in outcomes:
             if code := report.failed.get(outcome.message.id):
                 # SQS itself moves it after the last receive, so a letter that can't be sent is late, not lost.

@@ -179,7 +179,8 @@ def test_every_conflict_of_a_batch_is_dead_lettered_at_once(
     worker: Worker, fake_aws: FakeAws, step: Step, state: str
 ) -> None:
     """Where the first message of a key is a conflict, each other one is judged by the record, not by that first."""
-    payload: jsontext.Json = {"n": "a"} | ({} if state == "SUCCEEDED" else {"fail": "transient", "times": 2})
+    payload: jsontext.JsonObject = {"n": "a"}
+    payload |= {} if state == "SUCCEEDED" else {"fail": "transient", "times": 2}
     worker.handle({"Records": [record("m1", payload, key="k1")]}, FakeContext())
     fake_aws.items["k1"]["status"] = {"S": state}
     step.runs.clear()
@@ -395,6 +396,58 @@ def test_a_step_that_hangs_is_interrupted_and_the_rest_handed_back(
     assert fake_aws.items["k-slow"]["errorType"] == {"S": "DeadlineExceededError"}
     assert [fake_aws.items[f"k-{name}"]["leaseUntil"] for name in "bc"] == [{"N": "0"}] * 2
     assert [fake_aws.visibility[f"receipt-m-{name}-1"] for name in "bc"] == [0, 0]
+
+
+def test_a_fifo_group_stops_at_its_first_failure(fifo_worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """What follows a failure in its message group is handed back as it is, bad or good; other groups go on."""
+    fifo_worker.handle({"Records": [record("m0", {"n": "done"}, key="done", group="B")]}, FakeContext())
+    step.runs.clear()
+    fake_aws.visibility.clear()
+    batch = {
+        "Records": [
+            record("m1", {"n": "a1", "fail": "transient"}, key="a1", group="A"),
+            record("m2", None, body="{", group="A"),
+            record("m3", {"n": "other"}, key="done", group="A"),
+            record("m4", {"n": "a4"}, key="a4", group="A"),
+            record("m5", {"n": "a1", "fail": "transient"}, key="a1", group="A"),
+            record("m6", {"n": "b1"}, key="b1", group="B"),
+        ]
+    }
+
+    assert fifo_worker.handle(batch, FakeContext()) == failures("m1", "m2", "m3", "m4", "m5")
+    assert step.runs == ["b1"]
+    assert fake_aws.sent == []
+    assert [fake_aws.visibility[f"receipt-m{i}-1"] for i in (2, 3, 4, 5)] == [0] * 4
+
+
+def test_dead_letters_of_a_fifo_group_arrive_in_their_order(fifo_worker: Worker, fake_aws: FakeAws) -> None:
+    """One that SQS does not take keeps those behind it from the dead-letter queue, and nobody else's."""
+    fake_aws.entry_failures["SendMessageBatch"] = lambda entry: (
+        "InternalError" if '"a1"' in entry["MessageBody"] else ""
+    )
+    groups = {"a0": "A", "a1": "A", "b0": "B", "a2": "A", "b1": "B"}
+    batch = {
+        "Records": [
+            record(f"m-{name}", {"n": name, "fail": "permanent"}, key=name, group=group)
+            for name, group in groups.items()
+        ]
+    }
+
+    assert fifo_worker.handle(batch, FakeContext()) == failures("m-a1", "m-a2")
+    assert [json.loads(letter["MessageBody"])["n"] for letter in fake_aws.sent] == ["a0", "b0", "b1"]
+
+
+def test_groups_of_a_standard_queue_keep_no_order(worker: Worker, step: Step) -> None:
+    """There a group is for fairness: a failure holds up nobody."""
+    batch = {
+        "Records": [
+            record("m1", {"n": "a1", "fail": "transient"}, key="a1", group="A"),
+            record("m2", {"n": "a2"}, key="a2", group="A"),
+        ]
+    }
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+    assert step.runs == ["a2"]
 
 
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceeded", "ThrottlingError"])

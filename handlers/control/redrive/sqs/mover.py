@@ -1,6 +1,5 @@
 """Sending: every message ends as sent, as refused, as not sent, or as uncertain."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from handlers.aws import retry
 from handlers.aws.clients import was_not_taken
-from handlers.aws.sqs import Outgoing, SendReport, batches, send_messages
+from handlers.aws.sqs import Outgoing, SendReport, batches, rounds, send_messages
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -87,17 +86,6 @@ class Mover:
         for message in pending:
             report.merge(self._send([message]))
         return report
-
-
-def rounds(messages: Sequence[Outgoing]) -> list[list[Outgoing]]:
-    """Parts messages so that no round has two of a group: the second goes once the first has arrived."""
-    parts: dict[int, list[Outgoing]] = defaultdict(list)
-    lengths: dict[str, int] = defaultdict(int)
-    for message in messages:
-        parts[lengths[message.group_id]].append(message)
-        if message.group_id:
-            lengths[message.group_id] += 1
-    return list(parts.values())
 
 
 def _sorted(sent: SendReport) -> MoveReport:

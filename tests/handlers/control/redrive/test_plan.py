@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers import jsontext
-from handlers.aws.sqs import Outgoing
+from handlers.aws.sqs import Outgoing, rounds
 from handlers.control.redrive.ledger import Entry, EntryState, Snapshot, StateRecord
 from handlers.control.redrive.run import plan
 from handlers.control.redrive.run.plan import Action, CanaryVerdict, Decision, Pace, Terms
 from handlers.control.redrive.sqs.letter import Letter
-from handlers.control.redrive.sqs.mover import rounds
 from tests.handlers.control.redrive.conftest import text
 
 NOW = 1_800_000_000_000
