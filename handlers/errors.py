@@ -58,6 +58,19 @@ class WorkerDiedError(PermanentError):
         super().__init__(f"the worker's process ended {times} before the record was settled")
 
 
+class RecordedError(PermanentError):
+    """An error of an earlier attempt, as the state record has it."""
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self._type = error_type
+
+    @property
+    def error_type(self) -> str:
+        """Its type at the time."""
+        return self._type
+
+
 class DownstreamError(TransientError):
     """Something that the business step depends on failed."""
 

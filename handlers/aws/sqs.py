@@ -90,12 +90,16 @@ class Outgoing:
         return replace(self, attributes=attributes)
 
     def with_attributes(self, extra: dict[str, Attribute]) -> "Outgoing":
-        """Adds or overwrites attributes, earliest first, for as many as SQS's limit of 10 leaves room for."""
-        merged = dict(self.attributes)
+        """Adds or overwrites attributes, earliest first, those for which SQS's limits leave room."""
+        message = self
         for name, attribute in extra.items():
-            if name in merged or len(merged) < MAX_ATTRIBUTES:
-                merged[name] = attribute
-        return self.replace_attributes(merged)
+            more = message.replace_attributes(message.attributes | {name: attribute})
+            message = more if more.fits() else message
+        return message
+
+    def fits(self) -> bool:
+        """Whether SQS's limits allow it: 10 attributes, and 1 MiB with all of them."""
+        return len(self.attributes) <= MAX_ATTRIBUTES and self.size() <= MAX_BATCH_BYTES
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ class Standing(StrEnum):
     SUSPECT = "suspect"  # may be taken over, but a worker has died with it: perhaps of it
     LIVE = "live"  # another invocation is at it
     DONE = "done"
+    BURIED = "buried"  # the request's message is on the dead-letter queue already, but that was not published
     CONFLICT = "conflict"
 
 
@@ -52,6 +53,8 @@ class Record:
     processed_at: str
     error_type: str = ""
     deaths: int = 0
+    error_message: str = ""
+    dead_letter_of: str = ""  # the message whose dead letter has been sent
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> "Record":
@@ -67,6 +70,8 @@ class Record:
             processed_at=item.get("processedAt", {}).get("S", ""),
             error_type=item.get("errorType", {}).get("S", ""),
             deaths=int(item.get("deaths", {}).get("N", "0")),
+            error_message=item.get("errorMessage", {}).get("S", ""),
+            dead_letter_of=item.get("deadLetterOf", {}).get("S", ""),
         )
 
     @property
@@ -137,6 +142,8 @@ def judge(record: Record, request: KeyRequest, *, now_ms: int, lease_until: int)
         return Standing.CONFLICT
     if record.status is Status.SUCCEEDED:
         return Standing.DONE
+    if record.status is Status.FAILED and record.dead_letter_of and record.dead_letter_of == request.message_id:
+        return Standing.BURIED
     if record.status is Status.INFLIGHT and record.lease_until > now_ms:
         ours = record.message_id == request.message_id and record.lease_until == lease_until
         return Standing.OURS if ours else Standing.LIVE

@@ -24,6 +24,8 @@ _NONE: Mapping[str, str | int] = MappingProxyType({})
 _DAY_SECONDS = 24 * 3600
 # An item holds at most 400 KB and each write costs by the KB; a larger payload stays on its message only.
 MAX_STORED_BYTES = 128 * 1024
+_OF_A_FAILURE = ("errorType", "errorMessage", "final", "deaths", "deadLetterOf")
+_OF_AN_OUTCOME = ("processedAt", "result", *_OF_A_FAILURE)
 _PROJECTION = (
     "idempotencyKey",
     "status",
@@ -35,6 +37,8 @@ _PROJECTION = (
     "processedAt",
     "errorType",
     "deaths",
+    "errorMessage",
+    "deadLetterOf",
 )
 
 
@@ -100,6 +104,22 @@ class StateStore:
         """
         codes = self._table.write([self._outcome(completion) for completion in completions])
         return {c.lease.key: code for c, code in zip(completions, codes, strict=True) if code}
+
+    def bury(self, leases: Mapping[str, Lease]) -> dict[str, str]:
+        """Notes that the dead letters of messages have been sent, for who has to publish it; leases are by message id.
+
+        Returns, by message id, the code of each that was not noted.
+        """
+        statements = [
+            self._table.update(
+                lease.key,
+                {"deadLetterOf": message_id},
+                where={"status": Status.FAILED, "attempts": lease.attempts, "leaseUntil": lease.until},
+            )
+            for message_id, lease in leases.items()
+        ]
+        codes = self._table.write(statements)
+        return {message_id: code for message_id, code in zip(leases, codes, strict=True) if code}
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The whole item of a key (attribute-value form), or None where there is none or it has expired."""
@@ -170,9 +190,7 @@ class StateStore:
         remove: tuple[str, ...] = ()
         if old.expires_at * 1000 <= clock.now_ms():
             values |= {"firstSeenAt": clock.iso(clock.now_ms()), "checksum": request.checksum} | _stored(request)
-            remove = tuple(
-                {"processedAt", "result", "errorType", "errorMessage", "final", "deaths", "payload"} - values.keys()
-            )
+            remove = tuple({"processedAt", "result", "payload", *_OF_A_FAILURE} - values.keys())
         return self._table.update(
             request.key,
             values,
@@ -189,7 +207,7 @@ class StateStore:
         else:
             values["processedAt"] = clock.iso(clock.now_ms())
         if status is Status.SUCCEEDED:
-            remove = ("errorType", "errorMessage", "final", "deaths")
+            remove = _OF_A_FAILURE
             if len(completion.result) <= MAX_STORED_BYTES:  # it is ASCII
                 values["result"] = completion.result
         if status is Status.FAILED:

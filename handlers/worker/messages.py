@@ -11,7 +11,7 @@ from typing import Any
 
 from handlers import jsontext
 from handlers.aws.sqs import Attribute, Outgoing
-from handlers.errors import Detail, IngestionError, SchemaValidationError
+from handlers.errors import Detail, IdempotencyConflictError, IngestionError, SchemaValidationError
 from handlers.idempotency.claims import KeyRequest
 
 _MAX_KEY_BYTES = 2048  # of a DynamoDB partition key; a longer one would fail the claims of its whole batch
@@ -39,6 +39,10 @@ class Message:
     def request(self) -> KeyRequest:
         """Its claim on its key."""
         return KeyRequest(self.key, self.checksum, self.id, self.body)
+
+    def conflict(self) -> IdempotencyConflictError:
+        """The error of a message whose key is another payload's."""
+        return IdempotencyConflictError(f"key {self.key} is bound to another payload")
 
     def is_same_as(self, message_id: str) -> bool:
         """Whether this is the message `message_id`, redelivered or redriven."""

@@ -1,7 +1,7 @@
 """What becomes of one message of a batch, and the second half of the batch: all that follows from the outcomes."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -74,7 +74,9 @@ class Outcome:
     visibility: int | None = None  # seconds until it shows again; None leaves it as it is
     retry: bool = False
     event: str = ""
-    dead_letter: bool = False
+    dead_letter: bool = False  # one is to be sent
+    buried: bool = False  # it has been
+    is_last: bool = False  # SQS moves the message if it is not acknowledged now
     latency_ms: int | None = None  # of the business step; None where it did not run
     deleted: bool = False  # from the queue, before the batch has ended
 
@@ -138,10 +140,11 @@ def failed(  # noqa: PLR0913 - the limits come by name
     """
     outcome = Outcome(message, "retried", lease, error=error, error_type=error.error_type, retry=True)
     outcome.attempts = lease.attempts if lease else 0
+    outcome.is_last = message.receive_count >= max_receive_count
     if isinstance(error, PermanentError):
         outcome.name, outcome.retry, outcome.dead_letter, outcome.event = "dead_lettered", False, True, FAILURE
         return outcome
-    if message.receive_count >= max_receive_count:  # SQS moves it at the next receive
+    if outcome.is_last:
         outcome.name, outcome.event = "exhausted", FAILURE
     outcome.visibility = round(
         retry.backoff_seconds(message.receive_count - 1, base=backoff_base_seconds, cap=backoff_max_seconds)
@@ -169,8 +172,8 @@ class Settlement:
         Events in `also` go out in the same call; one of those that fails is logged and not tried again.
         """
         self._write_outcomes([o for o in outcomes if o.lease is not None])
-        self._publish([o for o in outcomes if o.event], also)
         self._dead_letter([o for o in outcomes if o.dead_letter])
+        self._publish([o for o in outcomes if o.event], also)
         waits = {o.message.receipt: o.visibility for o in outcomes if o.retry and o.visibility is not None}
         if waits and (refused := change_visibility(self.sqs, self.queue_url, waits)):
             logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
@@ -212,9 +215,29 @@ class Settlement:
         for event in also:
             if code := failed.get(event.id):
                 logger.error("event not published", extra={"errorType": code, "detailType": event.detail_type})
-        for outcome in outcomes:
-            if codes := [failed[event.id] for event in due.get(outcome.message.id, ()) if event.id in failed]:
-                outcome.undo("untold", codes[0])
+        self._tell_again(
+            {
+                outcome.message.id: (outcome, codes[0])
+                for outcome in outcomes
+                if (codes := [failed[event.id] for event in due.get(outcome.message.id, ()) if event.id in failed])
+            }
+        )
+
+    def _tell_again(self, untold: Mapping[str, tuple[Outcome, str]]) -> None:
+        """Has SQS deliver again what could not be published.
+
+        A message whose dead letter has been sent would be sent a second time, unless its record says so. One that has
+        no record, because it is no payload or a conflict, is done with: its letter says all.
+        """
+        sent = {one: outcome for one, (outcome, _) in untold.items() if outcome.name == "dead_lettered"}
+        leases = {one: outcome.lease for one, outcome in sent.items() if outcome.lease}
+        unknown = {one: "" for one in sent if one not in leases} | (self.store.bury(leases) if leases else {})
+        for one, (outcome, code) in untold.items():
+            if one in unknown:
+                fields = {"errorType": code, "detailType": outcome.event, "messageId": one}
+                logger.error("event not published", extra=fields)
+            else:
+                outcome.undo("untold", code)
 
     def _announcements(self, outcome: Outcome) -> list[eventbridge.Event]:
         """What the pipeline adds to a success, made anew from the stored result where the message is redelivered.
@@ -246,9 +269,9 @@ class Settlement:
         else:
             detail |= {
                 "status": Status.FAILED,
-                "errorType": outcome.error_type,
+                "errorType": outcome.error.error_type,
                 "errorMessage": outcome.error_message,
-                "deadLettered": outcome.dead_letter,
+                "deadLettered": outcome.buried,
             }
         return eventbridge.Event(message.id, self.source, detail_type, detail)
 
@@ -263,6 +286,9 @@ class Settlement:
             if code := report.failed.get(outcome.message.id):
                 # SQS itself moves it after the last receive, so a letter that can't be sent is late, not lost.
                 outcome.undo("not_dead_lettered", code)
+                outcome.event = FAILURE if outcome.is_last else ""
+            else:
+                outcome.buried = True
 
 
 def measure(pipeline: str, outcomes: Sequence[Outcome]) -> None:

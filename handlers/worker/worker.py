@@ -3,7 +3,7 @@
 For N new messages it makes one DynamoDB call to claim them, one to write their outcomes and ⌈N/10⌉ `PutEvents`.
 The steps stand in an order from which a crash between any two of them ends right on redelivery:
 
-    claim → business step → outcome → events → dead-letter queue → visibility → answer
+    claim → business step → outcome → dead-letter queue → events → visibility → answer
 
 An outcome that is written but not yet published is published by the redelivery of its message; a message is
 acknowledged only after everything that it caused is confirmed.
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from handlers import clock, jsontext
 from handlers.aws import clients, eventbridge
 from handlers.deadline import seconds_to_work, time_limit
-from handlers.errors import IdempotencyConflictError, IngestionError, UnhandledError, WorkerDiedError
+from handlers.errors import IngestionError, RecordedError, UnhandledError, WorkerDiedError
 from handlers.faults import FaultSwitch, make_switch
 from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing, judge
 from handlers.idempotency.store import StateStore
 from handlers.observability import LambdaContext, start_invocation
 from handlers.worker import messages, turns
 from handlers.worker.messages import Message
-from handlers.worker.outcome import SUCCESS, Announce, Outcome, Settlement, failed, measure
+from handlers.worker.outcome import FAILURE, SUCCESS, Announce, Outcome, Settlement, failed, measure
 from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream
 from handlers.worker.turns import Turn
 
@@ -223,7 +223,10 @@ class Worker:
     def _not_ours(self, message: Message, claim: Claim) -> Outcome:
         record = claim.record
         if claim.standing is Standing.CONFLICT:
-            return self._failed(message, _conflict(message))
+            return self._failed(message, message.conflict())
+        if record is not None and claim.standing is Standing.BURIED:
+            error = RecordedError(record.error_type, record.error_message)
+            return Outcome(message, "redelivered", error=error, attempts=record.attempts, event=FAILURE, buried=True)
         if record is None or claim.standing not in (Standing.DONE, Standing.LIVE):
             return Outcome(message, "unclaimed", error_type=claim.error, retry=True)
         if claim.standing is Standing.LIVE:
@@ -247,7 +250,7 @@ class Worker:
             return Outcome(message, "handed_back", retry=True, visibility=0)
         same = first.message.checksum == message.checksum
         if first.lease is not None and not same:
-            return self._failed(message, _conflict(message))
+            return self._failed(message, message.conflict())
         if same and first.name in ("succeeded", "duplicate", "redelivered"):
             return Outcome(message, "duplicate", lease=None, attempts=first.attempts)
         return Outcome(message, "handed_back", retry=True, visibility=0)
@@ -265,10 +268,6 @@ class _Batch:
     def seconds_left(self) -> float:
         """For business steps."""
         return self.stop_at - time.monotonic()
-
-
-def _conflict(message: Message) -> IdempotencyConflictError:
-    return IdempotencyConflictError(f"key {message.key} is bound to another payload")
 
 
 def make_worker(  # noqa: PLR0913 - what pipelines differ in

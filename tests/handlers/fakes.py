@@ -118,7 +118,13 @@ class FakeAws:
         def send() -> dict[str, Any]:
             answer: dict[str, Any] = {"Successful": [], "Failed": []}
             for entry in Entries:
-                assert len(entry.get("MessageAttributes", {})) <= 10
+                attributes = entry.get("MessageAttributes", {})
+                assert len(attributes) <= 10
+                size = len(entry["MessageBody"]) + sum(
+                    len(name) + len(one["DataType"]) + len(one.get("StringValue") or one["BinaryValue"])
+                    for name, one in attributes.items()
+                )
+                assert size <= 1024 * 1024, "SQS refuses it: InvalidParameterValue"
                 if code := self._failure("SendMessageBatch", entry):
                     answer["Failed"].append({"Id": entry["Id"], "Code": code, "SenderFault": code.startswith("Sender")})
                     continue

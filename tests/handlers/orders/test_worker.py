@@ -231,8 +231,8 @@ def test_without_a_crash(worker: Worker, aws: FakeOrdersAws, fake_clock: FakeClo
         "PutItem",
         "PutItem",
         "BatchExecuteStatement",
-        "PutEvents",
         "SendMessageBatch",
+        "PutEvents",
     ]
     _redeliver(worker, queue, fake_clock)
     _check(aws, queue)

@@ -242,6 +242,96 @@ def test_a_message_with_ten_attributes_keeps_them_all(worker: Worker, fake_aws: 
     assert set(fake_aws.sent[0]["MessageAttributes"]) == {*own, "idempotencyKey", "errorType"}
 
 
+@pytest.mark.parametrize(
+    ("room", "ours"), [(0, set()), (40, {"errorType"}), (100, {"errorType", "originalMessageId", "pipeline"})]
+)
+def test_the_letter_of_a_large_message_fits_sqs(worker: Worker, fake_aws: FakeAws, room: int, ours: set[str]) -> None:
+    """A message of almost 1 MiB is dead-lettered with as much of its cause as there is room for; the record has it."""
+    key = len("idempotencyKey") + len("String") + len("k1")
+    poison: jsontext.JsonObject = {"n": "a", "fail": "permanent", "x": ""}
+    poison["x"] = "x" * (1024 * 1024 - room - key - len(json.dumps(poison)))
+
+    assert worker.handle({"Records": [record("m1", poison, key="k1")]}, FakeContext()) == failures()
+
+    assert set(fake_aws.sent[0]["MessageAttributes"]) == {"idempotencyKey"} | ours
+    assert fake_aws.items["k1"]["errorType"] == {"S": "SchemaValidationError"}
+
+
+@pytest.mark.parametrize("receive_count", [1, 5])
+def test_a_letter_is_not_told_before_it_is_sent(worker: Worker, fake_aws: FakeAws, receive_count: int) -> None:
+    """Refused, it is no fact; at the last receive the failure is one, for SQS moves the message itself."""
+    fake_aws.entry_failures["SendMessageBatch"] = lambda _entry: "InternalError"
+    batch = {"Records": [record("m1", {"n": "a", "fail": "permanent"}, key="k1", receive_count=receive_count)]}
+
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+
+    told = [(one["errorType"], one["deadLettered"]) for one in details(fake_aws)]
+    assert told == ([("SchemaValidationError", False)] if receive_count == 5 else [])
+
+
+def test_an_event_that_is_lost_after_its_letter_is_told_by_the_redelivery(
+    worker: Worker, fake_aws: FakeAws, step: Step
+) -> None:
+    """Once, under the id that it would have had; the letter is not sent again and the step does not run."""
+    poison = record("m1", {"n": "a", "fail": "permanent"}, key="k1")
+    fake_aws.entry_failures["PutEvents"] = lambda _entry: "InternalFailure"
+    assert worker.handle({"Records": [poison]}, FakeContext()) == failures("m1")
+    ran: list[str] = []
+    step.on_run = ran.append
+
+    assert worker.handle({"Records": [poison]}, FakeContext()) == failures("m1")
+    fake_aws.entry_failures.clear()
+    assert worker.handle({"Records": [poison]}, FakeContext()) == failures()
+
+    assert (len(fake_aws.sent), ran) == (1, [])
+    (detail,) = details(fake_aws)
+    assert detail == {
+        "eventId": detail["eventId"],
+        "pipeline": "events",
+        "idempotencyKey": "k1",
+        "checksum": detail["checksum"],
+        "messageId": "m1",
+        "correlationId": "",
+        "attempts": 1,
+        "status": "FAILED",
+        "errorType": "SchemaValidationError",
+        "errorMessage": "/n is poison",
+        "deadLettered": True,
+    }
+
+
+def test_a_redriven_letter_whose_event_was_lost_is_worked(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """It is another message; what its record says of the first one's letter does not hold for it."""
+    fake_aws.entry_failures["PutEvents"] = lambda _entry: "InternalFailure"
+    payload: jsontext.Json = {"n": "a", "fail": "transient", "times": 1}
+    worker.handle({"Records": [record("m1", payload, key="k1")]}, FakeContext())
+    fake_aws.items["k1"]["deadLetterOf"] = {"S": "m1"}
+    fake_aws.entry_failures.clear()
+    original = {"originalMessageId": {"dataType": "String", "stringValue": "m1"}}
+
+    assert (
+        worker.handle({"Records": [record("m9", payload, key="k1", attributes=original)]}, FakeContext()) == failures()
+    )
+    assert step.runs == ["a"]
+    assert "deadLetterOf" not in fake_aws.items["k1"]
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_letter_is_sent_once_however_its_event_fares(worker: Worker, fake_aws: FakeAws, noted: bool) -> None:  # noqa: FBT001 - a case
+    """Without a record that could say so (no payload, a conflict, DynamoDB out) the message is done with."""
+    worker.handle({"Records": [record("m0", {"n": "k"}, key="k")]}, FakeContext())
+    fake_aws.entry_failures["PutEvents"] = lambda _entry: "InternalFailure"
+    if not noted:
+        fake_aws.entry_failures["BatchExecuteStatement"] = lambda one: (
+            "InternalServerError" if 'deadLetterOf"=?' in one["Statement"] else ""
+        )
+    conflict, broken = record("m1", {"n": "other"}, key="k"), record("m2", None, body="{")
+    batch = {"Records": [conflict, broken, record("m3", {"n": "a", "fail": "permanent"}, key="k3")]}
+
+    assert worker.handle(batch, FakeContext()) == (failures("m3") if noted else failures())
+    assert len(fake_aws.sent) == 3
+
+
 @pytest.mark.parametrize("body", ["{", "[]", '"text"', "null", '{"a": NaN}', "[" * 100_000])
 def test_a_body_that_is_no_payload_is_dead_lettered_without_a_record(
     worker: Worker, fake_aws: FakeAws, body: str

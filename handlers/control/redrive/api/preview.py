@@ -13,6 +13,7 @@ from handlers.control.redrive.ledger import StateRecord, States
 from handlers.control.redrive.run import plan
 from handlers.control.redrive.run.plan import Action, Decision, Terms
 from handlers.control.redrive.run.record import RedriveRequest
+from handlers.control.redrive.run.store import Runs
 from handlers.control.redrive.sqs.inbox import Box, Inbox
 from handlers.control.redrive.sqs.letter import Letter
 
@@ -94,8 +95,9 @@ class Look:
 class Preview:
     """Looks through one dead-letter queue for a limited time."""
 
-    def __init__(self, box: Box, states: States, *, seconds_left: Callable[[], float]) -> None:
+    def __init__(self, box: Box, states: States, runs: Runs, *, seconds_left: Callable[[], float]) -> None:
         self._box = box
+        self._runs = runs
         self._states = states
         self._seconds_left = seconds_left
 
@@ -133,7 +135,8 @@ class Preview:
 
     def _judge(self, letters: list[Letter], terms: Terms) -> list[Finding]:
         records = self._states.lookup(letter.message.key for letter in letters)
-        found = [(letter, records.get(letter.message.key)) for letter in letters]
+        counted = self._runs.counted(letters, dlq_url=self._box.url)
+        found = [(letter, records.get(letter.message.key)) for letter in counted]
         return [Finding(letter, record, plan.decide(letter, record, terms)) for letter, record in found]
 
 

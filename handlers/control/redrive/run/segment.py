@@ -159,10 +159,17 @@ class Segment:
         inbox, book = self._tools.inbox, self._book
         self._keep_lease()
         letters = inbox.receive(size)
-        planned = self._plan([letter for letter in letters if letter.id not in book])
+        planned = self._plan(
+            self._tools.runs.counted(
+                [letter for letter in letters if letter.id not in book],
+                dlq_url=self._run.dlq_url,
+                redrive_id=self._run.redrive_id,
+            )
+        )
         entries = [one for _, one in planned]
         moving = [letter for letter, one in planned if one.state is EntryState.MOVING]
         self._clear_last()
+        self._tools.runs.count(moving, self._run)
         wave = book.open(entries, inbox.deleting | inbox.receipts(letter.id for letter in moving))
         goes_on = bool(letters) and self._prefetch(sum(one.state in _SPENDING for one in entries))
         report = self._send(moving)

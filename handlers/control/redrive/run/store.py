@@ -5,13 +5,14 @@
     redrive#<redriveId>  run             the run
                          receipts        receipt handles of the last two waves, to delete what they have moved
                          wave#000001 …   the ledger
+    redrives#<dlqUrl>    <identity>      how often a letter was redriven whose attributes have no room for the count
 
 Every write of a runner holds only while its lease does, so of two that think they have a run only one can change it.
 The ledger's entries are JSON text in one attribute: a wave is always written and read whole.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -20,6 +21,7 @@ from handlers.aws.control_table import ABSENT, Condition, ConditionFailedError, 
 from handlers.control.redrive.errors import AlreadyRunningError, CancelRequestedError, LeaseLostError
 from handlers.control.redrive.ledger import Entry, Wave
 from handlers.control.redrive.run.record import Run, RunState
+from handlers.control.redrive.sqs.letter import Letter
 
 # A lease outlives the visibility of what was received under it (inbox.VISIBILITY_SECONDS) by the time between the
 # heartbeat and the receive: who takes a run over sees every letter again that its predecessor had in hand.
@@ -144,6 +146,26 @@ class Runs:
             entries = [Entry.from_kept(entry) for entry in json.loads(str(item["entries"]))]
             yield Wave(int(str(item["item"]).removeprefix("wave#")), entries, str(item["writer"]))
 
+    def counted(self, letters: Sequence[Letter], *, dlq_url: str, redrive_id: str = "") -> list[Letter]:
+        """The same letters, with the counts that they can't carry; what this redrive has counted is left out."""
+        return [
+            letter
+            if letter.carries_count
+            else replace(letter, counted=self._count(_redrives(dlq_url, letter), redrive_id))
+            for letter in letters
+        ]
+
+    def count(self, letters: Iterable[Letter], run: Run) -> None:
+        """Counts the redrive of letters that can't carry their count, before they are sent; once for each run."""
+        for letter in letters:
+            if not letter.carries_count:
+                values: Item = {"count": letter.redrive_count + 1, "redriveId": run.redrive_id}
+                self._table.write(self._table.put(_redrives(run.dlq_url, letter), values | _expiry(run), {}))
+
+    def _count(self, key: Key, redrive_id: str) -> int:
+        item = self._table.get(key)
+        return int(item["count"]) - (item["redriveId"] == redrive_id) if item else 0
+
     def receipts(self, run: Run) -> dict[str, str]:
         """The receipt handles of what may have been moved and not deleted, by message id."""
         item = self._table.get(Key(_partition(run.redrive_id), "receipts"))
@@ -174,6 +196,10 @@ def _lease_end() -> int:
 
 def _partition(redrive_id: str) -> str:
     return f"redrive#{redrive_id}"
+
+
+def _redrives(dlq_url: str, letter: Letter) -> Key:
+    return Key(f"redrives#{dlq_url}", letter.identity)
 
 
 def _run(redrive_id: str) -> Key:

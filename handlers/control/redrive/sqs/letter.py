@@ -4,12 +4,15 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from handlers.aws.sqs import MAX_ATTRIBUTES, MAX_BATCH_BYTES, Attribute, Outgoing
+from handlers.aws.sqs import Attribute, Outgoing
 from handlers.control.redrive.ledger import StateRecord
 from handlers.worker import messages
 from handlers.worker.messages import Message
+
+if TYPE_CHECKING:
+    from handlers.errors import IngestionError
 
 UNKNOWN = "Unknown"
 COUNT = "redriveCount"
@@ -20,10 +23,14 @@ _ERROR_MESSAGE = "errorMessage"
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A received dead letter. `sent_at` in ms: when it was sent here, or to the main queue where SQS moved it."""
+    """A received dead letter. `sent_at` in ms: when it was sent here, or to the main queue where SQS moved it.
+
+    `counted` is how often it was redriven by our own books, where its attributes have no room for the count.
+    """
 
     message: Message
     sent_at: int
+    counted: int = 0
 
     @classmethod
     def from_api(cls, raw: Mapping[str, Any], form: messages.Form = messages.PLAIN) -> "Letter":
@@ -55,22 +62,45 @@ class Letter:
     def redrive_count(self) -> int:
         """How often it has been redriven already."""
         text = self._text(COUNT)
-        return int(text) if text.isdecimal() and len(text) < 10 else 0
+        return max(self.counted, int(text) if text.isdecimal() and len(text) < 10 else 0)
+
+    @property
+    def carries_count(self) -> bool:
+        """Whether the message for the main queue has room for the count."""
+        return COUNT in self.outgoing(redrive_id="").attributes
+
+    @property
+    def identity(self) -> str:
+        """What it shares with itself after a redrive, whatever its attributes have room for."""
+        return _digest(self.message.key, self.message.checksum)
 
     def error_type(self, record: StateRecord | None) -> str:
-        """Its cause: the worker's attribute, else the state record's error type, else `Unknown`."""
-        return self._text(_ERROR_TYPE) or (record.error_type if record else "") or UNKNOWN
+        """Its cause: the worker's attribute, else what the worker finds, else `Unknown`."""
+        return self._text(_ERROR_TYPE) or self._found(record)[0] or UNKNOWN
 
     def error_message(self, record: StateRecord | None) -> str:
         """The error message; "" where there is none."""
-        return self._text(_ERROR_MESSAGE) or (record.error_message if record else "")
+        error_type, message = self._found(record)
+        return self._text(_ERROR_MESSAGE) or (message if self._text(_ERROR_TYPE) in ("", error_type) else "")
+
+    def _found(self, record: StateRecord | None) -> tuple[str, str]:
+        """Type and message of an error that did not fit the letter, or that SQS knew nothing of.
+
+        What is no payload, and what has another's key, the worker has no record of; it would find the same again.
+        """
+        error: IngestionError | None = self.message.fault
+        if error is None and record is not None and record.checksum != self.message.checksum:
+            error = self.message.conflict()
+        if error is not None:
+            return error.error_type, error.short_message
+        return (record.error_type, record.error_message) if record else ("", "")
 
     def outgoing(self, *, redrive_id: str, delay_seconds: int = 0) -> Outgoing:
         """The message for the main queue: equal, and with its count.
 
         The id of a message that SQS itself moved is kept as `originalMessageId`, by which the worker knows a success
         whose event it has still to publish. What SQS has no room for is left out: the error message
-        first, the count last.
+        first, the count last; that is kept in the control table then.
         """
         original = self.message.attributes
         count = {COUNT: Attribute("Number", str(self.redrive_count + 1))}
@@ -91,15 +121,11 @@ class Letter:
             delay_seconds=delay_seconds,
         )
         fitting = (outgoing.replace_attributes(choice) for choice in choices)
-        return next((one for one in fitting if _fits(one)), outgoing)
+        return next((one for one in fitting if one.fits()), outgoing)
 
     def _text(self, name: str) -> str:
         attribute = self.message.attributes.get(name)
         return attribute.value if attribute and isinstance(attribute.value, str) else ""
-
-
-def _fits(message: Outgoing) -> bool:
-    return len(message.attributes) <= MAX_ATTRIBUTES and message.size() <= MAX_BATCH_BYTES
 
 
 def _digest(*parts: str) -> str:

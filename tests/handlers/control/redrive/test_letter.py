@@ -138,3 +138,25 @@ def test_a_body_is_read_as_its_pipelines_worker_reads_it(lab: Lab, pipeline: str
 
     assert (status, [one["idempotencyKey"] for one in shown["messages"]]) == (200, [expected])
     assert [(entry.key, entry.state) for entry in lab.ledger(run.redrive_id)] == [(expected, "MOVED")]
+
+
+def test_the_cause_of_a_letter_that_cannot_tell_it(lab: Lab) -> None:
+    """What the worker finds in a message is found in its letter: no payload, another's key, else the record's error."""
+    lab.record("same", errorType={"S": "KeyError"}, errorMessage={"S": "KeyError: 'x'"})
+    lab.record("other", errorType={"S": "KeyError"}, errorMessage={"S": "KeyError: 'x'"})
+    lab.letter("same", error="")
+    lab.letter("other", error="", body='{"n": "another payload"}')
+    lab.letter("broken", error="", body="{")
+    lab.letter("told", error="DownstreamError", body="{")
+
+    _, shown = lab.ask("GET /redrive/preview")
+
+    causes = {one["idempotencyKey"]: (one["errorType"], one["errorMessage"]) for one in shown["messages"]}
+    (broken,) = [message for key, (_, message) in causes.items() if key == "broken"]
+    assert broken.startswith("(root) is not JSON")
+    assert causes == {
+        "same": ("KeyError", "KeyError: 'x'"),
+        "other": ("IdempotencyConflictError", "key other is bound to another payload"),
+        "broken": ("SchemaValidationError", broken),
+        "told": ("DownstreamError", ""),
+    }

@@ -4,8 +4,8 @@ from concurrent.futures import Executor
 
 import pytest
 
-from tests.handlers.control.redrive.conftest import DLQ, MAIN, Lab, counts, text
-from tests.handlers.control.redrive.fakes import Inline, Late
+from tests.handlers.control.redrive.conftest import DLQ, MAIN, MINUTE_MS, Lab, counts, text
+from tests.handlers.control.redrive.fakes import Inline, Late, refusal
 
 DRAINED = "nothing new on the dead-letter queue"
 
@@ -222,7 +222,7 @@ def test_a_duplicate_delivery_is_one_letter(lab: Lab) -> None:
 
 
 def test_records_that_say_nothing(lab: Lab) -> None:
-    """One that has expired but is not yet deleted, and a key too long for the table: their letters are of Unknown."""
+    """One that has expired but is not yet deleted: its letter is of Unknown. A key too long for the table has none."""
     long = "k" * 3000
     lab.letter("expired", error="")
     lab.record("expired", errorType={"S": "KeyError"}, expiresAt={"N": str(lab.clock.ms // 1000)})
@@ -230,5 +230,43 @@ def test_records_that_say_nothing(lab: Lab) -> None:
 
     run = lab.go(errorType="Unknown")
 
-    assert lab.outcomes(run.redrive_id) == {"expired": ("MOVED", ""), long[:512]: ("MOVED", "")}
-    assert sorted(lab.on(MAIN)) == ["expired", long]
+    assert lab.outcomes(run.redrive_id) == {"expired": ("MOVED", ""), long[:512]: ("SKIPPED", "OtherErrorType")}
+    assert {entry.error_type for entry in lab.ledger(run.redrive_id)} == {"Unknown", "SchemaValidationError"}
+
+
+def test_a_letter_without_room_for_its_count_is_parked_all_the_same(lab: Lab) -> None:
+    """Ten attributes of the sender's: the control table counts, a preview tells, and each run counts once."""
+    full = {f"a{i}": text("v") for i in range(9)}
+    lab.letter("full", error="", attributes=full)
+    lab.letter("other", error="")
+    seen = []
+    for _ in range(4):
+        lab.clock.advance(MINUTE_MS)
+        run = lab.go()
+        seen.append(lab.outcomes(run.redrive_id).get("full"))
+        for message in lab.sqs.queues[MAIN]:
+            if "a0" in message.attributes:
+                lab.sqs.put(DLQ, message.body, message.attributes)
+        lab.sqs.queues[MAIN] = []
+
+    assert seen == [("MOVED", ""), ("MOVED", ""), ("MOVED", ""), ("PARKED", "MaxRedrives")]
+    _, shown = lab.ask("GET /redrive/preview")
+    assert [(one["redriveCount"], one["action"]) for one in shown["messages"]] == [(3, "park")]
+
+
+def test_a_run_that_resumes_counts_a_letter_once(lab: Lab) -> None:
+    """The send was refused after the count was written: the same run's next attempt is the same redrive."""
+    lab.letter("full", error="", attributes={f"a{i}": text("v") for i in range(9)})
+    refused = iter([True])
+
+    def refuse(name: str) -> None:
+        if name == "send_message_batch" and next(refused, False):
+            raise refusal("RequestThrottled", 400)
+
+    lab.hub.before = refuse
+    redrive_id = lab.start()
+    run = lab.tick_until_ended(redrive_id)
+
+    assert (run.state, lab.on(MAIN)) == ("SUCCEEDED", ["full"])
+    items = lab.dynamodb.scan(TableName=lab.tables[0])["Items"]
+    assert [item["count"]["N"] for item in items if item["id"]["S"].startswith("redrives#")] == ["1"]
