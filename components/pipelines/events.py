@@ -40,7 +40,12 @@ class EventsPipeline(Pipeline):
                 policies.allow("Queue", ["sqs:GetQueueAttributes", "sqs:SendMessage"], self.queue.queue_arn),
                 policies.allow(
                     "State",
-                    ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"],
+                    [
+                        "dynamodb:BatchGetItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:PartiQLInsert",
+                        "dynamodb:PartiQLUpdate",
+                    ],
                     self.shared.state_table.table.arn,
                 ),
                 *self._queue_statements(),

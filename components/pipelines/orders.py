@@ -103,7 +103,9 @@ class OrdersPipeline(Pipeline):
             statements=[
                 policies.allow("Bus", on_bus, bus.arn),
                 policies.allow(
-                    "State", ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert"], shared.state_table.table.arn
+                    "State",
+                    ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"],
+                    shared.state_table.table.arn,
                 ),
                 policies.allow("Order", ["dynamodb:GetItem"], self._orders.table.arn),
                 policies.allow("Orders", ["dynamodb:Query"], self._orders.index_arn),

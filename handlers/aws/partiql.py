@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
 DUPLICATE = "DuplicateItem"
+CONDITION_FAILED = "ConditionalCheckFailed"
 
 Statement = dict[str, Any]
 _MAX_STATEMENTS = 25
@@ -56,7 +57,7 @@ class Table:
     def update(
         self, key: str, values: Mapping[str, str | int], *, where: Mapping[str, str | int], remove: Sequence[str] = ()
     ) -> Statement:
-        """A statement that changes an item whose attributes equal `where`, or fails with `ConditionalCheckFailed`."""
+        """A statement that changes an item whose attributes equal `where`, or fails with `CONDITION_FAILED`."""
         sets = " ".join(f'SET "{name}"=?' for name in values)
         removes = " ".join(f'REMOVE "{name}"' for name in remove)
         conditions = " AND ".join(f'"{name}"=?' for name in (self._key, *where))

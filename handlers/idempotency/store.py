@@ -86,7 +86,8 @@ class StateStore:
     def reserve(self, requests: Sequence[KeyRequest]) -> dict[str, Claim]:
         """Binds keys to their payloads before anything is queued: INFLIGHT, attempt 0, under a lease that has lapsed.
 
-        The answer is by key: a lease where the key was new; else where it stands (CONFLICT: another payload).
+        The answer is by key: a lease where the key was new or its record had expired; else where it stands (CONFLICT:
+        another payload).
         """
         codes = self._table.write([self._insert(request, 0, 0) for request in requests])
         taken = [r for r, code in zip(requests, codes, strict=True) if code == partiql.DUPLICATE]
@@ -95,7 +96,7 @@ class StateStore:
             for request, code in zip(requests, codes, strict=True)
             if code != partiql.DUPLICATE
         }
-        return claims | self._standings(taken, lease_until=0) if taken else claims
+        return claims | self._standings_anew(taken) if taken else claims
 
     def complete(self, completions: Sequence[Completion]) -> dict[str, str]:
         """Writes outcomes in one call; returns, by key, the code of each that was not written.
@@ -130,6 +131,20 @@ class StateStore:
         """The stored result of a key as JSON text, "" where there is none."""
         text: str = (self.get(key) or {}).get("result", {}).get("S", "")
         return text
+
+    def _standings_anew(self, requests: list[KeyRequest]) -> dict[str, Claim]:
+        """Where keys stand, once those whose records have expired are bound anew: of several requests, one does it."""
+        claims = self._standings(requests, lease_until=0)
+        by_key = {request.key: request for request in requests}
+        expired = [c.record for c in claims.values() if c.record and c.record.expires_at * 1000 <= clock.now_ms()]
+        codes = self._table.write([self._rebind(by_key[old.key], old) for old in expired])
+        overtaken = []
+        for old, code in zip(expired, codes, strict=True):
+            if code == partiql.CONDITION_FAILED:
+                overtaken.append(by_key[old.key])
+            else:
+                claims[old.key] = _claim(Lease(old.key, 0, 0), code)
+        return claims | self._standings(overtaken, lease_until=0) if overtaken else claims
 
     def _take_over(self, requests: list[KeyRequest], lease_until: int, wanted: set[Standing]) -> dict[str, Claim]:
         claims = self._standings(requests, lease_until=lease_until)
@@ -187,16 +202,25 @@ class StateStore:
             "messageId": request.message_id,
             **evidence,
         }
-        remove: tuple[str, ...] = ()
         if old.expires_at * 1000 <= clock.now_ms():
-            values |= {"firstSeenAt": clock.iso(clock.now_ms()), "checksum": request.checksum} | _stored(request)
-            remove = tuple({"processedAt", "result", "payload", *_OF_A_FAILURE} - values.keys())
-        return self._table.update(
-            request.key,
-            values,
-            remove=remove,
-            where={"status": old.status, "attempts": old.attempts, "leaseUntil": old.lease_until},
-        )
+            return self._afresh(request, old, values)
+        return self._table.update(request.key, values, where=_as_read(old))
+
+    def _rebind(self, request: KeyRequest, old: Record) -> partiql.Statement:
+        """Makes of an expired record what `reserve` makes of none."""
+        values: dict[str, str | int] = {
+            "status": Status.INFLIGHT,
+            "attempts": 0,
+            "expiresAt": self._expiry(),
+            "leaseUntil": 0,
+            "messageId": request.message_id,
+        }
+        return self._afresh(request, old, values)
+
+    def _afresh(self, request: KeyRequest, old: Record, values: dict[str, str | int]) -> partiql.Statement:
+        values |= {"firstSeenAt": clock.iso(clock.now_ms()), "checksum": request.checksum} | _stored(request)
+        remove = tuple({"payload", *_OF_AN_OUTCOME} - values.keys())
+        return self._table.update(request.key, values, remove=remove, where=_as_read(old))
 
     def _outcome(self, completion: Completion) -> partiql.Statement:
         lease, status = completion.lease, completion.status
@@ -220,6 +244,16 @@ class StateStore:
             remove=remove,
             where={"status": Status.INFLIGHT, "attempts": lease.attempts, "leaseUntil": lease.until},
         )
+
+
+def _as_read(old: Record) -> dict[str, str | int]:
+    """The condition that a record is still what was read; `expiresAt` tells one reservation from the next."""
+    return {
+        "status": old.status,
+        "attempts": old.attempts,
+        "leaseUntil": old.lease_until,
+        "expiresAt": old.expires_at,
+    }
 
 
 def _stored(request: KeyRequest) -> dict[str, str | int]:

@@ -30,21 +30,25 @@ class Uses:
     stage: Stage
 
     def front(self) -> None:
-        """Ingest of events: single, with a caller's key once and again, in a batch; a record; the queue's health."""
+        """Ingest of events: single, with a caller's key once, again and expired, in a batch; a record; the health."""
         own = {"idempotency-key": f"own-{uuid4()}"}
         order = {"orderId": str(uuid4()), "amount": 1}
         for body, headers in (({"orderId": str(uuid4()), "amount": 2}, {}), (order, own), (order, own)):
             self._call("events-ingest", "POST /events", body, headers=headers)
+        self._expire()
+        self._call("events-ingest", "POST /events", order, headers=own)
         self._call("events-ingest", "POST /events/batch", [{"orderId": str(uuid4()), "amount": 3}])
         path = {"idempotencyKey": own["idempotency-key"]}
         self._call("events-ingest", "GET /events/{idempotencyKey}", path=path)
         self._call("events-ingest", "GET /health")
 
     def orders(self) -> None:
-        """The orders API: an order, one under a caller's key once and again; the orders, one of them."""
+        """The orders API: an order, one under a caller's key once, again and expired; the orders, one of them."""
         own = {"idempotency-key": f"own-{uuid4()}"}
         for headers in ({}, own, own):
             self._call("orders-api", "POST /orders", {"items": [{"sku": "A", "qty": 1}]}, headers=headers)
+        self._expire()
+        self._call("orders-api", "POST /orders", {"items": [{"sku": "A", "qty": 1}]}, headers=own)
         self._call("orders-api", "GET /orders")
         self._call("orders-api", "GET /orders/{orderId}", path={"orderId": "1"})
 
@@ -172,6 +176,13 @@ class Uses:
         self.stage.root("sqs").send_message(
             QueueUrl=self._outputs("orders")["queueUrl"], MessageBody=json.dumps(order_event())
         )
+
+    def _expire(self) -> None:
+        """Lets the reservations expire, so that TTL is about to delete them."""
+        dynamodb, table = self.stage.root("dynamodb"), self.stage.lab.outputs["DynamoTableName"]
+        for item in dynamodb.scan(TableName=table)["Items"]:
+            if item["attempts"] == {"N": "0"}:
+                dynamodb.put_item(TableName=table, Item=item | {"expiresAt": {"N": "1"}})
 
     def _undelivered(self) -> None:
         """Puts a letter where only EventBridge may: the emulator's has no dead letters, so the policy is set aside."""

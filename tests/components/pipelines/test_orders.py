@@ -326,7 +326,10 @@ def test_grants_are_what_the_functions_need() -> None:
 
     assert grants(recording, "orders-api") == {
         "Bus": ({"events:PutEvents"}, _BUS),
-        "State": ({"dynamodb:BatchGetItem", "dynamodb:PartiQLInsert"}, "arn:ingestion_state"),
+        "State": (
+            {"dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"},
+            "arn:ingestion_state",
+        ),
         "Order": ({"dynamodb:GetItem"}, "arn:orders-table"),
         "Orders": ({"dynamodb:Query"}, "arn:orders-table/index/newest"),
         "OwnLogs": (own_logs, "arn:orders-api-logs:*"),

@@ -36,7 +36,7 @@ def test_ingest_grants(everything: Recording) -> None:
     assert grants(everything, "events-ingest") == {
         "Queue": ({"sqs:GetQueueAttributes", "sqs:SendMessage"}, "arn:events-queue"),
         "State": (
-            {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert"},
+            {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"},
             _STATE,
         ),
         "FailureMode": ({"ssm:GetParameter"}, "arn:failure-mode-parameter"),

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from handlers import jsontext
+from handlers import clock, jsontext
 from handlers.events.ingest import Api, Env
 from handlers.events.message import MAX_EVENT_BYTES
 from handlers.http.request import MAX_REQUEST_BYTES
@@ -117,12 +117,55 @@ def test_the_callers_key_is_bound_to_its_payload(api: Api, fake_aws: FakeAws, wh
     assert fake_aws.items["k-1"]["attempts"] == {"N": "0"}
 
 
-def test_an_expired_key_may_be_used_again(api: Api, fake_clock: FakeClock) -> None:
-    """A key is bound for as long as its record lives."""
+def test_an_expired_key_is_bound_anew(api: Api, fake_aws: FakeAws, fake_clock: FakeClock) -> None:
+    """A key is bound while its record lives: afterwards to whoever is first, even before TTL has deleted it."""
+    post(api, ORDER, idempotency_key="k-1")
+    fake_aws.items["k-1"] |= {"status": {"S": "FAILED"}, "attempts": {"N": "2"}, "errorType": {"S": "E"}}
+    fake_clock.advance(7 * DAY_MS)
+
+    answers = [post(api, event, idempotency_key="k-1")[0] for event in (ENVELOPE, ORDER, ENVELOPE)]
+
+    assert answers == [202, 409, 202]
+    assert fake_aws.items["k-1"] == {
+        "idempotencyKey": {"S": "k-1"},
+        "status": {"S": "INFLIGHT"},
+        "checksum": {"S": jsontext.checksum(cast("Any", ENVELOPE))},
+        "firstSeenAt": {"S": clock.iso(fake_clock.ms)},
+        "attempts": {"N": "0"},
+        "expiresAt": {"N": str((fake_clock.ms + 7 * DAY_MS) // 1000)},
+        "leaseUntil": {"N": "0"},
+        "messageId": {"S": ""},
+        "pipeline": {"S": "events"},
+        "payload": {"S": jsontext.compact(cast("Any", ENVELOPE))},
+    }
+
+
+@pytest.mark.parametrize(("mine", "status"), [(ENVELOPE, 202), (ORDER | {"amount": 1}, 409)])
+def test_of_two_that_take_over_an_expired_key_one_wins(
+    api: Api, fake_aws: FakeAws, fake_clock: FakeClock, mine: dict[str, Any], status: int
+) -> None:
+    """Between the look at the expired record and the write somebody else binds it: only its payload is good then."""
     post(api, ORDER, idempotency_key="k-1")
     fake_clock.advance(7 * DAY_MS)
 
-    assert post(api, ENVELOPE, idempotency_key="k-1")[0] == 202
+    def overtake(name: str) -> None:
+        if name == "BatchGetItem":
+            fake_aws.after = lambda _name: None
+            post(api, ENVELOPE, idempotency_key="k-1")
+
+    fake_aws.after = overtake
+    assert post(api, mine, idempotency_key="k-1")[0] == status
+    assert fake_aws.items["k-1"]["checksum"] == {"S": jsontext.checksum(cast("Any", ENVELOPE))}
+
+
+def test_an_expired_key_that_is_not_written_is_not_accepted(api: Api, fake_aws: FakeAws, fake_clock: FakeClock) -> None:
+    """Nothing is queued under a key that is bound to something else."""
+    post(api, ORDER, idempotency_key="k-1")
+    fake_clock.advance(7 * DAY_MS)
+    fake_aws.entry_failures["BatchExecuteStatement"] = lambda one: "Denied" if "UPDATE" in one["Statement"] else ""
+
+    assert post(api, ENVELOPE, idempotency_key="k-1")[0] == 503
+    assert len(fake_aws.sent) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from handlers.errors import DownstreamError
 from handlers.orders.api import Api
 from handlers.orders.store import Orders
 from tests.gateway import http_event
-from tests.handlers.conftest import FakeClock
+from tests.handlers.conftest import DAY_MS, FakeClock
 from tests.handlers.fakes import client_error
 from tests.handlers.orders.conftest import ITEMS, ORDER, detail
 from tests.handlers.orders.fakes import FakeOrdersAws
@@ -87,6 +87,16 @@ def test_a_key_is_bound_to_its_order(api: Api, aws: FakeOrdersAws) -> None:
     status, body = post(api, {"items": ITEMS[:1]}, idempotency_key="k-1")
 
     assert (status, body["errorType"], aws.events) == (409, "IdempotencyConflictError", [])
+
+
+def test_an_expired_key_is_bound_anew(api: Api, fake_clock: FakeClock) -> None:
+    """To whichever order is first, even before TTL has deleted the record."""
+    post(api, ORDER, idempotency_key="k-1")
+    fake_clock.advance(7 * DAY_MS)
+
+    answers = [post(api, {"items": items}, idempotency_key="k-1")[0] for items in (ITEMS[:1], ITEMS, ITEMS[:1])]
+
+    assert answers == [202, 409, 202]
 
 
 @pytest.mark.parametrize(
