@@ -11,6 +11,7 @@ from components.config import aws_limits
 from components.control.control_table import ControlPlane
 from components.messaging.bus import EventBus
 from components.messaging.function_rule import FunctionRule, FunctionRuleArgs
+from components.messaging.queue import ReliableQueue
 from components.security import policies
 from components.storage.state_table import StateTable
 
@@ -19,7 +20,7 @@ _AROUND_A_PROBE_SECONDS = 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CircuitBreakerArgs:
-    """What the caller decides: the consumer that is paused, and the worker that is probed with one event."""
+    """What the caller decides: the consumer that is paused, its queue, and the worker that is probed with one event."""
 
     pipeline: str
     event_source: str
@@ -27,13 +28,18 @@ class CircuitBreakerArgs:
     control: ControlPlane
     state_table: StateTable
     bus: EventBus
+    queue: ReliableQueue
+    max_receive_count: int
     mapping: lambda_.EventSourceMapping
     worker: lambda_.Function
     worker_timeout_seconds: int
 
 
 class CircuitBreaker(pulumi.ComponentResource):
-    """A function that opens the circuit on the worker's `CircuitTripped`, probes every minute and closes it."""
+    """A function that opens the circuit on the worker's `CircuitTripped`, probes every minute and closes it.
+
+    Its role has to be among the senders of the queue: a message that it takes at its last receive, it sends anew.
+    """
 
     function: InstrumentedFunction
     trip_rule: cloudwatch.EventRule
@@ -76,6 +82,8 @@ def _function_args(args: CircuitBreakerArgs) -> InstrumentedFunctionArgs:
             "EVENT_BUS_NAME": args.bus.bus.name,
             "EVENT_SOURCE_MAPPING_ID": args.mapping.uuid,
             "WORKER_FUNCTION_NAME": args.worker.name,
+            "QUEUE_URL": args.queue.queue_url,
+            "MAX_RECEIVE_COUNT": str(args.max_receive_count),
         },
         statements=[
             policies.allow("Breaker", ["dynamodb:GetItem", "dynamodb:PutItem"], args.control.table.arn),
@@ -84,8 +92,11 @@ def _function_args(args: CircuitBreakerArgs) -> InstrumentedFunctionArgs:
                 "Consumer", ["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"], args.mapping.arn
             ),
             policies.allow("Probe", ["lambda:InvokeFunction"], args.worker.arn),
+            policies.allow(
+                "Sample", ["sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"], args.queue.queue_arn
+            ),
             policies.allow("Transitions", ["events:PutEvents"], args.bus.bus.arn),
-            *args.platform.queue_key(),  # of its failed invocations
+            *args.platform.queue_key(),
             *args.platform.table_key(),
         ],
         async_failure_queue_arn=args.control.failures.arn,

@@ -65,6 +65,7 @@ class Pipeline(pulumi.ComponentResource):
     def senders(self, others: Sequence[pulumi.Input[str]]) -> QueueSenders:
         """Return who may send to the queues: the pipeline's own functions and rule, and these roles and users."""
         own = [] if self.rule else [producer.role.arn for producer in self.producers.values()]
+        own += [self.breaker.role.arn] if self.breaker else []
         return QueueSenders(queue=[*own, *others], dlq=[self.worker.role.arn], rule=self.rule)
 
     def _make_worker(self, spec: WorkerSpec) -> None:
@@ -169,6 +170,8 @@ class Pipeline(pulumi.ComponentResource):
             control=self.shared.control,
             state_table=self.shared.state_table,
             bus=self.shared.bus,
+            queue=self.queue,
+            max_receive_count=self.shared.settings.max_receive_count,
             mapping=consumer.mapping,
             worker=self.worker.function,
             worker_timeout_seconds=spec.timeout_seconds,

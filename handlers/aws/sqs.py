@@ -3,11 +3,12 @@
 Limits (SQS API reference): 10 entries and 1 MiB a call, 10 attributes a message, visibility of at most 12 hours.
 """
 
+import base64
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handlers.aws import retry
 from handlers.aws.clients import AWS_ERRORS, error_code
@@ -112,6 +113,26 @@ class SendReport:
     sent: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
+
+
+def as_delivered(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as `ReceiveMessage` gives it, asked for all attributes of both kinds, as Lambda would deliver it."""
+    return {
+        "messageId": raw["MessageId"],
+        "receiptHandle": raw["ReceiptHandle"],
+        "body": raw["Body"],
+        "attributes": {"ApproximateReceiveCount": "1"} | raw["Attributes"],
+        "messageAttributes": {
+            name: {"dataType": value["DataType"]} | _delivered_value(value)
+            for name, value in raw.get("MessageAttributes", {}).items()
+        },
+    }
+
+
+def _delivered_value(raw: Mapping[str, Any]) -> dict[str, str]:
+    if "StringValue" in raw:
+        return {"stringValue": raw["StringValue"]}
+    return {"binaryValue": base64.b64encode(raw["BinaryValue"]).decode()}
 
 
 def _bytes(text: str) -> int:

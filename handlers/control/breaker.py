@@ -1,14 +1,18 @@
 """Lambda entry point: the circuit breaker of one pipeline. It alone changes the breaker's state.
 
 A worker whose downstream fails asks for it by the event `CircuitTripped`. OPEN pauses the queue's consumer, so
-that the queue, not the receive counts, takes the outage. Every tick probes with one real event: the one that failed,
-invoked on the worker directly, which costs no receive and, being idempotent, does nothing twice. Once the downstream
-answers, the consumer goes on.
+that the queue, not the receive counts, takes the outage. Every tick probes with one real event, invoked on the worker
+directly: the one that failed, from its state record, which costs no receive. Where the record does not have it (a
+large payload), one message is taken from the queue, and a copy kept for the probes to come. Once the worker has tried
+it and the downstream has answered, the consumer goes on. With nothing to try it stays paused: that is no answer.
 
 States: CLOSED → OPEN → HALF_OPEN (a probe is under way, under a lease) → CLOSED or OPEN. Each write is conditional on
 the version that was read, so of two invocations one probes and the other leaves. Opening writes the state before it
-pauses, closing resumes before it writes, so a crash in between is mended by the next tick. Where the state can't be
-read, the consumer runs: a breaker that has lost its state must not hold traffic.
+pauses, closing resumes before it writes, so a crash in between is mended by the next tick.
+
+The first tick of all writes CLOSED. So where there is no state it has been lost, and the consumer's own tells: paused
+is OPEN. CLOSED and paused is what people have paused by hand; that is left to them. Where the state can't be read, the
+consumer is left as it is.
 
 Lambda changes a consumer in the background and refuses a second change until the first is through. So the consumer is
 asked for its state before it is told anything, and waited for while another change is under way.
@@ -18,6 +22,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +30,19 @@ from handlers import clock, env, jsontext
 from handlers.aws import clients, eventbridge, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.aws.control_table import ConditionFailedError, ControlTable, Item, Key
+from handlers.control.forms import FORMS
+from handlers.control.sample import NOWHERE, Copies, Kept, Queue, Sample
 from handlers.errors import Detail, SchemaValidationError
+from handlers.idempotency.claims import Status
 from handlers.observability import LambdaContext, count, logger, start_invocation
+from handlers.worker import messages
 from handlers.worker.trip_wire import TRIPPED
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
 
 OPEN = "OPEN"
 HALF_OPEN = "HALF_OPEN"
@@ -49,6 +59,7 @@ _REFUSED_MEANWHILE = ("ResourceInUseException", "ResourceConflictException")  # 
 _LOOKS = 20
 _BETWEEN_LOOKS_SECONDS = 5.0  # at most
 _LAST_LOOK_MS = 6_000  # before the invocation's end: a pause, and the call after it
+_AFTER_A_PROBE_SECONDS = 30  # that a message stays out of sight for, should the invocation die
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +74,16 @@ class Env:
     event_bus_name: str
     event_source_mapping_id: str
     worker_function_name: str
+    queue_url: str
+    max_receive_count: int
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """The breaker as it is kept. `changed_at` (last opened or closed) and `lease_until` (of a probe) in ms.
 
-    `key` is the event that probes, `probes` counts those that failed.
+    `key` is the event that probes ("": another is to be found), `kept` where its copy is; `probes` counts those that
+    failed. `version` 0 was never written, or is lost.
     """
 
     name: str = CLOSED
@@ -78,6 +92,15 @@ class State:
     probes: int = 0
     lease_until: int = 0
     version: int = 0
+    kept: Kept = NOWHERE
+
+
+class Verdict(Enum):
+    """What a probe says of the downstream. NONE: the worker did not try the event, it was done or could not be read."""
+
+    ANSWERS = auto()
+    FAILS = auto()
+    NONE = auto()
 
 
 class LostRaceError(Exception):
@@ -93,10 +116,10 @@ class States:
 
     def __init__(self, table: ControlTable, pipeline: str) -> None:
         self._table = table
-        self._key = Key(f"breaker#{pipeline}", "state")
+        self._key = Key(partition(pipeline), "state")
 
     def load(self) -> State:
-        """The state as it is now; CLOSED where there is none yet.
+        """The state as it is now; of version 0 where there is none.
 
         Raises:
             ClientError, BotoCoreError: DynamoDB failed.
@@ -104,7 +127,15 @@ class States:
         item: dict[str, Any] | None = self._table.get(self._key)
         if item is None:
             return State()
-        return State(item["state"], item["changedAt"], item["key"], item["probes"], item["leaseUntil"], item["version"])
+        return State(
+            item["state"],
+            item["changedAt"],
+            item["key"],
+            item["probes"],
+            item["leaseUntil"],
+            item["version"],
+            Kept(item.get("keptId", ""), item.get("keptParts", 0)),
+        )
 
     def save(self, state: State) -> State:
         """Writes a state over the version that it was derived from, or where there is none (it was lost).
@@ -120,6 +151,8 @@ class States:
             "probes": saved.probes,
             "leaseUntil": saved.lease_until,
             "version": saved.version,
+            "keptId": saved.kept.id,
+            "keptParts": saved.kept.parts,
             "mark": uuid.uuid4().hex,
         }
         try:
@@ -137,6 +170,14 @@ class Consumer:
     def __init__(self, client: "LambdaClient", mapping_id: str) -> None:
         self._lambda = client
         self._id = mapping_id
+
+    def state(self) -> str:
+        """Its state as Lambda names it.
+
+        Raises:
+            ClientError, BotoCoreError: Lambda failed.
+        """
+        return self._lambda.get_event_source_mapping(UUID=self._id)["State"]
 
     def run(self, context: LambdaContext) -> None:
         """Resumes it; see `_set`."""
@@ -157,7 +198,7 @@ class Consumer:
         for _ in retry.attempts(_LOOKS, base=1.0, cap=_BETWEEN_LOOKS_SECONDS):
             if context.get_remaining_time_in_millis() < _LAST_LOOK_MS:
                 break
-            state = self._lambda.get_event_source_mapping(UUID=self._id)["State"]
+            state = self.state()
             if state in good or (state in _STEADY and self._change(enabled=enabled)):
                 return
         raise ConsumerBusyError(f"the consumer was not set to {good[0]}, it was {state or 'not asked'}")
@@ -181,6 +222,7 @@ class Services:
     functions: "LambdaClient"
     mappings: "LambdaClient"
     events: "EventBridgeClient"
+    sqs: "SQSClient"
 
 
 class Breaker:
@@ -189,7 +231,11 @@ class Breaker:
     def __init__(self, config: Env, services: Services) -> None:
         self._config = config
         self._dynamodb = services.dynamodb
-        self._states = States(ControlTable(services.dynamodb, config.control_table_name), config.pipeline)
+        control = ControlTable(services.dynamodb, config.control_table_name)
+        self._states = States(control, config.pipeline)
+        self._copies = Copies(control, partition(config.pipeline))
+        form = FORMS.get(config.pipeline, messages.PLAIN)
+        self._queue = Queue(services.sqs, config.queue_url, max_receive_count=config.max_receive_count, form=form)
         self._consumer = Consumer(services.mappings, config.event_source_mapping_id)
         self._lambda = services.functions
         self._events = services.events
@@ -203,16 +249,15 @@ class Breaker:
         try:
             state = self._states.load()
         except AWS_ERRORS as exc:
-            logger.error("breaker state not read, consumer left running", extra={"errorType": error_code(exc)})
-            self._consumer.run(context)
-            if event.get("detail-type") == TRIPPED:
-                raise  # a trip that seems to be done would not be repeated
-            return {"state": "UNKNOWN"}
+            logger.error("breaker state not read, consumer left as it is", extra={"errorType": error_code(exc)})
+            raise
         try:
             if event.get("detail-type") == TRIPPED:
                 state = self._open(state, *_trip(event), context)
-            elif state.name != CLOSED and state.lease_until <= clock.now_ms():
-                state = self._probe(state, context)
+            else:
+                state = state if state.version else self._reconcile()
+                if state.name != CLOSED and state.lease_until <= clock.now_ms():
+                    state = self._probe(state, context)
         except LostRaceError:
             return {"state": "CONTENDED"}
         # Once per tick, the 0 too: an alarm takes its absence for a breaker that does not run.
@@ -230,44 +275,74 @@ class Breaker:
         self._publish(OPENED_EVENT, state)
         return state
 
+    def _reconcile(self) -> State:
+        """The state where none is kept, as the consumer's own tells it."""
+        consumer = self._consumer.state()
+        if consumer in _RUNNING:
+            return self._states.save(State())
+        if consumer not in _PAUSED:
+            return State()  # something is being done to it: the next tick will know
+        logger.error("breaker state lost, taken for open: the consumer is paused", extra={"errorType": "StateLost"})
+        return State(OPEN, clock.now_ms())
+
     def _probe(self, state: State, context: LambdaContext) -> State:
         lease_until = clock.now_ms() + context.get_remaining_time_in_millis()
         state = self._states.save(replace(state, name=HALF_OPEN, lease_until=lease_until))
         self._consumer.pause(context)
-        if not self._answers(state.key):
+        verdict, state = self._verdict(state, context)
+        if verdict is Verdict.FAILS:
             return self._states.save(replace(state, name=OPEN, probes=state.probes + 1, lease_until=0))
+        if verdict is Verdict.NONE:  # the next tick finds another event
+            logger.info("nothing to probe with", extra={"pipeline": self._config.pipeline})
+            return self._states.save(replace(state, name=OPEN, key="", kept=NOWHERE, lease_until=0))
         self._consumer.run(context)
         closed = self._states.save(State(CLOSED, clock.now_ms(), version=state.version))
         self._publish(CLOSED_EVENT, closed)
         return closed
 
-    def _answers(self, key: str) -> bool:
-        """Whether the worker gets the probing event through; without one that it could try, it is worth a try."""
-        record = self._record(key)
-        if record is None:
-            return True
+    def _verdict(self, state: State, context: LambdaContext) -> tuple[Verdict, State]:
+        """What one probe says, and the state that knows its event."""
+        item = self._item(state.key) if state.key else {}
+        # It has got through since: in a probe whose end the breaker did not live to see.
+        if _status(item) == Status.SUCCEEDED and item["processedAt"]["S"] >= clock.iso(state.changed_at):
+            return Verdict.ANSWERS, state
+        sample, state = self._sample(state, item, context)
+        return (self._ask(sample) if sample else Verdict.NONE), state
+
+    def _sample(self, state: State, item: Mapping[str, Any], context: LambdaContext) -> tuple[Sample | None, State]:
+        """The event to probe with: a kept copy, else of its state record, else of the queue."""
+        found = self._copies.read(state.kept) or _recorded(state.key, item)
+        if found:
+            return found, state
+        taken = self._queue.take(seconds=context.get_remaining_time_in_millis() // 1000 + _AFTER_A_PROBE_SECONDS)
+        if taken is None:
+            return None, state
+        # Noted before it is tried: should this invocation die, the next one takes no other.
+        return taken, self._states.save(replace(state, key=taken.key, kept=self._copies.keep(taken)))
+
+    def _ask(self, sample: Sample) -> Verdict:
+        """Has the worker try an event; that it has is told by the count of attempts in the event's record."""
+        before = self._attempts(sample.key)
         answer = self._lambda.invoke(
             FunctionName=self._config.worker_function_name,
-            Payload=jsontext.compact({"Records": [record], "probe": True}).encode(),
+            Payload=jsontext.compact({"Records": [dict(sample.record)], "probe": True}).encode(),
         )
         result = jsontext.parse(answer["Payload"].read())
-        return not answer.get("FunctionError") and result == {"batchItemFailures": []}
+        if answer.get("FunctionError") or result != {"batchItemFailures": []}:
+            return Verdict.FAILS
+        if sample.receipt:
+            self._queue.delete(sample)
+        return Verdict.ANSWERS if self._attempts(sample.key) > before else Verdict.NONE
 
-    def _record(self, key: str) -> jsontext.JsonObject | None:
-        """The failed event as SQS would deliver it, made of its state record."""
+    def _attempts(self, key: str) -> int:
+        return int(self._item(key).get("attempts", {"N": "0"})["N"])
+
+    def _item(self, key: str) -> dict[str, Any]:
+        """The state record of a key, {} where there is none."""
         answer = self._dynamodb.get_item(
             TableName=self._config.state_table_name, Key={"idempotencyKey": {"S": key}}, ConsistentRead=True
         )
-        item = answer.get("Item", {})
-        if "payload" not in item or item["status"]["S"] == "SUCCEEDED":
-            return None
-        return {
-            "messageId": item["messageId"]["S"],
-            "receiptHandle": "",
-            "body": item["payload"]["S"],
-            "attributes": {"ApproximateReceiveCount": "1"},
-            "messageAttributes": {"idempotencyKey": {"dataType": "String", "stringValue": key}},
-        }
+        return answer.get("Item", {})
 
     def _publish(self, detail_type: str, state: State) -> None:
         detail: jsontext.JsonObject = {"pipeline": self._config.pipeline, "at": clock.iso(state.changed_at)}
@@ -276,6 +351,31 @@ class Breaker:
         logger.warning(
             "breaker changed", extra={"state": state.name, "pipeline": self._config.pipeline} | _code(failed)
         )
+
+
+def partition(pipeline: str) -> str:
+    """Where a breaker's items are in the control table."""
+    return f"breaker#{pipeline}"
+
+
+def _status(item: Mapping[str, Any]) -> str:
+    return str(item["status"]["S"]) if item else ""
+
+
+def _recorded(key: str, item: Mapping[str, Any]) -> Sample | None:
+    """A failed event as SQS would deliver it, made of its state record; None where that does not have it."""
+    if "payload" not in item or _status(item) == Status.SUCCEEDED:
+        return None
+    if int(item["expiresAt"]["N"]) * 1000 <= clock.now_ms():
+        return None
+    record = {
+        "messageId": item["messageId"]["S"],
+        "receiptHandle": "",
+        "body": item["payload"]["S"],
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {"idempotencyKey": {"dataType": "String", "stringValue": key}},
+    }
+    return Sample(key, record)
 
 
 def _trip(event: Mapping[str, Any]) -> tuple[str, int]:
@@ -306,6 +406,7 @@ def breaker() -> Breaker:
         functions=clients.client("lambda", read_timeout=900),
         mappings=clients.client("lambda"),
         events=clients.client("events"),
+        sqs=clients.client("sqs"),
     )
     return Breaker(env.load(Env, os.environ), services)
 

@@ -135,11 +135,14 @@ def failed(  # noqa: PLR0913 - the limits come by name
 ) -> Outcome:
     """Decide between the dead-letter queue and another attempt.
 
-    A permanent error is dead-lettered on its first attempt. Any other is retried with backoff, until SQS itself moves
+    A permanent error is dead-lettered on its first attempt; that of a copy, which a probe of the breaker is, is left to
+    the message itself, so that there is one letter. Any other is retried with backoff, until SQS itself moves
     the message at the receive after `max_receive_count`.
     """
     outcome = Outcome(message, "retried", lease, error=error, error_type=error.error_type, retry=True)
     outcome.attempts = lease.attempts if lease else 0
+    if isinstance(error, PermanentError) and not message.receipt:
+        return Outcome(message, "handed_back", lease, attempts=outcome.attempts)
     outcome.is_last = message.receive_count >= max_receive_count
     if isinstance(error, PermanentError):
         outcome.name, outcome.retry, outcome.dead_letter, outcome.event = "dead_lettered", False, True, FAILURE
@@ -174,7 +177,11 @@ class Settlement:
         self._write_outcomes([o for o in outcomes if o.lease is not None])
         self._dead_letter([o for o in outcomes if o.dead_letter])
         self._publish([o for o in outcomes if o.event], also)
-        waits = {o.message.receipt: o.visibility for o in outcomes if o.retry and o.visibility is not None}
+        waits = {
+            o.message.receipt: o.visibility
+            for o in outcomes
+            if o.retry and o.visibility is not None and o.message.receipt
+        }
         if waits and (refused := change_visibility(self.sqs, self.queue_url, waits)):
             logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
 

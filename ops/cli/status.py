@@ -63,7 +63,8 @@ def status(
         "queues": queues(found.client("sqs"), found.pipelines),
         "functions": _functions(found),
         "functionErrors": _errors(found, datetime.now(UTC)),
-        "breakers": _breakers(found),
+        "breakers": _breakers(found, consumers := _consumers(found)),
+        "consumers": consumers,
         "subscribers": _subscribers(found),
         "states": records.counts(found) if count else None,
     }
@@ -138,14 +139,25 @@ def function_names(found: Target) -> list[str]:
     return [value for name, value in _flat(found.outputs) if name.endswith("FunctionName")]
 
 
-def _breakers(found: Target) -> dict[str, str]:
-    """State of each pipeline's circuit breaker; one that has never opened has no item and is CLOSED."""
+def _consumers(found: Target) -> dict[str, str]:
+    """State of what feeds each pipeline's worker, as Lambda names it; "" where there is nothing."""
+    client = found.client("lambda")
+    states = {}
+    for pipeline, group in found.pipelines.items():
+        mappings = client.list_event_source_mappings(FunctionName=group["workerFunctionName"])["EventSourceMappings"]
+        states[pipeline] = mappings[0]["State"] if mappings else ""
+    return states
+
+
+def _breakers(found: Target, consumers: dict[str, str]) -> dict[str, str]:
+    """State of each pipeline's circuit breaker; where none is kept, the consumer tells it, as to the breaker."""
     client, table = found.client("dynamodb"), found.outputs["ControlTableName"]
     states = {}
     for pipeline in found.pipelines:
         key = {"id": {"S": f"breaker#{pipeline}"}, "item": {"S": "state"}}
         item = client.get_item(TableName=table, Key=key).get("Item", {})
-        states[pipeline] = item.get("state", {"S": "CLOSED"})["S"]
+        paused = consumers[pipeline] in ("Disabled", "Disabling")
+        states[pipeline] = item["state"]["S"] if item else "OPEN" if paused else "CLOSED"
     return states
 
 
@@ -165,7 +177,8 @@ def _show(document: dict[str, Any]) -> None:
     output.table("Functions", ["name", "state", "errors (10 min)"], functions)
     for name in (name for name, count in errors.items() if count):
         output.say(f"why {name} fails: lab logs tail --function {name}{_on(document['stack'])}")
-    output.table("Circuit breakers", ["pipeline", "state"], list(document["breakers"].items()))
+    breakers = [[name, state, document["consumers"][name]] for name, state in document["breakers"].items()]
+    output.table("Circuit breakers", ["pipeline", "state", "consumer"], breakers)
     output.table("Alarm subscribers", _SUBSCRIBER_COLUMNS, [list(one.values()) for one in document["subscribers"]])
     if document["states"] is not None:
         output.table("State records", ["status", "count"], sorted(document["states"].items()))

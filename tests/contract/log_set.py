@@ -18,7 +18,6 @@ from handlers import clock
 from handlers.aws import retry
 from handlers.control.alarm_webhook import Env as WebhookEnv
 from handlers.control.alarm_webhook import Forwarder
-from handlers.control.breaker import Breaker, Services
 from handlers.events import ingest
 from handlers.idempotency.claims import KeyRequest
 from handlers.idempotency.store import StateStore
@@ -33,8 +32,7 @@ from tests.handlers.conftest import NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step,
 from tests.handlers.control.redrive.conftest import Lab as Redrive
 from tests.handlers.control.redrive.conftest import make_lab
 from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
-from tests.handlers.control.test_breaker import ENV as BREAKER_ENV
-from tests.handlers.control.test_breaker import TICK, TRIP, FakeCloud
+from tests.handlers.control.test_breaker import FAILED_EVENT, TICK, TRIP, FakeCloud, make_breaker
 from tests.handlers.fakes import FakeAws, FakeContext
 from tests.receiver import receiving
 
@@ -179,9 +177,8 @@ def _outage(day: Morning) -> None:
     wire = TripWire(hold_seconds=10, max_receive_count=5)
     day.works(*(record(f"d{i}", {"n": f"d{i}", "fail": "transient"}, key=f"d{i}") for i in range(3)), trip_wire=wire)
     day.works(record("d9", {"n": "d9"}, key="d9"), trip_wire=wire)
-    cloud = FakeCloud(event={"messageId": {"S": "m1"}, "payload": {"S": "{}"}, "status": {"S": "FAILED"}})
-    client = cast("Any", cloud)
-    guard = Breaker(BREAKER_ENV, Services(dynamodb=client, functions=client, mappings=client, events=client))
+    cloud = FakeCloud(event=FAILED_EVENT)
+    guard = make_breaker(cloud)
     trip = TRIP | {"detail": {"pipeline": "events", "idempotencyKey": "k1", "trippedAt": day.now.ms}}
     for event, healthy in ((trip, False), (TICK, False), (TICK, True)):
         cloud.healthy = healthy

@@ -8,7 +8,7 @@ import pytest
 from aws_lambda_powertools.shared import constants
 
 from handlers import env
-from handlers.control.redrive.forms import FORMS
+from handlers.control.forms import FORMS
 from handlers.control.redrive.sqs import target
 from tests.components.recording import Recording, Registered, run_main
 

@@ -8,7 +8,6 @@ from typing import Any, cast, get_args
 import pytest
 
 from handlers import observability
-from handlers.control.breaker import Breaker, Services
 from handlers.events import ingest
 from handlers.idempotency.store import StateStore
 from handlers.observability import logger
@@ -16,8 +15,7 @@ from handlers.worker import outcome
 from handlers.worker.worker import Worker
 from tests.gateway import http_event
 from tests.handlers.conftest import NOW_MS, FakeClock, Step, record
-from tests.handlers.control.test_breaker import ENV as BREAKER_ENV
-from tests.handlers.control.test_breaker import TICK, TRIP, FakeCloud
+from tests.handlers.control.test_breaker import FAILED_EVENT, TICK, TRIP, FakeCloud, make_breaker
 from tests.handlers.emf import embedded
 from tests.handlers.fakes import FakeAws, FakeContext
 
@@ -178,9 +176,8 @@ def test_events_that_could_not_be_queued(  # noqa: PLR0917
 
 def test_the_breaker_tells_its_state_at_every_tick(capsys: pytest.CaptureFixture[str]) -> None:
     """1 while it is open, also half open; 0 while it is closed."""
-    cloud = FakeCloud(event={"messageId": {"S": "m1"}, "payload": {"S": '{"n":"a"}'}, "status": {"S": "FAILED"}})
-    client = cast("Any", cloud)
-    breaker = Breaker(BREAKER_ENV, Services(dynamodb=client, functions=client, mappings=client, events=client))
+    cloud = FakeCloud(event=FAILED_EVENT)
+    breaker = make_breaker(cloud)
 
     breaker.handle(TICK, FakeContext())
     breaker.handle(TRIP, FakeContext())

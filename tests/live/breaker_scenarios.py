@@ -29,7 +29,7 @@ class Breaking(Asynchronous):
 
     def put_breaker(self, state: str) -> None:
         """The breaker as it is kept."""
-        numbers = {name: {"N": "0"} for name in ("changedAt", "probes", "leaseUntil", "version")}
+        numbers = {"version": {"N": "1"}} | {name: {"N": "0"} for name in ("changedAt", "probes", "leaseUntil")}
         item = {
             "id": {"S": "breaker#events"},
             "item": {"S": "state"},
@@ -131,4 +131,35 @@ class BadProbe(GoodProbe):
         assert self.kept() == ("OPEN", False)
 
 
-BREAKER_SCENARIOS: list[type[Scenario]] = [Trip, GoodProbe, BadProbe]
+class TakenProbe(GoodProbe):
+    """A tick while it is open, and no record has the event that failed: one is taken from the queue."""
+
+    name = "a probe with a message of the queue"
+
+    def prepare(self) -> None:
+        """Open, and on the queue a message that has two receives left."""
+        super().prepare()
+        sqs, url = self.stage.root("sqs"), self.environment["QUEUE_URL"]
+        sqs.purge_queue(QueueUrl=url)
+        self.stage.root("dynamodb").delete_item(
+            TableName=self.environment["STATE_TABLE_NAME"], Key={"idempotencyKey": {"S": self.sent.key}}
+        )
+        key = {"idempotencyKey": {"DataType": "String", "StringValue": self.sent.key}}
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(self.sent.body), MessageAttributes=key)
+        for _ in range(int(self.environment["MAX_RECEIVE_COUNT"]) - 2):
+            (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+            self.stage.show(url, {message["MessageId"]: message["ReceiptHandle"]})
+
+    def tick(self) -> None:
+        """The schedule, once every message that was taken shows again."""
+        self.stage.show(self.environment["QUEUE_URL"])
+        super().tick()
+
+    def check(self, fault: Fault | None) -> None:
+        """As every good probe; what was taken is not a dead letter."""
+        if self.kept() != ("CLOSED", True):
+            self.tick()
+        super().check(fault)
+
+
+BREAKER_SCENARIOS: list[type[Scenario]] = [Trip, GoodProbe, BadProbe, TakenProbe]

@@ -103,8 +103,11 @@ class Uses:
                 consumer.deliver()
                 consumer.lapse()
 
-    def breaker(self, pipeline: str) -> None:
-        """A breaker: opened by what its worker has told the bus, and closed by a probe that gets through."""
+    def breaker(self, pipeline: str, fill: Fill) -> None:
+        """A breaker: opened by what its worker has told the bus, and closed by a probe that gets through.
+
+        Once more with an event that no record has, and a queue whose messages have few receives left.
+        """
         details = [
             json.loads(entry["Detail"])
             for call in self.stage.wire.calls
@@ -117,6 +120,15 @@ class Uses:
         breaker.invoke(event)
         self.mode("none")
         self.stage.clock.advance(120)  # the lease of whoever worked on the event has lapsed
+        breaker.invoke({})
+        self.stage.be_quiet()
+        fill()
+        sqs, url = self.stage.root("sqs"), self._outputs(pipeline)["queueUrl"]
+        for _ in range(3):
+            received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+            self.stage.show(url, {one["MessageId"]: one["ReceiptHandle"] for one in received})
+        unknown = {"idempotencyKey": f"none-{uuid4()}", "trippedAt": self.stage.clock.now_ms()}
+        breaker.invoke({"detail-type": "CircuitTripped", "detail": unknown})
         breaker.invoke({})
         self.stage.be_quiet()
 
@@ -245,13 +257,13 @@ def order_event() -> dict[str, Any]:
 USES: Sequence[Callable[[Uses], None]] = (
     Uses.front,
     lambda uses: uses.worker("events-worker", uses.event),
-    lambda uses: uses.breaker("events"),
+    lambda uses: uses.breaker("events", uses.event),
     Uses.orders,
     lambda uses: uses.worker("orders-worker", uses.order),
-    lambda uses: uses.breaker("orders"),
+    lambda uses: uses.breaker("orders", uses.order),
     Uses.ingest,
     lambda uses: uses.worker("lake-worker", uses.objects),
-    lambda uses: uses.breaker("lake"),
+    lambda uses: uses.breaker("lake", uses.objects),
     Uses.redrive,
     Uses.switch,
     Uses.webhook,

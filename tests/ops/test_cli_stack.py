@@ -58,6 +58,7 @@ def test_status(running: Laptop) -> None:
         "functions": dict.fromkeys(document["functions"], "Active"),
         "functionErrors": dict.fromkeys(document["functions"], 0),
         "breakers": dict.fromkeys(document["queues"], "CLOSED"),
+        "consumers": dict.fromkeys(document["queues"], "Enabled"),
         "subscribers": [],
         "states": document["states"],
     }

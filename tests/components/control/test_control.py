@@ -169,6 +169,8 @@ def test_breaker_function_outlasts_a_probe(worker_timeout: int, timeout: int) ->
         "PIPELINE": "events",
         "STATE_TABLE_NAME": "ingestion_state",
         "WORKER_FUNCTION_NAME": "events-worker",
+        "QUEUE_URL": "https://events-queue",
+        "MAX_RECEIVE_COUNT": "5",
     }
 
 

@@ -179,6 +179,7 @@ def test_only_ingest_redrive_and_operators_may_fill_the_queue() -> None:
 
     assert named["Condition"]["ArnNotEquals"]["aws:PrincipalArn"] == [
         "arn:lake-ingest-role",
+        "arn:lake-breaker-role",
         "arn:redrive-role",
         operator,
     ]

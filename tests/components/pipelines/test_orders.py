@@ -195,7 +195,7 @@ def test_the_queue_lets_the_rule_in_and_keeps_others_out() -> None:
         "Action": "sqs:SendMessage",
         "Resource": _QUEUE,
         "Condition": {
-            "ArnNotEquals": {"aws:PrincipalArn": ["arn:redrive-role", operator]},
+            "ArnNotEquals": {"aws:PrincipalArn": ["arn:orders-breaker-role", "arn:redrive-role", operator]},
             "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
         },
     }
@@ -213,9 +213,9 @@ def test_operators_may_send_to_every_main_queue() -> None:
     }
 
     assert named == {
-        "events-queue": ["arn:events-ingest-role", "arn:redrive-role", operator],
+        "events-queue": ["arn:events-ingest-role", "arn:events-breaker-role", "arn:redrive-role", operator],
         "events-dlq": ["arn:events-worker-role"],
-        "orders-queue": ["arn:redrive-role", operator],
+        "orders-queue": ["arn:orders-breaker-role", "arn:redrive-role", operator],
         "orders-dlq": ["arn:orders-worker-role"],
     }
 

@@ -60,12 +60,13 @@ def test_worker_grants(everything: Recording) -> None:
 
 
 def test_breaker_grants(everything: Recording) -> None:
-    """The breaker keeps its state, pauses this one consumer, probes this one worker and tells the bus."""
+    """The breaker keeps its state, pauses this one consumer, probes this one worker with a message of its queue."""
     assert grants(everything, "events-breaker") == {
         "Breaker": ({"dynamodb:GetItem", "dynamodb:PutItem"}, _CONTROL),
         "FailedEvent": ({"dynamodb:GetItem"}, _STATE),
         "Consumer": ({"lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"}, "arn:events-worker-mapping"),
         "Probe": ({"lambda:InvokeFunction"}, "arn:events-worker"),
+        "Sample": ({"sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"}, "arn:events-queue"),
         "Transitions": ({"events:PutEvents"}, "arn:ingestion-bus"),
         **_FAILED_INVOCATIONS,
         **_common("events-breaker"),

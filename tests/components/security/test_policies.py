@@ -24,7 +24,7 @@ def test_queues_take_messages_from_named_functions_only(everything: Recording) -
     keeping = [made.inputs["functionName"] for made in everything.of("FunctionEventInvokeConfig")]
 
     assert producers == {
-        "events-queue-policy": ["arn:events-ingest-role", "arn:redrive-role"],
+        "events-queue-policy": ["arn:events-ingest-role", "arn:events-breaker-role", "arn:redrive-role"],
         "events-dlq-policy": ["arn:events-worker-role"],
         "control-failures-policy": [
             *("arn:failure-mode-role", "arn:events-breaker-role", "arn:redrive-role", "arn:alarm-webhook-role"),

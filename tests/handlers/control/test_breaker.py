@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from handlers import clock
 from handlers.aws.control_table import ControlTable
 from handlers.control.breaker import Breaker, ConsumerBusyError, Env, LostRaceError, Services, State, States
 from handlers.errors import DownstreamError
@@ -18,23 +20,45 @@ from handlers.worker import trip_wire as wire
 from handlers.worker.trip_wire import TripWire
 from handlers.worker.worker import Worker
 from tests.handlers.conftest import NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step, failures, record
+from tests.handlers.control.redrive.conftest import text
+from tests.handlers.control.redrive.fake_sqs import FakeSqs
 from tests.handlers.fakes import Crash, FakeAws, FakeContext, client_error
 
-ENV = Env("test", "events", "myapp.ingestion", "control", "state", "bus", "mapping-1", "worker-1")
+QUEUE = "https://queue"
+ENV = Env("test", "events", "myapp.ingestion", "control", "state", "bus", "mapping-1", "worker-1", QUEUE, 5)
 TRIP = {"detail-type": "CircuitTripped", "detail": {"pipeline": "events", "idempotencyKey": "k1", "trippedAt": NOW_MS}}
 TICK: dict[str, Any] = {}
 
 
+FAILED_EVENT = {"messageId": {"S": "m1"}, "payload": {"S": '{"n":"a"}'}, "status": {"S": "FAILED"}}
+
+
+SUCCEEDED_EVENT = FAILED_EVENT | {"status": {"S": "SUCCEEDED"}, "processedAt": {"S": clock.iso(NOW_MS - 1)}}
+
+
+def make_breaker(cloud: "FakeCloud", sqs: FakeSqs | None = None) -> Breaker:
+    """The real breaker on a cloud and a queue, an empty one if none is given."""
+    client = cast("Any", cloud)
+    queue = cast("Any", sqs or FakeSqs(FakeClock(), {QUEUE: []}))
+    return Breaker(ENV, Services(dynamodb=client, functions=client, mappings=client, events=client, sqs=queue))
+
+
 @dataclass
 class FakeCloud:
-    """A table of two items, one consumer, one worker and a bus; dies at the call named in ``crash_after``.
+    """The tables, one consumer, one worker and a bus; dies at the call named in ``crash_after``.
+
+    ``event`` is the record of the key `k1`, ``attempts`` what the worker adds to those of each key: it tries what it is
+    given, unless ``tries`` is False.
 
     The consumer is Lambda's: a change passes through Enabling or Disabling for as many looks as ``passage`` says, and
     is refused while another one (or Creating, Updating) is under way.
     """
 
     state: dict[str, Any] = field(default_factory=dict)
+    copies: dict[str, dict[str, Any]] = field(default_factory=dict)
     event: dict[str, Any] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
+    tries: bool = True
     mapping: str = "Enabled"
     passage: int = 0
     told_mapping: list[bool] = field(default_factory=list)
@@ -55,23 +79,36 @@ class FakeCloud:
     def get_item(self, *, TableName: str, Key: dict[str, Any], ConsistentRead: bool) -> dict[str, Any]:
         assert ConsistentRead
         if TableName == "state":
-            assert Key == {"idempotencyKey": {"S": "k1"}}
-            return {"Item": self.event} if self.event else {}
-        assert Key == {"id": {"S": "breaker#events"}, "item": {"S": "state"}}
+            return {"Item": item} if (item := self.record(Key["idempotencyKey"]["S"])) else {}
+        assert Key["id"] == {"S": "breaker#events"}
         if self.store_down:
             raise client_error("InternalServerError")
-        return {"Item": self.state} if self.state else {}
+        item = self.state if Key["item"] == {"S": "state"} else self.copies.get(Key["item"]["S"], {})
+        return {"Item": item} if item else {}
+
+    def record(self, key: str) -> dict[str, Any]:
+        """The state record of a key, {} where there is none."""
+        known = self.event if key == "k1" else {}
+        numbers = {"attempts": {"N": str(self.attempts[key])}, "expiresAt": {"N": str(NOW_MS // 1000 + 86400)}}
+        base = {"status": {"S": "INFLIGHT"}} | numbers
+        return base | known if known or self.attempts[key] else {}
 
     def put_item(
         self,
         *,
         TableName: str,
         Item: dict[str, Any],
-        ConditionExpression: str,
-        ExpressionAttributeNames: dict[str, str],
-        ExpressionAttributeValues: dict[str, Any],
         ReturnValuesOnConditionCheckFailure: str,
+        ConditionExpression: str = "",
+        ExpressionAttributeNames: dict[str, str] | None = None,
+        ExpressionAttributeValues: dict[str, Any] | None = None,
     ) -> None:
+        if Item["item"]["S"].startswith("probe#"):
+            assert len(Item["text"]["S"]) <= 350_000
+            self.copies[Item["item"]["S"]] = Item
+            self._done()
+            return
+        assert ExpressionAttributeValues
         assert (TableName, ConditionExpression) == ("control", "attribute_not_exists(#id) OR #version = :if_version")
         assert ExpressionAttributeNames == {"#id": "id", "#version": "version"}
         assert ReturnValuesOnConditionCheckFailure == "ALL_OLD"
@@ -115,7 +152,9 @@ class FakeCloud:
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:
         assert FunctionName == "worker-1"
-        self.invoked.append(json.loads(Payload))
+        event = json.loads(Payload)
+        self.invoked.append(event)
+        self.attempts[event["Records"][0]["messageAttributes"]["idempotencyKey"]["stringValue"]] += self.tries
         self._done()
         answer = failures() if self.healthy else failures("m1")
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
@@ -134,15 +173,19 @@ class FakeCloud:
 @pytest.fixture
 def cloud() -> FakeCloud:
     """A closed breaker whose candidate event has failed."""
-    event = {"messageId": {"S": "m1"}, "payload": {"S": '{"n":"a"}'}, "status": {"S": "FAILED"}}
-    return FakeCloud(event=event)
+    return FakeCloud(event=FAILED_EVENT)
 
 
 @pytest.fixture
-def breaker(cloud: FakeCloud) -> Breaker:
+def sqs(fake_clock: FakeClock) -> FakeSqs:
+    """The queue, empty."""
+    return FakeSqs(fake_clock, {QUEUE: []})
+
+
+@pytest.fixture
+def breaker(cloud: FakeCloud, sqs: FakeSqs) -> Breaker:
     """The real breaker on it."""
-    client = cast("Any", cloud)
-    return Breaker(ENV, Services(dynamodb=client, functions=client, mappings=client, events=client))
+    return make_breaker(cloud, sqs)
 
 
 def test_a_trip_opens_and_pauses_the_consumer(breaker: Breaker, cloud: FakeCloud) -> None:
@@ -154,11 +197,12 @@ def test_a_trip_opens_and_pauses_the_consumer(breaker: Breaker, cloud: FakeCloud
 
 
 def test_a_tick_while_closed_does_nothing(breaker: Breaker, cloud: FakeCloud) -> None:
-    """A consumer that people have paused stays paused."""
+    """The first of all notes that it is closed; after that, a consumer that people have paused stays paused."""
+    assert breaker.handle(TICK, FakeContext()) == {"state": "CLOSED", "probes": 0}
     cloud.enabled = False
 
     assert breaker.handle(TICK, FakeContext()) == {"state": "CLOSED", "probes": 0}
-    assert (cloud.enabled, cloud.calls) == (False, 0)
+    assert (cloud.name, cloud.enabled, cloud.calls, cloud.told) == ("CLOSED", False, 1, [])
 
 
 def test_one_probe_a_tick_until_the_downstream_answers(breaker: Breaker, cloud: FakeCloud) -> None:
@@ -181,13 +225,201 @@ def test_one_probe_a_tick_until_the_downstream_answers(breaker: Breaker, cloud: 
     assert cloud.invoked == [{"Records": [probe], "probe": True}] * 3
 
 
-def test_without_an_event_to_try_the_consumer_is_tried(breaker: Breaker, cloud: FakeCloud) -> None:
-    """An event that has succeeded since, or whose payload is not kept, cannot probe."""
+# without an event in a state record
+
+
+def large(sqs: FakeSqs, name: str, *, receives: int = 0, size: int = 1000) -> str:
+    """A message on the queue, received so often."""
+    attributes: dict[str, Any] = {"idempotencyKey": text(name), "bytes": {"DataType": "Binary", "BinaryValue": b"\0"}}
+    message_id = sqs.put(QUEUE, json.dumps({"n": name, "note": "x" * size}), attributes)
+    sqs.queues[QUEUE][-1].receives = receives
+    return message_id
+
+
+@pytest.mark.parametrize("size", [1000, 200_000, 1_000_000])
+def test_an_event_without_a_kept_payload_is_taken_from_the_queue_once(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock, size: int
+) -> None:
+    """One message, one receive, however long the outage: what probes after that is a copy, equal but for the right."""
+    cloud.event = {name: value for name, value in FAILED_EVENT.items() if name != "payload"}
+    taken = large(sqs, "big", receives=1, size=size)
     breaker.handle(TRIP, FakeContext())
-    cloud.event = {}
+    for probes in range(1, 16):
+        assert breaker.handle(TICK, FakeContext()) == {"state": "OPEN", "probes": probes}
+        fake_clock.advance(60_000)
+    assert (cloud.enabled, [message.receives for message in sqs.queues[QUEUE]]) == (False, [2])
+    cloud.healthy = True
+
+    assert breaker.handle(TICK, FakeContext())["state"] == "CLOSED"
+    assert cloud.enabled is True
+    first, *others = [event["Records"][0] for event in cloud.invoked]
+    assert first == {
+        "messageId": taken,
+        "receiptHandle": f"{taken}-2",
+        "body": json.dumps({"n": "big", "note": "x" * size}),
+        "attributes": {"SentTimestamp": str(NOW_MS), "ApproximateReceiveCount": "1"},
+        "messageAttributes": {
+            "idempotencyKey": {"dataType": "String", "stringValue": "big"},
+            "bytes": {"dataType": "Binary", "binaryValue": "AA=="},
+        },
+    }
+    assert others == [first | {"receiptHandle": ""}] * 15
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{}, SUCCEEDED_EVENT, FAILED_EVENT | {"expiresAt": {"N": str(NOW_MS // 1000)}}],
+)
+def test_with_nothing_to_try_it_stays_open(breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, event: Any) -> None:
+    """An event that had succeeded before, or is forgotten, can't probe; the next message that comes can."""
+    breaker.handle(TRIP, FakeContext())
+    cloud.event, cloud.healthy = event, True
+    for _ in range(3):
+        assert breaker.handle(TICK, FakeContext()) == {"state": "OPEN", "probes": 0}
+    assert (cloud.enabled, cloud.invoked) == (False, [])
+    large(sqs, "next")
+
+    assert breaker.handle(TICK, FakeContext())["state"] == "CLOSED"
+    assert (cloud.enabled, sqs.queues[QUEUE]) == (True, [])
+
+
+def test_a_message_that_the_worker_did_not_try_proves_nothing(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock
+) -> None:
+    """Done before, or no event at all: it is settled as by its consumer, and the next tick takes another."""
+    breaker.handle(TRIP, FakeContext())
+    cloud.event, cloud.healthy, cloud.tries = {}, True, False
+    large(sqs, "duplicate")
+    large(sqs, "good")
+
+    assert breaker.handle(TICK, FakeContext()) == {"state": "OPEN", "probes": 0}
+    assert [message.receives for message in sqs.queues[QUEUE]] == [0]
+    fake_clock.advance(60_000)
+    cloud.tries = True
+    assert breaker.handle(TICK, FakeContext())["state"] == "CLOSED"
+
+
+def test_an_event_that_has_got_through_since_closes(breaker: Breaker, cloud: FakeCloud) -> None:
+    """A probe that succeeded, of a breaker that died then: the next tick knows, with an empty queue too."""
+    breaker.handle(TRIP, FakeContext())
+    cloud.event = SUCCEEDED_EVENT | {"processedAt": {"S": clock.iso(NOW_MS)}}
 
     assert breaker.handle(TICK, FakeContext())["state"] == "CLOSED"
     assert (cloud.enabled, cloud.invoked) == (True, [])
+
+
+@pytest.mark.parametrize("receives", [3, 4])
+def test_a_message_near_its_last_receive_begins_anew(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, receives: int
+) -> None:
+    """The probe would be what kills it: it is sent again before it is tried, so its count is 1 at the next receive."""
+    cloud.event = {}
+    old = large(sqs, "big", receives=receives)
+    breaker.handle(TRIP, FakeContext())
+    breaker.handle(TICK, FakeContext())
+
+    (message,) = sqs.queues[QUEUE]
+    assert (message.id != old, message.receives) == (True, 0)
+    assert message.attributes == {
+        "idempotencyKey": text("big"),
+        "bytes": {"DataType": "Binary", "BinaryValue": b"\0"},
+        "originalMessageId": text(old),
+    }
+    probe = cloud.invoked[0]["Records"][0]
+    assert (probe["messageId"], probe["receiptHandle"]) == (message.id, "")
+
+
+def test_a_message_that_can_not_begin_anew_is_tried_all_the_same(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs
+) -> None:
+    """SQS refuses the copy: the message itself stays where it is."""
+    cloud.event = {}
+    old = large(sqs, "big", receives=4)
+    sqs.entry_failures["SendMessageBatch"] = lambda _entry: "SenderFault"
+    breaker.handle(TRIP, FakeContext())
+    breaker.handle(TICK, FakeContext())
+
+    assert [message.id for message in sqs.queues[QUEUE]] == [old]
+    assert cloud.invoked[0]["Records"][0]["receiptHandle"] == f"{old}-5"
+
+
+@pytest.mark.parametrize("lost", ["probe#0", "probe#3"])
+def test_a_copy_of_which_a_part_is_lost_is_none(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock, lost: str
+) -> None:
+    """Another message is taken; half an event would say nothing of the downstream."""
+    cloud.event = {}
+    large(sqs, "big", size=1_000_000)
+    breaker.handle(TRIP, FakeContext())
+    breaker.handle(TICK, FakeContext())
+    assert sorted(cloud.copies) == ["probe#0", "probe#1", "probe#2"]
+    cloud.copies.pop(lost, None)
+    cloud.copies = {
+        name: item | ({"kept": {"S": "older"}} if lost == "probe#3" else {}) for name, item in cloud.copies.items()
+    }
+    fake_clock.advance(120_000)
+
+    assert breaker.handle(TICK, FakeContext())["state"] == "OPEN"
+    assert [message.receives for message in sqs.queues[QUEUE]] == [2]
+
+
+@pytest.mark.parametrize("call", range(1, 16))
+def test_a_crash_around_the_taking_costs_no_second_receive(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock, call: int
+) -> None:
+    """Dead after each call of a probe whose event is taken: it ends closed; who dies before the copy takes again."""
+    cloud.event = {}
+    large(sqs, "big", size=1_000_000)
+    breaker.handle(TRIP, FakeContext())
+    before_the_note = cloud.calls + 5  # state, three parts, state
+    cloud.crash_after = cloud.calls + call
+    for healthy in (False, False, True, True, True):
+        cloud.healthy = healthy
+        try:
+            breaker.handle(TICK, FakeContext())
+        except Crash:
+            assert cloud.calls == cloud.crash_after
+        fake_clock.advance(120_000)
+
+    assert (cloud.name, cloud.enabled) == ("CLOSED", True)
+    taken = Counter(event["Records"][0]["receiptHandle"] for event in cloud.invoked)
+    assert [message.receives for message in sqs.queues[QUEUE]] in (
+        [1],
+        [2] if cloud.crash_after < before_the_note else [],
+    )
+    assert taken[""] >= 1
+
+
+# the state is lost
+
+
+@pytest.mark.parametrize("paused", ["Disabled", "Disabling"])
+def test_a_state_that_was_lost_while_open_is_that_of_the_consumer(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock, paused: str
+) -> None:
+    """The pipeline does not stop for good: it is probed, with a message of the queue, and goes on when that passes."""
+    breaker.handle(TRIP, FakeContext())
+    cloud.state, cloud.mapping = {}, paused
+    large(sqs, "big")
+
+    assert breaker.handle(TICK, FakeContext()) == {"state": "OPEN", "probes": 1}
+    assert (cloud.name, cloud.enabled) == ("OPEN", False)
+    fake_clock.advance(60_000)
+    cloud.healthy = True
+    assert breaker.handle(TICK, FakeContext()) == {"state": "CLOSED", "probes": 0}
+    assert (cloud.enabled, cloud.told) == (True, ["CircuitOpened", "CircuitClosed"])
+
+
+@pytest.mark.parametrize("state", ["Updating", "Creating"])
+def test_a_lost_state_waits_for_a_consumer_between_states(breaker: Breaker, cloud: FakeCloud, state: str) -> None:
+    """While it is being changed it does not tell whether it is paused, so nothing is written that a tick believes."""
+    cloud.passage = 1
+    cloud.begin(state)
+
+    assert breaker.handle(TICK, FakeContext()) == {"state": "CLOSED", "probes": 0}
+    assert cloud.state == {}
+    cloud.mapping = "Disabled"
+    assert breaker.handle(TICK, FakeContext())["state"] == "OPEN"
 
 
 def test_a_trip_from_before_the_closing_is_ignored(breaker: Breaker, cloud: FakeCloud, fake_clock: FakeClock) -> None:
@@ -270,17 +502,17 @@ def test_a_crash_after_any_call_is_mended_by_the_next_ticks(
     assert (cloud.name, cloud.enabled) == ("CLOSED", True)
 
 
-def test_it_fails_open_without_its_store(breaker: Breaker, cloud: FakeCloud) -> None:
-    """A breaker that cannot remember lets traffic through rather than hold it for ever; a trip is to come again."""
+@pytest.mark.parametrize(("event", "enabled"), [(TICK, False), (TICK, True), (TRIP, True)])
+def test_without_its_store_the_consumer_is_left_as_it_is(
+    breaker: Breaker, cloud: FakeCloud, event: dict[str, Any], *, enabled: bool
+) -> None:
+    """Not to know is no reason to resume in an outage, nor to pause without one; the invocation is to come again."""
     breaker.handle(TRIP, FakeContext())
-    cloud.store_down = True
-
-    assert breaker.handle(TICK, FakeContext()) == {"state": "UNKNOWN"}
-    assert cloud.enabled is True
-    cloud.enabled = False
+    cloud.store_down, cloud.enabled = True, enabled
     with pytest.raises(ClientError, match="InternalServerError"):
-        breaker.handle(TRIP, FakeContext())
-    assert cloud.enabled is True
+        breaker.handle(event, FakeContext())
+
+    assert cloud.enabled is enabled
 
 
 # the consumer, which Lambda changes in its own time
@@ -453,6 +685,35 @@ def test_a_probe_is_worked_while_others_are_held(
     step.on_run = lambda _name: None
     assert wired.handle(batch("a", probe=True), FakeContext()) == failures()
     assert wired.handle(batch("d"), FakeContext()) == failures()
+
+
+@pytest.mark.parametrize("fail", ["permanent", ""])
+def test_a_copy_that_fails_for_good_leaves_the_letter_to_its_message(
+    wired: Worker, fake_aws: FakeAws, step: Step, fail: str
+) -> None:
+    """One event, one letter: the probe hands its claim back, and the message itself is dead-lettered when it comes."""
+    payload: Any = {"n": "a", "fail": fail} if fail else None
+    probe = record("m1", payload, key="k1") | {"receiptHandle": ""}
+    assert wired.handle({"Records": [probe], "probe": True}, FakeContext()) == failures()
+    assert (fake_aws.sent, fake_aws.events) == ([], [])
+    assert [(item["status"]["S"], item["leaseUntil"]["N"]) for item in fake_aws.items.values()] == (
+        [("INFLIGHT", "0")] if fail else []
+    )
+
+    assert wired.handle({"Records": [record("m1", payload, key="k1")]}, FakeContext()) == failures()
+
+    assert [sent["MessageAttributes"]["originalMessageId"]["StringValue"] for sent in fake_aws.sent] == ["m1"]
+    assert types(fake_aws) == ["IngestionFailure"]
+    assert step.runs == []
+
+
+def test_a_copy_that_fails_has_no_visibility_to_change(wired: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """There is no message behind its empty receipt handle."""
+    step.on_run = out
+    probe = record("m1", {"n": "a"}, key="k1") | {"receiptHandle": ""}
+
+    assert wired.handle({"Records": [probe], "probe": True}, FakeContext()) == failures("m1")
+    assert "ChangeMessageVisibilityBatch" not in fake_aws.calls
 
 
 def test_other_failures_never_trip(wired: Worker, fake_aws: FakeAws) -> None:

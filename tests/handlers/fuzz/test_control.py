@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from handlers import faults
 from handlers.control import alarm_webhook
 from handlers.control.alarm_webhook import Forwarder, WebhookError
-from handlers.control.breaker import Breaker, Services
 from handlers.control.failure_mode import Switch
 from handlers.errors import IngestionError, SchemaValidationError
 from handlers.faults import FaultSwitch
 from tests.handlers.conftest import NOW_MS, FakeClock
-from tests.handlers.control.redrive.conftest import make_lab
+from tests.handlers.control.redrive.conftest import make_lab, text
 from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
-from tests.handlers.control.test_breaker import ENV as BREAKER_ENV
-from tests.handlers.control.test_breaker import TICK, FakeCloud
+from tests.handlers.control.redrive.fake_sqs import FakeSqs
+from tests.handlers.control.test_breaker import QUEUE, TICK, FakeCloud, make_breaker
 from tests.handlers.control.test_failure_mode import PARAMETER, FakeSsm
 from tests.handlers.fakes import FakeContext
 from tests.handlers.fuzz.hostile import FUZZ, JSON, ODD, TEXT, logged, objects
@@ -35,7 +34,7 @@ class _Cloud(FakeCloud):
         if TableName != "state":
             return super().get_item(TableName=TableName, Key=Key, ConsistentRead=ConsistentRead)
         assert 1 <= len(Key["idempotencyKey"]["S"].encode()) <= 2048
-        return {}
+        return super().get_item(TableName=TableName, Key=Key, ConsistentRead=ConsistentRead)
 
 
 _TRIP = objects(
@@ -55,8 +54,9 @@ _TRIP = objects(
 def test_a_trip(event: dict[str, Any]) -> None:
     """Opens, or is refused and changes nothing; never does it leave a breaker that no tick could close."""
     cloud = _Cloud(healthy=True)
-    client = cast("Any", cloud)
-    breaker = Breaker(BREAKER_ENV, Services(dynamodb=client, functions=client, mappings=client, events=client))
+    sqs = FakeSqs(FakeClock(), {QUEUE: []})
+    sqs.put(QUEUE, "{}", {"idempotencyKey": text("k2")})
+    breaker = make_breaker(cloud, sqs)
     with logged():
         try:
             breaker.handle(event, FakeContext())

@@ -9,8 +9,8 @@ from typing import Any
 from handlers import env
 from handlers.aws import clients
 from handlers.aws.control_table import ControlTable
+from handlers.control.forms import FORMS
 from handlers.control.redrive.api.routes import Api, Services
-from handlers.control.redrive.forms import FORMS
 from handlers.control.redrive.ledger import States
 from handlers.control.redrive.run.store import Runs
 from handlers.control.redrive.sqs import target

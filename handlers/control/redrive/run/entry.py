@@ -12,7 +12,7 @@ from typing import Any
 from handlers import env, jsontext
 from handlers.aws import clients
 from handlers.aws.control_table import ControlTable
-from handlers.control.redrive.forms import FORMS
+from handlers.control.forms import FORMS
 from handlers.control.redrive.ledger import States
 from handlers.control.redrive.run.runner import Runner
 from handlers.control.redrive.run.store import Runs

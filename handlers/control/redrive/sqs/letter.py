@@ -1,12 +1,11 @@
 """A dead letter: what it is, its cause, and how it goes back."""
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from handlers.aws.sqs import Attribute, Outgoing
+from handlers.aws.sqs import Attribute, Outgoing, as_delivered
 from handlers.control.redrive.ledger import StateRecord
 from handlers.worker import messages
 from handlers.worker.messages import Message
@@ -38,20 +37,9 @@ class Letter:
 
         `form` is that of its pipeline's messages, by which the worker reads the same body.
         """
-        attributes = {
-            name: {"dataType": value["DataType"]} | _value(value)
-            for name, value in raw.get("MessageAttributes", {}).items()
-        }
-        system = {"ApproximateReceiveCount": "1"} | raw["Attributes"]
-        record = {
-            "messageId": raw["MessageId"],
-            "receiptHandle": raw["ReceiptHandle"],
-            "body": raw["Body"],
-            "attributes": system,
-            "messageAttributes": attributes,
-        }
+        record = as_delivered(raw)
         # What a body says takes up to 26 times its size in memory, and is of no use here.
-        return cls(replace(messages.read(record, form), payload={}), int(system["SentTimestamp"]))
+        return cls(replace(messages.read(record, form), payload={}), int(record["attributes"]["SentTimestamp"]))
 
     @property
     def id(self) -> str:
@@ -130,10 +118,3 @@ class Letter:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _value(raw: Mapping[str, Any]) -> dict[str, str]:
-    """An attribute's value in the form of a Lambda event, which `messages` reads."""
-    if "StringValue" in raw:
-        return {"stringValue": raw["StringValue"]}
-    return {"binaryValue": base64.b64encode(raw["BinaryValue"]).decode()}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from handlers import jsontext
 from handlers.aws.sqs import MAX_ATTRIBUTES, MAX_BATCH_BYTES
-from handlers.control.redrive.forms import FORMS
+from handlers.control.forms import FORMS
 from handlers.control.redrive.sqs import target
 from handlers.control.redrive.sqs.letter import Letter
 from tests.handlers.control.redrive.conftest import DLQ, MAIN, Lab, text
