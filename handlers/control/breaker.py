@@ -34,6 +34,7 @@ from handlers.control.forms import FORMS
 from handlers.control.sample import NOWHERE, Copies, Kept, Queue, Sample
 from handlers.errors import Detail, SchemaValidationError
 from handlers.idempotency.claims import Status
+from handlers.idempotency.keys import MAX_KEY_BYTES, partition_key
 from handlers.observability import LambdaContext, count, logger, start_invocation
 from handlers.worker import messages
 from handlers.worker.trip_wire import TRIPPED
@@ -50,7 +51,6 @@ CLOSED = "CLOSED"
 OPENED_EVENT = "CircuitOpened"
 CLOSED_EVENT = "CircuitClosed"
 _TRIP = ("idempotencyKey", "trippedAt")
-_MAX_KEY_BYTES = 2048  # of a DynamoDB key
 # A state of the consumer that it is in or on the way to, so that nothing has to be said; in any other one there is.
 _RUNNING = ("Enabled", "Enabling")
 _PAUSED = ("Disabled", "Disabling")
@@ -339,9 +339,8 @@ class Breaker:
 
     def _item(self, key: str) -> dict[str, Any]:
         """The state record of a key, {} where there is none."""
-        answer = self._dynamodb.get_item(
-            TableName=self._config.state_table_name, Key={"idempotencyKey": {"S": key}}, ConsistentRead=True
-        )
+        place = {"idempotencyKey": {"S": partition_key(self._config.pipeline, key)}}
+        answer = self._dynamodb.get_item(TableName=self._config.state_table_name, Key=place, ConsistentRead=True)
         return answer.get("Item", {})
 
     def _publish(self, detail_type: str, state: State) -> None:
@@ -386,8 +385,8 @@ def _trip(event: Mapping[str, Any]) -> tuple[str, int]:
     """
     detail = event.get("detail")
     key, tripped_at = (detail.get(name) if isinstance(detail, dict) else None for name in _TRIP)
-    if not isinstance(key, str) or not 1 <= len(key.encode("utf-8", "replace")) <= _MAX_KEY_BYTES:
-        raise SchemaValidationError(Detail("/detail/idempotencyKey", f"must have 1 to {_MAX_KEY_BYTES} bytes"))
+    if not isinstance(key, str) or not 1 <= len(key.encode("utf-8", "replace")) <= MAX_KEY_BYTES:
+        raise SchemaValidationError(Detail("/detail/idempotencyKey", f"must have 1 to {MAX_KEY_BYTES} bytes"))
     if not isinstance(tripped_at, int) or isinstance(tripped_at, bool):
         raise SchemaValidationError(Detail("/detail/trippedAt", "must be milliseconds since the epoch"))
     return key, tripped_at

@@ -16,6 +16,7 @@ from handlers import clock
 from handlers.aws import partiql
 from handlers.errors import WorkerDiedError
 from handlers.idempotency.claims import Claim, Completion, KeyRequest, Lease, Record, Standing, Status, judge
+from handlers.idempotency.keys import partition_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -43,7 +44,7 @@ _PROJECTION = (
 
 
 class StateStore:
-    """The state table of one pipeline."""
+    """The state table, as one pipeline sees it: keys are its own, whatever others have."""
 
     def __init__(self, client: "DynamoDBClient", table: str, *, pipeline: str, ttl_days: int) -> None:
         self._table = partiql.Table(client, table, key="idempotencyKey")
@@ -113,7 +114,7 @@ class StateStore:
         """
         statements = [
             self._table.update(
-                lease.key,
+                self._partition(lease.key),
                 {"deadLetterOf": message_id},
                 where={"status": Status.FAILED, "attempts": lease.attempts, "leaseUntil": lease.until},
             )
@@ -124,8 +125,10 @@ class StateStore:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The whole item of a key (attribute-value form), or None where there is none or it has expired."""
-        item = self._table.get(key)
-        return None if item is None or int(item["expiresAt"]["N"]) * 1000 <= clock.now_ms() else item
+        item = self._table.get(self._partition(key))
+        if item is None or int(item["expiresAt"]["N"]) * 1000 <= clock.now_ms():
+            return None
+        return item | {"idempotencyKey": {"S": key}}
 
     def result(self, key: str) -> str:
         """The stored result of a key as JSON text, "" where there is none."""
@@ -156,19 +159,22 @@ class StateStore:
         return claims
 
     def _standings(self, requests: list[KeyRequest], *, lease_until: int) -> dict[str, Claim]:
-        items, error = self._table.get_many([request.key for request in requests], _PROJECTION)
+        items, error = self._table.get_many([self._partition(request.key) for request in requests], _PROJECTION)
         now = clock.now_ms()
         claims = {}
         for request in requests:
-            if (item := items.get(request.key)) is None:
+            if (item := items.get(self._partition(request.key))) is None:
                 # Deleted between the two calls (TTL), or not read: either way the next delivery will know.
                 claims[request.key] = Claim(error=error or "RecordVanished")
                 continue
-            record = Record.from_item(item)
+            record = replace(Record.from_item(item), key=request.key)
             standing = judge(record, request, now_ms=now, lease_until=lease_until)
             lease = Lease(record.key, record.attempts, lease_until) if standing is Standing.OURS else None
             claims[request.key] = Claim(lease, standing, record)
         return claims
+
+    def _partition(self, key: str) -> str:
+        return partition_key(self._pipeline, key)
 
     def _expiry(self) -> int:
         return clock.now_ms() // 1000 + self._ttl_seconds
@@ -184,7 +190,7 @@ class StateStore:
             "messageId": request.message_id,
             "pipeline": self._pipeline,
         }
-        return self._table.insert(request.key, values | _stored(request))
+        return self._table.insert(self._partition(request.key), values | _stored(request))
 
     def _reclaim(
         self,
@@ -204,7 +210,7 @@ class StateStore:
         }
         if old.expires_at * 1000 <= clock.now_ms():
             return self._afresh(request, old, values)
-        return self._table.update(request.key, values, where=_as_read(old))
+        return self._table.update(self._partition(request.key), values, where=_as_read(old))
 
     def _rebind(self, request: KeyRequest, old: Record) -> partiql.Statement:
         """Makes of an expired record what `reserve` makes of none."""
@@ -220,7 +226,7 @@ class StateStore:
     def _afresh(self, request: KeyRequest, old: Record, values: dict[str, str | int]) -> partiql.Statement:
         values |= {"firstSeenAt": clock.iso(clock.now_ms()), "checksum": request.checksum} | _stored(request)
         remove = tuple({"payload", *_OF_AN_OUTCOME} - values.keys())
-        return self._table.update(request.key, values, remove=remove, where=_as_read(old))
+        return self._table.update(self._partition(request.key), values, remove=remove, where=_as_read(old))
 
     def _outcome(self, completion: Completion) -> partiql.Statement:
         lease, status = completion.lease, completion.status
@@ -239,7 +245,7 @@ class StateStore:
             values["final"] = completion.final
             remove = ("deaths",)  # it has come to an end: whoever takes it over counts afresh
         return self._table.update(
-            lease.key,
+            self._partition(lease.key),
             values,
             remove=remove,
             where={"status": Status.INFLIGHT, "attempts": lease.attempts, "leaseUntil": lease.until},

@@ -13,8 +13,7 @@ from handlers import jsontext
 from handlers.aws.sqs import Attribute, Outgoing
 from handlers.errors import Detail, IdempotencyConflictError, IngestionError, SchemaValidationError
 from handlers.idempotency.claims import KeyRequest
-
-_MAX_KEY_BYTES = 2048  # of a DynamoDB partition key; a longer one would fail the claims of its whole batch
+from handlers.idempotency.keys import MAX_KEY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
         id=record["messageId"],
         receipt=record["receiptHandle"],
         body=body,
-        key=_text(attributes, "idempotencyKey")[:_MAX_KEY_BYTES] or form.key(payload) or checksum,
+        key=_text(attributes, "idempotencyKey")[:MAX_KEY_BYTES] or form.key(payload) or checksum,
         checksum=checksum,
         receive_count=int(system["ApproximateReceiveCount"]),
         sent_at=int(system.get("SentTimestamp", 0)),
@@ -126,8 +125,9 @@ PLAIN = Form(payload=lambda body: body, key=lambda _: "", fact=lambda payload: p
 
 
 def _refuse_long(key: str) -> None:
-    if (length := len(key.encode("utf-8", "replace"))) > _MAX_KEY_BYTES:
-        raise SchemaValidationError(Detail("/idempotencyKey", f"may have {_MAX_KEY_BYTES} bytes, got {length}"))
+    """A key that DynamoDB can't hold would fail the claims of its whole batch."""
+    if (length := len(key.encode("utf-8", "replace"))) > MAX_KEY_BYTES:
+        raise SchemaValidationError(Detail("/idempotencyKey", f"may have {MAX_KEY_BYTES} bytes, got {length}"))
 
 
 def _object(value: jsontext.Json) -> jsontext.JsonObject:

@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from handlers.idempotency.keys import partition_key
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
@@ -20,15 +22,23 @@ _POLL_SECONDS = 0.1
 
 
 def settle(
-    target: Target, keys: Collection[str], seconds: float, advance: Callable[[int], None] = lambda _: None
+    target: Target,
+    keys: Collection[str],
+    seconds: float,
+    advance: Callable[[int], None] = lambda _: None,
+    *,
+    pipeline: str = "events",
 ) -> dict[str, str]:
-    """Key -> status once all are final, or as they are when `seconds` have passed: RETRYING between two attempts."""
+    """Key -> status of a pipeline's keys once all are final, or as they are when `seconds` have passed.
+
+    RETRYING is a record between two attempts.
+    """
     client = target.client("dynamodb")
     table = target.outputs["DynamoTableName"]
     statuses = dict.fromkeys(keys, ABSENT)
     deadline = time.monotonic() + seconds
     while open_keys := [key for key, status in statuses.items() if status not in FINAL]:
-        found = dict(_read(client, table, open_keys))
+        found = dict(_read(client, table, {partition_key(pipeline, key): key for key in open_keys}))
         statuses |= found
         advance(sum(status in FINAL for status in found.values()))
         if time.monotonic() >= deadline:
@@ -62,9 +72,10 @@ def _standing(item: Mapping[str, Any]) -> str:
     return standing(item.get("status", {}).get("S", ABSENT), final=item.get("final", {}).get("BOOL", True))
 
 
-def _read(client: Any, table: str, keys: list[str]) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a boto3 client, made by name
+def _read(client: Any, table: str, keys: dict[str, str]) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a boto3 client, made by name
+    """Key and status of those that have a record; the keys come by their places in the table."""
     for start in range(0, len(keys), _READ_LIMIT):
-        wanted = [{"idempotencyKey": {"S": key}} for key in keys[start : start + _READ_LIMIT]]
+        wanted = [{"idempotencyKey": {"S": place}} for place in list(keys)[start : start + _READ_LIMIT]]
         request = {
             "Keys": wanted,
             "ProjectionExpression": ", ".join(("idempotencyKey", *_STANDING)),
@@ -73,4 +84,4 @@ def _read(client: Any, table: str, keys: list[str]) -> Iterator[tuple[str, str]]
         answer = client.batch_get_item(RequestItems={table: request})
         # What DynamoDB leaves unprocessed is asked for again in the next round.
         for item in answer["Responses"].get(table, []):
-            yield item["idempotencyKey"]["S"], _standing(item)
+            yield keys[item["idempotencyKey"]["S"]], _standing(item)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
+from handlers.idempotency.keys import partition_key
 from tests.live.consumer import Consumer
 from tests.live.stage import Stage
 
@@ -13,6 +14,7 @@ class Book:
 
     def __init__(self, stage: Stage, pipeline: str) -> None:
         self.stage = stage
+        self.pipeline = pipeline
         self.outputs: dict[str, str] = stage.lab.outputs[pipeline]
         self.queue_url, self.dlq_url = self.outputs["queueUrl"], self.outputs["dlqUrl"]
         self.table: str = stage.lab.outputs["DynamoTableName"]
@@ -20,7 +22,8 @@ class Book:
 
     def records(self, keys: Collection[str]) -> dict[str, dict[str, Any]]:
         """The state records of keys."""
-        return self.items(self.table, "idempotencyKey", keys)
+        places = {partition_key(self.pipeline, key): key for key in keys}
+        return {places[place]: item for place, item in self.items(self.table, "idempotencyKey", places).items()}
 
     def items(self, table: str, name: str, keys: Collection[str]) -> dict[str, dict[str, Any]]:
         """The items of a table by their key, the attribute ``name``."""
@@ -60,8 +63,11 @@ class Book:
                 for statement, answer in call.done("Statements", "Responses"):
                     parameters = [value.get("S") for value in statement["Parameters"]]
                     if "SUCCEEDED" in parameters and "Error" not in answer:
-                        found |= {key: index for key in keys if key in parameters and key not in found}
+                        found |= {key: index for key in keys if self._is_of(key, parameters) and key not in found}
         return found
+
+    def _is_of(self, key: str, parameters: Collection[str | None]) -> bool:
+        return partition_key(self.pipeline, key) in parameters
 
 
 def text(message: dict[str, Any], name: str) -> str:

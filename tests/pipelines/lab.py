@@ -101,6 +101,13 @@ class Lab:
         status, body = self.call("GET", f"/events/{key}")
         return body if status == 200 else {}
 
+    def order_record(self, event_id: str) -> dict[str, Any]:
+        """The state record of an order's event, which no route shows."""
+        key = {"idempotencyKey": {"S": f"orders/{event_id}"}}
+        item = self.client("dynamodb").get_item(TableName=self.outputs["DynamoTableName"], Key=key).get("Item", {})
+        plain: dict[str, Any] = {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
+        return plain | {name: json.loads(plain[name]) for name in ("payload", "result") if name in plain}
+
     def settled(self, key: str, *, status: str = "SUCCEEDED", seconds: float = DEADLINE_SECONDS) -> dict[str, Any]:
         """The state record of a key once it has that status."""
 

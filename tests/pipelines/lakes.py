@@ -61,7 +61,7 @@ class Lake:
         )
         items = [item for page in pages for item in page["Items"]]
         plain = [{name: next(iter(value.values())) for name, value in item.items()} for item in items]
-        found = {item["idempotencyKey"]: item for item in plain}
+        found = {item["idempotencyKey"].removeprefix("lake/"): item for item in plain}
         return {key.removeprefix(identity): item for key, item in found.items() if _is_of(key, identity)}
 
     def ingested(self, identity: str, *, seconds: float = 60) -> Ingested:

@@ -94,7 +94,7 @@ def test_an_order_is_processed(desk: Desk) -> None:
         "items": ITEMS,
     }
     assert (told["source"], told["detail"]["idempotencyKey"]) == ("myapp.orders", placed["eventId"])
-    assert desk.lab.record(placed["eventId"])["attempts"] == 1
+    assert desk.lab.order_record(placed["eventId"])["attempts"] == 1
 
 
 def test_the_same_idempotency_key_is_the_same_order(desk: Desk) -> None:
@@ -109,7 +109,7 @@ def test_the_same_idempotency_key_is_the_same_order(desk: Desk) -> None:
 
     assert second == first
     assert desk.lab.call("GET", f"/orders/{first[1]['orderId']}") == (200, found)
-    assert desk.lab.record(first[1]["eventId"])["attempts"] == 1
+    assert desk.lab.order_record(first[1]["eventId"])["attempts"] == 1
     assert desk.lab.depth(desk.outputs["dlqUrl"]) == 0
     assert desk.place({"items": ITEMS[:1]}, idempotency_key=key)[0] == 409
 
@@ -155,7 +155,7 @@ def test_a_replay_from_the_archive_changes_nothing(desk: Desk) -> None:
     """Everything is told again, and every order stands as it stood: no attempt, no time and no letter more."""
     placed = [desk.place()[1] for _ in range(7)]
     before = [desk.shown(one["orderId"], "PROCESSED") for one in placed]
-    records = [desk.lab.record(one["eventId"]) for one in placed]
+    records = [desk.lab.order_record(one["eventId"]) for one in placed]
     desk.quiet()
     events, name = desk.lab.client("events"), f"replay-{uuid4()}"
     now = datetime.now(UTC)
@@ -171,7 +171,7 @@ def test_a_replay_from_the_archive_changes_nothing(desk: Desk) -> None:
     desk.quiet()
 
     assert [desk.lab.call("GET", f"/orders/{one['orderId']}")[1] for one in placed] == before
-    assert [desk.lab.record(one["eventId"]) for one in placed] == records
+    assert [desk.lab.order_record(one["eventId"]) for one in placed] == records
     assert desk.lab.depth(desk.outputs["dlqUrl"]) == 0
 
 
@@ -187,9 +187,9 @@ def test_an_older_event_does_not_overwrite_a_newer(desk: Desk) -> None:
     desk.tell(common | {"eventId": newer, "createdAt": "2026-01-02T00:00:00.000Z"})
     found = desk.shown(order_id, "PROCESSED")
     desk.tell(common | {"eventId": older, "createdAt": "2026-01-01T00:00:00.000Z", "items": ITEMS[:1]})
-    record = desk.lab.settled(older)
+    result: Any = wait_for("SUCCEEDED", lambda: desk.lab.order_record(older).get("result"))
 
-    assert record["result"]["superseded"] is True
+    assert result["superseded"] is True
     assert desk.lab.call("GET", f"/orders/{order_id}") == (200, found)
 
 

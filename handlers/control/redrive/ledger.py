@@ -13,6 +13,7 @@ from handlers import clock, jsontext
 from handlers.aws import partiql
 from handlers.control.redrive.errors import InterruptedRedriveError
 from handlers.idempotency.claims import Status
+from handlers.idempotency.keys import partition_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,10 +67,17 @@ class StateRecord:
 
 
 class States:
-    """The state table, read only."""
+    """The state table of a pipeline, read only."""
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, pipeline: str = "") -> None:
+        self._client = client
+        self._name = table
         self._table = partiql.Table(client, table, key="idempotencyKey")
+        self._pipeline = pipeline
+
+    def of(self, pipeline: str) -> "States":
+        """The same of another pipeline."""
+        return States(self._client, self._name, pipeline)
 
     def lookup(self, keys: Iterable[str]) -> dict[str, StateRecord]:
         """The records of those keys that have one which has not expired.
@@ -77,13 +85,13 @@ class States:
         Raises:
             InterruptedRedriveError: DynamoDB failed.
         """
-        wanted = sorted({key for key in keys if len(key) <= MAX_KEY})
-        items, error = self._table.get_many(wanted, _PROJECTION) if wanted else ({}, "")
+        wanted = {partition_key(self._pipeline, key): key for key in sorted(keys) if len(key) <= MAX_KEY}
+        items, error = self._table.get_many(list(wanted), _PROJECTION) if wanted else ({}, "")
         if error:
             raise InterruptedRedriveError("BatchGetItem", error)
         now = clock.now_ms()
-        alive = {key: item for key, item in items.items() if int(item["expiresAt"]["N"]) * 1000 > now}
-        return {key: StateRecord.from_item(item) for key, item in alive.items()}
+        alive = {place: item for place, item in items.items() if int(item["expiresAt"]["N"]) * 1000 > now}
+        return {wanted[place]: StateRecord.from_item(item) for place, item in alive.items()}
 
 
 class EntryState(StrEnum):

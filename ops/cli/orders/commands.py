@@ -188,7 +188,7 @@ def _place(client: ApiClient, sku: str) -> Answer:
 def _wait(found: Target, placed: list[dict[str, Any]], timeout: float) -> dict[str, int]:
     keys = {str(order["eventId"]) for order in placed}
     with output.progress("waiting for the worker", len(keys)) as advance:
-        return dict(Counter(records.settle(found, keys, timeout, advance).values()))
+        return dict(Counter(records.settle(found, keys, timeout, advance, pipeline="orders").values()))
 
 
 def _follow(archive: replays.Archive, name: str, timeout: float) -> dict[str, Any]:

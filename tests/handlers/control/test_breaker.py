@@ -3,7 +3,7 @@
 import io
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import botocore.session
@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from handlers import clock
+from handlers import clock, jsontext
 from handlers.aws.control_table import ControlTable
 from handlers.control.breaker import Breaker, ConsumerBusyError, Env, LostRaceError, Services, State, States
 from handlers.errors import DownstreamError
@@ -33,14 +33,15 @@ TICK: dict[str, Any] = {}
 FAILED_EVENT = {"messageId": {"S": "m1"}, "payload": {"S": '{"n":"a"}'}, "status": {"S": "FAILED"}}
 
 
+ORDER_EVENT: Any = {"source": "myapp.orders", "detail-type": "OrderCreated", "detail": {"eventId": "e-1"}}
 SUCCEEDED_EVENT = FAILED_EVENT | {"status": {"S": "SUCCEEDED"}, "processedAt": {"S": clock.iso(NOW_MS - 1)}}
 
 
-def make_breaker(cloud: "FakeCloud", sqs: FakeSqs | None = None) -> Breaker:
+def make_breaker(cloud: "FakeCloud", sqs: FakeSqs | None = None, config: Env = ENV) -> Breaker:
     """The real breaker on a cloud and a queue, an empty one if none is given."""
     client = cast("Any", cloud)
     queue = cast("Any", sqs or FakeSqs(FakeClock(), {QUEUE: []}))
-    return Breaker(ENV, Services(dynamodb=client, functions=client, mappings=client, events=client, sqs=queue))
+    return Breaker(config, Services(dynamodb=client, functions=client, mappings=client, events=client, sqs=queue))
 
 
 @dataclass
@@ -59,6 +60,9 @@ class FakeCloud:
     event: dict[str, Any] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     tries: bool = True
+    tries_as: str = ""  # the place of the record, where it is not the message's own key
+    asked_for: list[str] = field(default_factory=list)  # places in the state table
+    partition: str = "breaker#events"
     mapping: str = "Enabled"
     passage: int = 0
     told_mapping: list[bool] = field(default_factory=list)
@@ -79,8 +83,9 @@ class FakeCloud:
     def get_item(self, *, TableName: str, Key: dict[str, Any], ConsistentRead: bool) -> dict[str, Any]:
         assert ConsistentRead
         if TableName == "state":
+            self.asked_for.append(Key["idempotencyKey"]["S"])
             return {"Item": item} if (item := self.record(Key["idempotencyKey"]["S"])) else {}
-        assert Key["id"] == {"S": "breaker#events"}
+        assert Key["id"] == {"S": self.partition}
         if self.store_down:
             raise client_error("InternalServerError")
         item = self.state if Key["item"] == {"S": "state"} else self.copies.get(Key["item"]["S"], {})
@@ -154,7 +159,8 @@ class FakeCloud:
         assert FunctionName == "worker-1"
         event = json.loads(Payload)
         self.invoked.append(event)
-        self.attempts[event["Records"][0]["messageAttributes"]["idempotencyKey"]["stringValue"]] += self.tries
+        attributes = event["Records"][0]["messageAttributes"]
+        self.attempts[self.tries_as or attributes["idempotencyKey"]["stringValue"]] += self.tries
         self._done()
         answer = failures() if self.healthy else failures("m1")
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
@@ -388,6 +394,26 @@ def test_a_crash_around_the_taking_costs_no_second_receive(
         [2] if cloud.crash_after < before_the_note else [],
     )
     assert taken[""] >= 1
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "key", "place"),
+    [("orders", "e-1", "orders/e-1"), ("events", jsontext.checksum(ORDER_EVENT), jsontext.checksum(ORDER_EVENT))],
+)
+def test_a_body_is_read_as_its_pipelines_worker_reads_it(
+    cloud: FakeCloud, sqs: FakeSqs, pipeline: str, key: str, place: str
+) -> None:
+    """What looks like an event of EventBridge is one for orders only; its record is in the pipeline's own scope."""
+    config = replace(ENV, pipeline=pipeline)
+    breaker = make_breaker(cloud, sqs, config)
+    sqs.put(QUEUE, jsontext.compact(ORDER_EVENT), {})
+    cloud.partition, cloud.event, cloud.tries_as = f"breaker#{pipeline}", {}, place
+    breaker.handle(TRIP, FakeContext())
+    cloud.healthy = True
+
+    assert breaker.handle(TICK, FakeContext())["state"] == "CLOSED"
+    assert cloud.asked_for[-2:] == [place, place]
+    assert json.loads(cloud.copies["probe#0"]["text"]["S"])["key"] == key
 
 
 # the state is lost

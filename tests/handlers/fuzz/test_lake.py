@@ -269,7 +269,7 @@ def _check(lake: Lake, aws: _StrictLake, payloads: list[dict[str, Any]]) -> None
         if f"m{i}" in letters:
             continue
         assert payload["bucket"] == BRONZE
-        result = json.loads(aws.items[f"k{i}"]["result"]["S"])
+        result = json.loads(aws.items[f"lake/k{i}"]["result"]["S"])
         assert result["rows"] == result["silver"] + result["quarantined"]
         assert result["silver"] == sum(file["rows"] for file in result["files"])
     assert sum(1 for sent in aws.sent if sent["QueueUrl"] != "https://lake-dlq") == 0

@@ -54,7 +54,7 @@ def test_an_object_becomes_its_chunks(lake: Lake, uploaded: Upload) -> None:
     }
     (item,) = lake.aws.items.values()
     assert item == {
-        "idempotencyKey": {"S": f"{BRONZE}/{KEY}#{etag}"},
+        "idempotencyKey": {"S": f"lake/{BRONZE}/{KEY}#{etag}"},
         "status": {"S": "SUCCEEDED"},
         "checksum": item["checksum"],
         "firstSeenAt": {"S": "2027-01-15T08:00:00.000Z"},

@@ -404,11 +404,11 @@ def test_s3_that_refuses_is_a_downstream_out(lake: Lake, uploaded: Upload, call:
     lake.aws.before = refuse
     assert lake.transform(message) == failures(message["messageId"])
     key = message["messageAttributes"]["idempotencyKey"]["stringValue"]
-    assert lake.aws.items[key]["errorType"]["S"] == DownstreamError.__name__
+    assert lake.aws.items[f"lake/{key}"]["errorType"]["S"] == DownstreamError.__name__
     lake.aws.before = lambda _name: None
 
     assert lake.transform(message) == failures()
-    assert lake.aws.items[key]["status"]["S"] == Status.SUCCEEDED
+    assert lake.aws.items[f"lake/{key}"]["status"]["S"] == Status.SUCCEEDED
 
 
 def test_a_stream_that_breaks_is_taken_up_where_it_broke(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

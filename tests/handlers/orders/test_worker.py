@@ -41,8 +41,8 @@ def test_an_order_is_worked_by_its_event_id(worker: Worker, aws: FakeOrdersAws) 
     assert work(worker, message(detail())) == failures()
 
     assert aws.calls == ["BatchExecuteStatement", "PutItem", "BatchExecuteStatement", "PutEvents"]
-    assert aws.items["e-1"]["status"] == {"S": "SUCCEEDED"}
-    assert json.loads(aws.items["e-1"]["result"]["S"]) == {
+    assert aws.items["orders/e-1"]["status"] == {"S": "SUCCEEDED"}
+    assert json.loads(aws.items["orders/e-1"]["result"]["S"]) == {
         "orderId": "o-1",
         "superseded": False,
         "result": {"positions": 2},
@@ -88,7 +88,7 @@ def test_the_failing_sku_succeeds_when_it_is_redriven(worker: Worker, aws: FakeO
     work(worker, message(detail(items=_FAILING)))
     assert work(worker, message(detail(items=_FAILING), "m-2", attributes=_REDRIVEN)) == failures()
 
-    assert (_order(aws)["status"], aws.items["e-1"]["status"]) == ("PROCESSED", {"S": "SUCCEEDED"})
+    assert (_order(aws)["status"], aws.items["orders/e-1"]["status"]) == ("PROCESSED", {"S": "SUCCEEDED"})
 
 
 def test_the_failing_sku_is_a_sku_where_nothing_may_be_injected(aws: FakeOrdersAws, worker: Worker) -> None:
@@ -117,7 +117,7 @@ def test_a_failure_that_can_not_be_noted_comes_again(worker: Worker, aws: FakeOr
 
     aws.before = refuse
     assert work(worker, message(detail(items=_FAILING))) == failures("m-1")
-    assert (aws.sent, aws.items["e-1"]["errorType"]) == ([], {"S": "DownstreamError"})
+    assert (aws.sent, aws.items["orders/e-1"]["errorType"]) == ([], {"S": "DownstreamError"})
     aws.before = lambda _name: None
     work(worker, message(detail(items=_FAILING)))
     assert len(aws.sent) == 1
@@ -160,7 +160,7 @@ def test_a_probe_of_the_breaker_is_the_same_event(worker: Worker, aws: FakeOrder
     work(worker, message(detail()))
     parameter.fault = Fault()
     worker._faults._read_at = float("-inf")  # type: ignore[union-attr]
-    probe = record("m-1", None, body=aws.items["e-1"]["payload"]["S"], key="e-1")
+    probe = record("m-1", None, body=aws.items["orders/e-1"]["payload"]["S"], key="e-1")
 
     assert worker.handle({"Records": [probe], "probe": True}, _CONTEXT) == failures()
     assert _order(aws)["status"] == "PROCESSED"
@@ -206,9 +206,9 @@ def _redeliver(worker: Worker, queue: FakeQueue, clock: FakeClock) -> None:
 def _check(aws: FakeOrdersAws, queue: FakeQueue) -> None:
     assert (queue.waiting, queue.moved) == ({}, [])
     assert {key: item["status"]["S"] for key, item in aws.items.items()} == {
-        "e-1": "SUCCEEDED",
-        "e-2": "FAILED",
-        "e-3": "SUCCEEDED",
+        "orders/e-1": "SUCCEEDED",
+        "orders/e-2": "FAILED",
+        "orders/e-3": "SUCCEEDED",
     }
     assert {key: row["status"]["S"] for key, row in aws.orders.items()} == {
         "o-1": "PROCESSED",
@@ -263,5 +263,5 @@ def test_superseded_orders_succeed(worker: Worker, aws: FakeOrdersAws, orders: O
     orders.put(detail(eventId="e-new", createdAt="2026-02-02T00:00:00.000Z"))
     work(worker, message(detail()))
 
-    assert json.loads(aws.items["e-1"]["result"]["S"])["superseded"] is True
+    assert json.loads(aws.items["orders/e-1"]["result"]["S"])["superseded"] is True
     assert _order(aws)["eventId"] == "e-new"

@@ -63,9 +63,13 @@ class World:
             queue.forget(self.aws.deleted)
         raise AssertionError(f"still there: {sorted(queue.waiting)}")
 
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Item by the pipeline's own key."""
+        return {place.removeprefix(f"{item['pipeline']['S']}/"): item for place, item in self.aws.items.items()}
+
     def statuses(self) -> dict[str, str]:
         """Status by key."""
-        return {key: item["status"]["S"] for key, item in self.aws.items.items()}
+        return {key: item["status"]["S"] for key, item in self.records().items()}
 
     def succeeded(self) -> dict[str, int]:
         """How many different success events each key has."""
@@ -187,7 +191,7 @@ def test_a_killer_dies_alone(fake_clock: FakeClock, pipeline: str, size: int, pl
     assert len(dead) == len(killers)
     assert {status for key, status in statuses.items() if key not in dead} == {"SUCCEEDED"}
     assert world.succeeded() == {key: 1 for key in statuses if key not in dead}
-    assert all(world.aws.items[key]["errorMessage"]["S"].startswith("the worker's process ended") for key in dead)
+    assert all(world.records()[key]["errorMessage"]["S"].startswith("the worker's process ended") for key in dead)
     assert len(world.started) < 2 * (size - len(killers)) + 1
     assert world.deaths <= 2 * len(killers) + 1
 

@@ -9,7 +9,7 @@ from typing import Any
 from handlers import env
 from handlers.aws import clients
 from handlers.aws.control_table import ControlTable
-from handlers.control.forms import FORMS
+from handlers.control.forms import FORMS, READERS
 from handlers.control.redrive.api.routes import Api, Services
 from handlers.control.redrive.ledger import States
 from handlers.control.redrive.run.store import Runs
@@ -36,7 +36,7 @@ def api() -> Api:
     config = env.load(Env, os.environ)
     dynamodb = clients.client("dynamodb")
     services = Services(
-        targets=target.parse(config.queues, FORMS),
+        targets=target.parse(config.queues, FORMS, READERS),
         runs=Runs(ControlTable(dynamodb, config.control_table_name)),
         states=States(dynamodb, config.state_table_name),
         sqs=clients.parallel_client("sqs", attempts=3, read_timeout=3),

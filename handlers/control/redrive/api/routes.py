@@ -161,7 +161,8 @@ class Api:
         end = time.monotonic() + seconds
         target = services.targets[pipeline]
         box = Box(target.dlq_url, services.sqs, services.receiver, services.pool, target.form)
-        return Preview(box, services.states, services.runs, seconds_left=lambda: end - time.monotonic())
+        states = services.states.of(target.keys_of)
+        return Preview(box, states, services.runs, seconds_left=lambda: end - time.monotonic())
 
     def _wake(self, run: Run) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 from handlers import env, jsontext
 from handlers.aws import clients
 from handlers.aws.control_table import ControlTable
-from handlers.control.forms import FORMS
+from handlers.control.forms import FORMS, READERS
 from handlers.control.redrive.ledger import States
 from handlers.control.redrive.run.runner import Runner
 from handlers.control.redrive.run.store import Runs
@@ -40,7 +40,7 @@ def runner() -> Runner:
     config = env.load(Env, os.environ)
     dynamodb = clients.parallel_client("dynamodb", attempts=3, read_timeout=_PATIENCE_SECONDS)
     return Runner(
-        targets=target.parse(config.queues, FORMS),
+        targets=target.parse(config.queues, FORMS, READERS),
         runs=Runs(ControlTable(dynamodb, config.control_table_name)),
         states=States(dynamodb, config.state_table_name),
         sqs=clients.parallel_client("sqs", attempts=3, read_timeout=_PATIENCE_SECONDS),

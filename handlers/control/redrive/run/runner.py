@@ -118,7 +118,7 @@ class Runner:
     def _tools(self, target: Target, seconds_left: Callable[[], float]) -> Tools:
         return Tools(
             runs=self.runs,
-            states=self.states,
+            states=self.states.of(target.keys_of),
             inbox=Inbox(Box(target.dlq_url, self.sqs, self.once, self.pool, target.form)),
             mover=Mover(target.queue_url, self.once, self.pool),
             pool=self.pool,

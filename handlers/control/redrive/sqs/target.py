@@ -13,12 +13,18 @@ DEFAULT_PIPELINE = "events"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A pipeline's main queue and dead-letter queue, and the form of their messages."""
+    """A pipeline's main queue and dead-letter queue, the form of their messages, and whose worker reads them."""
 
     pipeline: str
     queue_url: str
     dlq_url: str
     form: messages.Form = messages.PLAIN
+    reader: str = ""  # "": the pipeline's own
+
+    @property
+    def keys_of(self) -> str:
+        """The pipeline in whose scope the letters' keys are."""
+        return self.reader or self.pipeline
 
     @property
     def fifo(self) -> bool:
@@ -26,8 +32,12 @@ class Target:
         return self.dlq_url.endswith(".fifo")
 
 
-def parse(text: str, forms: Mapping[str, messages.Form] = MappingProxyType({})) -> dict[str, Target]:
-    """Reads `{"<pipeline>": {"queueUrl", "dlqUrl"}}`; a pipeline that is not in `forms` has plain messages.
+def parse(
+    text: str,
+    forms: Mapping[str, messages.Form] = MappingProxyType({}),
+    readers: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Target]:
+    """Reads `{"<pipeline>": {"queueUrl", "dlqUrl"}}`; what `forms` does not have is plain, `readers` its own.
 
     Raises:
         SchemaValidationError: it is not that.
@@ -36,7 +46,13 @@ def parse(text: str, forms: Mapping[str, messages.Form] = MappingProxyType({})) 
     if not isinstance(queues, dict) or not queues:
         raise SchemaValidationError(Detail("", "must be an object with a pipeline or more"))
     return {
-        name: Target(name, _url(name, urls, "queueUrl"), _url(name, urls, "dlqUrl"), forms.get(name, messages.PLAIN))
+        name: Target(
+            name,
+            _url(name, urls, "queueUrl"),
+            _url(name, urls, "dlqUrl"),
+            forms.get(name, messages.PLAIN),
+            readers.get(name, ""),
+        )
         for name, urls in queues.items()
     }
 

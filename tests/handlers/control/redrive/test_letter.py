@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from handlers import jsontext
 from handlers.aws.sqs import MAX_ATTRIBUTES, MAX_BATCH_BYTES
-from handlers.control.forms import FORMS
+from handlers.control.forms import FORMS, READERS
 from handlers.control.redrive.sqs import target
 from handlers.control.redrive.sqs.letter import Letter
 from tests.handlers.control.redrive.conftest import DLQ, MAIN, Lab, text
@@ -120,6 +120,20 @@ def test_a_letter_keeps_no_parsed_body() -> None:
     message = Letter.from_api(raw | {"Body": '{"x": [{}, {}]}'}).message
 
     assert (message.payload, message.checksum) == ({}, jsontext.checksum({"x": [{}, {}]}))
+
+
+def test_what_was_not_delivered_has_the_keys_of_its_worker(lab: Lab) -> None:
+    """A letter of `orders-undelivered` is judged by the record that the orders worker will find."""
+    event: jsontext.JsonObject = {"detail": {"eventId": "e-1", "createdAt": "2026-01-31T12:00:00.000Z"}}
+    urls = json.dumps({"orders-undelivered": {"queueUrl": MAIN, "dlqUrl": DLQ}})
+    lab.targets = target.parse(urls, FORMS, READERS)
+    lab.sqs.put(DLQ, jsontext.compact(event), {}, age_ms=1000)
+    lab.record("orders/e-1", "SUCCEEDED", checksum={"S": jsontext.checksum({"eventId": "e-1"})})
+    lab.record("e-1", "FAILED")
+
+    _, shown = lab.ask("GET /redrive/preview", query={"pipeline": "orders-undelivered"})
+
+    assert [(one["idempotencyKey"], one["action"]) for one in shown["messages"]] == [("e-1", "no-op")]
 
 
 @pytest.mark.parametrize(("pipeline", "key"), [("orders", "e-1"), ("events", "")])
