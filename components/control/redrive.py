@@ -66,7 +66,12 @@ class RedriveTool(pulumi.ComponentResource):
         self.register_outputs({"function_name": self.function_name})
 
     def _runner_args(self) -> InstrumentedFunctionArgs:
-        receive = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"]
+        receive = [
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+        ]
         write = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
         queues = list(dict.fromkeys(queue.queue_arn for queue in self._args.queues.values()))
         return InstrumentedFunctionArgs(

@@ -43,7 +43,8 @@ def preview(  # noqa: PLR0913, PLR0917 - one option each
         output.as_json(report)
         return
     stats = report["dlqStats"]
-    output.result([f"on the dead-letter queue: {stats['totalMessages']}, examined: {stats['examined']}"])
+    unseen = f", not seen (in other hands, or too many): {stats['unseen']}" if stats["unseen"] else ""
+    output.result([f"on the dead-letter queue: {stats['totalMessages']}, examined: {stats['examined']}{unseen}"])
     groups = [[g["errorType"], g["count"], g["wouldMove"], g["wouldSkip"]] for g in report["groups"]]
     output.table("By cause", ["error type", "messages", "would move", "would stay"], groups)
     fields = ("messageId", "idempotencyKey", "errorType", "ageSeconds", "action", "reason")

@@ -92,7 +92,7 @@ def test_redrive_grants(everything: Recording) -> None:
     """The runner takes from the dead-letter queues, sends to the main queues, keeps runs and reads state."""
     assert grants(everything, "redrive") == {
         "DeadLetters": (
-            {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"},
+            {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
             ["arn:events-dlq"],
         ),
         "Queues": ({"sqs:SendMessage"}, ["arn:events-queue"]),

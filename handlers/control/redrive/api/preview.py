@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from handlers import clock, jsontext
 from handlers.aws.sqs import Attribute
@@ -14,11 +13,8 @@ from handlers.control.redrive.run import plan
 from handlers.control.redrive.run.plan import Action, Decision, Terms
 from handlers.control.redrive.run.record import RedriveRequest
 from handlers.control.redrive.run.store import Runs
-from handlers.control.redrive.sqs.inbox import Box, Inbox
+from handlers.control.redrive.sqs.inbox import Box, Counts, Inbox
 from handlers.control.redrive.sqs.letter import Letter
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 _BODY_CHARACTERS = 1024
 _MESSAGE_CHARACTERS = 512
@@ -29,11 +25,6 @@ _MAX_EXAMINED_CHARACTERS = 32 * 1024 * 1024  # of bodies, in a function that has
 _MAX_GROUPS = 100
 # Of an answer; Lambda takes 6 MB, and its groups and statistics come on top.
 _MAX_LISTED_BYTES = 4 * 1024 * 1024
-_TOTALS: "dict[str, QueueAttributeNameType]" = {
-    "totalMessages": "ApproximateNumberOfMessages",
-    "notVisible": "ApproximateNumberOfMessagesNotVisible",
-    "delayed": "ApproximateNumberOfMessagesDelayed",
-}
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _HEXADECIMAL = re.compile(r"\b(?=[0-9a-fA-F-]*[0-9])[0-9a-fA-F]{4,}(?:-[0-9a-fA-F]{4,})*\b")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -101,11 +92,6 @@ class Preview:
         self._states = states
         self._seconds_left = seconds_left
 
-    def stats(self) -> dict[str, int]:
-        """How many letters there are, as SQS estimates it."""
-        answer = self._box.sqs.get_queue_attributes(QueueUrl=self._box.url, AttributeNames=list(_TOTALS.values()))
-        return {name: int(answer["Attributes"][attribute]) for name, attribute in _TOTALS.items()}
-
     def look(self, terms: Terms, limit: int) -> "Look":
         """Examines letters until `limit` are wanted, all have been seen or the time is up; gives all back.
 
@@ -169,18 +155,22 @@ def _group(text: str, members: list[Finding]) -> jsontext.JsonObject:
     }
 
 
-def report(findings: list[Finding], stats: dict[str, int], request: RedriveRequest) -> jsontext.JsonObject:
+def report(findings: list[Finding], counts: Counts, request: RedriveRequest) -> jsontext.JsonObject:
     """The answer to a preview: `{dlqStats, groups, messages, filters}`.
 
-    `messages` ends where an answer would get too long; `dlqStats.matching` counts them all.
+    `messages` ends where an answer would get too long; `dlqStats.matching` counts them all, `dlqStats.unseen` the
+    letters that were not examined: they are in somebody's hands, or past the limits of a preview.
     """
     now = clock.now_ms()
     ages = [_age(one.letter, now) for one in findings]
     wanted = [one for one in findings if one.is_wanted]
     return {
         "dlqStats": {
-            **stats,
+            "totalMessages": counts.visible,
+            "notVisible": counts.not_visible,
+            "delayed": counts.delayed,
             "examined": len(findings),
+            "unseen": max(0, counts.total - len(findings)),
             "matching": len(wanted),
             "oldestAgeSeconds": max(ages, default=None),
         },

@@ -79,11 +79,11 @@ class Api:
     def preview(self, query: Mapping[str, str]) -> Answer:
         """What is on a dead-letter queue and what a redrive would do with it."""
         wanted = request.read_preview(query, self._services.targets)
-        viewer = self._viewer(wanted.pipeline, _LOOK_SECONDS)
-        stats = viewer.stats()
-        look = viewer.look(self._terms(wanted), wanted.max_messages)
-        _refuse_unknown(wanted.error_type, look, stats["totalMessages"])
-        return answer(200, preview.report(look.findings, stats, wanted))
+        box = self._box(wanted.pipeline)
+        counts = box.counts()
+        look = self._viewer(box, wanted.pipeline, _LOOK_SECONDS).look(self._terms(wanted), wanted.max_messages)
+        _refuse_unknown(wanted.error_type, look, counts.total)
+        return answer(200, preview.report(look.findings, counts, wanted))
 
     def start(self, asked: Request) -> Answer:
         """Starts a run: 202 `{redriveId, state, statusUrl}`, 409 where its dead-letter queue has one."""
@@ -143,25 +143,27 @@ class Api:
 
     def _peek(self, wanted: RedriveRequest) -> None:
         """Refuses an error type that no letter has; one that the look does not reach is accepted."""
-        viewer = self._viewer(wanted.pipeline, _PEEK_SECONDS)
-        total = viewer.stats()["totalMessages"]
+        box = self._box(wanted.pipeline)
+        total = box.counts().total
         terms = Terms(
             error_type=wanted.error_type,
             min_age_seconds=0,
             max_redrives=self._services.max_redrives,
             now=clock.now_ms(),
         )
-        _refuse_unknown(wanted.error_type, viewer.look(terms, 1), total)
+        _refuse_unknown(wanted.error_type, self._viewer(box, wanted.pipeline, _PEEK_SECONDS).look(terms, 1), total)
 
     def _terms(self, wanted: RedriveRequest) -> Terms:
         return Terms.of(wanted, max_redrives=self._services.max_redrives, now=clock.now_ms())
 
-    def _viewer(self, pipeline: str, seconds: int) -> Preview:
-        services = self._services
+    def _box(self, pipeline: str) -> Box:
+        services, target = self._services, self._services.targets[pipeline]
+        return Box(target.dlq_url, services.sqs, services.receiver, services.pool, target.form)
+
+    def _viewer(self, box: Box, pipeline: str, seconds: int) -> Preview:
         end = time.monotonic() + seconds
-        target = services.targets[pipeline]
-        box = Box(target.dlq_url, services.sqs, services.receiver, services.pool, target.form)
-        states = services.states.of(target.keys_of)
+        services = self._services
+        states = services.states.of(services.targets[pipeline].keys_of)
         return Preview(box, states, services.runs, seconds_left=lambda: end - time.monotonic())
 
     def _wake(self, run: Run) -> None:

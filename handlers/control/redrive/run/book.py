@@ -80,6 +80,11 @@ class Book:
     def __contains__(self, message_id: str) -> bool:
         return message_id in self._known
 
+    @property
+    def left(self) -> int:
+        """How many of the known letters are still on the dead-letter queue."""
+        return sum(state is not EntryState.MOVED for state in self._known.values())
+
     def is_moved(self, message_id: str) -> bool:
         """Whether a letter has been sent, so that it is to be deleted."""
         return self._known.get(message_id) is EntryState.MOVED

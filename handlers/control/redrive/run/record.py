@@ -76,6 +76,7 @@ class Run:
     `requested_by` is who started it, "" where nobody was asked.
     `reason` says how it ended, and before that what has interrupted it since it last got anything done.
     `lease_owner` is the invocation that works on it until `lease_until`, `moved_at` when it last sent anything.
+    `unseen` is how many letters it ended without having seen, because they were in somebody else's hands.
     `starts` counts the invocations since the last that got anything done; `waves` numbers the ledger's last wave.
     """
 
@@ -96,6 +97,7 @@ class Run:
     moved_at: int = 0
     starts: int = 0
     waves: int = 0
+    unseen: int = 0
 
     def progress(self) -> Item:
         """The attributes that a runner changes as it goes."""
@@ -108,6 +110,7 @@ class Run:
             "movedAt": self.moved_at,
             "starts": self.starts,
             "waves": self.waves,
+            "unseen": self.unseen,
         }
 
     def as_item(self) -> Item:
@@ -147,6 +150,7 @@ class Run:
             moved_at=values["movedAt"],
             starts=values["starts"],
             waves=values["waves"],
+            unseen=values.get("unseen", 0),  # runs of before do not say
         )
 
     def is_free(self) -> bool:
@@ -167,6 +171,7 @@ class Run:
             "request": self.request.as_json(),
             "requestedBy": self.requested_by or None,
             **self.tally.as_json(),
+            "unseen": self.unseen,
             "cancelRequested": self.cancel_requested,
             "startedAt": clock.iso(self.created_at),
             "updatedAt": clock.iso(self.updated_at),

@@ -26,6 +26,7 @@ from handlers.control.redrive.sqs.letter import Letter
 from handlers.control.redrive.sqs.mover import Mover, MoveReport
 
 _BEAT_SECONDS = 5
+_PATIENCE_SECONDS = 90  # with letters that others have: longer than a preview keeps them
 _RECEIVE_SECONDS = 12  # more than a receive takes, its client's read time-out included
 MAX_EXAMINED = 100_000  # SQS lets at most 120,000 messages of a queue be in hand
 _SPENDING = (EntryState.MOVING, EntryState.WOULD_MOVE)
@@ -66,6 +67,7 @@ class Segment:
         self._canaries = self._book.canaries
         self._started, self._moved = plan.pace_from(clock.now_ms(), run.moved_at, run.request.rate)
         self._waves = 0
+        self._drained_at = 0
         self._uncleared: list[str] = []
 
     def work(self) -> Ending | None:
@@ -120,7 +122,24 @@ class Segment:
             return "maxMessages reached"
         if len(self._book) >= MAX_EXAMINED:
             return f"{MAX_EXAMINED} letters examined, start another run for the rest"
-        return "nothing new on the dead-letter queue" if self._tools.inbox.is_drained else ""
+        return self._drained() if self._tools.inbox.is_drained else ""
+
+    def _drained(self) -> str:
+        """Why no more letters are to come, "" where some may: receives bring none, which is not yet an empty queue.
+
+        What another reader has in hand, a preview say, shows again; it is waited for, and in the end named.
+        """
+        self._finish_waves()
+        counts = self._tools.inbox.counts()
+        self._run.unseen = max(0, counts.total - self._book.left)
+        if not self._run.unseen:
+            return "nothing new on the dead-letter queue"
+        self._drained_at = self._drained_at or clock.now_ms()
+        patient = clock.now_ms() - self._drained_at < _PATIENCE_SECONDS * 1000
+        # What a FIFO queue shows none of although nobody has it stands behind letters that stay.
+        if patient and (counts.hidden or not self._tools.fifo):
+            return ""
+        return f"{self._run.unseen} letters could not be seen: in other hands, or behind others of their group"
 
     def _step(self) -> None:
         if self._canaries.are_out:
@@ -129,6 +148,8 @@ class Segment:
             if self._canaries.are_out:
                 self._pause(random.uniform(0.5, 2))  # noqa: S311 - spreads load
             return
+        if self._drained_at:
+            self._pause(_BEAT_SECONDS)
         pace = self._pace()
         self._pause(pace.wait)
         if not self._is_time_up():
@@ -159,6 +180,8 @@ class Segment:
         inbox, book = self._tools.inbox, self._book
         self._keep_lease()
         letters = inbox.receive(size)
+        if not inbox.is_drained:
+            self._drained_at = 0
         planned = self._plan(
             self._tools.runs.counted(
                 [letter for letter in letters if letter.id not in book],

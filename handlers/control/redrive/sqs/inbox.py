@@ -13,11 +13,17 @@ from handlers.worker import messages
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef, ReceiveMessageResultTypeDef
 
 VISIBILITY_SECONDS = 60
 _WAIT_SECONDS = 1  # a long poll asks every server of SQS, a short one only some; below the clients' read time-out
-_LAST_BARREN = 2  # receives in a row that bring nothing new: the queue has been gone through
+_LAST_BARREN = 2  # receives in a row that bring nothing new: whatever is left can't be seen now
+_COUNTS: "tuple[QueueAttributeNameType, ...]" = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,34 @@ class Box:
     receiver: "SQSClient"
     pool: Executor
     form: messages.Form = messages.PLAIN
+
+    def counts(self) -> "Counts":
+        """How many letters there are, as SQS estimates it.
+
+        Raises:
+            ClientError, BotoCoreError: SQS failed.
+        """
+        found = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(_COUNTS))["Attributes"]
+        return Counts(*(int(found[name]) for name in _COUNTS))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Letters on a queue: those that a receive may bring, those that somebody has in hand, those that are delayed."""
+
+    visible: int
+    not_visible: int
+    delayed: int
+
+    @property
+    def hidden(self) -> int:
+        """Those that no receive brings now."""
+        return self.not_visible + self.delayed
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.visible + self.hidden
 
 
 class Inbox:
@@ -51,6 +85,10 @@ class Inbox:
     def is_drained(self) -> bool:
         """Whether two receives in a row have brought nothing that was not in hand before."""
         return self._barren >= _LAST_BARREN
+
+    def counts(self) -> Counts:
+        """See `Box.counts`."""
+        return self._box.counts()
 
     def start(self, limit: int) -> None:
         """Begins to receive up to `limit` letters."""

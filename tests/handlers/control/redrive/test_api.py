@@ -56,6 +56,7 @@ def test_a_start_is_written_and_wakes_the_runner(lab: Lab) -> None:
             "wouldMove": 0,
         },
         "reasons": {},
+        "unseen": 0,
         "cancelRequested": False,
         "startedAt": "2027-01-15T08:00:00.000Z",
         "updatedAt": "2027-01-15T08:00:00.000Z",

@@ -10,7 +10,7 @@ from tests.handlers.control.redrive.conftest import DLQ, MAIN, MINUTE_MS, Lab
 from tests.handlers.control.redrive.fakes import Late, refusal
 from tests.handlers.control.redrive.histories import NAMES, check, failing, letters, of
 
-_CALLS = 39  # of a run of these in which nothing fails; a test shows it
+_CALLS = 40  # of a run of these in which nothing fails; a test shows it
 LOST = ReadTimeoutError(endpoint_url="https://sqs")
 
 

@@ -118,3 +118,14 @@ def test_a_preview_shows_the_heads_of_groups(lab: Lab) -> None:
     shown = [message["idempotencyKey"] for message in body["messages"]]
     assert (status, shown) == (200, ["a0", "b1", "a2", "b3", "a4", "b5", "a6", "b7", "a8", "b9", "c12"])
     assert (body["dlqStats"]["totalMessages"], len(lab.seen(FIFO_DLQ))) == (13, 13)
+
+
+def test_what_stands_behind_letters_that_stay_is_named(lab: Lab) -> None:
+    """Ten of a group are skipped, and SQS shows none behind them; nobody has those in hand, so nobody waits."""
+    for i in range(130):
+        lab.letter(f"a{i:03}", url=FIFO_DLQ, age_ms=60_000 - i, MessageGroupId="a", error="KeyError")
+
+    run = lab.go(**PIPELINE, errorType="DownstreamError")
+
+    assert (run.unseen, run.tally.states) == (120, {"SKIPPED": 10})
+    assert lab.pauses == []

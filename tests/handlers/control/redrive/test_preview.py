@@ -34,6 +34,7 @@ def test_two_letters_are_two(lab: Lab) -> None:
             "notVisible": 0,
             "delayed": 0,
             "examined": 2,
+            "unseen": 0,
             "matching": 2,
             "oldestAgeSeconds": 61,
         },
@@ -225,3 +226,15 @@ def test_a_failure_is_a_503_and_all_is_given_back(lab: Lab, log_stream: io.Strin
 def test_fingerprints(message: str, expected: str) -> None:
     """What differs from one event to the next is left out, what tells the error stays."""
     assert fingerprint("E", message) == expected
+
+
+def test_what_somebody_has_in_hand_is_said(lab: Lab) -> None:
+    """And no error type is denied while there are letters that nobody could look at."""
+    lab.letter("a")
+    lab.letter("b", error="OddError")
+    lab.sqs.queues[DLQ][1].receives, lab.sqs.queues[DLQ][1].visible_at = 1, lab.clock.ms + 60_000
+
+    status, body = preview(lab)
+    assert (status, body["dlqStats"]["examined"], body["dlqStats"]["unseen"]) == (200, 1, 1)
+    assert preview(lab, errorType="OddError")[0] == 200
+    assert lab.ask("POST /redrive/start", {"errorType": "OddError"})[0] == 202

@@ -1,6 +1,7 @@
 """A run from start to end: what is moved, what stays and why, when it ends, and that nothing stays out of sight."""
 
 from concurrent.futures import Executor
+from typing import Any
 
 import pytest
 
@@ -270,3 +271,68 @@ def test_a_run_that_resumes_counts_a_letter_once(lab: Lab) -> None:
     assert (run.state, lab.on(MAIN)) == ("SUCCEEDED", ["full"])
     items = lab.dynamodb.scan(TableName=lab.tables[0])["Items"]
     assert [item["count"]["N"] for item in items if item["id"]["S"].startswith("redrives#")] == ["1"]
+
+
+# letters that others have in hand
+
+
+def held(lab: Lab, *names: str, seconds: int, url: str = DLQ) -> None:
+    """Somebody has received these letters, for so long."""
+    for message in lab.sqs.queues[url]:
+        if message.attributes["idempotencyKey"]["StringValue"] in names:
+            message.receives, message.visible_at = 1, lab.clock.ms + seconds * 1000
+
+
+@pytest.mark.parametrize("pool", [Inline(), Late()])
+def test_letters_in_the_hands_of_a_preview_are_waited_for(lab: Lab, pool: Executor) -> None:
+    """Receives that bring nothing are no empty queue: all are moved once they show again."""
+    lab.pool = pool
+    for i in range(48):
+        lab.letter(f"k{i:02}")
+    held(lab, *(f"k{i:02}" for i in range(1, 48)), seconds=60)
+
+    run = lab.go()
+
+    assert (run.state, run.reason, run.unseen, run.tally.states) == ("SUCCEEDED", DRAINED, 0, {"MOVED": 48})
+    assert sum(lab.pauses) < 90
+
+
+def test_letters_that_do_not_show_again_are_named(lab: Lab) -> None:
+    """A reader keeps them for longer than anybody waits for: the run ends and says how many it has not seen."""
+    for name in ("moved", "kept", "also"):
+        lab.letter(name)
+    lab.letter("other", error="KeyError")
+    held(lab, "kept", "also", seconds=600)
+
+    run = lab.go(errorType="DownstreamError")
+
+    reason = "2 letters could not be seen: in other hands, or behind others of their group"
+    assert (run.state, run.reason, run.unseen) == ("SUCCEEDED", reason, 2)
+    assert run.tally.states == {"MOVED": 1, "SKIPPED": 1}
+    assert 90 <= sum(lab.pauses) < 100
+    assert lab.ask("GET /redrive/{redriveId}", redriveId=run.redrive_id)[1]["unseen"] == 2
+
+
+def test_a_letter_that_shows_late_begins_the_wait_anew(lab: Lab) -> None:
+    """Each is another reason to go on looking."""
+    for seconds in (60, 120, 180):
+        lab.letter(f"k{seconds}")
+        held(lab, f"k{seconds}", seconds=seconds)
+
+    run = lab.go()
+
+    assert (run.reason, run.tally.states) == (DRAINED, {"MOVED": 3})
+
+
+def test_counts_that_lag_behind_are_not_believed_for_ever(lab: Lab) -> None:
+    """SQS's counts are estimates: where they tell of letters that nobody can receive, the run ends all the same."""
+    lab.letter("a")
+    real = lab.sqs.get_queue_attributes
+
+    def lagging(**request: Any) -> dict[str, Any]:
+        return {"Attributes": real(**request)["Attributes"] | {"ApproximateNumberOfMessages": "1"}}
+
+    lab.sqs.get_queue_attributes = lagging  # type: ignore[method-assign]
+    run = lab.go()
+
+    assert (run.state, run.unseen, lab.on(MAIN)) == ("SUCCEEDED", 1, ["a"])
