@@ -8,6 +8,7 @@ from typing import cast
 
 import botocore.session
 import pytest
+from hypothesis import settings
 
 # Files go to processes one after the other: those that wait most and those that take longest begin first, so that the
 # many short ones fill the time that they leave.
@@ -42,6 +43,8 @@ def pytest_configure() -> None:
     They are large, and each `lab`, deployment and function that a test runs in its process makes a session of its own.
     """
     botocore.session.create_loader = cache(botocore.session.create_loader)
+    settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
+    settings.load_profile("untimed")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
