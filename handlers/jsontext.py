@@ -19,6 +19,7 @@ Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 JsonObject = dict[str, Json]
 
 MAX_DEPTH = 32
+_MAX_OUTPUT_DEPTH = 256
 _MAX_NAME = 128
 _SHORT = 4  # characters; what is shorter says nothing of anybody, and may be in any word
 
@@ -41,6 +42,18 @@ def parse(text: str | bytes) -> Json:
     if _deeper_than(value, MAX_DEPTH):
         raise _too_deep()
     return value
+
+
+def load(text: str) -> Json:
+    """Reads a JSON text that we have written ourselves: the limits of input are none of its own.
+
+    What is nested deeper than 256 levels, and might not be written again, comes as the text that it is.
+    """
+    try:
+        value: Json = json.loads(text)
+    except RecursionError:
+        return text
+    return text if _deeper_than(value, _MAX_OUTPUT_DEPTH) else value
 
 
 def canonical(value: Json) -> str:

@@ -205,7 +205,7 @@ def _record(item: Mapping[str, Any]) -> jsontext.JsonObject:
     plain["final"] = is_final(str(plain.get("status")), given_up=given_up)
     for name in _JSON_FIELDS:
         if isinstance(text := plain.get(name), str):
-            plain[name] = jsontext.parse(text)
+            plain[name] = jsontext.load(text)
     return plain
 
 

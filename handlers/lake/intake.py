@@ -140,7 +140,7 @@ class Intake:
         if claim.lease.attempts == 1 and claim.standing is None:
             return claim.lease, self._config.chunk_bytes
         item: dict[str, Any] = self._store.get(request.key) or {}
-        recorded = jsontext.parse(item["payload"]["S"]) if "payload" in item else None
+        recorded = jsontext.load(item["payload"]["S"]) if "payload" in item else None
         # Chunks of another size would overlap with those that an earlier attempt has sent.
         chunk_bytes = recorded.get("chunkBytes") if isinstance(recorded, dict) else None
         return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._config.chunk_bytes

@@ -172,7 +172,7 @@ def _order(item: Item) -> jsontext.JsonObject:
     plain: jsontext.JsonObject = {
         name: value["S"] for name, value in item.items() if name not in ("historyShard", "createdAtId")
     }
-    return plain | {"items": jsontext.parse(str(plain["items"]))}
+    return plain | {"items": jsontext.load(str(plain["items"]))}
 
 
 def _fitting(items: Sequence[Item]) -> Sequence[Item]:

@@ -255,7 +255,7 @@ class Settlement:
         if self.announce is None or outcome.error is not None:
             return []
         result = outcome.result or self.store.result(outcome.message.key)
-        more = self.announce(outcome.message.payload, jsontext.parse(result)) if result else []
+        more = self.announce(outcome.message.payload, jsontext.load(result)) if result else []
         return [replace(event, id=f"{outcome.message.id}#{event.id}") for event in more]
 
     def _event(self, outcome: Outcome) -> eventbridge.Event:

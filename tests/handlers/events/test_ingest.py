@@ -367,6 +367,28 @@ def test_a_batch_has_no_key_of_its_own(api: Api) -> None:
     assert call(api, "POST /events/batch", [ORDER], headers=headers)[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [
+        ('{"a":' * 60 + "1" + "}" * 60, {"a": ...}),
+        ('{"1":1,"1":2}', {"1": 2}),
+        ("[" * 300 + "]" * 300, "[" * 300 + "]" * 300),
+        ("[" * 100_000 + "]" * 100_000, "[" * 100_000 + "]" * 100_000),
+    ],
+    ids=["deep", "a name twice", "deeper", "deepest"],
+)
+def test_whatever_the_step_returned_is_shown(api: Api, fake_aws: FakeAws, result: str, shown: Any) -> None:
+    """Limits of input apply to input: a result that was stored is shown, where need be as its text."""
+    checksum = jsontext.checksum({})
+    texts = {"idempotencyKey": "k-1", "status": "SUCCEEDED", "checksum": checksum, "payload": "{}", "result": result}
+    fake_aws.items["k-1"] = {name: {"S": text} for name, text in texts.items()} | {"expiresAt": {"N": "99999999999"}}
+
+    status, body, _ = call(api, "GET /events/{idempotencyKey}", key="k-1")
+
+    assert (status, body["payload"]) == (200, {})
+    assert body["result"] == (json.loads(result) if shown == {"a": ...} else shown)
+
+
 def test_the_state_record_is_json(api: Api, fake_aws: FakeAws) -> None:
     """Numbers are numbers, payload and result are JSON again."""
     post(api, ORDER, idempotency_key="k-1")

@@ -3,15 +3,17 @@
 import io
 import json
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from components.compute.packaging import ROOT
 from handlers import jsontext
+from handlers.aws.eventbridge import Event
 from handlers.idempotency.claims import KeyRequest
+from handlers.idempotency.store import StateStore
 from handlers.worker.worker import Worker
-from tests.handlers.conftest import DAY_MS, NOW_MS, FakeClock, Step, failures, record
+from tests.handlers.conftest import DAY_MS, NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step, failures, record
 from tests.handlers.fakes import FakeAws, FakeContext, client_error
 
 
@@ -644,6 +646,32 @@ def test_a_call_that_fails_as_a_whole_acknowledges_nothing_unsettled(
     }
     assert {json.loads(letter["MessageBody"])["n"] for letter in fake_aws.sent} == {"bad"}
     assert {detail["idempotencyKey"] for detail in details(fake_aws)} == {"good", "bad", "late"}
+
+
+def test_what_a_step_returns_is_announced_however_it_is_nested(fake_aws: FakeAws) -> None:
+    """A result deeper than an event may be, or with a name twice, is no reason to fail its whole batch."""
+    client, told = cast("Any", fake_aws), list[jsontext.Json]()
+    results: dict[str, Any] = {"deep": json.loads("[" * 60 + "]" * 60), "twice": {1: "a", "1": "b"}}
+
+    def announce(_payload: jsontext.JsonObject, result: jsontext.Json) -> list[Event]:
+        told.append(result)
+        return []
+
+    store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
+    worker = Worker(
+        WORKER_ENV,
+        SOURCE,
+        store=store,
+        sqs=client,
+        events=client,
+        process=lambda payload: results[str(payload["n"])],
+        announce=announce,
+    )
+    batch = {"Records": [record(f"m-{name}", {"n": name}, key=name) for name in results]}
+
+    assert worker.handle(batch, FakeContext()) == failures()
+    assert told == [results["deep"], {"1": "b"}]
+    assert {status(fake_aws, name) for name in results} == {("SUCCEEDED", 1)}
 
 
 def test_a_huge_payload_or_result_is_left_out_of_the_record(worker: Worker, fake_aws: FakeAws) -> None:

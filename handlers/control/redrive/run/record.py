@@ -131,11 +131,11 @@ class Run:
     def from_item(cls, redrive_id: str, item: Item) -> "Run":
         """Reads the attributes."""
         values = cast("dict[str, Any]", item)
-        tally = cast("dict[str, Any]", jsontext.parse(values["tally"]))
+        tally = cast("dict[str, Any]", jsontext.load(values["tally"]))
         return cls(
             redrive_id=redrive_id,
             dlq_url=values["dlqUrl"],
-            request=RedriveRequest.from_json(cast("dict[str, Any]", jsontext.parse(values["request"]))),
+            request=RedriveRequest.from_json(cast("dict[str, Any]", jsontext.load(values["request"]))),
             created_at=values["createdAt"],
             requested_by=values.get("requestedBy", ""),  # runs of before do not say
             state=RunState(values["state"]),
