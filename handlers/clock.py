@@ -1,7 +1,11 @@
 """Time as the records write it: epoch milliseconds inside, RFC 3339 UTC outside."""
 
+import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z")
 
 
 def now_ms() -> int:
@@ -11,5 +15,17 @@ def now_ms() -> int:
 
 def iso(milliseconds: int) -> str:
     """RFC 3339 in UTC with milliseconds: `2026-01-02T03:04:05.678Z`."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)  # exact, where seconds as a float are not
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_iso(text: str) -> int | None:
+    """The milliseconds since the epoch of a time in exactly the form of `iso`, None where it is no such time.
+
+    The form alone is not enough: `2026-99-99T99:99:99.999Z` has it.
+    """
+    try:
+        moment = datetime.fromisoformat(text) if _ISO.fullmatch(text) else None
+    except ValueError:
+        return None
+    return (moment - _EPOCH) // timedelta(milliseconds=1) if moment else None

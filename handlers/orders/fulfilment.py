@@ -1,11 +1,10 @@
 """What goes on around the business step: it is given valid orders, and the orders table says what became of each."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from handlers import jsontext
+from handlers import clock, jsontext
 from handlers.errors import Detail, PermanentError, SchemaValidationError
 from handlers.faults import FaultSwitch
 from handlers.idempotency import claims
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
 
 FAILING_SKU = "FAIL-ME"
 _MAJOR_VERSION = "1."  # what comes with another minor one is still understood
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z")  # such texts sort by time
+_AHEAD_MS = 24 * 3600 * 1000  # of a producer's clock; an order that is newer than all to come could not be superseded
 _GIVEN = ("customerId", "orderId", "items")
+_CREATED = "a time in UTC, to the millisecond, at most a day ahead"
 _IDENTITY = ("eventId", "orderId", "createdAt")
 
 Process = Callable[[jsontext.JsonObject], jsontext.Json]
@@ -92,13 +92,19 @@ def _order(detail: jsontext.JsonObject) -> jsontext.JsonObject:
     if not isinstance(version, str) or not version.startswith(_MAJOR_VERSION):
         raise SchemaValidationError(Detail("/schemaVersion", f"must start with {_MAJOR_VERSION}"))
     if not _names_an_order(detail):
-        raise SchemaValidationError(Detail("", f"must have {', '.join(_IDENTITY)} (UTC, to the millisecond) and items"))
+        raise SchemaValidationError(Detail("", f"must have {', '.join(_IDENTITY)} ({_CREATED}) and items"))
     return detail | model.validate({name: value for name, value in detail.items() if name in _GIVEN})
 
 
 def _names_an_order(detail: jsontext.JsonObject) -> bool:
     event_id, order_id, created_at = (text if isinstance(text := detail.get(name), str) else "" for name in _IDENTITY)
-    return claims.is_key(event_id) and model.is_id(order_id) and bool(_TIME.fullmatch(created_at)) and "items" in detail
+    return claims.is_key(event_id) and model.is_id(order_id) and _is_past(created_at) and "items" in detail
+
+
+def _is_past(created_at: str) -> bool:
+    """Whether it is a time, in the form whose texts sort by time, and not to come."""
+    moment = clock.from_iso(created_at)
+    return moment is not None and 0 <= moment <= clock.now_ms() + _AHEAD_MS
 
 
 def _skus(detail: jsontext.JsonObject) -> set[object]:
