@@ -17,7 +17,14 @@ from components.security import policies
 from components.storage.state_table import StateTable
 
 _ROUTES = dict.fromkeys(
-    ("GET /redrive/preview", "POST /redrive/start", "GET /redrive/{redriveId}", "POST /redrive/cancel"), Access.OPERATE
+    (
+        "GET /redrive",
+        "GET /redrive/preview",
+        "POST /redrive/start",
+        "GET /redrive/{redriveId}",
+        "POST /redrive/cancel",
+    ),
+    Access.OPERATE,
 )
 _API_MEMORY_MB = 512
 _RUNNER_MEMORY_MB = 1024  # a wave is 80 messages of up to 1 MiB, held as received and as sent

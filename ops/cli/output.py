@@ -120,7 +120,9 @@ def progress(message: str, total: int) -> Iterator[Advance]:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    shown = Table(*columns, title=title, title_justify="left", title_style="bold")
+    shown = Table(title=title, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        shown.add_column(column, no_wrap=number == 0, overflow="fold")  # names and ids are whole, to be pasted
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
     return shown

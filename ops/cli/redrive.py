@@ -1,4 +1,4 @@
-"""`lab redrive`: preview dead letters, move them back, watch and cancel runs."""
+"""`lab redrive`: preview dead letters, move them back, list, watch and cancel runs; see and delete single letters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from ops.cli import output, target
+from ops.cli import letters, output, target
 
 if TYPE_CHECKING:
     from ops.cli.target import Target
@@ -21,6 +21,9 @@ _LIFE_SECONDS = 14 * 24 * 3600  # no dead letter is kept longer, so no run can b
 PipelineOption = Annotated[str | None, typer.Option("--pipeline", help="Of which pipeline; default: events.")]
 TypeOption = Annotated[str | None, typer.Option("--error-type", help="Only dead letters with this error type.")]
 AgeOption = Annotated[int, typer.Option("--min-age", min=0, help="Only dead letters at least this many seconds old.")]
+QueueOption = Annotated[str, typer.Option("--pipeline", help="Of which pipeline.")]
+LetterArgument = Annotated[str, typer.Argument(help="The message id that preview shows.", metavar="MESSAGE_ID")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 IdArgument = Annotated[str, typer.Argument(help="The id that start printed.")]
 
 
@@ -86,6 +89,23 @@ def start(  # noqa: PLR0913, PLR0917 - one option each
         output.result([started["redriveId"]])
 
 
+@app.command("list")
+def list_(
+    most: Annotated[int, typer.Option("--max", min=1, max=100, help="How many runs to show.")] = 20,
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """List the runs of the last 30 days, the newest first, with those that run.
+
+    Example: lab redrive list
+    """
+    found = target.find(stack).ask("GET", f"/redrive?limit={most}")
+    if as_json:
+        output.as_json(found)
+        return
+    output.result([_line(run) for run in found["runs"]] or ["no redrive in the last 30 days"])
+
+
 @app.command()
 def watch(
     redrive_id: IdArgument,
@@ -101,17 +121,101 @@ def watch(
 
 @app.command()
 def cancel(
-    redrive_id: IdArgument,
+    redrive_id: Annotated[str, typer.Argument(help="The id that start printed; left out: the one that runs.")] = "",
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Cancel a run; what it has moved stays moved, the rest stays on the dead-letter queue.
+    """Cancel the run; what it has moved stays moved, the rest stays on the dead-letter queue.
 
-    Example: lab redrive cancel rd-20260102030405-0a1b2c3d
+    Example: lab redrive cancel
     """
     found = target.find(stack)
-    found.ask("POST", "/redrive/cancel", {"redriveId": redrive_id})
-    _watch(found, redrive_id, as_json=as_json, wanted="CANCELLED")
+    asked = found.ask("POST", "/redrive/cancel", {"redriveId": redrive_id} if redrive_id else {})
+    _watch(found, asked["redriveId"], as_json=as_json, wanted="CANCELLED")
+
+
+@app.command()
+def show(
+    message_id: LetterArgument,
+    pipeline: QueueOption = "events",
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Show one dead letter whole: its attributes and its body. It stays where it is.
+
+    Needs: sqs:ReceiveMessage, ChangeMessageVisibility and GetQueueAttributes on the dead-letter queue.
+
+    Example: lab redrive show 0a1b2c3d-1111-2222-3333-444455556666 --pipeline orders
+    """
+    found = target.find(stack)
+    sqs, url = found.client("sqs"), letters.queue_url(found, pipeline)
+    with letters.held(sqs, url, message_id) as letter:
+        _letter(letter, as_json=as_json)
+
+
+@app.command()
+def delete(
+    message_id: LetterArgument,
+    pipeline: QueueOption = "events",
+    yes: YesOption = False,  # noqa: FBT002 - an option
+    stack: target.StackOption = target.LOCAL,
+) -> None:
+    """Delete one dead letter for good, after a question. Its state record stays.
+
+    Needs: what show needs, and sqs:DeleteMessage.
+
+    Example: lab redrive delete 0a1b2c3d-1111-2222-3333-444455556666 --pipeline orders
+    """
+    found = target.find(stack)
+    sqs, url = found.client("sqs"), letters.queue_url(found, pipeline)
+    with letters.held(sqs, url, message_id) as letter:
+        if not yes:
+            _letter(letter, as_json=False)
+            output.confirm("Delete this dead letter? Nothing brings it back.")
+        letters.delete(sqs, url, letter)
+    output.say(f"deleted: {message_id}")
+
+
+@app.command()
+def purge(
+    pipeline: Annotated[str, typer.Option("--pipeline", help="Of which pipeline.")],
+    yes: YesOption = False,  # noqa: FBT002 - an option
+    stack: target.StackOption = target.LOCAL,
+) -> None:
+    """Delete all dead letters of a pipeline for good, after a question. Refuses while a redrive of them runs.
+
+    Needs: sqs:PurgeQueue and GetQueueAttributes on the dead-letter queue. SQS takes up to a minute.
+
+    Example: lab redrive purge --pipeline orders
+    """
+    found = target.find(stack)
+    sqs, url = found.client("sqs"), letters.queue_url(found, pipeline)
+    runs = found.ask("GET", "/redrive?limit=1")["runs"]
+    if running := [r["redriveId"] for r in runs if r["state"] == "RUNNING" and r["request"]["pipeline"] == pipeline]:
+        output.fail(f"redrive {running[0]} of {pipeline} runs; first: lab redrive cancel {running[0]}")
+    number = letters.count(sqs, url)
+    if not yes:
+        output.confirm(f"Delete all dead letters of {pipeline} (about {number})? Nothing brings them back.")
+    sqs.purge_queue(QueueUrl=url)
+    output.say(f"purged: about {number} dead letters of {pipeline}")
+
+
+def _line(run: dict[str, Any]) -> str:
+    """A run on a line of its own, never cut: its id is what one looks for."""
+    counts = run["counts"]
+    by = f", by {run['requestedBy']}" if run["requestedBy"] else ""
+    what = f"{run['state']:<9} {run['request']['pipeline']}: moved {counts['moved']} of {counts['examined']} examined"
+    return f"{run['redriveId']}  {what}, started {run['startedAt']}{by}"
+
+
+def _letter(letter: dict[str, Any], *, as_json: bool) -> None:
+    shown = letters.document(letter)
+    if as_json:
+        output.as_json(shown)
+        return
+    attributes = sorted((shown["attributes"] | shown["systemAttributes"]).items())
+    output.table(f"Dead letter {shown['messageId']}", ["attribute", "value"], attributes)
+    output.result([shown["body"]])
 
 
 def _filters(pipeline: str | None, error_type: str | None, min_age: int, most: int) -> dict[str, Any]:

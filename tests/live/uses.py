@@ -151,6 +151,7 @@ class Uses:
             self._redrive(pipeline, cancelled=True)
             begun = self._redrive(pipeline)
             self._call("redrive-api", "GET /redrive/{redriveId}", path={"redriveId": begun})
+        self._call("redrive-api", "GET /redrive")
 
     def _redrive(self, pipeline: str, *, min_age_seconds: int = 0, cancelled: bool = False) -> str:
         wanted = {"pipeline": pipeline, "minAgeSeconds": min_age_seconds}

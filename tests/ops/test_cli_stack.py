@@ -136,6 +136,50 @@ def test_function_that_can_not_start(running: Laptop) -> None:
     functions.update_function_configuration(FunctionName="orders-worker", Environment={"Variables": settings})
 
 
+def test_dead_letters_one_by_one(running: Laptop) -> None:
+    """Seen whole, deleted one at a time, purged: each after a yes only, and what is not meant stays."""
+    sent = running.lab("orders", "send", "--count", "4", "--failing", "4", "--wait", "--json")
+    assert sent.exit_code == 1
+    letters = ("--pipeline", "orders")
+
+    def waiting() -> list[str]:
+        shown = json.loads(running.lab("redrive", "preview", *letters, "--json").stdout)
+        return sorted(one["messageId"] for one in shown["messages"])
+
+    first, second, *others = waiting()
+    shown = json.loads(running.lab("redrive", "show", first, *letters, "--json").stdout)
+    assert (shown["messageId"], shown["attributes"]["errorType"]) == (first, "FailingSkuError")
+    assert "FAIL-ME" in json.dumps(json.loads(shown["body"]))
+    assert "FAIL-ME" in running.lab("redrive", "show", first, *letters).stdout
+
+    kept = running.lab("redrive", "delete", first, *letters, typed="n\n")
+    assert (kept.exit_code, len(waiting())) == (1, 4)
+    assert kept.stderr.endswith("nothing was changed; --yes skips this question\n")
+    assert running.lab("redrive", "delete", first, *letters, "--yes").stderr == f"deleted: {first}\n"
+    assert waiting() == sorted([second, *others])
+    gone = running.lab("redrive", "delete", first, *letters, "--yes")
+    assert (gone.exit_code, gone.stderr.startswith(f"error: there is no dead letter {first} among the 3 ")) == (1, True)
+    assert running.lab("redrive", "show", second, "--pipeline", "nope").exit_code == 1
+
+    assert running.lab("redrive", "purge", *letters, typed="").exit_code == 1
+    assert len(waiting()) == 3
+    assert running.lab("redrive", "purge", *letters, "--yes").stderr == "purged: about 3 dead letters of orders\n"
+    assert waiting() == []
+
+
+def test_runs_are_listed_and_cancelled_without_their_ids(running: Laptop) -> None:
+    """A lost id is found again, and an operator in a hurry needs none."""
+    nothing = running.lab("redrive", "cancel")
+    assert (nothing.exit_code, "no redrive runs" in nothing.stderr) == (1, True)
+    started = running.lab("redrive", "start", "--pipeline", "orders", "--no-watch")
+    redrive_id = started.stdout.strip()
+    listed = json.loads(running.lab("redrive", "list", "--json").stdout)["runs"]
+    assert listed[0]["redriveId"] == redrive_id
+    assert running.lab("redrive", "watch", redrive_id).exit_code == 0
+    line = running.lab("redrive", "list", "--max", "1").stdout
+    assert line.startswith(f"{redrive_id}  SUCCEEDED orders: moved 0 of 0 examined, started 20")
+
+
 def test_up_again_with_a_dead_cloudwatch(running: Laptop) -> None:
     """The process that watches is started with the stack, and anew where it is found dead."""
     emulator = Emulator.attach(running.home)

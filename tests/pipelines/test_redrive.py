@@ -96,7 +96,9 @@ def test_two_starts_at_once(lab: Lab) -> None:
         ("GET", "/redrive/rd-20260101000000-00000000", None, 404),
         ("GET", "/redrive/what", None, 404),
         ("POST", "/redrive/cancel", {"redriveId": "rd-20260101000000-00000000"}, 404),
-        ("POST", "/redrive/cancel", {}, 400),
+        ("POST", "/redrive/cancel", {}, 404),
+        ("POST", "/redrive/cancel", None, 404),
+        ("GET", "/redrive?limit=0", None, 400),
     ],
 )
 def test_bad_requests(lab: Lab, method: str, path: str, body: Any, status: int) -> None:

@@ -23,7 +23,13 @@ from tests.handlers.fuzz.strict import StrictAws
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # inputs may be large
 
 _EVENTS = ["POST /events", "POST /events/batch", "GET /events/{idempotencyKey}", "GET /health"]
-_REDRIVE = ["GET /redrive/preview", "POST /redrive/start", "GET /redrive/{redriveId}", "POST /redrive/cancel"]
+_REDRIVE = [
+    "GET /redrive",
+    "GET /redrive/preview",
+    "POST /redrive/start",
+    "GET /redrive/{redriveId}",
+    "POST /redrive/cancel",
+]
 _SWITCH = ["GET /failure-mode", "POST /failure-mode", "POST /failure-mode/reset"]
 _EVENT = objects(
     {
@@ -177,6 +183,7 @@ def _switch(event: dict[str, Any]) -> Any:
         (_events, "/events/batch", "GET, POST"),  # GET: the state of a key named batch
         (_events, "/events/key-1", "GET"),
         (_events, "/health", "GET"),
+        (_redrive, "/redrive", "GET"),
         (_redrive, "/redrive/preview", "GET"),
         (_redrive, "/redrive/start", "GET, POST"),
         (_redrive, "/redrive/cancel", "GET, POST"),

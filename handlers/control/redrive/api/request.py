@@ -13,6 +13,7 @@ _ERROR_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,127}")
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _ALIAS = "filterErrorType"
 _RETENTION_SECONDS = 14 * 24 * 3600  # no letter is older: the longest that SQS keeps a message
+_MAX_LISTED = 100
 _MAX_DELAY_SECONDS = 900  # SQS's limit of DelaySeconds
 _MIN_RATE, _MAX_RATE = 0.001, 1000  # a second; slower than one in a quarter of an hour is not a rate but an end
 
@@ -42,8 +43,23 @@ def read_preview(query: Mapping[str, str], targets: Mapping[str, Target]) -> Red
     return _read(values, _PREVIEW, targets, default_messages=20)
 
 
+def read_list(query: Mapping[str, str]) -> int:
+    """Reads the query of `GET /redrive`: how many runs to list.
+
+    Raises:
+        SchemaValidationError: it is none.
+    """
+    details = [Detail(jsontext.pointer(name), "is not known") for name in sorted(query.keys() - {"limit"})]
+    limit = _number_or_text(query.get("limit", "20"))
+    if not isinstance(limit, int) or not 1 <= limit <= _MAX_LISTED:
+        details.append(Detail("/limit", f"must be an integer from 1 to {_MAX_LISTED}"))
+    if details or not isinstance(limit, int):
+        raise SchemaValidationError(*details)
+    return limit
+
+
 def read_cancel(body: jsontext.Json) -> str:
-    """Reads the body of `POST /redrive/cancel`: the id of a redrive, in whatever form.
+    """Reads the body of `POST /redrive/cancel`: the id of a redrive, in whatever form; "" where it names none.
 
     Raises:
         SchemaValidationError: it is none.
@@ -51,8 +67,10 @@ def read_cancel(body: jsontext.Json) -> str:
     if not isinstance(body, dict):
         raise SchemaValidationError(Detail("", f"must be an object, got {jsontext.describe(body)}"))
     details = [Detail(jsontext.pointer(name), "is not known") for name in sorted(body.keys() - {"redriveId"})]
-    redrive_id = body.get("redriveId")
-    if not isinstance(redrive_id, str):
+    redrive_id = body.get("redriveId", "")
+    if "redriveId" in body and not redrive_id:
+        details.append(Detail("/redriveId", "must be the id of a redrive; left out, it is the one that runs"))
+    elif not isinstance(redrive_id, str):
         details.append(Detail("/redriveId", "must be the id of a redrive"))
     if details or not isinstance(redrive_id, str):
         raise SchemaValidationError(*details)

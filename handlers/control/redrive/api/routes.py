@@ -69,6 +69,7 @@ class Api:
         """Answers one request."""
         drop_connections(self._services.receiver)
         endpoints: dict[str, Endpoint] = {
+            "GET /redrive": lambda asked: self.list(asked.query),
             "GET /redrive/preview": lambda asked: self.preview(asked.query),
             "POST /redrive/start": self.start,
             "GET /redrive/{redriveId}": lambda asked: self.show(asked, asked.query),
@@ -107,6 +108,13 @@ class Api:
         status_url = f"{asked.path.rsplit('/', 1)[0]}/{run.redrive_id}"
         return answer(202, {"redriveId": run.redrive_id, "state": run.state, "statusUrl": status_url})
 
+    def list(self, query: Mapping[str, str]) -> Answer:
+        """The newest runs, without their ledgers."""
+        runs: builtins.list[jsontext.Json] = [
+            run.as_json() for run in self._services.runs.latest(request.read_list(query))
+        ]
+        return answer(200, {"runs": runs})
+
     def show(self, asked: Request, query: Mapping[str, str]) -> Answer:
         """A run and a page of its ledger."""
         limit, wave, offset = _page(query)
@@ -117,17 +125,28 @@ class Api:
         return answer(200, run.as_json() | {"messages": messages, "nextCursor": following})
 
     def cancel(self, asked: Request) -> Answer:
-        """Asks a run to stop: 202; a runner at work does so before its next wave, else one is woken to end it."""
-        redrive_id = request.read_cancel(asked.json(max_bytes=MAX_CONTROL_BYTES))
-        run = self._find(redrive_id)
+        """Asks a run to stop: 202; a runner at work does so before its next wave, else one is woken to end it.
+
+        Without an id it is the one that runs.
+        """
+        redrive_id = request.read_cancel(asked.json(max_bytes=MAX_CONTROL_BYTES) if asked.raw_body else {})
+        run = self._find(redrive_id or self._only_active())
         logger.append_keys(redriveId=run.redrive_id)
         if run.state is RunState.RUNNING and not self._services.runs.request_cancel(run):
-            run = self._find(redrive_id)  # it has ended between the two calls
+            run = self._find(run.redrive_id)  # it has ended between the two calls
         if run.state not in (RunState.RUNNING, RunState.CANCELLED):
             raise HttpError(409, "RedriveFinished", f"the redrive has ended: {run.state}")
         if run.state is RunState.RUNNING and (not run.lease_owner or run.is_free()):
             self._wake(run)
         return answer(202, {"redriveId": run.redrive_id, "state": run.state, "cancelRequested": True})
+
+    def _only_active(self) -> str:
+        active = self._services.runs.active()
+        if not active:
+            raise HttpError(404, "NotFound", "no redrive runs")
+        if len(active) > 1:
+            raise HttpError(409, "SeveralRedrivesRunning", f"several redrives run, name one: {', '.join(active)}")
+        return active[0]
 
     def _find(self, redrive_id: str) -> Run:
         run = self._services.runs.get(redrive_id) if _ID.fullmatch(redrive_id) else None

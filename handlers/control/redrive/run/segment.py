@@ -133,7 +133,9 @@ class Segment:
         counts = self._tools.inbox.counts()
         self._run.unseen = max(0, counts.total - self._book.left)
         if not self._run.unseen:
-            return "nothing new on the dead-letter queue"
+            skipped = self._run.tally.states[EntryState.SKIPPED]
+            stay = f"; {skipped} stay there, skipped" if skipped else ""
+            return f"nothing new on the dead-letter queue{stay}"
         self._drained_at = self._drained_at or clock.now_ms()
         patient = clock.now_ms() - self._drained_at < _PATIENCE_SECONDS * 1000
         # What a FIFO queue shows none of although nobody has it stands behind letters that stay.

@@ -2,6 +2,7 @@
 
     lock#<dlqUrl>        lock            who runs on this dead-letter queue
     runs#active          <redriveId>     what the tick looks through
+    runs#all             <redriveId>     what a list of runs looks through
     redrive#<redriveId>  run             the run
                          receipts        receipt handles of the last two waves, to delete what they have moved
                          wave#000001 …   the ledger
@@ -27,7 +28,7 @@ from handlers.control.redrive.sqs.letter import Letter
 # heartbeat and the receive: who takes a run over sees every letter again that its predecessor had in hand.
 LEASE_SECONDS = 90
 _KEPT_SECONDS = 30 * 24 * 3600
-_ACTIVE = "runs#active"
+_ACTIVE, _ALL = "runs#active", "runs#all"
 _FIRST_ID, _LAST_ID = " ", "~"
 
 
@@ -49,6 +50,7 @@ class Runs:
                 table.put(_lock(run), {"redriveId": run.redrive_id}, ABSENT),
                 table.put(_run(run.redrive_id), run.as_item() | _expiry(run), ABSENT),
                 table.put(Key(_ACTIVE, run.redrive_id), {"dlqUrl": run.dlq_url}, ABSENT),
+                table.put(Key(_ALL, run.redrive_id), _expiry(run), ABSENT),
             )
         except ConditionFailedError as exc:
             raise AlreadyRunningError(str(exc.items[0].get("redriveId", ""))) from exc
@@ -61,6 +63,12 @@ class Runs:
     def active(self) -> list[str]:
         """The ids of the runs that have not ended, oldest first."""
         return [str(item["item"]) for item in self._table.query(_ACTIVE, _FIRST_ID, _LAST_ID)]
+
+    def latest(self, limit: int) -> list[Run]:
+        """The newest runs, the newest first; those that have not ended are among them, however old."""
+        kept = [str(item["item"]) for item in self._table.query(_ALL, _FIRST_ID, _LAST_ID)]
+        ids = sorted({*kept[-limit:], *self.active()}, reverse=True)  # an id begins with the time of its start
+        return [run for one in ids if (run := self.get(one))]
 
     def take(self, redrive_id: str, owner: str) -> Run | None:
         """Leases a run to `owner`; None where there is nothing to take."""

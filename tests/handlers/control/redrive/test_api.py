@@ -8,10 +8,10 @@ import pytest
 
 from handlers.control.redrive.run.record import Run, RunState
 from tests.gateway import http_event
-from tests.handlers.control.redrive.conftest import DLQ, MAIN, Lab
+from tests.handlers.control.redrive.conftest import DLQ, MAIN, MINUTE_MS, Lab
 from tests.handlers.control.redrive.fakes import refusal
 
-START, CANCEL = "POST /redrive/start", "POST /redrive/cancel"
+START, CANCEL, LIST = "POST /redrive/start", "POST /redrive/cancel", "GET /redrive"
 PREVIEW, SHOW = "GET /redrive/preview", "GET /redrive/{redriveId}"
 
 
@@ -238,6 +238,62 @@ def test_a_cancel_of_a_run_that_is_laid_down(lab: Lab) -> None:
     lab.tick(redrive_id)
 
     assert lab.run(redrive_id).state == "CANCELLED"
+
+
+@pytest.mark.parametrize("event", [http_event(CANCEL, headers={}), http_event(CANCEL, "{}")], ids=["no body", "{}"])
+def test_a_cancel_of_whatever_runs(lab: Lab, event: dict[str, Any]) -> None:
+    """Without an id it is the one that runs: 404 where none does, 409 with their ids where several do."""
+
+    def cancel() -> tuple[int, dict[str, Any]]:
+        answer = lab.api.handle(event)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    status, body = cancel()
+    assert (status, body["errorType"], body["error"]) == (404, "NotFound", "no redrive runs")
+    lab.go()
+    assert cancel()[0] == 404
+
+    first = lab.start()
+    second = lab.start(pipeline="ordered")
+    status, body = cancel()
+    assert (status, body["errorType"]) == (409, "SeveralRedrivesRunning")
+    assert body["error"] == f"several redrives run, name one: {', '.join(sorted((first, second)))}"
+
+    lab.tick(first)
+    assert cancel() == (202, {"redriveId": second, "state": "RUNNING", "cancelRequested": True})
+    lab.tick(second)
+    assert lab.run(second).state == "CANCELLED"
+
+
+def test_the_list_of_runs(lab: Lab) -> None:
+    """The newest first, without their ledgers; one that has not ended is among them, however old."""
+    assert lab.ask(LIST) == (200, {"runs": []})
+    old = lab.start(pipeline="ordered")
+    ended = []
+    for _ in range(3):
+        lab.clock.advance(MINUTE_MS)
+        ended.append(lab.go().redrive_id)
+
+    status, body = lab.ask(LIST, query={"limit": "2"})
+    assert (status, [run["redriveId"] for run in body["runs"]]) == (200, [*reversed(ended[1:]), old])
+    assert [run["state"] for run in body["runs"]] == ["SUCCEEDED", "SUCCEEDED", "RUNNING"]
+    shown = lab.ask("GET /redrive/{redriveId}", redriveId=ended[2])[1]
+    assert body["runs"][0] == {name: value for name, value in shown.items() if name not in ("messages", "nextCursor")}
+    assert len(lab.ask(LIST)[1]["runs"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("query", "faults"),
+    [
+        ({"limit": "0"}, [("/limit", "must be an integer from 1 to 100")]),
+        ({"limit": "101"}, [("/limit", "must be an integer from 1 to 100")]),
+        ({"limit": "x", "all": ""}, [("/all", "is not known"), ("/limit", "must be an integer from 1 to 100")]),
+    ],
+)
+def test_a_list_that_is_refused(lab: Lab, query: dict[str, str], faults: list[tuple[str, str]]) -> None:
+    """400 with every fault."""
+    status, body = lab.ask(LIST, query=query)
+    assert (status, [(one["pointer"], one["message"]) for one in body["details"]]) == (400, faults)
 
 
 def test_a_cancel_of_a_run_that_has_ended(lab: Lab) -> None:

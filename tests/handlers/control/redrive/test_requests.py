@@ -133,7 +133,7 @@ def test_an_error_type_that_the_look_does_not_get_to_is_taken_on_trust(lab: Lab)
     assert lab.ask(START, {"errorType": "Rare"})[0] == 202
 
 
-@pytest.mark.parametrize("redrive_id", ["rd-20270115080000-00000000", "x", "", "../run", "rd-1#run"])
+@pytest.mark.parametrize("redrive_id", ["rd-20270115080000-00000000", "x", "../run", "rd-1#run"])
 def test_an_unknown_run(lab: Lab, redrive_id: str) -> None:
     """404, whether it could be an id or not."""
     assert lab.ask(SHOW, redriveId=redrive_id)[0] == 404
@@ -144,9 +144,10 @@ def test_an_unknown_run(lab: Lab, redrive_id: str) -> None:
     ("body", "expected"),
     [
         ([], [("", "must be an object, got array")]),
-        ({}, [("/redriveId", "must be the id of a redrive")]),
+        ({"redriveId": ""}, [("/redriveId", "must be the id of a redrive; left out, it is the one that runs")]),
         ({"redriveId": 7}, [("/redriveId", "must be the id of a redrive")]),
-        ({"redriveId": None, "all/": 1}, [("/all~1", "is not known"), ("/redriveId", "must be the id of a redrive")]),
+        ({"redriveId": ["x"], "all/": 1}, [("/all~1", "is not known"), ("/redriveId", "must be the id of a redrive")]),
+        ({"all": True}, [("/all", "is not known")]),
     ],
 )
 def test_a_cancel_that_names_no_run(lab: Lab, body: Any, expected: list[tuple[str, str]]) -> None:

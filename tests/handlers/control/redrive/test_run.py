@@ -73,7 +73,7 @@ def test_a_filter_that_matches_nothing_ends(lab: Lab) -> None:
 
     run = lab.go(errorType="KeyError")
 
-    assert (run.state, run.reason) == ("SUCCEEDED", DRAINED)
+    assert (run.state, run.reason) == ("SUCCEEDED", f"{DRAINED}; 95 stay there, skipped")
     assert run.tally.as_json()["counts"] == counts(examined=95, skipped=95)
     assert len(lab.seen(DLQ)) == 95
     assert {message.receives for message in lab.sqs.queues[DLQ]} == {1}
@@ -106,6 +106,17 @@ def test_skipped_letters_do_not_count_as_moved(lab: Lab) -> None:
     run = lab.go(maxMessages=5, errorType="DownstreamError")
 
     assert run.tally.as_json()["counts"] == counts(examined=30, moved=5, skipped=25)
+
+
+def test_skipped_letters_that_stay_are_told(lab: Lab) -> None:
+    """A run that has gone through the queue says that it is not empty for that."""
+    for i in range(30):
+        lab.letter(f"k{i}", error="KeyError" if i < 25 else "DownstreamError")
+
+    run = lab.go(errorType="DownstreamError")
+
+    assert (run.state, run.reason) == ("SUCCEEDED", f"{DRAINED}; 25 stay there, skipped")
+    assert len(lab.seen(DLQ)) == 25
 
 
 def test_a_dry_run_touches_nothing(lab: Lab) -> None:

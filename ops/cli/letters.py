@@ -1,0 +1,106 @@
+"""Single dead letters, found and deleted with the operator's own rights to their queue."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ops.local.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ops.cli.target import Target
+
+_BATCH = 10  # what SQS hands out and takes at once
+_HELD_SECONDS = 120  # how long what was received is out of others' sight, if nobody hands it back
+_SEARCH_SECONDS = 60.0
+_LAST_BARREN = 2  # receives in a row that bring nothing new: the queue has been gone through
+
+
+class LetterError(LabError):
+    """The dead letter or its queue can't be found."""
+
+
+def queue_url(found: Target, pipeline: str) -> str:
+    """URL of the dead-letter queue that a redrive of this pipeline empties.
+
+    Raises:
+        LetterError: there is none of this name.
+    """
+    groups = found.pipelines
+    urls = {name: group["dlqUrl"] for name, group in groups.items()}
+    urls |= {f"{name}-undelivered": one["undeliveredUrl"] for name, one in groups.items() if "undeliveredUrl" in one}
+    if pipeline not in urls:
+        raise LetterError(f"--pipeline must be one of {', '.join(urls)}, got {pipeline!r}")
+    return urls[pipeline]
+
+
+def count(sqs: Any, url: str) -> int:  # noqa: ANN401 - a boto3 client, made by name
+    """How many letters there are, those in somebody's hand included, as SQS estimates it."""
+    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))["Attributes"]
+    return sum(int(found[name]) for name in names)
+
+
+@contextmanager
+def held(sqs: Any, url: str, message_id: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+    """A letter as ReceiveMessage gives it, in hand until the block ends; all that was received is handed back.
+
+    Raises:
+        LetterError: it was not among those that SQS handed out.
+    """
+    receipts: dict[str, str] = {}
+    try:
+        yield _search(sqs, url, message_id, receipts)
+    finally:
+        _hand_back(sqs, url, receipts)
+
+
+def delete(sqs: Any, url: str, letter: dict[str, Any]) -> None:  # noqa: ANN401
+    """Delete a letter that is held."""
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
+
+
+def document(letter: dict[str, Any]) -> dict[str, Any]:
+    """A letter whole, as people and programs are shown it."""
+    given = letter.get("MessageAttributes", {}).items()
+    return {
+        "messageId": letter["MessageId"],
+        "attributes": {name: value.get("StringValue", repr(value.get("BinaryValue"))) for name, value in given},
+        "systemAttributes": letter["Attributes"],
+        "body": letter["Body"],
+    }
+
+
+def _search(sqs: Any, url: str, message_id: str, receipts: dict[str, str]) -> dict[str, Any]:  # noqa: ANN401
+    deadline = time.monotonic() + _SEARCH_SECONDS
+    barren = 0
+    while barren < _LAST_BARREN and time.monotonic() < deadline:
+        answer = sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=_BATCH,
+            VisibilityTimeout=_HELD_SECONDS,
+            WaitTimeSeconds=1,  # asks all of SQS's servers
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        letters: dict[str, dict[str, Any]] = {one["MessageId"]: one for one in answer.get("Messages", [])}
+        barren = 0 if letters.keys() - receipts.keys() else barren + 1
+        receipts |= {one: letter["ReceiptHandle"] for one, letter in letters.items()}
+        if message_id in letters:
+            return letters[message_id]
+    raise LetterError(
+        f"there is no dead letter {message_id} among the {len(receipts)} that SQS handed out, of about"
+        f" {count(sqs, url)}; others may be in the hand of a redrive"
+    )
+
+
+def _hand_back(sqs: Any, url: str, receipts: dict[str, str]) -> None:  # noqa: ANN401
+    """Show them again at once; what SQS refuses, as of a letter that was deleted, shows by itself later."""
+    handles = list(receipts.values())
+    for first in range(0, len(handles), _BATCH):
+        chunk = enumerate(handles[first : first + _BATCH])
+        entries = [{"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": 0} for n, handle in chunk]
+        sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
