@@ -6,7 +6,6 @@ from components.api.http_api import make_api
 from components.config.reader import read_settings
 from components.control.control_table import limit_failure_senders
 from components.control.redrive import RedriveTool, RedriveToolArgs
-from components.messaging.queue_access import limit_senders
 from components.observability.observe import make_notifications, observe
 from components.pipelines.registry import make_pipelines
 from components.security.protection import protect_data
@@ -31,7 +30,7 @@ def main() -> None:
     )
     redrive = RedriveTool("redrive", redrive_args)
     for pipeline in pipelines.values():
-        limit_senders(pipeline.queue, pipeline.senders([redrive.role_arn, *settings.operator_role_arns]))
+        pipeline.admit_senders([redrive.role_arn, *settings.operator_role_arns])
     backends = [pipeline.backend for pipeline in pipelines.values() if pipeline.backend]
     api = make_api(settings, shared.platform, [*backends, redrive.backend, *shared.backends])
     notifications = make_notifications(shared) if settings.observability_enabled else None

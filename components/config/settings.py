@@ -118,6 +118,7 @@ class Settings:
     lake_ingest_timeout_seconds: _Timeout = aws_limits.MAX_TIMEOUT
     lake_transform_timeout_seconds: _Timeout = 300
     lake_ingest_memory_mb: _Memory = 512
+    lake_ingest_max_concurrency: Annotated[int, _CONCURRENCY] = 2
     lake_transform_memory_mb: Annotated[int, whole(512, 10_240)] = 1024
     lake_layer_arn: Annotated[str, _LAYER] = ""
     lake_start_date: Annotated[str, past_day()] = "2020-01-01"

@@ -83,12 +83,14 @@ class ReliableQueue(pulumi.ComponentResource):
     queue_arn: pulumi.Output[str]
     dlq_url: pulumi.Output[str]
     dlq_arn: pulumi.Output[str]
+    consumer_timeout_seconds: int
     adopted: frozenset[str]  # which of "queue" and "dlq" someone else owns
 
     def __init__(self, name: str, args: ReliableQueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:messaging:ReliableQueue", name, None, opts)
         self.name = name
         self._args = args
+        self.consumer_timeout_seconds = args.consumer_timeout_seconds
         existing = {"queue": args.existing_queue, "dlq": args.existing_dlq}
         self.adopted = frozenset(role for role, queue in existing.items() if queue)
         self.dlq_url, self.dlq_arn = self._dlq(args.existing_dlq)

@@ -13,11 +13,16 @@ from components.security import policies
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueueSenders:
-    """Who may send: ARNs of roles or users to the main queue and to its DLQ, and a rule to the main queue only."""
+    """Who may send: ARNs of roles or users to the main queue and to its DLQ, a rule or a bucket to the main queue only.
+
+    `bucket` is a bucket's ARN, `account_id` that of its account.
+    """
 
     queue: Sequence[pulumi.Input[str]]
     dlq: Sequence[pulumi.Input[str]]
     rule: QueueRule | None = None
+    bucket: pulumi.Input[str] | None = None
+    account_id: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
         # IAM has no policy that says "nobody"
@@ -27,16 +32,20 @@ class QueueSenders:
             )
 
 
-def limit_senders(queue: ReliableQueue, senders: QueueSenders) -> None:
+def limit_senders(queue: ReliableQueue, senders: QueueSenders) -> sqs.QueuePolicy | None:
     """Close both queues to plain HTTP and to every other sender, and then let the rule deliver.
 
-    Queues that someone else owns keep the policies that they have.
+    Returns the main queue's policy. Queues that someone else owns keep the policies that they have.
     """
     rules = [senders.rule.rule.arn] if senders.rule else []
-    main = _policy(queue, "queue", queue.queue_url, policies.queue_policy(queue.queue_arn, senders.queue, rules))
+    bucket = senders.bucket
+    notices = [] if bucket is None else [policies.bucket_notifies(queue.queue_arn, bucket, senders.account_id)]
+    document = policies.queue_policy(queue.queue_arn, senders.queue, rules, notices)
+    main = _policy(queue, "queue", queue.queue_url, document)
     _policy(queue, "dlq", queue.dlq_url, policies.queue_policy(queue.dlq_arn, senders.dlq))
     if senders.rule:
         deliver_to_queue(senders.rule, queue, main)
+    return main
 
 
 def _policy(

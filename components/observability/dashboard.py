@@ -86,6 +86,7 @@ def _queues(view: DashboardView, of: PipelineTargets) -> list[Widget]:
     depths = {"Visible": "visible", "NotVisible": "in flight"}
     queues = {"queue": of.queue, "dead-letter queue": of.dlq}
     queues |= {"undelivered": of.undelivered} if of.undelivered is not None else {}
+    queues |= {"notices": of.notices, "dead notices": of.notices_dlq} if of.notices is not None else {}
     graphs = [
         _graph(
             view,

@@ -18,7 +18,7 @@ from components.shared_services import SharedServices
 
 
 class ObservedPipeline(Protocol):
-    """What is watched of a pipeline; `rule` is there where EventBridge sends to the queue."""
+    """What is watched of a pipeline; `rule` is there where EventBridge sends to the queue, `notices` where S3 does."""
 
     queue: ReliableQueue
     worker: InstrumentedFunction
@@ -33,6 +33,10 @@ class ObservedPipeline(Protocol):
     @property
     def rule(self) -> QueueRule | None:
         """The rule that sends to the queue."""
+
+    @property
+    def notices(self) -> ReliableQueue | None:
+        """The queue that the producer fetches its work from."""
 
 
 def make_notifications(shared: SharedServices) -> Notifications:
@@ -88,6 +92,9 @@ def pipeline_targets(name: str, pipeline: ObservedPipeline, shared: SharedServic
         topics={role: made.topic.name for role, made in pipeline.topics.items()},
         breaker=pipeline.breaker.function.name if pipeline.breaker else None,
         undelivered=pipeline.rule.undelivered.name if pipeline.rule else None,
+        notices=pipeline.notices.queue_arn.apply(naming.of_arn) if pipeline.notices else None,
+        notices_dlq=pipeline.notices.dlq_arn.apply(naming.of_arn) if pipeline.notices else None,
+        notices_timeout_seconds=pipeline.notices.consumer_timeout_seconds if pipeline.notices else 0,
     )
 
 

@@ -13,7 +13,7 @@ from components.control.breaker import CircuitBreaker, CircuitBreakerArgs
 from components.messaging.bus import OutcomeTopic, OutcomeTopicArgs
 from components.messaging.consumer import QueueConsumer
 from components.messaging.queue import DeadLetters, ReliableQueue
-from components.messaging.queue_access import QueueSenders
+from components.messaging.queue_access import QueueSenders, limit_senders
 from components.messaging.queue_rule import QueueRule
 from components.pipelines.worker_spec import WorkerSpec
 from components.security import policies
@@ -45,6 +45,7 @@ class Pipeline(pulumi.ComponentResource):
     worker: InstrumentedFunction
     worker_timeout_seconds: int
     rule: QueueRule | None = None  # where EventBridge sends to the queue
+    notices: ReliableQueue | None = None  # of what the producer fetches its work from, where it has a queue
     breaker: InstrumentedFunction | None = None  # the circuit breaker's function
 
     def __init__(self, token: str, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -67,6 +68,10 @@ class Pipeline(pulumi.ComponentResource):
         own = [] if self.rule else [producer.role.arn for producer in self.producers.values()]
         own += [self.breaker.role.arn] if self.breaker else []
         return QueueSenders(queue=[*own, *others], dlq=[self.worker.role.arn], rule=self.rule)
+
+    def admit_senders(self, others: Sequence[pulumi.Input[str]]) -> None:
+        """Close the pipeline's queues to all but its own senders, and these roles and users."""
+        limit_senders(self.queue, self.senders(others))
 
     def _make_worker(self, spec: WorkerSpec) -> None:
         """Make the queue, its worker, the breaker between them and the topics of the outcomes."""
@@ -145,14 +150,8 @@ class Pipeline(pulumi.ComponentResource):
         )
 
     def _worker_statements(self) -> list[policies.Statement]:
-        receive = [
-            "sqs:ChangeMessageVisibility",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-            "sqs:ReceiveMessage",
-        ]
         return [
-            policies.allow("Queue", receive, self.queue.queue_arn),
+            policies.allow("Queue", policies.RECEIVE, self.queue.queue_arn),
             policies.allow("DeadLetters", ["sqs:SendMessage"], self.queue.dlq_arn),
             policies.allow(
                 "State",

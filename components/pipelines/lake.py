@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 import pulumi
+from pulumi_aws import get_caller_identity_output
 
 from components.compute import packaging
-from components.compute.function import InstrumentedFunctionArgs
+from components.compute.function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.config.settings import NO_LAYER
+from components.messaging.consumer import QueueConsumer, QueueConsumerArgs
+from components.messaging.queue import ReliableQueue, ReliableQueueArgs
+from components.messaging.queue_access import QueueSenders, limit_senders
 from components.pipelines.base import Pipeline, PipelineArgs
 from components.pipelines.worker_spec import WorkerSpec
 from components.security import policies
@@ -22,6 +26,7 @@ class LakePipeline(Pipeline):
     """Buckets, the function that cuts objects into chunks, queue, and the worker that writes Parquet."""
 
     storage: LakeStorage
+    notices: ReliableQueue
 
     def __init__(self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:pipelines:Lake", name, args, opts)
@@ -29,11 +34,32 @@ class LakePipeline(Pipeline):
         storage_args = LakeStorageArgs(kms_key_arn=args.shared.kms_key_arn, disposable=not settings.keeps_data)
         self.storage = LakeStorage(name, storage_args, self.child)
         self._make_worker(self._worker_spec())
-        ingest = self._make_producer("ingest", self._ingest_args())
-        notify_of_objects(self.storage, ingest.function)
+        self.notices = ReliableQueue(f"{name}-notices", self._notices_args(), self.child)
+        self.dead_letters[f"{name}-notices"] = self.notices.dead_letters()
+        ingest = self._make_producer("ingest", self._ingest_args(self.notices))
+        QueueConsumer(f"{name}-ingest", self._consumer_args(self.notices, ingest), self.child)
         if settings.glue_database:
             self._catalog(settings.glue_database)
-        self._finish({"bronzeBucket": self.storage.bronze.id, "silverBucket": self.storage.silver.id})
+        self._finish(
+            {
+                "bronzeBucket": self.storage.bronze.id,
+                "silverBucket": self.storage.silver.id,
+                "noticesUrl": self.notices.queue_url,
+                "noticesDlqUrl": self.notices.dlq_url,
+            }
+        )
+
+    def admit_senders(self, others: Sequence[pulumi.Input[str]]) -> None:
+        """Close the queues, that of notices to all but S3, ingest and these; and then let S3 notify."""
+        super().admit_senders(others)
+        senders = QueueSenders(
+            queue=others,
+            dlq=[self.producers["ingest"].role.arn],
+            bucket=self.storage.bronze.arn,
+            account_id=get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id,
+        )
+        policy = limit_senders(self.notices, senders)
+        notify_of_objects(self.storage, self.notices.queue_arn, policy)
 
     def _catalog(self, database: str) -> None:
         args = LakeCatalogArgs(
@@ -77,7 +103,26 @@ class LakePipeline(Pipeline):
             layer_arns=self._layers(),
         )
 
-    def _ingest_args(self) -> InstrumentedFunctionArgs:
+    def _notices_args(self) -> ReliableQueueArgs:
+        settings = self.shared.settings
+        return ReliableQueueArgs(
+            consumer_timeout_seconds=settings.lake_ingest_timeout_seconds,
+            max_receive_count=settings.max_receive_count,
+            retention_seconds=settings.message_retention_seconds,
+            dlq_retention_seconds=settings.dlq_retention_seconds,
+            kms_key_arn=self.shared.kms_key_arn,
+        )
+
+    def _consumer_args(self, notices: ReliableQueue, ingest: InstrumentedFunction) -> QueueConsumerArgs:
+        return QueueConsumerArgs(
+            queue_arn=notices.queue_arn,
+            function_arn=ingest.function.arn,
+            batch_size=1,  # an object may be work for minutes
+            batching_window_seconds=0,
+            max_concurrency=self.shared.settings.lake_ingest_max_concurrency,
+        )
+
+    def _ingest_args(self, notices: ReliableQueue) -> InstrumentedFunctionArgs:
         settings = self.shared.settings
         return InstrumentedFunctionArgs(
             handler="handlers.lake.ingest.handler",
@@ -89,9 +134,14 @@ class LakePipeline(Pipeline):
                 "QUEUE_URL": self.queue.queue_url,
                 "BRONZE_BUCKET": self.storage.bronze.id,
                 "CHUNK_BYTES": str(settings.lake_chunk_mebibytes * _MIB),
+                "NOTICES_QUEUE_URL": notices.queue_url,
+                "NOTICES_DLQ_URL": notices.dlq_url,
+                "RETRY_BACKOFF_MAX_SECONDS": str(settings.retry_backoff_max_seconds),
             },
             statements=[
                 *self.storage.reads_bronze(),
+                policies.allow("Notices", policies.RECEIVE, notices.queue_arn),
+                policies.allow("DeadLetters", ["sqs:SendMessage"], notices.dlq_arn),
                 policies.allow("Queue", ["sqs:SendMessage"], self.queue.queue_arn),
                 policies.allow(
                     "State",
@@ -105,5 +155,4 @@ class LakePipeline(Pipeline):
                 ),
                 *self._queue_statements(),
             ],
-            async_failure_queue_arn=self.shared.control.failures.arn,
         )

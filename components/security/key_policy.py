@@ -1,8 +1,8 @@
 """Who may use the customer key, as a function of data: the account by IAM, and AWS services on their own behalf.
 
 Most services use a key on behalf of a caller, who needs the permission, and so have no statement here: SQS, DynamoDB,
-S3, Parameter Store and Secrets Manager (`policies.use_key_of_…`). Lambda decrypts a function's environment, and
-DynamoDB encrypts a table, by grants of the principal that deploys.
+S3 for objects, Parameter Store and Secrets Manager (`policies.use_key_of_…`). Lambda decrypts a function's environment,
+and DynamoDB encrypts a table, by grants of the principal that deploys.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from components.security import policies
 
 _EVENTBRIDGE = "events.amazonaws.com"
+_S3 = "s3.amazonaws.com"
 _SEND = ("kms:Decrypt", "kms:GenerateDataKey")
 _LOGS = tuple(a for a in policies.ENCRYPT_AND_DECRYPT if a != "kms:DescribeKey")  # which is never called with a context
 _ARCHIVE = ("kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo")
@@ -51,7 +52,7 @@ def key_policy(owner: KeyOwner) -> policies.Document:
                 "Resource": "*",
             },
             _use("AlarmsAndRulesToTopics", alarms_and_rules, _SEND, {"aws:sns:topicArn": [owner.arns("sns", "*")]}),
-            _use("RulesToQueues", [_EVENTBRIDGE], _SEND, {"aws:sqs:arn": [owner.arns("sqs", "*")]}),
+            _use("RulesAndBucketsToQueues", [_EVENTBRIDGE, _S3], _SEND, {"aws:sqs:arn": [owner.arns("sqs", "*")]}),
             _use(
                 "BusesAndArchives",
                 [_EVENTBRIDGE],

@@ -11,7 +11,10 @@ ENCRYPT_AND_DECRYPT = (
     *("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
     *("kms:ReEncryptFrom", "kms:ReEncryptTo"),
 )
+# What a consumer needs of its queue, partly for its event source mapping.
+RECEIVE = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 _EVENTBRIDGE = {"Service": "events.amazonaws.com"}
+_S3 = {"Service": "s3.amazonaws.com"}
 
 # Only these two are granted on "*". AWS defines no resource for X-Ray's actions. Some of EC2's have one, but the ids of
 # the interfaces that Lambda will make are not known, and AWS's own policy for functions in a VPC has "*" as well.
@@ -113,11 +116,14 @@ def tls_only(action: str, resource: Arn | Sequence[Arn]) -> Statement:
     }
 
 
-def queue_policy(queue_arn: Arn, sender_arns: Sequence[Arn], rule_arns: Sequence[Arn] = ()) -> Document:
-    """The policy of a queue that accepts TLS only, and messages of the named senders and EventBridge rules only.
+def queue_policy(
+    queue_arn: Arn, sender_arns: Sequence[Arn], rule_arns: Sequence[Arn] = (), notices: Sequence[Statement] = ()
+) -> Document:
+    """The policy of a queue that accepts TLS only, and messages of named senders, EventBridge rules and buckets only.
 
-    Denials exclude other principals, since an Allow does not exclude one whose own policy allows `sqs:SendMessage`. An
-    AWS service has no policy of its own, so it is out without an Allow, which names the rule. No denial names services:
+    `notices` are the statements of `bucket_notifies`. Denials exclude other principals, since an Allow does not exclude
+    one whose own policy allows `sqs:SendMessage`. An AWS service has no policy of its own, so it is out without an
+    Allow, which names the rule or the bucket. No denial names services:
     SQS's own move to a dead-letter queue is governed by the redrive-allow policy, and a denial would stop it should SQS
     ever ask this one too.
     """
@@ -132,7 +138,22 @@ def queue_policy(queue_arn: Arn, sender_arns: Sequence[Arn], rule_arns: Sequence
         "Resource": queue_arn,
         "Condition": others,
     }
-    return document([tls_only("sqs:*", queue_arn), denied, *_deliveries(queue_arn, rule_arns)])
+    return document([tls_only("sqs:*", queue_arn), denied, *_deliveries(queue_arn, rule_arns), *notices])
+
+
+def bucket_notifies(queue_arn: Arn, bucket_arn: Arn, account_id: object) -> Statement:
+    """Permission for S3 to tell a queue of a bucket's objects.
+
+    A bucket's ARN names no account, and its name is free for others once it is deleted, so the account is named too.
+    """
+    return {
+        **allow("BucketNotifies", ["sqs:SendMessage"], queue_arn),
+        "Principal": _S3,
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": bucket_arn},
+            "StringEquals": {"aws:SourceAccount": account_id},
+        },
+    }
 
 
 def _deliveries(queue_arn: Arn, rule_arns: Sequence[Arn]) -> Sequence[Statement]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pulumi
-from pulumi_aws import get_caller_identity_output, lambda_, s3
+from pulumi_aws import s3
 
 from components import naming
 from components.security import policies
@@ -29,7 +29,7 @@ class LakeStorageArgs:
 
 
 class LakeStorage(pulumi.ComponentResource):
-    """Two private, versioned, encrypted buckets. `notify_of_objects` connects bronze to a function."""
+    """Two private, versioned, encrypted buckets. `notify_of_objects` connects bronze to a queue."""
 
     bronze: "s3.Bucket"  # in quotes, for importing what is behind s3 takes half a second
     silver: "s3.Bucket"
@@ -137,31 +137,15 @@ class LakeStorage(pulumi.ComponentResource):
         return pulumi.Output.format("{0}/{1}*", bucket.arn, prefix)
 
 
-def notify_of_objects(storage: LakeStorage, function: lambda_.Function) -> None:
-    """Make S3 invoke the function for every object that is created in bronze."""
-    child = pulumi.ResourceOptions(parent=storage)
-    permission = lambda_.Permission(
-        f"{storage.name}-bronze-invocation",
-        action="lambda:InvokeFunction",
-        function=function.name,
-        principal="s3.amazonaws.com",
-        source_arn=storage.bronze.arn,
-        # a bucket's ARN names no account, and its name is free for others once it is deleted
-        source_account=get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=storage)).account_id,
-        opts=child,
-    )
+def notify_of_objects(storage: LakeStorage, queue_arn: pulumi.Input[str], queue_policy: pulumi.Resource | None) -> None:
+    """Make S3 tell the queue of every object that is created in bronze."""
+    admitted = [] if queue_policy is None else [queue_policy]
     s3.BucketNotification(
         f"{storage.name}-bronze-notification",
         bucket=storage.bronze.id,
-        lambda_functions=[
-            {
-                "lambda_function_arn": function.arn,
-                "events": ["s3:ObjectCreated:*"],
-                "filter_prefix": BRONZE_PREFIX,
-            }
-        ],
-        # S3 checks the permission; and every object that it announces has to have a version
-        opts=pulumi.ResourceOptions(parent=storage, depends_on=[permission, storage.bronze_versioning]),
+        queues=[{"queue_arn": queue_arn, "events": ["s3:ObjectCreated:*"], "filter_prefix": BRONZE_PREFIX}],
+        # S3 tries the queue out; and every object that it announces has to have a version
+        opts=pulumi.ResourceOptions(parent=storage, depends_on=[*admitted, storage.bronze_versioning]),
     )
 
 

@@ -1,53 +1,75 @@
-"""Lambda entry point: S3 announces objects, each is cut into chunks, each chunk becomes a message.
+"""Lambda entry point: the consumer of S3's notices. Each object is cut into chunks, each chunk becomes a message.
 
-S3 invokes it asynchronously and at least once. Every failure is raised, so that Lambda invokes it again and in the end
-sends the event to the on-failure destination; what has been done by then is not done twice, because the object's record
-and the chunks' keys prevent it.
+SQS delivers a notice at least once, and S3 announces at least once; what has been done by then is not done twice,
+because the object's record and the chunks' keys prevent it.
 """
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from handlers import clock, env
+from handlers import env
 from handlers.aws import clients
 from handlers.deadline import seconds_to_work, time_limit
 from handlers.faults import make_switch
 from handlers.idempotency.store import StateStore
-from handlers.lake import notice
-from handlers.lake.intake import Env, Intake, Invocation
+from handlers.lake import intake, notice
+from handlers.lake.inbox import Inbox
+from handlers.lake.intake import Intake, Invocation
 from handlers.observability import LambdaContext, start_invocation
+from handlers.worker.worker import BatchResponse
 
 _READ_TIMEOUT_SECONDS = 20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env(intake.Env):
+    """What the function's environment must say."""
+
+    notices_queue_url: str
+    notices_dlq_url: str
+    retry_backoff_max_seconds: int
+
+
 @cache
-def intake() -> Intake:
+def inbox() -> Inbox:
     """What this execution environment ingests with, made once."""
     config = env.load(Env, os.environ)
-    return Intake(
-        config,
-        s3=clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS),
-        sqs=clients.client("sqs"),
-        store=StateStore(
-            clients.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days
+    sqs = clients.client("sqs")
+    return Inbox(
+        pipeline=config.pipeline,
+        queue_url=config.notices_queue_url,
+        dlq_url=config.notices_dlq_url,
+        retry_seconds=config.retry_backoff_max_seconds,
+        sqs=sqs,
+        intake=Intake(
+            config,
+            s3=clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS),
+            sqs=sqs,
+            store=StateStore(
+                clients.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days
+            ),
+            faults=make_switch(config.failure_mode_parameter),
         ),
-        faults=make_switch(config.failure_mode_parameter),
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Ingests the objects that one S3 event announces; returns how many `{objects, chunks}` were new."""
+def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
+    """Works one SQS batch, or one event of S3 itself."""
     start_invocation(context.aws_request_id)
+    if any("s3" in record for record in event["Records"]):
+        return _announced(event, context)
+    return inbox().take(event["Records"], context)
+
+
+def _announced(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
+    """Ingests what S3 invoked the function with before there was a queue; raises, so that Lambda repeats it."""
     remaining = context.get_remaining_time_in_millis()
-    invocation = Invocation(
-        request_id=context.aws_request_id,
-        lease_until=clock.now_ms() + remaining,
-        trace_header=os.environ.get("_X_AMZN_TRACE_ID", ""),
-    )
     with time_limit(seconds_to_work(remaining)):
-        return intake().take_all(notice.read(event), invocation)
+        inbox().intake.take_all(notice.read(event), Invocation.of(context.aws_request_id, remaining))
+    return {"batchItemFailures": []}
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the clients in Lambda's init phase, not in the first object
-    intake()
+    inbox()

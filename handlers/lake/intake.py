@@ -1,7 +1,8 @@
 """From a notice to messages: an object is claimed, planned in one pass, sent as it is planned, and recorded."""
 
+import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,7 +17,7 @@ from handlers.idempotency.store import StateStore
 from handlers.lake import chunks, store
 from handlers.lake.errors import ForeignBucketError
 from handlers.lake.message import Chunk, Source
-from handlers.lake.notice import Notice
+from handlers.lake.notice import Notice, fact
 from handlers.lake.store import Opened
 from handlers.observability import count, logger
 
@@ -29,11 +30,19 @@ _TRIES = 3  # Lambda's, of an invocation whose caller does not wait
 
 
 class NotIngestedError(RuntimeError):
-    """Objects of this invocation are not ingested yet: Lambda is to invoke it again."""
+    """Objects of a notice are not ingested yet; `failures` says why, one for each."""
+
+    def __init__(self, failures: Sequence[IngestionError]) -> None:
+        super().__init__(f"{len(failures)} not ingested: {failures[0]}")
+        self.failures = failures
 
 
 class ObjectLeasedError(TransientError):
-    """Another invocation ingests this object, or died doing so a short while ago."""
+    """Another invocation ingests this object, or died doing so; at `lease_until` (ms since the epoch) it has ended."""
+
+    def __init__(self, message: str, lease_until: int) -> None:
+        super().__init__(message)
+        self.lease_until = lease_until
 
 
 class ObjectUnclaimedError(TransientError):
@@ -56,11 +65,23 @@ class Env:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invocation:
-    """The invocation that ingests, and until when (ms since the epoch)."""
+    """What asks for an object to be ingested, until when (ms since the epoch).
+
+    `request_id` is the notice's message id; of an asynchronous invocation, its request id.
+    """
 
     request_id: str
     lease_until: int
     trace_header: str = ""
+
+    @classmethod
+    def of(cls, request_id: str, remaining_ms: int) -> "Invocation":
+        """One whose invocation has so much time left."""
+        return cls(
+            request_id=request_id,
+            lease_until=clock.now_ms() + remaining_ms,
+            trace_header=os.environ.get("_X_AMZN_TRACE_ID", ""),
+        )
 
 
 class Intake:
@@ -89,16 +110,16 @@ class Intake:
         """
         sent: list[int] = []
         failures: list[IngestionError] = []
-        for notice in notices:
+        for one in notices:
             try:
-                sent += self._take(notice, invocation)
+                sent += self._take(one, invocation)
             except IngestionError as exc:
-                fields = {"errorType": exc.error_type, "bucket": notice.bucket, "objectKey": notice.key}
+                fields = {"errorType": exc.error_type, "bucket": one.bucket, "objectKey": one.key}
                 logger.error("object not ingested", extra=fields)
                 failures.append(exc)
         count(self._config.pipeline, {"Accepted": sum(sent)} if sent else {})
         if failures:
-            raise NotIngestedError(f"{len(failures)} not ingested: {failures[0]}") from failures[0]
+            raise NotIngestedError(failures) from failures[0]
         return {"objects": len(sent), "chunks": sum(sent)}
 
     def _take(self, notice: Notice, invocation: Invocation) -> list[int]:
@@ -132,7 +153,7 @@ class Intake:
         claim = self._store.claim([request], lease_until=invocation.lease_until)[request.key]
         record = claim.record
         if claim.standing is Standing.LIVE and record and record.message_id == invocation.request_id:
-            # Lambda repeats an invocation under its id only after the attempt that took this lease has ended.
+            # It comes again under its id only after the attempt that took this lease has ended.
             claim = self._store.claim([request], lease_until=record.lease_until)[request.key]
         if claim.lease is None:
             _require_done(source, claim)
@@ -146,11 +167,12 @@ class Intake:
         return claim.lease, chunk_bytes if isinstance(chunk_bytes, int) else self._config.chunk_bytes
 
     def _request(self, source: Source, invocation: Invocation) -> KeyRequest:
-        place: jsontext.JsonObject = {"bucket": source.bucket, "key": source.key}
-        same = place | {"etag": source.content_id}
-        payload = (
-            place | {"etag": source.etag, "versionId": source.version_id} | {"chunkBytes": self._config.chunk_bytes}
-        )
+        same = fact(source.bucket, source.key, source.content_id)
+        payload = same | {
+            "etag": source.etag,
+            "versionId": source.version_id,
+            "chunkBytes": self._config.chunk_bytes,
+        }
         return KeyRequest(source.identity, jsontext.checksum(same), invocation.request_id, jsontext.compact(payload))
 
     def _send(self, opened: Opened, notice: Notice, chunk_bytes: int, invocation: Invocation) -> int:
@@ -185,8 +207,8 @@ class Intake:
 
 
 def _require_done(source: Source, claim: Claim) -> None:
-    if claim.standing is Standing.LIVE:
-        raise ObjectLeasedError(f"{source.identity} is being ingested by another invocation")
+    if claim.standing is Standing.LIVE and claim.record:
+        raise ObjectLeasedError(f"{source.identity} is being ingested by another invocation", claim.record.lease_until)
     if claim.standing is not Standing.DONE:
         raise ObjectUnclaimedError(f"{source.identity} was not claimed: {claim.error or claim.standing}")
 

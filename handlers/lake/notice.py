@@ -1,12 +1,15 @@
-"""What S3 says when an object has arrived (event notification, structure 2.x)."""
+"""What S3 says when an object has arrived (event notification, structure 2.x): the body of a message on its queue."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from handlers.lake.message import Kind, kind_of
+from handlers import jsontext
+from handlers.errors import Detail, SchemaValidationError
+from handlers.lake.message import Kind, Source, kind_of
 from handlers.observability import logger
+from handlers.worker.messages import Form
 
 _CREATED = "ObjectCreated:"  # Put, Post, Copy, CompleteMultipartUpload
 
@@ -27,11 +30,17 @@ def read(event: Mapping[str, Any]) -> list[Notice]:
     """The objects that an event announces; what is none of the lake's is logged and left out.
 
     That is: S3's test event, deletions, and keys that are not `bronze/<type>/….json|.jsonl|.ndjson[.gz]`.
+
+    Raises:
+        SchemaValidationError: it is no event of S3.
     """
     if event.get("Event") == "s3:TestEvent" and "Records" not in event:
         logger.info("notification ignored", extra={"reason": "it is S3's test"})
         return []
-    return list(_notices(event["Records"]))
+    try:
+        return list(_notices(event["Records"]))
+    except (KeyError, TypeError, AttributeError, ValueError) as exc:
+        raise SchemaValidationError(Detail("", "is no notification of S3")) from exc
 
 
 def _notices(records: list[Mapping[str, Any]]) -> Iterator[Notice]:
@@ -45,3 +54,32 @@ def _notices(records: list[Mapping[str, Any]]) -> Iterator[Notice]:
             continue
         correlation_id = record.get("responseElements", {}).get("x-amz-request-id", "")
         yield Notice(bucket, key, kind, thing.get("versionId", ""), thing.get("eTag", ""), correlation_id)
+
+
+def fact(bucket: str, key: str, content_id: str) -> jsontext.JsonObject:
+    """What is the same for an object however often it is announced; its checksum is in its record."""
+    return {"bucket": bucket, "key": key, "etag": content_id}
+
+
+def _source(event: Mapping[str, Any]) -> Source | None:
+    """The one object of an event, as far as S3 tells of it; None where it is none or more."""
+    try:
+        (record,) = event["Records"]
+        thing = record["s3"]["object"]
+        return Source(str(record["s3"]["bucket"]["name"]), unquote_plus(thing["key"]), "", str(thing["eTag"]), 0)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
+
+
+def _identity(event: jsontext.JsonObject) -> str:
+    source = _source(event)
+    return source.identity if source else ""
+
+
+def _fact(event: jsontext.JsonObject) -> jsontext.JsonObject:
+    source = _source(event)
+    return fact(source.bucket, source.key, source.etag) if source else event
+
+
+# By the object's record, where its ETag identifies the content; else a redrive knows a notice by its own checksum.
+FORM = Form(payload=lambda body: body, key=_identity, fact=_fact)

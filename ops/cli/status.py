@@ -19,7 +19,13 @@ _DEPTHS = {
     "delayed": "ApproximateNumberOfMessagesDelayed",
 }
 
-_QUEUES = {"main": "queueUrl", "dlq": "dlqUrl", "undelivered": "undeliveredUrl"}
+_QUEUES = {
+    "main": "queueUrl",
+    "dlq": "dlqUrl",
+    "undelivered": "undeliveredUrl",
+    "notices": "noticesUrl",
+    "dead notices": "noticesDlqUrl",
+}
 _ERRORS_OVER = timedelta(minutes=10)
 _SUBSCRIBER_COLUMNS = ("topic", "protocol", "endpoint", "state")
 QUEUE_COLUMNS = ("pipeline", "queue", "visible", "in flight", "delayed")

@@ -108,6 +108,7 @@ _ALONE = _alone(
     lakeIngestTimeoutSeconds=_TIMEOUT,
     lakeTransformTimeoutSeconds=_TIMEOUT,
     lakeIngestMemoryMb=_MEMORY,
+    lakeIngestMaxConcurrency=st.integers(2, 1000),
     lakeTransformMemoryMb=st.integers(512, 10_240),
     lakeLayerArn=st.just(f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:lake:7"),
     lakeStartDate=st.dates(date(1970, 1, 1), date(2026, 1, 1)).map(date.isoformat),

@@ -74,6 +74,11 @@ def test_queues_are_written_as_redrive_reads_them(program: Recording) -> None:
         for name, group in pipelines.items()
         if "undeliveredUrl" in group
     }
+    queues |= {
+        f"{name}-notices": (group["noticesUrl"], group["noticesDlqUrl"])
+        for name, group in pipelines.items()
+        if "noticesUrl" in group
+    }
 
     for function in ("redrive", "redrive-api"):
         targets = target.parse(_variables(program.one("Function", function))["QUEUES"])

@@ -151,6 +151,8 @@ def _changed(recording: Recording, type_: str, name: str, **inputs: object) -> R
         ("control-failures", {"control-failures"}),
         ("bus-unreadable", {"ingestion-bus-unreadable"}),
         ("events-breaker-errors", {"events-breaker"}),
+        ("lake-notices-dead", {"lake-notices-dlq"}),
+        ("lake-notices-stalled", {"lake-notices-queue"}),
         ("control-errors", {"alarm-webhook", "failure-mode", "redrive", "redrive-api"}),
     ],
 )

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 
 from tests.live.book import Book, text
+from tests.live.consumer import Consumer
 from tests.live.stage import Stage
 from tests.live.wire import Call
 
@@ -58,6 +59,7 @@ class LakeBook(Book):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage, "lake")
+        self.notices = Consumer(stage, stage.function("lake-ingest"), self.outputs["noticesUrl"])
         self.s3 = stage.root("s3")
 
     def put(self, lines: int, *, bad: bool = True, replay: str = "") -> Stored:
@@ -78,6 +80,19 @@ class LakeBook(Book):
             replay=replay,
         )
 
+    def announce(self, stored: Stored) -> None:
+        """Tells of an object as S3 does."""
+        self.stage.root("sqs").send_message(QueueUrl=self.notices.queue_url, MessageBody=json.dumps(stored.notice()))
+
+    def sends(self) -> list[Call]:
+        """The calls by which ingest has sent chunks."""
+        return [
+            call
+            for call in self.stage.wire.calls
+            if (call.function, call.operation) == ("lake-ingest", "SendMessageBatch")
+            and call.params["QueueUrl"] == self.queue_url
+        ]
+
     def delete(self, stored: Stored) -> None:
         """Deletes an object's version: it is gone for good."""
         self.s3.delete_object(Bucket=stored.bucket, Key=stored.key, VersionId=stored.version_id)
@@ -90,7 +105,7 @@ class LakeBook(Book):
 
     def repeat_newest(self) -> None:
         """Sends the chunk that was sent last a second time, as a lost answer makes a producer do."""
-        params = next(c.params for c in reversed(self.stage.wire.calls) if c.operation == "SendMessageBatch")
+        params = self.sends()[-1].params
         self.stage.function("lake-ingest").client("sqs").send_message_batch(**params)
 
     def files(self) -> list[str]:
@@ -158,12 +173,11 @@ class LakeBook(Book):
     def _sent(self) -> dict[str, dict[str, Any]]:
         """The chunks that SQS has taken of ingest, by their keys."""
         found: dict[str, dict[str, Any]] = {}
-        for call in self.stage.wire.calls:
-            if (call.function, call.operation) == ("lake-ingest", "SendMessageBatch"):
-                taken = {answer["Id"] for answer in call.said.get("Successful", [])}
-                for entry in call.params["Entries"]:
-                    if entry["Id"] in taken:
-                        found[text(entry, "idempotencyKey")] = json.loads(entry["MessageBody"])
+        for call in self.sends():
+            taken = {answer["Id"] for answer in call.said.get("Successful", [])}
+            for entry in call.params["Entries"]:
+                if entry["Id"] in taken:
+                    found[text(entry, "idempotencyKey")] = json.loads(entry["MessageBody"])
         return found
 
     def _late_reads(self, chunks: dict[str, dict[str, Any]]) -> list[str]:

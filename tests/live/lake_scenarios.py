@@ -1,18 +1,18 @@
 """What the lake's two functions do: objects into chunks, chunks into Parquet."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tests.live.failing import Fault, Kind
 from tests.live.lake_book import LakeBook, Stored
-from tests.live.matrix import Asynchronous, Scenario
+from tests.live.matrix import Scenario
 
 CHUNK_BYTES = 700  # so that a few lines are many chunks
 _LOST_ANSWERS = (Kind.TIMEOUT_AFTER, Kind.RESET_AFTER)
 
 
 @dataclass
-class Arrival(Asynchronous):
+class Arrival(Scenario):
     """S3 tells of an object, and tells of it again."""
 
     function: ClassVar[str] = "lake-ingest"
@@ -25,20 +25,24 @@ class Arrival(Asynchronous):
     def prepare(self) -> None:
         """Eleven chunks, which are two sends."""
         self.stored = self.book.put(66)
+        self.book.announce(self.stored)
 
-    def event(self) -> Any:
-        """S3's."""
-        return self.stored.notice()
+    def act(self) -> None:
+        """The notice's delivery."""
+        assert len(self.book.notices.deliver()) == 1
 
     def recover(self) -> None:
-        """Lambda's other attempts, and S3's second notice."""
-        super().recover()
-        again = self.stage.invoke_async(self.function, self.event())
-        assert again == {"objects": 0, "chunks": 0}
+        """Redelivery until the queue is empty, and S3's second notice, for which nothing is sent."""
+        self.book.notices.drain()
+        before = len(self.book.sends())
+        self.book.announce(self.stored)
+        self.book.notices.drain()
+        assert len(self.book.sends()) == before
 
     def check(self, fault: Fault | None) -> None:  # noqa: ARG002 - the same after every fault
-        """Every byte is in one chunk."""
+        """Every byte is in one chunk; nothing was given up."""
         self.book.check_queued(self.stored)
+        assert self.stage.lab.depth(self.book.outputs["noticesDlqUrl"]) == 0
 
 
 @dataclass
@@ -61,8 +65,8 @@ class OneChunk(Scenario):
 
     def ingest(self, stored: Stored) -> None:
         """Lets an object of one chunk be queued."""
-        answer = self.stage.function("lake-ingest").invoke(stored.notice())
-        assert answer == {"objects": 1, "chunks": 1}
+        self.book.announce(stored)
+        assert len(self.book.notices.deliver()) == 1
         self.done.append(stored)
 
     def act(self) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 from handlers.control.authorizer import KeysError
-from handlers.lake.intake import NotIngestedError
 from tests.live.consumer import Consumer
 from tests.live.failing import Fault, Kind
 from tests.live.stage import API_KEY, Stage
@@ -57,26 +56,26 @@ class Uses:
         self.stage.root("s3").put_bucket_notification_configuration(
             Bucket=self._outputs("lake")["bronzeBucket"], NotificationConfiguration={}
         )
-        ingest = self.stage.function("lake-ingest")
+        notices = self._notices()
         notice = self._object(_GOOD)
-        ingest.invoke(notice)
-        ingest.invoke(notice)
-        again = self._object(_GOOD)
+        self._announce(notice)
+        self._announce(notice)
+        notices.deliver()
+        self._announce(self._object(_GOOD))
         self.stage.wire.inject("lake-ingest", Fault(Kind.BROKEN, "SendMessageBatch", always=True))
-        with suppress(NotIngestedError):
-            ingest.invoke(again)
+        notices.deliver()
         self.stage.wire.calm()
-        ingest.invoke(again)
-        with suppress(NotIngestedError):
-            ingest.invoke(self._gone(self._object(_GOOD)))
+        notices.lapse()
+        self._announce(self._gone(self._object(_GOOD)))
+        notices.deliver()
 
     def objects(self) -> None:
         """Fills the lake's queue: an object with a bad row, one that is replayed, one that is gone by then."""
-        for notice in (self._object(_GOOD + b"no row\n"), self._object(_GOOD, replay="1")):
-            self.stage.function("lake-ingest").invoke(notice)
-        notice = self._object(_GOOD)
-        self.stage.function("lake-ingest").invoke(notice)
-        self._gone(notice)
+        last = self._object(_GOOD)
+        for notice in (self._object(_GOOD + b"no row\n"), self._object(_GOOD, replay="1"), last):
+            self._announce(notice)
+        self._notices().deliver()
+        self._gone(last)
 
     def health(self) -> None:
         """The orders API where it is the only one, and so answers for its bus."""
@@ -212,6 +211,15 @@ class Uses:
         described = {"key": key, "versionId": put["VersionId"], "eTag": put["ETag"].strip('"'), "size": len(content)}
         record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": described}}
         return {"Records": [record]}
+
+    def _announce(self, notice: dict[str, Any]) -> None:
+        """Tells of an object, as S3 does."""
+        self.stage.root("sqs").send_message(
+            QueueUrl=self._outputs("lake")["noticesUrl"], MessageBody=json.dumps(notice)
+        )
+
+    def _notices(self) -> Consumer:
+        return Consumer(self.stage, self.stage.function("lake-ingest"), self._outputs("lake")["noticesUrl"])
 
     def _gone(self, notice: dict[str, Any]) -> dict[str, Any]:
         """Deletes an object that has been announced, with its version."""

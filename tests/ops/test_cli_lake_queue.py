@@ -66,6 +66,9 @@ def ingested(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         "TTL_DAYS": "7",
         "BRONZE_BUCKET": "lab-bronze",
         "CHUNK_BYTES": str(CHUNK_BYTES),
+        "NOTICES_QUEUE_URL": stage.queue,
+        "NOTICES_DLQ_URL": stage.queue,
+        "RETRY_BACKOFF_MAX_SECONDS": "300",
         "AWS_ENDPOINT_URL": stage.emulator.endpoint,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -91,9 +94,9 @@ def ingested(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         context: Any = Context()
         ingest.handler({"Records": records}, context)
 
-    ingest.intake.cache_clear()
+    ingest.inbox.cache_clear()
     yield work
-    ingest.intake.cache_clear()
+    ingest.inbox.cache_clear()
 
 
 def test_queued_again(stage: Stage) -> None:

@@ -144,6 +144,6 @@ def test_what_would_be_dropped_is_refused(stack: Stack, tmp_path: Path) -> None:
     """An input of a bucket or a notification that the deployer does not know is named."""
     with pytest.raises(DeployError, match="would drop versioning"):
         stack.deploy(small_program(tmp_path / "a", "aws.s3.Bucket('b', versioning={'enabled': True})"))
-    body = "aws.s3.BucketNotification('n', bucket='b', queues=[{'queue_arn': 'a', 'events': ['s3:ObjectCreated:*']}])"
-    with pytest.raises(DeployError, match="would drop queues"):
+    body = "aws.s3.BucketNotification('n', bucket='b', topics=[{'topic_arn': 'a', 'events': ['s3:ObjectCreated:*']}])"
+    with pytest.raises(DeployError, match="would drop topics"):
         stack.deploy(small_program(tmp_path / "b", body))

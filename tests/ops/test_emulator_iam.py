@@ -107,6 +107,16 @@ def test_resource_policy() -> None:
     ]
 
 
+def test_a_denial_that_spares_services() -> None:
+    """It strikes those who do not say from what they deliver, which the emulator's services do."""
+    named = {"ArnNotEquals": {"aws:PrincipalArn": ["arn:aws:iam::000000000000:user/u"]}}
+    spares = {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}, **named}
+    denied = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": _QUEUE, "Condition": spares}
+
+    (statement,) = json.loads(resource_policy(_document(denied)))["Statement"]
+    assert statement["Condition"] == {"Null": {"aws:SourceArn": "true"}, **named}
+
+
 def test_parameters_called_by_arn() -> None:
     """The resource that the emulator makes of an ARN where AWS takes one for a name."""
     arn = "arn:aws:ssm:us-east-1:000000000000:parameter/team/keys"

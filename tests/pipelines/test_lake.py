@@ -198,21 +198,35 @@ def test_a_version_that_is_gone_is_dead_lettered(lake: Lake) -> None:
 
 
 def test_what_can_not_be_ingested_is_kept(lake: Lake) -> None:
-    """An invocation that fails for good goes, with what S3 said, to the queue of failed invocations."""
-    missing = {
-        "bucket": {"name": lake.bronze},
-        "object": {"key": "bronze/shipments/never.jsonl", "eTag": "e", "size": 1},
-    }
-    event = {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": missing}]}
-    answer = lake.lab.client("lambda").invoke(
-        FunctionName="lake-ingest", InvocationType="Event", Payload=json.dumps(event).encode()
-    )
-    assert answer["StatusCode"] == 202
-    sqs = lake.lab.client("sqs")
-    url = sqs.get_queue_url(QueueName="control-failures")["QueueUrl"]
-    (kept,) = wait_for("the failed invocation", lambda: sqs.receive_message(QueueUrl=url).get("Messages"), seconds=60)
+    """A notice of an object that is gone is a dead letter with its cause; a redrive ingests those that are there."""
+    outputs, dead = lake.lab.outputs["lake"], lake.lab.outputs["lake"]["noticesDlqUrl"]
+    settings = lake.s3.get_bucket_notification_configuration(Bucket=lake.bronze)
+    lake.s3.put_bucket_notification_configuration(Bucket=lake.bronze, NotificationConfiguration={})
+    identity, gone = lake.put("bronze/shipments/late one.jsonl", lines([shipment(1)])), _notice(lake, "never.jsonl")
+    lake.lab.client("sqs").send_message(QueueUrl=outputs["noticesUrl"], MessageBody=json.dumps(gone))
+    lake.until("the dead letter", lambda: lake.lab.depth(dead) == 1)
+    preview = lake.lab.call("GET", "/redrive/preview?pipeline=lake-notices&minAgeSeconds=0")[1]
+    ingest = lake.lab.client("sqs", "lake-ingest")
+    ingest.send_message(QueueUrl=dead, MessageBody=json.dumps(_notice(lake, "late one.jsonl")))
+    started = lake.lab.call("POST", "/redrive/start", {"pipeline": "lake-notices"})[1]
+    run = finished(lake.lab, started["redriveId"])
 
-    assert json.loads(kept["Body"])["requestPayload"] == event
+    assert [(m["errorType"], json.loads(m["body"])) for m in preview["messages"]] == [("ObjectGoneError", gone)]
+    assert (run["state"], run["counts"]["moved"]) == ("SUCCEEDED", 2)
+    assert lake.ingested(identity).silver == 1
+    lake.until("the other again", lambda: lake.lab.depth(dead) == 1)
+    lake.s3.put_bucket_notification_configuration(
+        Bucket=lake.bronze, NotificationConfiguration={"QueueConfigurations": settings["QueueConfigurations"]}
+    )
+
+
+def _notice(lake: Lake, name: str) -> dict[str, Any]:
+    """What S3 says of an object, or of a version that is not there."""
+    found = lake.s3.list_object_versions(Bucket=lake.bronze, Prefix=f"bronze/shipments/{name}").get("Versions")
+    version = {"versionId": found[0]["VersionId"] if found else "gone", "eTag": found[0]["ETag"][1:-1] if found else ""}
+    thing = {"key": f"bronze/shipments/{name.replace(' ', '+')}", "size": 1, **version}
+    s3 = {"bucket": {"name": lake.bronze}, "object": thing}
+    return {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}]}
 
 
 @pytest.mark.parametrize(

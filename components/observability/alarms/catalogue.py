@@ -34,9 +34,9 @@ _SILENT_BREAKER = Missing(
     "ignore", "the breaker tells its state every minute; silence is no news, so the last one holds"
 )
 _SPELT = {"api": "API"}
-_LEFT = {  # the effect of a producer that died; the lake's ingest is invoked by S3, which has no caller to retry
+_LEFT = {  # the effect of a producer that died; the lake's ingest has a queue, and so no caller
     "api": "its caller got a 5xx",
-    "ingest": "its caller got a 5xx, or of the lake's, Lambda tries it twice more",
+    "ingest": "its caller got a 5xx, or of the lake's, SQS delivers the notice again",
 }
 _NO_RUN = Missing("notBreaching", "redrive reports when a run ends, which is rare")
 
@@ -46,6 +46,7 @@ def pipeline_alarms(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]
     found = (
         *_dead_letters(of, limits),
         *_queue(of, limits),
+        *(_notices(of, limits) if of.notices is not None else []),
         *_functions(of, limits),
         *_outcomes(of, limits),
         *_control(of),
@@ -171,8 +172,6 @@ def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
 
 
 def _queue(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
-    # long enough for the oldest message to be too old, and for one batch to end
-    quiet = max(limits.queue_age_seconds, of.worker_timeout_seconds) + limits.evaluation_periods * limits.period_seconds
     return (
         Alarm(
             name="queue-age",
@@ -204,17 +203,54 @@ def _queue(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             name="queue-stalled",
             severity=CRITICAL,
             description="Events wait or are tried again, and none is finished: the worker does not work at all.",
-            source=Expression(
-                # SQS reports deletions only when there are some; without the filling the comparison would be missing
-                "IF(visible + hidden > 0 AND FILL(deleted, 0) < 1, 1, 0)",
-                {
-                    **sources.in_queue(of.queue),
-                    "deleted": sources.queue("NumberOfMessagesDeleted", of.queue, "Sum"),
-                },
-                "messages and no deletion",
-            ),
+            source=_stalled(of.queue),
             missing=_IDLE_QUEUE,
-            **_lasting(quiet, limits),
+            **_lasting(_quiet(of.worker_timeout_seconds, limits), limits),
+        ),
+    )
+
+
+def _quiet(timeout_seconds: int, limits: AlarmLimits) -> int:
+    """Seconds long enough for the oldest message to be too old, and for one batch to end."""
+    return max(limits.queue_age_seconds, timeout_seconds) + limits.evaluation_periods * limits.period_seconds
+
+
+def _stalled(queue: object) -> Source:
+    return Expression(
+        # SQS reports deletions only when there are some; without the filling the comparison would be missing
+        "IF(visible + hidden > 0 AND FILL(deleted, 0) < 1, 1, 0)",
+        {**sources.in_queue(queue), "deleted": sources.queue("NumberOfMessagesDeleted", queue, "Sum")},
+        "messages and no deletion",
+    )
+
+
+def _notices(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
+    return (
+        Alarm(
+            name="notices-dead",
+            severity=CRITICAL,
+            description="Notices are on their dead-letter queue: objects that were uploaded are not ingested.",
+            source=sources.letters(of.notices_dlq),
+            threshold=limits.dlq_depth,
+            span=Span.all_of(limits.evaluation_periods),
+            missing=_IDLE_QUEUE,
+        ),
+        Alarm(
+            name="notices-stalled",
+            severity=CRITICAL,
+            description="Objects wait or are tried again, and none is ingested: ingest does not work at all.",
+            source=_stalled(of.notices),
+            missing=_IDLE_QUEUE,
+            **_lasting(_quiet(of.notices_timeout_seconds, limits), limits),
+        ),
+        Alarm(
+            name="notices-backlog",
+            severity=WARNING,
+            description="More objects are uploaded than ingest gets through.",
+            source=sources.queue("ApproximateNumberOfMessagesVisible", of.notices),
+            threshold=limits.backlog,
+            span=Span.all_of(limits.evaluation_periods),
+            missing=_IDLE_QUEUE,
         ),
     )
 

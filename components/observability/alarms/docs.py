@@ -22,6 +22,9 @@ TARGETS = PipelineTargets(
     breaker="breaker",
 )
 FED_BY_A_RULE = replace(TARGETS, producers={"api": "API function"}, undelivered="queue of undelivered events")
+FED_BY_NOTICES = replace(
+    TARGETS, notices="queue of notices", notices_dlq="dead-letter queue of notices", notices_timeout_seconds=900
+)
 SHARED = StackTargets(
     api_id="API",
     tables={"state": "state table", "control": "control table"},
@@ -76,6 +79,12 @@ The producer of orders is an API function instead of `ingest`. `throttles` inclu
 `event-delivery-failed` the rule that sends to the queue, and `redrive-failed` the redrives of `orders-undelivered`.
 
 """
+_LAKE = """
+## Of the lake only
+
+S3 tells ingest of objects through a queue of notices. `redrive-failed` includes the redrives of `lake-notices`.
+
+"""
 _SIGNS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}
 
 
@@ -84,8 +93,11 @@ def render() -> str:
     limits = AlarmLimits()
     common = pipeline_alarms(TARGETS, limits)
     known = {alarm.name for alarm in common}
-    others = [alarm for alarm in pipeline_alarms(FED_BY_A_RULE, limits) if alarm.name not in known]
-    parts = [_HEAD, "\n## Of each pipeline\n\n", *_table(common), _ORDERS, *_table(others)]
+    orders, lake = (
+        [alarm for alarm in pipeline_alarms(targets, limits) if alarm.name not in known]
+        for targets in (FED_BY_A_RULE, FED_BY_NOTICES)
+    )
+    parts = [_HEAD, "\n## Of each pipeline\n\n", *_table(common), _ORDERS, *_table(orders), _LAKE, *_table(lake)]
     return "".join([*parts, "\n## Of the stack\n\n", *_table(stack_alarms(SHARED, limits))])
 
 

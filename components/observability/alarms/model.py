@@ -108,7 +108,9 @@ class PipelineTargets:
     `namespace` is that of the metrics that the handlers emit. `producers` are the functions that accept work, `rules`
     those on the bus, `topics` those of outcomes, all by role.
     `breaker` is the circuit breaker's function, where there is one. `undelivered` is the queue of events that
-    EventBridge could not deliver to the main queue, where it is EventBridge that sends to it.
+    EventBridge could not deliver to the main queue, where it is EventBridge that sends to it. `notices` is the queue
+    of what a producer fetches its work from, `notices_dlq` that of what it gave up, and `notices_timeout_seconds` its
+    time-out, where it has one.
     """
 
     pipeline: str
@@ -123,6 +125,9 @@ class PipelineTargets:
     topics: Mapping[str, object]
     breaker: object | None = None
     undelivered: object | None = None
+    notices: object | None = None
+    notices_dlq: object | None = None
+    notices_timeout_seconds: int = 0
 
     @property
     def has_breaker(self) -> bool:
@@ -132,7 +137,8 @@ class PipelineTargets:
     @property
     def redrives(self) -> Sequence[str]:
         """The names under which redrives of the pipeline emit their metrics."""
-        return (self.pipeline, *([f"{self.pipeline}-undelivered"] if self.undelivered is not None else []))
+        others = {"undelivered": self.undelivered, "notices": self.notices_dlq}
+        return (self.pipeline, *(f"{self.pipeline}-{name}" for name, queue in others.items() if queue is not None))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

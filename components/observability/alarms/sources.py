@@ -48,8 +48,9 @@ def total(label: str, metrics: Mapping[str, Metric]) -> Expression:
 
 
 def stopped_redrives(of: PipelineTargets) -> Source:
-    """Stopped redrives of the pipeline's dead letters, and of its undelivered events."""
-    letters, *undelivered = (own(of, "RedriveStopped", "Sum", name) for name in of.redrives)
-    if not undelivered:
+    """Stopped redrives of the pipeline's dead letters, and of its undelivered events or its notices."""
+    letters, *others = (own(of, "RedriveStopped", "Sum", name) for name in of.redrives)
+    if not others:
         return letters
-    return total("stopped redrives", {"letters": letters, "undelivered": undelivered[0]})
+    named = (name.rpartition("-")[2] for name in of.redrives[1:])
+    return total("stopped redrives", {"letters": letters, **dict(zip(named, others, strict=True))})

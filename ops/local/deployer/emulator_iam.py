@@ -11,6 +11,8 @@ The emulator (AUTH=true) authorizes by the name of the API call and knows less a
 - `DescribeEventBus` is checked as if the bus were a rule of that name on the default bus.
 - `GetEventSourceMapping` is checked as `lambda:ListEventSourceMappings`, on the mapping.
 - `aws:PrincipalArn` of a function is its session; on AWS it is its role. Sessions of a named role are named too.
+- `aws:PrincipalIsAWSService` is not known, so that what spares services would strike S3. A service that delivers says
+  from what (`aws:SourceArn`), and nobody else does.
 - There is no TLS on loopback: a statement that denies plain HTTP would deny everything, so it is left out.
 
 What this widens is checked elsewhere: the documents themselves by the component tests, and the tables that statements
@@ -28,6 +30,7 @@ _OTHER_NAMES = {"lambda:GetEventSourceMapping": "lambda:ListEventSourceMappings"
 _PARTIQL = "dynamodb:PartiQL"
 _PARTIQL_CALLS = ["dynamodb:BatchExecuteStatement", "dynamodb:ExecuteStatement", "dynamodb:ExecuteTransaction"]
 _ROLE = re.compile(r"arn:(?P<partition>[^:]+):iam::(?P<account>\d+):role/(?:.*/)?(?P<name>[^/]+)")
+_NO_SERVICE = {"aws:PrincipalIsAWSService": "false"}
 _NO_TLS = {"Bool": {"aws:SecureTransport": "false"}}
 
 
@@ -59,7 +62,11 @@ def _statement(statement: dict[str, Any]) -> dict[str, Any]:
             dict.fromkeys([*resources, *map(_log_group, resources), *_parameters(resources), *_buses(changed)])
         )
     if "Condition" in changed:
-        changed["Condition"] = {operator: _condition(keys) for operator, keys in changed["Condition"].items()}
+        conditions = dict(changed["Condition"])
+        if conditions.get("BoolIfExists") == _NO_SERVICE:
+            del conditions["BoolIfExists"]
+            conditions["Null"] = {"aws:SourceArn": "true"}
+        changed["Condition"] = {operator: _condition(keys) for operator, keys in conditions.items()}
     return changed
 
 

@@ -101,6 +101,7 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("lakeIngestTimeoutSeconds", 901),
     ("lakeTransformTimeoutSeconds", 0),
     ("lakeIngestMemoryMb", 127),
+    ("lakeIngestMaxConcurrency", 1),
     ("lakeTransformMemoryMb", 511),
     ("lakeLayerArn", "pyarrow"),
     ("lakeStartDate", "2026-02-30"),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.components.config.configuring import problems
-from tests.components.recording import Recording, grants, run_main, variables
+from tests.components.recording import ACCOUNT, Recording, grants, run_main, variables
 
 _LAKE: dict[str, object] = {"pipelines": ["lake"]}
 _LAYER = "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow:7"
@@ -40,17 +40,27 @@ def closed() -> Recording:
 
 @pytest.mark.parametrize("preview", [False, True])
 def test_what_the_lake_has_that_events_do_not(preview: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Two buckets, a notification and a layer; the rest is what every pipeline has, under its own name."""
+    """Two buckets, a queue of notices and a layer; the rest is what every pipeline has, under its own name."""
     lake = run_main("dev", _LAKE, preview=preview).names()
     events = {(t, n.replace("events", "lake")) for t, n in run_main("dev", preview=preview).names()}
 
     assert lake - events == {
         ("lab:pipelines:Lake", "lake"),
         ("lab:storage:LakeStorage", "lake"),
-        ("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", "lake-ingest-async"),
         ("aws:lambda/layerVersion:LayerVersion", "lake"),
-        ("aws:lambda/permission:Permission", "lake-bronze-invocation"),
         ("aws:s3/bucketNotification:BucketNotification", "lake-bronze-notification"),
+        ("lab:messaging:ReliableQueue", "lake-notices"),
+        *(
+            (token, name.replace("events", "lake-notices"))
+            for token, name in run_main("dev").names()
+            if token.startswith("aws:sqs/") and name.startswith("events-")
+        ),
+        ("lab:messaging:QueueConsumer", "lake-ingest"),
+        ("aws:lambda/eventSourceMapping:EventSourceMapping", "lake-ingest-mapping"),
+        *(
+            ("aws:cloudwatch/metricAlarm:MetricAlarm", f"lake-notices-{name}")
+            for name in ("dead", "stalled", "backlog")
+        ),
         *((token, f"lake-{role}{part}") for role in ("bronze", "silver") for token, part in _BUCKET_PARTS),
     }
 
@@ -83,15 +93,60 @@ def test_ingest_function(lake: Recording) -> None:
         "BRONZE_BUCKET": "id:lake-bronze",
         "CHUNK_BYTES": "16777216",
         "FAILURE_MODE_PARAMETER": "/ingestion/failure_mode",
+        "NOTICES_QUEUE_URL": "https://lake-notices-queue",
+        "NOTICES_DLQ_URL": "https://lake-notices-dlq",
+        "RETRY_BACKOFF_MAX_SECONDS": "300",
     }
 
 
-def test_failed_ingestions_are_kept(lake: Recording) -> None:
-    """S3 invokes asynchronously: what Lambda gives up after its retries goes to the control plane's queue."""
-    assert lake.inputs("FunctionEventInvokeConfig", "lake-ingest-async") == {
-        "functionName": "lake-ingest",
-        "destinationConfig": {"onFailure": {"destination": "arn:control-failures"}},
+def test_objects_wait_in_a_queue(lake: Recording) -> None:
+    """S3 tells a queue of them; so many are ingested at once, and what ingest gives up is kept for a redrive."""
+    mapping, queue = (
+        lake.inputs("EventSourceMapping", "lake-ingest-mapping"),
+        lake.inputs("Queue", "lake-notices-queue"),
+    )
+
+    assert {name: value for name, value in mapping.items() if name != "tags"} == {
+        "eventSourceArn": "arn:lake-notices-queue",
+        "functionName": "arn:lake-ingest",
+        "batchSize": 1,
+        "maximumBatchingWindowInSeconds": 0,
+        "functionResponseTypes": ["ReportBatchItemFailures"],
+        "scalingConfig": {"maximumConcurrency": 2},
     }
+    assert queue["visibilityTimeoutSeconds"] == 6 * 900
+    assert json.loads(queue["redrivePolicy"]) == {"deadLetterTargetArn": "arn:lake-notices-dlq", "maxReceiveCount": 5}
+    (notification,) = lake.of("BucketNotification")
+    assert notification.inputs["queues"][0]["queueArn"] == "arn:lake-notices-queue"
+    assert "lake-notices-queue-policy" in notification.depends_on
+
+
+def test_only_the_bucket_redrive_and_operators_may_give_notice() -> None:
+    """S3 for this bucket of this account; dead letters come from ingest alone."""
+    operator = "arn:aws:iam::123456789012:role/oncall"
+    recording = run_main("dev", _LAKE | {"operatorRoleArns": [operator]})
+    statements = {
+        role: {one["Sid"]: one for one in json.loads(recording.inputs("QueuePolicy", name)["policy"])["Statement"]}
+        for role, name in {"queue": "lake-notices-queue-policy", "dlq": "lake-notices-dlq-policy"}.items()
+    }
+    named = {
+        role: found["NamedProducersOnly"]["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+        for role, found in statements.items()
+    }
+
+    assert named == {"queue": ["arn:redrive-role", operator], "dlq": ["arn:lake-ingest-role"]}
+    assert statements["queue"]["BucketNotifies"] == {
+        "Sid": "BucketNotifies",
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": ["sqs:SendMessage"],
+        "Resource": "arn:lake-notices-queue",
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": "arn:lake-bronze"},
+            "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        },
+    }
+    assert "BucketNotifies" not in statements["dlq"]
 
 
 def test_worker_function_and_its_queue(lake: Recording) -> None:
@@ -115,6 +170,7 @@ def test_settings_reach_the_functions() -> None:
         "lakeIngestTimeoutSeconds": 60,
         "lakeTransformTimeoutSeconds": 20,
         "lakeIngestMemoryMb": 300,
+        "lakeIngestMaxConcurrency": 7,
         "lakeTransformMemoryMb": 2000,
     }
     recording = run_main("dev", _LAKE | chosen)
@@ -124,6 +180,9 @@ def test_settings_reach_the_functions() -> None:
     assert (ingest["timeout"], ingest["memorySize"]) == (60, 300)
     assert (worker["timeout"], worker["memorySize"]) == (20, 2000)
     assert recording.inputs("Queue", "lake-queue")["visibilityTimeoutSeconds"] == 120
+    assert recording.inputs("Queue", "lake-notices-queue")["visibilityTimeoutSeconds"] == 360
+    mapping = recording.inputs("EventSourceMapping", "lake-ingest-mapping")
+    assert mapping["scalingConfig"] == {"maximumConcurrency": 7}
 
 
 def test_least_rights(lake: Recording) -> None:
@@ -134,10 +193,14 @@ def test_least_rights(lake: Recording) -> None:
     }
     ingest, worker = grants(lake, "lake-ingest"), grants(lake, "lake-worker")
 
-    assert {sid: ingest[sid] for sid in (*bronze, "Queue", "State", "FailedInvocations")} == bronze | {
+    assert {sid: ingest[sid] for sid in (*bronze, "Queue", "State", "Notices", "DeadLetters")} == bronze | {
         "Queue": ({"sqs:SendMessage"}, "arn:lake-queue"),
         "State": (_STATE_READ_AND_WRITTEN, "arn:ingestion_state"),
-        "FailedInvocations": ({"sqs:SendMessage"}, "arn:control-failures"),
+        "Notices": (
+            {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
+            "arn:lake-notices-queue",
+        ),
+        "DeadLetters": ({"sqs:SendMessage"}, "arn:lake-notices-dlq"),
     }
     assert {sid: worker[sid] for sid in (*bronze, "Silver", "StaleQuarantine", "Result")} == bronze | {
         "Silver": ({"s3:PutObject"}, ["arn:lake-silver/silver/*", "arn:lake-silver/quarantine/*"]),
@@ -196,6 +259,8 @@ def test_outputs(lake: Recording) -> None:
         "failureTopicArn": "arn:lake-failure",
         "bronzeBucket": "id:lake-bronze",
         "silverBucket": "id:lake-silver",
+        "noticesUrl": "https://lake-notices-queue",
+        "noticesDlqUrl": "https://lake-notices-dlq",
     }
 
 

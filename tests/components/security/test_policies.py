@@ -197,7 +197,12 @@ def test_key_policy_lets_exactly_the_services_that_need_it(everything: Recording
             _context("aws:sns:topicArn", f"arn:aws:sns:{REGION}:{ACCOUNT}:*"),
             "*",
         ),
-        "RulesToQueues": ({events}, encrypt, _context("aws:sqs:arn", f"arn:aws:sqs:{REGION}:{ACCOUNT}:*"), "*"),
+        "RulesAndBucketsToQueues": (
+            {events, "s3.amazonaws.com"},
+            encrypt,
+            _context("aws:sqs:arn", f"arn:aws:sqs:{REGION}:{ACCOUNT}:*"),
+            "*",
+        ),
         "BusesAndArchives": (
             {events},
             encrypt | moved,

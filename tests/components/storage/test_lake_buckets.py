@@ -4,19 +4,20 @@ import json
 from typing import Any
 
 import pytest
-from pulumi_aws import lambda_
+from pulumi_aws import sqs
 
 from components import naming
 from components.storage.lake_buckets import LakeStorage, LakeStorageArgs, notify_of_objects
-from tests.components.recording import ACCOUNT, PROJECT, Recording, run
+from tests.components.recording import PROJECT, Recording, run
 
 _BUCKETS = ("lake-bronze", "lake-silver")
 
 
 def _storage(*, preview: bool = False, **args: Any) -> Recording:
     def program() -> None:
-        function = lambda_.Function("ingest", role="arn:role", runtime="python3.13", handler="h.h")
-        notify_of_objects(LakeStorage("lake", LakeStorageArgs(**args)), function)
+        queue = sqs.Queue("notices")
+        policy = sqs.QueuePolicy("notices-policy", queue_url=queue.url, policy="{}")
+        notify_of_objects(LakeStorage("lake", LakeStorageArgs(**args)), queue.arn, policy)
 
     return run(program, preview=preview)
 
@@ -41,9 +42,9 @@ def _statements(**args: Any) -> tuple[list[Any], list[Any]]:
 def test_two_buckets_and_all_that_belongs_to_them(preview: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Nothing is missing and nothing is there besides; in preview too."""
     assert _storage(preview=preview).names() == {
-        ("aws:lambda/function:Function", "ingest"),
+        ("aws:sqs/queue:Queue", "notices"),
+        ("aws:sqs/queuePolicy:QueuePolicy", "notices-policy"),
         ("lab:storage:LakeStorage", "lake"),
-        ("aws:lambda/permission:Permission", "lake-bronze-invocation"),
         ("aws:s3/bucketNotification:BucketNotification", "lake-bronze-notification"),
         *(
             (f"aws:s3/{token}", f"{bucket}{suffix}")
@@ -159,25 +160,16 @@ def test_nothing_unseen_piles_up() -> None:
     }
 
 
-def test_bronze_alone_tells_the_ingest_function_of_its_objects() -> None:
-    """Whatever comes under bronze/, once objects have versions; the permission is for this bucket of this account."""
+def test_bronze_alone_tells_the_queue_of_its_objects() -> None:
+    """Whatever comes under bronze/, once objects have versions and the queue's policy lets S3 in."""
     recording = _storage()
     notification = recording.one("BucketNotification", "lake-bronze-notification")
 
     assert notification.inputs == {
         "bucket": "id:lake-bronze",
-        "lambdaFunctions": [
-            {"lambdaFunctionArn": "arn:ingest", "events": ["s3:ObjectCreated:*"], "filterPrefix": "bronze/"}
-        ],
+        "queues": [{"queueArn": "arn:notices", "events": ["s3:ObjectCreated:*"], "filterPrefix": "bronze/"}],
     }
-    assert {"lake-bronze-invocation", "lake-bronze-versioning"} <= notification.depends_on
-    assert recording.inputs("Permission", "lake-bronze-invocation") == {
-        "action": "lambda:InvokeFunction",
-        "function": "ingest",
-        "principal": "s3.amazonaws.com",
-        "sourceArn": "arn:lake-bronze",
-        "sourceAccount": ACCOUNT,
-    }
+    assert {"notices-policy", "lake-bronze-versioning"} <= notification.depends_on
 
 
 def test_disposable_buckets_are_destroyed_with_all_they_hold() -> None:

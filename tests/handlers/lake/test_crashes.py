@@ -1,6 +1,6 @@
 """Functions that die before or after each AWS call, then repetition: every row is in silver or quarantine, once.
 
-Lambda repeats ingest, under the same request id at first; SQS delivers chunks again. Both until nothing is left.
+SQS delivers notices and chunks again, until nothing is left.
 """
 
 from collections.abc import Callable
@@ -27,8 +27,8 @@ class Run:
     notification: dict[str, Any]
 
     def ingest(self) -> None:
-        """What Lambda's asynchronous invocation does: twice more under the same id, then an operator's own."""
-        for request_id in ("r-1", "r-1", "r-1", "operator"):
+        """What SQS does: a notice comes again under its id; then S3's second one, under another."""
+        for request_id in ("m-1", "m-1", "m-1", "m-2"):
             try:
                 self.lake.ingest(self.notification, request_id=request_id)
             except (Crash, NotIngestedError):

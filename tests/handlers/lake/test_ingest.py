@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from handlers import jsontext
 from handlers.aws import clients
+from handlers.errors import SchemaValidationError
 from handlers.lake import ingest, notice
 from handlers.lake.intake import Intake, NotIngestedError
+from handlers.worker import messages
 from tests.components.recording import ROOT
-from tests.handlers.conftest import DAY_MS, NOW_MS
+from tests.handlers.conftest import DAY_MS, NOW_MS, failures, record
 from tests.handlers.emf import embedded
 from tests.handlers.fakes import Crash, FakeContext, client_error
 from tests.handlers.lake.conftest import KEY, Lake, as_json, created, lines, shipment
@@ -162,7 +165,7 @@ def test_an_empty_object_is_done_without_a_message(lake: Lake, uploaded: Upload)
 def test_what_is_none_of_the_lakes_is_logged_and_left(lake: Lake, log_stream: io.StringIO) -> None:
     """S3's test, deletions, folders and other files: no call, no error, a line each."""
     assert notice.read({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BRONZE}) == []
-    with pytest.raises(TypeError):  # it says that it is a test, and is none
+    with pytest.raises(SchemaValidationError):  # it says that it is a test, and is none
         notice.read({"Event": "s3:TestEvent", "Records": None})
     assert lake.ingest(
         created("v", "e", name="ObjectRemoved:Delete"),
@@ -199,7 +202,7 @@ def test_every_way_of_writing_counts(lake: Lake, uploaded: Upload, name: str) ->
 def test_an_object_that_is_not_there_any_more_is_raised(
     lake: Lake, uploaded: Upload, log_stream: io.StringIO, prepare: Callable[[Lake], Any], error_type: str
 ) -> None:
-    """So that the on-failure destination tells of it; the objects beside it are ingested."""
+    """So that it becomes a dead letter; the objects beside it are ingested."""
     gone, other = uploaded(lines(shipment(1))), uploaded(lines(shipment(2)), "bronze/shipments/other.jsonl")
     kept = lake.aws.versions[BRONZE, "bronze/shipments/other.jsonl"]
     prepare(lake)
@@ -328,24 +331,127 @@ def entry_point(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         "TTL_DAYS": "7",
         "BRONZE_BUCKET": BRONZE,
         "CHUNK_BYTES": "20",
+        "NOTICES_QUEUE_URL": "https://notices",
+        "NOTICES_DLQ_URL": "https://notices-dlq",
+        "RETRY_BACKOFF_MAX_SECONDS": "300",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(clients, "client", lambda _service, **_: lake.aws)
-    ingest.intake.cache_clear()
+    ingest.inbox.cache_clear()
     yield ingest.handler
-    ingest.intake.cache_clear()
+    ingest.inbox.cache_clear()
 
 
-def test_the_entry_point_takes_an_event_of_s3(lake: Lake, uploaded: Upload, entry_point: Callable[..., Any]) -> None:
-    """Environment, clients, lease and request id come together; each record of an event is ingested."""
-    event = {"Records": [uploaded(b"0123456789\n" * 4), uploaded(b"x\n", "bronze/shipments/b.jsonl")]}
-
-    assert entry_point(event, FakeContext("r-9", remaining_ms=5000)) == {"objects": 2, "chunks": 3}
-
-    assert {(item["messageId"]["S"], item["leaseUntil"]["N"]) for item in lake.aws.items.values()} == {
-        ("r-9", str(NOW_MS + 5000))
+def test_the_entry_point_takes_a_batch(lake: Lake, uploaded: Upload, entry_point: Callable[..., Any]) -> None:
+    """Environment, clients, lease and message id come together; each record of a notice is ingested."""
+    event: jsontext.JsonObject = {
+        "Records": [uploaded(b"0123456789\n" * 4), uploaded(b"x\n", "bronze/shipments/b.jsonl")]
     }
+
+    assert entry_point({"Records": [record("m-9", event)]}, FakeContext("r-9", remaining_ms=5000)) == failures()
+
+    assert len(lake.aws.sent) == 3
+    assert {(item["messageId"]["S"], item["leaseUntil"]["N"]) for item in lake.aws.items.values()} == {
+        ("m-9", str(NOW_MS + 5000))
+    }
+
+
+def test_the_entry_point_takes_what_s3_still_invokes_it_with(
+    lake: Lake, uploaded: Upload, entry_point: Callable[..., Any]
+) -> None:
+    """Events of before there was a queue, which Lambda repeats after an upgrade: those that fail are raised."""
+    event = {"Records": [uploaded(b"0123456789\n" * 4)]}
+
+    assert entry_point(event, FakeContext("r-9")) == failures()
+    assert [item["messageId"]["S"] for item in lake.aws.items.values()] == ["r-9"]
+    lake.aws.versions.clear()
+    with pytest.raises(NotIngestedError, match="1 not ingested: bronze/shipments/day"):
+        entry_point(event, FakeContext())
+
+
+def test_nothing_is_done_for_a_batch_of_nothing(lake: Lake, entry_point: Callable[..., Any]) -> None:
+    """As a breaker's probe would be, were there one."""
+    assert (entry_point({"Records": []}, FakeContext()), lake.aws.calls) == (failures(), [])
+
+
+def test_a_notice_comes_to_its_end(lake: Lake, uploaded: Upload, entry_point: Callable[..., Any]) -> None:
+    """Done: acknowledged. For good: a dead letter with its cause. Else: it comes again after half the time or more."""
+    lake.aws.entry_failures["SendMessageBatch"] = lambda entry: (
+        "InternalError" if "late" in entry["MessageBody"] else ""
+    )
+    done = uploaded(b"x\n")
+    late = uploaded(b"x\n", "bronze/shipments/late.jsonl")
+    gone = created("v9", "e", "bronze/shipments/a+b c.jsonl")
+    batch: dict[str, jsontext.Json] = {
+        "done": {"Records": [done]},
+        "test": {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BRONZE},
+        "late": {"Records": [gone, late]},
+        "gone": {"Records": [gone]},
+        "odd": {"Records": [1]},
+        "none": "no JSON of S3",
+    }
+    records = [record(name, payload) for name, payload in batch.items()]
+
+    assert entry_point({"Records": records}, FakeContext()) == failures("late")
+
+    sent = [one for one in lake.aws.sent if one["QueueUrl"] == "https://notices-dlq"]
+    letters = {one["MessageAttributes"]["originalMessageId"]["StringValue"]: one for one in sent}
+    assert {name: json.loads(letter["MessageBody"]) for name, letter in letters.items()} == {
+        name: batch[name] for name in ("gone", "odd", "none")
+    }
+    assert {name: value["StringValue"] for name, value in letters["gone"]["MessageAttributes"].items()} == {
+        "errorType": "ObjectGoneError",
+        "errorMessage": "bronze/shipments/a+b c.jsonl is no longer there: NoSuchVersion",
+        "failedAt": "2027-01-15T08:00:00.000Z",
+        "originalMessageId": "gone",
+        "pipeline": "lake",
+    }
+    assert {letters[name]["MessageAttributes"]["errorType"]["StringValue"] for name in ("odd", "none")} == {
+        "SchemaValidationError"
+    }
+    assert list(lake.aws.visibility) == ["receipt-late-1"]
+    assert 150 <= lake.aws.visibility["receipt-late-1"] <= 300
+
+
+def test_a_dead_letter_that_is_not_taken(lake: Lake, entry_point: Callable[..., Any]) -> None:
+    """The notice stays in its queue, for SQS to move it in the end."""
+    lake.aws.entry_failures["SendMessageBatch"] = lambda _entry: "InternalError"
+    records = [record("gone", {"Records": [created("v9", "e")]})]
+
+    assert entry_point({"Records": records}, FakeContext()) == failures("gone")
+    assert lake.aws.visibility == {}
+
+
+def test_an_object_that_another_ingests(lake: Lake, uploaded: Upload, entry_point: Callable[..., Any]) -> None:
+    """Its second notice waits for the other's lease, so that its receives are not spent before that is done."""
+    notification = uploaded(lines(shipment(1)))
+    lake.aws.before = _crashing("SendMessageBatch")
+    with pytest.raises(Crash):
+        lake.ingest(notification, request_id="first")
+    lake.aws.before = lambda _name: None
+    lake.clock.advance(9_500)
+    lake.aws.entry_failures["ChangeMessageVisibilityBatch"] = lambda entry: (
+        "x" if "b-" in entry["ReceiptHandle"] else ""
+    )
+
+    event = {"Records": [record(name, {"Records": [notification]}) for name in "ab"]}
+    assert entry_point(event, FakeContext()) == failures("a", "b")
+    assert lake.aws.visibility == {"receipt-a-1": 22}
+
+
+def test_a_redrive_knows_a_notice_by_its_object(lake: Lake, uploaded: Upload) -> None:
+    """Key and checksum are those of the object's record where its ETag is a checksum, else the notice's own."""
+    notification = uploaded(lines(shipment(1)), "bronze/shipments/a b+c.jsonl")
+    lake.ingest(notification)
+    (item,) = lake.aws.items.values()
+    message = messages.read(record("m", {"Records": [notification]}), notice.FORM)
+
+    assert (message.key, message.checksum) == (item["idempotencyKey"]["S"], item["checksum"]["S"])
+    others: list[jsontext.JsonObject] = [{"Records": [notification] * 2}, {"Records": [{}]}, {"Event": "s3:TestEvent"}]
+    for other in others:
+        read = messages.read(record("m", other), notice.FORM)
+        assert (read.key, read.fault) == (jsontext.checksum(other), None)
 
 
 def test_an_invocation_that_runs_out_of_time_says_so_in_the_record(
@@ -354,8 +460,8 @@ def test_an_invocation_that_runs_out_of_time_says_so_in_the_record(
     """It is interrupted before Lambda ends it, so that the retry need not wait for the lease to lapse."""
     monkeypatch.setattr(Intake, "_send", lambda *_: time.sleep(60))
 
-    with pytest.raises(NotIngestedError):
-        entry_point({"Records": [uploaded(b"x\n")]}, FakeContext(remaining_ms=100))
+    batch = {"Records": [record("m", {"Records": [uploaded(b"x\n")]})]}
+    assert entry_point(batch, FakeContext(remaining_ms=100)) == failures("m")
 
     (item,) = lake.aws.items.values()
     assert (item["status"]["S"], item["errorType"]["S"]) == ("FAILED", "DeadlineExceededError")

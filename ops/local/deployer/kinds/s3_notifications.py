@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class BucketNotification(Setting):
-    """aws:s3/bucketNotification:BucketNotification, to functions."""
+    """aws:s3/bucketNotification:BucketNotification, to queues."""
 
     fields: ClassVar[Fields] = {
         "bucket": "Bucket",
-        "lambdaFunctions": Sub(
-            "LambdaFunctionConfigurations",
+        "queues": Sub(
+            "QueueConfigurations",
             {
                 "id": "Id",
-                "lambdaFunctionArn": "LambdaFunctionArn",
+                "queueArn": "QueueArn",
                 "events": "Events",
                 "filterPrefix": "prefix",
                 "filterSuffix": "suffix",
@@ -32,12 +32,12 @@ class BucketNotification(Setting):
     }
 
     def get(self, s3: S3Client, it: Resource) -> object:
-        """The functions that are notified."""
-        return s3.get_bucket_notification_configuration(Bucket=bucket(it)).get("LambdaFunctionConfigurations")
+        """The queues that are notified."""
+        return s3.get_bucket_notification_configuration(Bucket=bucket(it)).get("QueueConfigurations")
 
     def set(self, s3: S3Client, it: Resource) -> None:
         """All notifications at once."""
-        wanted = {"LambdaFunctionConfigurations": [_filtered(one) for one in it.params["LambdaFunctionConfigurations"]]}
+        wanted = {"QueueConfigurations": [_filtered(one) for one in it.params["QueueConfigurations"]]}
         configuration = cast("NotificationConfigurationTypeDef", wanted)
         s3.put_bucket_notification_configuration(Bucket=bucket(it), NotificationConfiguration=configuration)
 
