@@ -1,9 +1,13 @@
 """An AWS in memory for the handlers: exactly the calls they make, counted, and able to fail or crash at each.
 
+What AWS would refuse is a bug of the handlers and fails the test: the limits of DynamoDB's keys, items and numbers, of
+SQS's characters and sizes, of EventBridge's entries.
+
 It interprets the PartiQL that `handlers.aws.partiql` writes and nothing else; what DynamoDB itself makes of those
 statements is shown on the emulator (tests/pipelines).
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,6 +20,11 @@ from botocore.exceptions import ClientError
 _INSERT = re.compile(r'INSERT INTO "[^"]+" VALUE \{(?P<fields>.*)\}')
 _UPDATE = re.compile(r'UPDATE "[^"]+" (?P<changes>.*) WHERE (?P<where>.*)')
 KEY = "idempotencyKey"
+_MIB = 1024 * 1024
+_ITEM_BYTES = 400 * 1024
+_ENTRIES_BYTES = 256 * 1024  # of all entries of a PutEvents: source, detail type and detail
+_XML = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+_ATTRIBUTE_NAME = re.compile(r"(?!(?i:aws|amazon)\.)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class Crash(BaseException):
@@ -60,7 +69,10 @@ class FakeAws:
 
     def batch_execute_statement(self, *, Statements: list[dict[str, Any]]) -> dict[str, Any]:
         assert 1 <= len(Statements) <= 25
-        return self._call("BatchExecuteStatement", lambda: {"Responses": [self._execute(s) for s in Statements]})
+        answer = self._call("BatchExecuteStatement", lambda: {"Responses": [self._execute(s) for s in Statements]})
+        for item in self.items.values():
+            _check_item(item)
+        return answer
 
     def _execute(self, statement: dict[str, Any]) -> dict[str, Any]:
         code = self._failure("BatchExecuteStatement", statement) or self._write(statement)
@@ -91,6 +103,8 @@ class FakeAws:
         (table, request), *_ = RequestItems.items()
         assert request["ConsistentRead"] is True
         assert 1 <= len(request["Keys"]) <= 100
+        for key in request["Keys"]:
+            _check_key(key[KEY]["S"])
         names = request["ExpressionAttributeNames"].values()
 
         def read() -> dict[str, Any]:
@@ -106,6 +120,7 @@ class FakeAws:
     def get_item(self, *, TableName: str, Key: dict[str, Any], ConsistentRead: bool) -> dict[str, Any]:
         assert TableName
         assert ConsistentRead
+        _check_key(Key[KEY]["S"])
         item = self.items.get(Key[KEY]["S"])
         return self._call("GetItem", lambda: {"Item": item} if item else {})
 
@@ -114,17 +129,11 @@ class FakeAws:
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         assert 1 <= len(Entries) <= 10
         assert len({entry["Id"] for entry in Entries}) == len(Entries)
+        assert sum(map(message_size, Entries)) <= _MIB
 
         def send() -> dict[str, Any]:
             answer: dict[str, Any] = {"Successful": [], "Failed": []}
             for entry in Entries:
-                attributes = entry.get("MessageAttributes", {})
-                assert len(attributes) <= 10
-                size = len(entry["MessageBody"]) + sum(
-                    len(name) + len(one["DataType"]) + len(one.get("StringValue") or one["BinaryValue"])
-                    for name, one in attributes.items()
-                )
-                assert size <= 1024 * 1024, "SQS refuses it: InvalidParameterValue"
                 if code := self._failure("SendMessageBatch", entry):
                     answer["Failed"].append({"Id": entry["Id"], "Code": code, "SenderFault": code.startswith("Sender")})
                     continue
@@ -169,6 +178,9 @@ class FakeAws:
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         assert 1 <= len(Entries) <= 10
+        assert all(isinstance(json.loads(entry["Detail"]), dict) for entry in Entries)
+        texts = [entry[name] for entry in Entries for name in ("Source", "DetailType", "Detail")]
+        assert sum(len(text.encode()) for text in texts) <= _ENTRIES_BYTES
 
         def put() -> dict[str, Any]:
             answers = []
@@ -226,3 +238,39 @@ class FakeContext:
     def get_remaining_time_in_millis(self) -> int:
         """Always the same: the fake's time does not pass."""
         return self.remaining_ms
+
+
+def message_size(entry: dict[str, Any]) -> int:
+    """Bytes that count against SQS's limit of a message and of a batch; the entry is one that SQS takes."""
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,80}", entry["Id"])
+    if not _XML.fullmatch(entry["MessageBody"]):  # not asserted: tests also deliver what SQS would never have taken
+        raise client_error("InvalidMessageContents", "SendMessageBatch")
+    assert 0 <= entry.get("DelaySeconds", 0) <= 900
+    attributes = entry.get("MessageAttributes", {})
+    assert len(attributes) <= 10
+    size = len(entry["MessageBody"].encode())
+    for name, attribute in attributes.items():
+        assert _ATTRIBUTE_NAME.fullmatch(name)
+        assert len(name) <= 256
+        value = attribute["StringValue"] if "StringValue" in attribute else attribute["BinaryValue"]
+        assert value, f"{name} is empty"
+        assert isinstance(value, bytes) or _XML.fullmatch(value)
+        size += len(name) + len(attribute["DataType"].encode())
+        size += len(value if isinstance(value, bytes) else value.encode())
+    return size
+
+
+def _check_key(key: str) -> None:
+    assert 1 <= len(key.encode()) <= 2048
+
+
+def _check_item(item: dict[str, Any]) -> None:
+    _check_key(item[KEY]["S"])
+    size = 0
+    for name, value in item.items():
+        ((kind, content),) = value.items()
+        text = "1" if isinstance(content, bool) else content  # a truth value takes a byte
+        assert isinstance(content, bool) is (kind == "BOOL")
+        assert kind != "N" or len(text.lstrip("-")) <= 38
+        size += len(name) + len(text.encode())
+    assert size <= _ITEM_BYTES

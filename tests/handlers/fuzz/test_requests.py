@@ -17,8 +17,8 @@ from tests.handlers.conftest import FakeClock
 from tests.handlers.control.redrive.conftest import DLQ, Lab, make_lab
 from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
 from tests.handlers.control.test_failure_mode import PARAMETER, FakeSsm
+from tests.handlers.fakes import FakeAws
 from tests.handlers.fuzz.hostile import FUZZ, JSON, SECRET, TEXT, logged, objects, requests
-from tests.handlers.fuzz.strict import StrictAws
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # inputs may be large
 
@@ -88,7 +88,7 @@ def sound(answer: Any, *statuses: int) -> Any:
     return body
 
 
-def events_api(aws: StrictAws) -> ingest.Api:
+def events_api(aws: FakeAws) -> ingest.Api:
     """The events API on this AWS."""
     client = cast("Any", aws)
     store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
@@ -105,7 +105,7 @@ def events_api(aws: StrictAws) -> ingest.Api:
 )
 def test_events(event: dict[str, Any]) -> None:
     """As many messages as were accepted, each with the key that the caller was told; AWS works, so no 5xx."""
-    aws = StrictAws()
+    aws = FakeAws()
     with logged() as lines:
         answer = events_api(aws).handle(event)
 
@@ -163,7 +163,7 @@ def test_failure_mode(event: dict[str, Any]) -> None:
 
 
 def _events(event: dict[str, Any]) -> Any:
-    return events_api(StrictAws()).handle(event)
+    return events_api(FakeAws()).handle(event)
 
 
 def _redrive(event: dict[str, Any]) -> Any:
