@@ -289,6 +289,7 @@ def test_laptop_stack_is_quick_and_points_the_provider_at_the_laptop() -> None:
         "lakeLayerArn": "none",
         "authMode": "none",
         "maxBatchingWindowSeconds": 0,
+        "workerMaxConcurrency": 5,
         "tracing": False,
         "failureInjection": True,
         "breakerHoldSeconds": 10,
