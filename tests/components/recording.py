@@ -2,13 +2,11 @@
 
 import asyncio
 import contextvars
-import gc
 import json
 import re
 import runpy
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,7 +20,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import source_pb2
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
-from ops.local.deployer.program import settled, threads_with_loops
+from ops.local.deployer.program import settled, threads_with_loops, uncollected
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "ingestion-lab"
@@ -156,24 +154,12 @@ def run(
         assert isinstance(root, Stack)
         recording.outputs.update(await pulumi.Output.from_input(root.outputs).future() or {})
 
-    with _lean(), threads_with_loops(1) as executor, asyncio.Runner() as runner:
+    # an engine would show the stack at every registration; to note it takes as long as the rest
+    bare = patch.object(resource, "_get_stack_trace", source_pb2.StackTrace)
+    with bare, uncollected(), threads_with_loops(1) as executor, asyncio.Runner() as runner:
         runner.get_loop().set_default_executor(executor)
         runner.run(whole(), context=contextvars.copy_context())
     return recording
-
-
-@contextmanager
-def _lean() -> Iterator[None]:
-    """Leaves out what a recording has no use for, and what is most of a run's time.
-
-    That is to collect garbage on the way, and to note the stack at every registration: an engine would show it.
-    """
-    gc.disable()
-    try:
-        with patch.object(resource, "_get_stack_trace", source_pb2.StackTrace):
-            yield
-    finally:
-        gc.enable()
 
 
 def run_main(stack: str, config: Mapping[str, object] | None = None, *, preview: bool = False) -> Recording:

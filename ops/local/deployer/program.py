@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 import runpy
 import sys
@@ -61,7 +62,8 @@ class Program:
 
         def body() -> None:
             try:
-                result.append(asyncio.run(self._main(mocks, stop)))
+                with uncollected():
+                    result.append(asyncio.run(self._main(mocks, stop)))
             except BaseException as error:  # noqa: BLE001 - carried over to the calling thread
                 failure.append(error)
 
@@ -98,6 +100,21 @@ class Program:
             stop(error)  # pulumi would still bring about what was registered before
             raise error from None
         await settled()
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Run the block without garbage collections.
+
+    A program keeps nearly all that it makes, and looking for what it does not keep takes a third of its time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 async def settled() -> None:
