@@ -305,7 +305,7 @@ def test_what_can_not_be_asked_is_not_fine(
     [
         ("{aws:region: eu-west-1}", "problem", "ok", "Missing required configuration variable 'small:token'"),
         ("[", "problem", "could-not-check", "is not valid YAML"),
-        ("[a]", "problem", "could-not-check", "config must be keys with values, got list"),
+        ("[a]", "problem", "could-not-check", "config must be a mapping"),
         ("{aws:region: us-east-1, small:token: t}", "ok", "problem", "the program accepts"),
         ("{small:token: t}", "ok", "ok", "the program accepts"),  # the caller's own region
     ],

@@ -142,14 +142,16 @@ def _subscribers(found: _Account, stack: str, registered: Sequence[Registered]) 
         return unknown(_SUBSCRIBERS, str(error), mend)
     if not there:
         return ok(_SUBSCRIBERS, "no alarm that notifies is deployed")
-    pending = {(arn, one.endpoint) for arn, topic in there.items() for one in topic if one.state == "pending"}
+    pending = {
+        (arn, one.protocol, one.endpoint) for arn, topic in there.items() for one in topic if one.state == "pending"
+    }
     if pending:
-        arn, endpoint = min(pending)
+        arn, protocol, endpoint = min(pending)
         return problem(
             _SUBSCRIBERS,
-            f"{', '.join(sorted({who for _, who in pending}))} has not confirmed, and hears of no alarm",
+            f"{', '.join(sorted({who for _, _, who in pending}))} has not confirmed, and hears of no alarm",
             "follow the link in AWS's message, which works for 48 hours; another one, for each topic: "
-            f"aws sns subscribe --topic-arn {arn} --protocol email --notification-endpoint {endpoint}",
+            f"aws sns subscribe --topic-arn {arn} --protocol {protocol} --notification-endpoint {endpoint}",
         )
     deaf = [arn for arn, topic in there.items() if not any(one.state == "confirmed" for one in topic)]
     if deaf and not wanted:
