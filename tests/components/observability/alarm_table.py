@@ -77,7 +77,7 @@ ALARMS = {
             "IF(FILL(retried, 0) > FILL(age, 0), FILL(retried, 0), FILL(age, 0))",
             {
                 "age": ("AWS/SQS", "ApproximateAgeOfOldestMessage", _QUEUE, "Maximum"),
-                "retried": ("IngestionLab", "RetriedAge", _PIPELINE, "Maximum"),
+                "retried": ("IngestionLab/dev", "RetriedAge", _PIPELINE, "Maximum"),
             },
         ),
         *(_OVER, 300, (1, 5), "notBreaching"),
