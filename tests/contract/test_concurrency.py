@@ -23,8 +23,8 @@ def test_a_new_account_has_room_for_the_defaults(stack: str) -> None:
     judged = _judged(stack, {"pipelines": list(EVERY_PIPELINE)}, _NEW_ACCOUNT)
 
     assert judged.state == "ok"
-    assert "is 10, of which 10 are not reserved; the stack reserves 0, its workers take 6 at once" in judged.found
-    assert "and 4 are left to its other functions" in judged.found
+    assert "is 10, of which 10 are not reserved; the stack reserves 0, its workers take 8 at once" in judged.found
+    assert "and 2 are left to its other functions" in judged.found
 
 
 @pytest.mark.parametrize(
