@@ -46,6 +46,9 @@ def main() -> None:
     pulumi.export("DlqUrl", pipelines[settings.pipelines[0]].queue.dlq_url)
     pulumi.export("DynamoTableName", shared.state_table.table.name)
     pulumi.export("ControlTableName", shared.control.table.name)
+    pulumi.export("ControlFailuresUrl", shared.control.failures.url)
+    if shared.bus.unreadable:
+        pulumi.export("BusUnreadableUrl", shared.bus.unreadable.url)
     pulumi.export("RedriveFunctionName", redrive.function_name)
     if shared.failure_switch:
         pulumi.export("FailureResetFunctionName", shared.failure_switch.function_name)

@@ -106,6 +106,7 @@ class Pipeline(pulumi.ComponentResource):
             "dlqUrl": self.queue.dlq_url,
             **{f"{role}FunctionName": producer.function.name for role, producer in self.producers.items()},
             "workerFunctionName": self.worker.function.name,
+            **({"breakerFunctionName": self.breaker.function.name} if self.breaker else {}),
             "successTopicArn": self.topics["success"].topic.arn,
             "failureTopicArn": self.topics["failure"].topic.arn,
             **(outputs or {}),

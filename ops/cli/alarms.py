@@ -1,4 +1,4 @@
-"""`lab alarms`: state, reason and runbook of every alarm."""
+"""`lab alarms`: state and reason of every alarm, and how to go on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _ORDER = {"ALARM": 0, "INSUFFICIENT_DATA": 1, "OK": 2}
 
 @dataclass(frozen=True, slots=True)
 class AlarmState:
-    """An alarm as it stands. `since` is RFC 3339; `runbook` is "" for an alarm that only sums up others."""
+    """An alarm as it stands. `since` is RFC 3339.
+
+    `runbook`, and `next`, the command to go on with, are "" for an alarm that only sums up others.
+    """
 
     name: str
     state: str
@@ -26,10 +29,11 @@ class AlarmState:
     since: str
     reason: str
     runbook: str
+    next: str
 
 
 def alarms(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
-    """Show every alarm and its state; alarms that are not OK come first, with reason and runbook.
+    """Show every alarm and its state; alarms that are not OK come first, with reason and the command to go on with.
 
     With --json, every alarm comes with all fields.
 
@@ -48,19 +52,28 @@ def alarms(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption 
 
 def read(client: Any, stack: str) -> list[AlarmState]:  # noqa: ANN401 - a boto3 client, made by name
     """Read the alarms of a stack: those in ALARM first, then by name."""
-    states = [_state(alarm) for alarm in described(client, stack)]
+    states = [_state(alarm, stack) for alarm in described(client, stack)]
     return sorted(states, key=lambda one: (_ORDER.get(one.state, 1), one.name))
 
 
+def runbooks(client: Any, stack: str) -> dict[str, str]:  # noqa: ANN401 - a boto3 client, made by name
+    """File of the runbook of each alarm, by the alarm's name without what all names of the stack begin with."""
+    prefix = f"IngestionLab-{stack}-"
+    found = {one["AlarmName"].removeprefix(prefix): _runbook(one) for one in described(client, stack)}
+    return {name: runbook.rpartition("/")[2] for name, runbook in found.items() if runbook}
+
+
 def _lines(one: AlarmState) -> list[str]:
-    """One line for an alarm that is OK; for any other its reason and runbook, too."""
+    """One line for an alarm that is OK; for any other its reason and what to do, too."""
     head = f"{one.state:<17} {one.severity:<8} {one.name} since {one.since}"
-    more = [f"reason: {one.reason}", *([f"runbook: {one.runbook}"] if one.runbook else [])]
+    more = [f"reason: {one.reason}", *([f"next: {one.next}"] if one.next else [])]
     return [head] if one.state == "OK" else [head, *(f"{'':<18}{line}" for line in more)]
 
 
-def _state(alarm: Mapping[str, Any]) -> AlarmState:
+def _state(alarm: Mapping[str, Any], stack: str) -> AlarmState:
     name = alarm["AlarmName"]
+    runbook = _runbook(alarm)
+    short = name.removeprefix(f"IngestionLab-{stack}-")
     actions = " ".join(arn.rpartition(":")[2] for arn in alarm.get("AlarmActions", []))
     return AlarmState(
         name=name,
@@ -68,8 +81,13 @@ def _state(alarm: Mapping[str, Any]) -> AlarmState:
         severity=alarm_text.severity(f"{actions} {name}") or "",
         since=_moment(alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]),
         reason=alarm.get("StateReason", ""),
-        runbook=alarm_text.runbook(alarm.get("AlarmDescription", "")) or "",
+        runbook=runbook,
+        next=f"lab runbook {short} --stack {stack}" if runbook else "",
     )
+
+
+def _runbook(alarm: Mapping[str, Any]) -> str:
+    return alarm_text.runbook(alarm.get("AlarmDescription", "")) or ""
 
 
 def _moment(moment: datetime) -> str:

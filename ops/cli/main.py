@@ -19,6 +19,7 @@ from ops.cli.events import commands as events
 from ops.cli.lake import commands as lake
 from ops.cli.orders import commands as orders
 from ops.cli.queues import commands as queues
+from ops.cli.runbook import runbook
 from ops.cli.status import status
 from ops.cli.target import NotRunningError
 from ops.cli.up import up
@@ -54,7 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for _command in (up, down, status, watch, alarms, doctor, events.send):
+for _command in (up, down, status, watch, alarms, runbook, doctor, events.send):
     app.command()(_command)
 _GROUPS = {
     "events": events.app,

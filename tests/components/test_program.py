@@ -210,6 +210,7 @@ def test_outputs(dev: Recording) -> None:
         "DlqUrl": "https://events-dlq",
         "DynamoTableName": "ingestion_state",
         "ControlTableName": "control-table",
+        "ControlFailuresUrl": "https://control-failures",
         "RedriveFunctionName": "redrive",
         "DashboardUrl": (
             f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}"
@@ -221,6 +222,7 @@ def test_outputs(dev: Recording) -> None:
             "dlqUrl": "https://events-dlq",
             "ingestFunctionName": "events-ingest",
             "workerFunctionName": "events-worker",
+            "breakerFunctionName": "events-breaker",
             "successTopicArn": "arn:events-success",
             "failureTopicArn": "arn:events-failure",
         },

@@ -373,10 +373,10 @@ def test_alarms(ringing: FakeAws) -> None:
         "                  reason: because of IngestionLab-dev-critical",
         "ALARM             critical IngestionLab-dev-queue-age since 2027-01-15T08:00:00Z",
         "                  reason: because of IngestionLab-dev-queue-age",
-        "                  runbook: ops/runbooks/queue-age.md",
+        "                  next: lab runbook queue-age --stack dev",
         "INSUFFICIENT_DATA warning  IngestionLab-dev-throttles since 2027-01-15T08:00:00Z",
         "                  reason: because of IngestionLab-dev-throttles",
-        "                  runbook: ops/runbooks/throttles.md",
+        "                  next: lab runbook throttles --stack dev",
         "OK                critical IngestionLab-dev-api-5xx since 2027-01-15T08:00:00Z",
     ]
 
@@ -393,6 +393,7 @@ def test_alarms_as_json(ringing: FakeAws) -> None:
         "since": "2027-01-15T08:00:00Z",
         "reason": "because of IngestionLab-dev-api-5xx",
         "runbook": "ops/runbooks/api-5xx.md",
+        "next": "lab runbook api-5xx --stack dev",
     }
 
 

@@ -5,10 +5,11 @@ from typing import Any, cast
 
 import pytest
 
+from handlers.idempotency.claims import is_final
 from ops.cli import records
 from ops.cli.target import Target
 
-_RECORDS = {
+_RECORDS: dict[str, dict[str, Any]] = {
     "new": {"status": {"S": "INFLIGHT"}},
     "done": {"status": {"S": "SUCCEEDED"}},
     "dead": {"status": {"S": "FAILED"}, "final": {"BOOL": True}},
@@ -83,6 +84,16 @@ def test_what_is_tried_again_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert found == {"again": "SUCCEEDED", "redriven": "FAILED", "dead": "FAILED"}
     assert steps == [1, 2]
+
+
+def test_it_is_the_rule_of_the_api() -> None:
+    """What `lab` waits for is what `GET /events/{idempotencyKey}` calls final."""
+    finals = {
+        name: is_final(record["status"]["S"], given_up=record.get("final", {}).get("BOOL", True))
+        for name, record in _RECORDS.items()
+    }
+
+    assert {name: shown in records.FINAL for name, shown in _SHOWN.items()} == finals
 
 
 def test_counts() -> None:

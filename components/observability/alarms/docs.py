@@ -64,13 +64,15 @@ the hour. What a preview, a redrive or an operator has received for a while stil
 that no worker consumes add the hidden messages to the visible ones. On a main queue those are the worker's own, so
 `queue-backlog` leaves them out.
 
-Each alarm has a runbook, and every step of it is a command. The commands work on the laptop and on AWS, with
-`.venv/bin` on the `PATH`, after
+Each alarm has a runbook, and every step of it is a command. `lab alarms` shows the command that prints it with
+everything filled in for the alarm: `lab runbook orders-dlq-not-empty --stack dev`. On the laptop its `aws` lines name
+the local cloud's endpoint and credentials, and what is configured there is in `Pulumi.local.yaml` and deployed by
+`lab up`. In the pages themselves
 
-- on the laptop: `export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test
-  AWS_SECRET_ACCESS_KEY=test`; `Pulumi.local.yaml` holds the configuration, and `lab up` deploys it
-- on AWS: `export LAB_STACK=dev`, with credentials of the account; `pulumi config set` changes the configuration, and
-  `pulumi up` deploys it
+- `$PIPELINE` is the alarm's pipeline
+- `$PROBE` sends something new through the pipeline
+- `$MORE_TIME` and the like are a configuration key of the pipeline, and a value
+- `$AWS` is `aws`, on the laptop with its endpoint
 """
 _ORDERS = """
 ## Of orders only

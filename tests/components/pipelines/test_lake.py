@@ -255,6 +255,7 @@ def test_outputs(lake: Recording) -> None:
         "dlqUrl": "https://lake-dlq",
         "ingestFunctionName": "lake-ingest",
         "workerFunctionName": "lake-worker",
+        "breakerFunctionName": "lake-breaker",
         "successTopicArn": "arn:lake-success",
         "failureTopicArn": "arn:lake-failure",
         "bronzeBucket": "id:lake-bronze",

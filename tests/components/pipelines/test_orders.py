@@ -141,6 +141,7 @@ def test_outputs(both: Recording, alone: Recording) -> None:
             "dlqUrl": "https://orders-dlq",
             "apiFunctionName": "orders-api",
             "workerFunctionName": "orders-worker",
+            "breakerFunctionName": "orders-breaker",
             "successTopicArn": "arn:orders-success",
             "failureTopicArn": "arn:orders-failure",
             "tableName": "orders-table",
