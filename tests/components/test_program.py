@@ -289,6 +289,7 @@ def test_laptop_stack_is_quick_and_points_the_provider_at_the_laptop() -> None:
         "lakeIngestTimeoutSeconds": 60,
         "lakeTransformTimeoutSeconds": 20,
         "lakeLayerArn": "none",
+        "workerMaxConcurrency": 5,
         "authMode": "none",
         "maxBatchingWindowSeconds": 0,
         "workerMaxConcurrency": 5,
