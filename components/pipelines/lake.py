@@ -137,6 +137,7 @@ class LakePipeline(Pipeline):
                 "NOTICES_QUEUE_URL": notices.queue_url,
                 "NOTICES_DLQ_URL": notices.dlq_url,
                 "RETRY_BACKOFF_MAX_SECONDS": str(settings.retry_backoff_max_seconds),
+                "MAX_RECEIVE_COUNT": str(settings.max_receive_count),
             },
             statements=[
                 *self.storage.reads_bronze(),

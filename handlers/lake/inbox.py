@@ -32,6 +32,7 @@ class Inbox:
     queue_url: str
     dlq_url: str
     retry_seconds: int
+    max_receive_count: int
     intake: Intake
     sqs: "SQSClient"
 
@@ -59,7 +60,9 @@ class Inbox:
             if message.fault is not None:
                 raise message.fault
             with time_limit(seconds_to_work(remaining)):
-                self.intake.take_all(notice.read(message.payload), Invocation.of(message.id, remaining))
+                is_last = message.receive_count >= self.max_receive_count  # SQS moves it at the next receive
+                invocation = Invocation.of(message.id, remaining, is_last=is_last)
+                self.intake.take_all(notice.read(message.payload), invocation)
         except NotIngestedError as exc:
             return next((one for one in exc.failures if not isinstance(one, PermanentError)), exc.failures[0])
         except IngestionError as exc:

@@ -30,6 +30,7 @@ class Env(intake.Env):
     notices_queue_url: str
     notices_dlq_url: str
     retry_backoff_max_seconds: int
+    max_receive_count: int
 
 
 @cache
@@ -42,6 +43,7 @@ def inbox() -> Inbox:
         queue_url=config.notices_queue_url,
         dlq_url=config.notices_dlq_url,
         retry_seconds=config.retry_backoff_max_seconds,
+        max_receive_count=config.max_receive_count,
         sqs=sqs,
         intake=Intake(
             config,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
 from handlers.aws.sqs import MAX_BATCH_ENTRIES, send_messages
-from handlers.errors import DownstreamError, IngestionError, TransientError
+from handlers.errors import DownstreamError, IngestionError, PermanentError, TransientError
 from handlers.faults import FaultSwitch
 from handlers.idempotency.claims import Claim, Completion, KeyRequest, Lease, Standing, Status
 from handlers.idempotency.store import StateStore
@@ -24,9 +24,6 @@ from handlers.observability import count, logger
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
-
-
-_TRIES = 3  # Lambda's, of an invocation whose caller does not wait
 
 
 class NotIngestedError(RuntimeError):
@@ -65,7 +62,7 @@ class Env:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invocation:
-    """What asks for an object to be ingested, until when (ms since the epoch).
+    """What asks for an object to be ingested, until when (ms since the epoch), and whether it asks for the last time.
 
     `request_id` is the notice's message id; of an asynchronous invocation, its request id.
     """
@@ -73,14 +70,16 @@ class Invocation:
     request_id: str
     lease_until: int
     trace_header: str = ""
+    is_last: bool = False
 
     @classmethod
-    def of(cls, request_id: str, remaining_ms: int) -> "Invocation":
+    def of(cls, request_id: str, remaining_ms: int, *, is_last: bool = False) -> "Invocation":
         """One whose invocation has so much time left."""
         return cls(
             request_id=request_id,
             lease_until=clock.now_ms() + remaining_ms,
             trace_header=os.environ.get("_X_AMZN_TRACE_ID", ""),
+            is_last=is_last,
         )
 
 
@@ -137,7 +136,7 @@ class Intake:
             try:
                 sent = self._send(opened, notice, chunk_bytes, invocation)
             except IngestionError as exc:
-                final = lease.attempts >= _TRIES
+                final = invocation.is_last or isinstance(exc, PermanentError)
                 self._complete(Completion(lease, Status.FAILED, "", exc.error_type, exc.short_message, final=final))
                 raise
         result = jsontext.compact({"chunks": sent, "bytes": opened.source.size})
