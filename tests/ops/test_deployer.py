@@ -131,7 +131,7 @@ def test_removed_inputs_go_back_to_their_defaults(stack: Stack) -> None:
 
 
 def test_everything_removed(stack: Stack, tmp_path: Path) -> None:
-    """A program that has become empty leaves nothing behind, whatever depends on what, nor the notice that S3 has sent."""
+    """A program that has become empty leaves nothing behind, whatever depends on what, nor a notice of S3."""
     stack.deploy()
     empty = small_program(tmp_path / "empty", "")
     assert len(stack.deploy(empty, lose_data=True).changes.deleted) == _ALL
