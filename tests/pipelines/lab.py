@@ -176,6 +176,26 @@ class Lab:
         assert "FunctionError" not in answer, result
         return result
 
+    def pause(self, pipeline: str = "events") -> str:
+        """Disables a pipeline's consumer, whose id it returns.
+
+        Its breaker has noted before that it is closed; else it would take the consumer for its own to resume.
+        """
+        self.invoke(f"{pipeline}-breaker")
+        functions = self.client("lambda")
+        (mapping,) = functions.list_event_source_mappings(FunctionName=f"{pipeline}-worker")["EventSourceMappings"]
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        return str(mapping["UUID"])
+
+    @contextmanager
+    def paused(self, pipeline: str = "events") -> Iterator[None]:
+        """The consumer is disabled while the block runs."""
+        mapping = self.pause(pipeline)
+        try:
+            yield
+        finally:
+            self.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=True)
+
     @contextmanager
     def events(self, pipeline: str = "events") -> Iterator["Ear"]:
         """Hears the outcome events of a pipeline while the block runs."""

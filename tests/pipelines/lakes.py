@@ -169,7 +169,4 @@ def await_known(lake: Lake, identity: str, *, times: int) -> None:
 
 def pause(lake: Lake) -> str:
     """Stops the consumer; its id."""
-    functions = lake.lab.client("lambda")
-    (mapping,) = functions.list_event_source_mappings(FunctionName="lake-worker")["EventSourceMappings"]
-    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    return str(mapping["UUID"])
+    return lake.lab.pause("lake")

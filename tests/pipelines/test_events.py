@@ -107,11 +107,9 @@ def test_a_worker_killed_in_the_middle_of_its_batch(lab: Lab) -> None:
     """Killed with its claims written and nothing else: the redelivery of the batch takes over and succeeds."""
     slow = {"mode": "slow_downstream", "match": {"slow": True}}
     lab.switch(json.dumps(slow))
-    mapping = lab.client("lambda").list_event_source_mappings(FunctionName="events-worker")["EventSourceMappings"][0]
-    lab.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    keys = [lab.post(order(slow=i == 2))[1]["idempotencyKey"] for i in range(5)]
     with lab.events() as ear:
-        lab.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+        with lab.paused():
+            keys = [lab.post(order(slow=i == 2))[1]["idempotencyKey"] for i in range(5)]
         for key in keys:
             lab.settled(key, status="INFLIGHT")
         lab.client("ssm").put_parameter(Name="/ingestion/failure_mode", Value="none", Type="String", Overwrite=True)
@@ -194,15 +192,11 @@ def test_two_thousand_events_while_the_worker_is_killed_at_random(lab: Lab, caps
 
 def test_a_changed_setting_tunes_the_running_stack(lab: Lab) -> None:
     """Batch size and timeout change in place; messages that wait are still there and are then worked."""
-    mapping = lab.client("lambda").list_event_source_mappings(FunctionName="events-worker")["EventSourceMappings"][0]
-    lab.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    keys = [lab.post(order())[1]["idempotencyKey"] for _ in range(3)]
-    try:
+    with lab.paused():
+        keys = [lab.post(order())[1]["idempotencyKey"] for _ in range(3)]
         changes = lab.deploy(**CONFIG | {"batchSize": 3, "workerTimeoutSeconds": 3}).changes
         depth = lab.depth(lab.outputs["MainQueueUrl"])
-    finally:
-        lab.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
-    tuned = lab.client("lambda").get_event_source_mapping(UUID=mapping["UUID"])
+    (tuned,) = lab.client("lambda").list_event_source_mappings(FunctionName="events-worker")["EventSourceMappings"]
     timeout = lab.client("lambda").get_function_configuration(FunctionName="events-worker")["Timeout"]
     queue = lab.client("sqs").get_queue_attributes(
         QueueUrl=lab.outputs["MainQueueUrl"], AttributeNames=["VisibilityTimeout"]
