@@ -66,12 +66,13 @@ class Step:
     """A business step that does what the payload says and remembers each time it ran to its end.
 
     ``{"fail": "permanent"}`` always fails for good; ``{"fail": "transient", "times": n}`` fails n times, then works;
-    ``{"fail": "bug"}`` raises a KeyError.
+    ``{"fail": "bug"}`` raises a KeyError. `on_run` is called before its effect, `on_done` after it.
     """
 
     runs: list[str] = field(default_factory=list)
     failures: dict[str, int] = field(default_factory=dict)
     on_run: Callable[[str], None] = lambda _name: None
+    on_done: Callable[[str], None] = lambda _name: None
 
     def __call__(self, event: jsontext.JsonObject) -> jsontext.Json:
         name = cast("str", event["n"])
@@ -85,6 +86,7 @@ class Step:
             case "bug":
                 raise KeyError(name)
         self.runs.append(name)
+        self.on_done(name)
         return {"did": name}
 
 

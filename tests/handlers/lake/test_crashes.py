@@ -1,4 +1,4 @@
-"""Functions that die before or after each AWS call, then repetition: every row is in silver or quarantine, once.
+"""Functions that die around each AWS call or inside the business step; then every row is in silver or quarantine, once.
 
 SQS delivers notices and chunks again, until nothing is left.
 """
@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from handlers import jsontext
 from handlers.lake.intake import NotIngestedError
+from handlers.lake.step import Transformer
 from tests.handlers.fakes import Crash
 from tests.handlers.lake.conftest import KEY, Lake, lines, shipment
 from tests.handlers.lake.fakes import BRONZE
@@ -132,6 +134,31 @@ def test_a_crash_of_transform_around_each_call(run: Run, call: int, moment: str)
     assert run.crashing(call, moment, run.transform)
 
     run.check()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("chunk", range(2))
+def test_a_crash_inside_the_step_at_each_chunk(
+    run: Run, monkeypatch: pytest.MonkeyPatch, chunk: int, moment: str
+) -> None:
+    """Dead in the business step, before it has put a file or with all of them put: the same files are put again."""
+    run.ingest()
+    process, begun = Transformer.process, list[jsontext.JsonObject]()
+
+    def dying(step: Transformer, payload: jsontext.JsonObject) -> jsontext.Json:
+        begun.append(payload)
+        if len(begun) != chunk + 1:
+            return process(step, payload)
+        if moment == "after":
+            process(step, payload)
+        raise Crash
+
+    monkeypatch.setattr(Transformer, "process", dying)
+    run.transform()
+
+    assert len(begun) > chunk + 1
+    run.check()
+    assert len(run.lake.aws.silver()) == 4
 
 
 def test_a_chunk_that_was_sent_twice_is_worked_once(run: Run) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -10,12 +10,13 @@ from handlers import jsontext
 from handlers.control.redrive.sqs.letter import Letter
 from handlers.faults import Fault
 from handlers.orders import message as order_message
+from handlers.orders.fulfilment import Fulfilment
 from handlers.orders.store import Orders
 from handlers.worker.worker import Worker
 from tests.handlers.conftest import FakeClock, failures, record
 from tests.handlers.fakes import Crash, FakeContext, FakeQueue, client_error
 from tests.handlers.orders.conftest import ITEMS, Parameter, detail, told
-from tests.handlers.orders.fakes import FakeOrdersAws
+from tests.handlers.orders.fakes import ORDERS, FakeOrdersAws
 
 _CONTEXT = FakeContext(remaining_ms=5_000)
 _FAILING: list[jsontext.Json] = [{"sku": "A-1", "qty": 1}, {"sku": "FAIL-ME", "qty": 1}]
@@ -262,6 +263,35 @@ def test_a_crash_around_each_call(
     setattr(aws, moment, lambda _name: None)
     _redeliver(worker, queue, fake_clock)
     _check(aws, queue)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("order_id", ["o-1", "o-3"])
+def test_a_crash_inside_the_step_at_each_order(
+    worker: Worker, aws: FakeOrdersAws, fake_clock: FakeClock, order_id: str, moment: str
+) -> None:
+    """Dead in the business step, before its effect or after it: redelivery ends right, and no order has none."""
+    effects: list[str] = []
+    deaths = [order_id]
+
+    def step(order: jsontext.JsonObject) -> jsontext.Json:
+        name = str(order["orderId"])
+        if moment == "before" and name in deaths:
+            raise Crash
+        effects.append(name)
+        if name in deaths:
+            raise Crash
+        return {"did": name}
+
+    worker._process = Fulfilment(Orders(cast("Any", aws), ORDERS), step)
+    queue = FakeQueue(_batch())
+    with pytest.raises(Crash):
+        work(worker, *queue.receive())
+    deaths.clear()
+    _redeliver(worker, queue, fake_clock)
+    _check(aws, queue)
+    assert Counter(effects)[order_id] == (2 if moment == "after" else 1)
+    assert set(effects) == {"o-1", "o-3"}
 
 
 def test_superseded_orders_succeed(worker: Worker, aws: FakeOrdersAws, orders: Orders) -> None:

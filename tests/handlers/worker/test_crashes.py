@@ -1,4 +1,4 @@
-"""A worker that dies before or after each AWS call, or inside the business step at each record, then redelivery.
+"""A worker that dies around each AWS call, or in the business step before or after its effect, then redelivery.
 
 After every such death, redelivery must end right: no message lost, nothing processed again after SUCCEEDED, every
 success told at least once under one id. SQS is played by `FakeQueue`: at least once, a receive count, a DLQ.
@@ -132,7 +132,7 @@ def test_a_crash_around_each_call(run: Run, call: int, moment: str) -> None:
 
 @pytest.mark.parametrize("name", ["new", "poison", "late", "failed", "lapsed", "last"])
 def test_a_crash_inside_the_step_at_each_position(run: Run, name: str) -> None:
-    """Dead in the middle of each record's business step."""
+    """Dead in each record's business step, before its effect."""
 
     def crash(running: str) -> None:
         run._watch(running)
@@ -144,6 +144,22 @@ def test_a_crash_inside_the_step_at_each_position(run: Run, name: str) -> None:
 
     assert run.crash_then_redeliver(lambda: setattr(run.step, "on_run", crash), disarm) is True
     run.check()
+
+
+@pytest.mark.parametrize("name", ["new", "failed", "lapsed", "last"])
+def test_a_crash_after_the_effect_of_the_step(run: Run, name: str) -> None:
+    """Dead with a record's effect done and nothing written of it: it is done again, and told under one id."""
+
+    def crash(done: str) -> None:
+        if done == name:
+            raise Crash
+
+    def disarm() -> None:
+        run.step.on_done = lambda _name: None
+
+    assert run.crash_then_redeliver(lambda: setattr(run.step, "on_done", crash), disarm) is True
+    run.check()
+    assert run.step.runs.count(name) == 2
 
 
 @pytest.mark.parametrize("first", range(_CALLS_OF_A_BATCH))
