@@ -8,6 +8,7 @@ Text leaves as ASCII (`\uXXXX`), so every payload is made only of characters tha
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ JsonObject = dict[str, Json]
 MAX_DEPTH = 32
 _MAX_OUTPUT_DEPTH = 256
 _MAX_NAME = 128
+_INDEX = re.compile("0|[1-9][0-9]{0,8}")
 _SHORT = 4  # characters; what is shorter says nothing of anybody, and may be in any word
 
 
@@ -90,6 +92,17 @@ def integral(value: Json) -> Json:
 def pointer(name: str) -> str:
     """The JSON pointer of a field at the root (RFC 6901); a name that the caller chose is cut to 128 characters."""
     return "/" + name[:_MAX_NAME].replace("~", "~0").replace("/", "~1")
+
+
+def find(value: Json, pointer: str) -> Json:
+    """What a JSON pointer (RFC 6901) leads to; None where it leads to nothing."""
+    for name in pointer.split("/")[1:]:
+        name = name.replace("~1", "/").replace("~0", "~")  # noqa: PLW2901 - unescaped
+        if isinstance(value, list):
+            value = value[int(name)] if _INDEX.fullmatch(name) and int(name) < len(value) else None
+        else:
+            value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def without_values(text: str, value: Json) -> str:

@@ -19,7 +19,7 @@ class Agreement:
 
 def agreements(settings: Settings) -> Iterator[Agreement]:
     """All of them, kept or not."""
-    for group in (_timing, _capacity, _pairs, _access, _safety, _lake, _alarms):
+    for group in (_timing, _capacity, _order, _pairs, _access, _safety, _lake, _alarms):
         yield from group(settings)
 
 
@@ -27,7 +27,8 @@ def _timing(s: Settings) -> Iterator[Agreement]:
     yield Agreement(
         ("queue_visibility_seconds", "worker_timeout_seconds", "max_batching_window_seconds"),
         s.queue_visibility_seconds is None or s.queue_visibility_seconds >= s.least_visibility_seconds,
-        f"at least {s.least_visibility_seconds} (6 x workerTimeoutSeconds + maxBatchingWindowSeconds), or 0 for that",
+        f"at least {s.least_visibility_seconds} (6 x workerTimeoutSeconds"
+        f"{'' if s.is_fifo else ' + maxBatchingWindowSeconds'}), or 0 for that",
     )
     yield Agreement(
         ("dlq_retention_seconds", "message_retention_seconds"),
@@ -54,9 +55,37 @@ def _capacity(s: Settings) -> Iterator[Agreement]:
     )
     yield Agreement(
         ("max_batching_window_seconds", "batch_size"),
-        s.max_batching_window_seconds >= 1 or s.batch_size <= aws_limits.MAX_BATCH_WITHOUT_WINDOW,
+        s.is_fifo or s.max_batching_window_seconds >= 1 or s.batch_size <= aws_limits.MAX_BATCH_WITHOUT_WINDOW,
         f"at least 1 when batchSize is over {aws_limits.MAX_BATCH_WITHOUT_WINDOW} ({s.batch_size})",
     )
+
+
+def _order(s: Settings) -> Iterator[Agreement]:
+    yield Agreement(
+        ("queue_type", "pipelines"), not s.is_fifo or "events" in s.pipelines, "standard unless pipelines has events"
+    )
+    yield Agreement(
+        ("group_by", "queue_type"),
+        bool(s.group_by) or not s.is_fifo,
+        "set when queueType is fifo: order is kept within a group",
+    )
+    yield Agreement(
+        ("group_by", "pipelines"), not s.group_by or "events" in s.pipelines, "empty unless pipelines has events"
+    )
+    yield Agreement(
+        ("lake_group_by", "pipelines"), not s.lake_group_by or "lake" in s.pipelines, "empty unless pipelines has lake"
+    )
+    yield Agreement(
+        ("batch_size", "queue_type"),
+        not s.is_fifo or s.batch_size <= aws_limits.MAX_BATCH_WITHOUT_WINDOW,
+        f"at most {aws_limits.MAX_BATCH_WITHOUT_WINDOW} when queueType is fifo",
+    )
+    for field, arn in (("existing_queue_arn", s.existing_queue_arn), ("existing_dlq_arn", s.existing_dlq_arn)):
+        yield Agreement(
+            (field, "queue_type"),
+            arn is None or arn.endswith(".fifo") == s.is_fifo,
+            f"that of a {'FIFO' if s.is_fifo else 'standard'} queue, as queueType says",
+        )
 
 
 def _pairs(s: Settings) -> Iterator[Agreement]:

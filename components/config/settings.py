@@ -17,6 +17,7 @@ NO_LAYER = "none"
 
 PipelineName = Literal["events", "orders", "lake"]
 Architecture = Literal["arm64", "x86_64"]
+QueueType = Literal["standard", "fifo"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 _LogRetention = Literal[  # CloudWatch Logs takes no other numbers of days
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
@@ -27,8 +28,12 @@ _Retention = Annotated[int, whole(60, aws_limits.MAX_RETENTION)]
 _Memory = Annotated[int, whole(128, 10_240)]
 _CONCURRENCY = whole(aws_limits.MIN_CONCURRENCY, aws_limits.MAX_CONCURRENCY)
 _ALIAS = text(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}", "a name that starts with alias/ but not with alias/aws/")
-_QUEUE_URL = text(r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", "the URL of a standard SQS queue")
-_QUEUE_ARN = text(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}", "the ARN of a standard SQS queue")
+_QUEUE_NAME = r"[0-9]{12}%s(?=[A-Za-z0-9_.-]{1,80}\Z)[A-Za-z0-9_-]+(\.fifo)?"
+_QUEUE_URL = text(r"https?://[^/\s]+/" + _QUEUE_NAME % "/", "the URL of an SQS queue")
+_QUEUE_ARN = text(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:" + _QUEUE_NAME % ":", "the ARN of an SQS queue")
+_POINTER = text(  # RFC 6901; the root is no text, and so no group
+    r"|(/([^~/\s]|~[01])+){1,8}", "a JSON pointer of at most 8 names, such as /customerId, or empty for no groups"
+)
 _OPERATOR = text(
     r"arn:aws[a-z-]*:iam::[0-9]{12}:((role|user)/[A-Za-z0-9+=,.@_/-]{1,576}|root)", "the ARN of an IAM role or user"
 )
@@ -70,6 +75,9 @@ class Settings:
     orders_batch_size: _Batch = 5
     orders_worker_timeout_seconds: _Timeout = 30
     archive_retention_days: Annotated[int, whole(0, 3650)] = 14
+    queue_type: Annotated[QueueType, one_of(get_args(QueueType))] = "standard"
+    group_by: Annotated[str, _POINTER] = ""
+    lake_group_by: Annotated[str, _POINTER] = ""
     queue_visibility_seconds: Annotated[int | None, or_none(whole(1, aws_limits.MAX_VISIBILITY), "0")] = None
     worker_max_concurrency: Annotated[int, _CONCURRENCY] = aws_limits.MIN_CONCURRENCY
     worker_reserved_concurrency: Annotated[int | None, or_none(_CONCURRENCY, "0")] = None
@@ -157,6 +165,16 @@ class Settings:
         return self.breaker_hold_seconds > 0
 
     @property
+    def is_fifo(self) -> bool:
+        """Whether the events queue keeps the order of each group."""
+        return self.queue_type == "fifo"
+
+    @property
+    def batching_window_seconds(self) -> int:
+        """How long Lambda waits for a batch of events: FIFO queues have no such setting."""
+        return 0 if self.is_fifo else self.max_batching_window_seconds
+
+    @property
     def least_visibility_seconds(self) -> int:
         """The shortest visibility timeout that the main queue may have."""
-        return aws_limits.least_visibility(self.worker_timeout_seconds, self.max_batching_window_seconds)
+        return aws_limits.least_visibility(self.worker_timeout_seconds, self.batching_window_seconds)

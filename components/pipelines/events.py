@@ -30,12 +30,17 @@ class EventsPipeline(Pipeline):
         self._finish()
 
     def _ingest_args(self) -> InstrumentedFunctionArgs:
+        settings = self.shared.settings
         return InstrumentedFunctionArgs(
             handler="handlers.events.ingest.handler",
             platform=self.shared.platform,
             timeout_seconds=aws_limits.API_TIMEOUT,
-            memory_mb=self.shared.settings.ingest_memory_mb,
-            environment={**self._environment(), "QUEUE_URL": self.queue.queue_url},
+            memory_mb=settings.ingest_memory_mb,
+            environment={
+                **self._environment(),
+                "QUEUE_URL": self.queue.queue_url,
+                **({"GROUP_BY": settings.group_by} if settings.group_by else {}),
+            },
             statements=[
                 policies.allow("Queue", ["sqs:GetQueueAttributes", "sqs:SendMessage"], self.queue.queue_arn),
                 policies.allow(
@@ -59,11 +64,12 @@ def _worker_spec(settings: Settings) -> WorkerSpec:
         event_source="myapp.ingestion",
         timeout_seconds=settings.worker_timeout_seconds,
         batch_size=settings.batch_size,
-        batching_window_seconds=settings.max_batching_window_seconds,
+        batching_window_seconds=settings.batching_window_seconds,
         memory_mb=settings.worker_memory_mb,
         max_concurrency=settings.worker_max_concurrency,
         reserved_concurrency=settings.worker_reserved_concurrency,
         visibility_seconds=settings.queue_visibility_seconds,
+        fifo=settings.is_fifo,
         existing_queue=_existing(settings.existing_queue_url, settings.existing_queue_arn),
         existing_dlq=_existing(settings.existing_dlq_url, settings.existing_dlq_arn),
     )

@@ -132,6 +132,7 @@ class LakePipeline(Pipeline):
             environment={
                 **self._environment(),
                 "QUEUE_URL": self.queue.queue_url,
+                **({"GROUP_BY": settings.lake_group_by} if settings.lake_group_by else {}),
                 "BRONZE_BUCKET": self.storage.bronze.id,
                 "CHUNK_BYTES": str(settings.lake_chunk_mebibytes * _MIB),
                 "NOTICES_QUEUE_URL": notices.queue_url,

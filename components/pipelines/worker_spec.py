@@ -27,6 +27,7 @@ class WorkerSpec:
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     statements: Sequence[policies.Statement] = ()
     layer_arns: Sequence[pulumi.Input[str]] = ()
+    fifo: bool = False
     existing_queue: ExistingQueue | None = None
     existing_dlq: ExistingQueue | None = None
 
@@ -40,6 +41,7 @@ class WorkerSpec:
             max_receive_count=settings.max_receive_count,
             retention_seconds=settings.message_retention_seconds,
             dlq_retention_seconds=settings.dlq_retention_seconds,
+            fifo=self.fifo,
             kms_key_arn=shared.kms_key_arn,
             existing_queue=self.existing_queue,
             existing_dlq=self.existing_dlq,
@@ -56,5 +58,6 @@ class WorkerSpec:
             batching_window_seconds=self.batching_window_seconds,
             max_concurrency=self.max_concurrency,
             reserved_concurrency=self.reserved_concurrency,
+            fifo=self.fifo,
             paused_by_breaker=shared.settings.has_breaker,
         )

@@ -115,6 +115,11 @@ class SendReport:
     errors: dict[str, Exception] = field(default_factory=dict)
 
 
+def is_fifo(queue_url: str) -> bool:
+    """Whether the queue keeps the order of each group."""
+    return queue_url.endswith(".fifo")
+
+
 def as_delivered(raw: Mapping[str, Any]) -> dict[str, Any]:
     """A message as `ReceiveMessage` gives it, asked for all attributes of both kinds, as Lambda would deliver it."""
     return {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from handlers import clock, jsontext
 from handlers.aws.control_table import ControlTable, Item, Key
-from handlers.aws.sqs import Attribute, Outgoing, as_delivered, delete_messages, send_messages
+from handlers.aws.sqs import Attribute, Outgoing, as_delivered, delete_messages, is_fifo, send_messages
 from handlers.observability import logger
 from handlers.worker import messages
 from handlers.worker.messages import Message
@@ -112,7 +112,7 @@ class Queue:
         message = messages.read(record, self._form)
         sample = Sample(message.key, _as_first(record))
         # One is left in any case, should an answer be lost. A FIFO queue would put it behind those that follow it.
-        if message.receive_count < self._max_receive_count - 1 or self._url.endswith(".fifo"):
+        if message.receive_count < self._max_receive_count - 1 or is_fifo(self._url):
             return sample
         return self._restart(sample, message)
 

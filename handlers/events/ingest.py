@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from handlers import clock, env, jsontext
 from handlers.aws import clients
 from handlers.aws.clients import AWS_ERRORS
-from handlers.aws.sqs import send_messages
+from handlers.aws.sqs import Outgoing, SendReport, is_fifo, send_in_order, send_messages
 from handlers.events.message import MAX_EVENT_BYTES, Submission, read
 from handlers.faults import FaultSwitch, make_switch
+from handlers.grouping import Grouping, sqs_id
 from handlers.http.errors import HttpError
 from handlers.http.request import Request
 from handlers.http.router import Answer, answer, healthy, serve
@@ -39,6 +40,7 @@ class Env:
     table_name: str
     ttl_days: int
     powertools_service_name: str
+    group_by: str = ""
     failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
@@ -50,6 +52,8 @@ class Api:
         self._sqs = sqs
         self._store = store
         self._faults = faults
+        self._ordered = is_fifo(config.queue_url)
+        self._grouping = Grouping(config.group_by, ordered=self._ordered)
         self._endpoints = {
             "POST /events": self.post_event,
             "POST /events/batch": self.post_batch,
@@ -65,7 +69,7 @@ class Api:
         """Queues one event: 202 `{idempotencyKey, messageId, statusUrl}`."""
         with self._counted() as statuses:
             body = request.json(max_bytes=MAX_EVENT_BYTES)
-            one = read(body, request.headers.get("idempotency-key"))
+            one = read(body, request.headers.get("idempotency-key"), self._grouping)
             logger.append_keys(idempotencyKey=one.key)  # so that an event is found from its first line to its last
             outcome = self._submit([one], request)[0]
             if isinstance(outcome, HttpError):
@@ -77,7 +81,7 @@ class Api:
     def post_batch(self, request: Request) -> Answer:
         """Queues 1 to 100 events, each answered on its own; 202 all taken, 207 mixed, else 400 (503: none for now)."""
         with self._counted() as statuses:
-            submitted = [_read_or_refuse(item) for item in _items(request)]
+            submitted = [self._read_or_refuse(item) for item in _items(request)]
             good = [one for one in submitted if isinstance(one, Submission)]
             sent = iter(self._submit(good, request))
             outcomes = [one if isinstance(one, HttpError) else next(sent) for one in submitted]
@@ -136,12 +140,25 @@ class Api:
             if i not in refused
         ]
         copies = [replace(m, id=f"{m.id}-copy") for m in messages if self._doubles(submissions[int(m.id)])]
-        report = send_messages(self._sqs, self._config.queue_url, [*messages, *copies])
+        report = self._send(messages, copies)
         for index in [message.id for message in messages if message.id in report.failed]:
             code = report.failed[index]
             logger.error("message not queued", extra={"errorType": code})
             refused[int(index)] = HttpError.unavailable("the queue")
         return [refused.get(i) or report.sent[str(i)] for i in range(len(submissions))]
+
+    def _read_or_refuse(self, item: jsontext.Json) -> Submission | HttpError:
+        try:
+            return read(item, grouping=self._grouping)
+        except HttpError as exc:
+            return exc
+
+    def _send(self, messages: Sequence[Outgoing], copies: Sequence[Outgoing]) -> SendReport:
+        """Sends messages and what the failure lab doubles; on a FIFO queue in order, each key once in five minutes."""
+        if not self._ordered:
+            return send_messages(self._sqs, self._config.queue_url, [*messages, *copies])
+        again = [replace(copy, deduplication_id=sqs_id(f"{copy.deduplication_id} copy")) for copy in copies]
+        return send_in_order(self._sqs, self._config.queue_url, [*messages, *again])
 
     def _doubles(self, one: Submission) -> bool:
         return self._faults is not None and self._faults.duplicates(one.payload)
@@ -179,13 +196,6 @@ def _items(request: Request) -> list[jsontext.Json]:
     if "idempotency-key" in request.headers:
         raise HttpError(400, "SchemaValidationError", "a batch takes idempotencyKey in each event, not as a header")
     return body
-
-
-def _read_or_refuse(item: jsontext.Json) -> Submission | HttpError:
-    try:
-        return read(item)
-    except HttpError as exc:
-        return exc
 
 
 def _result(index: int, one: Submission | HttpError, outcome: str | HttpError) -> jsontext.JsonObject:

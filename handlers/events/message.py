@@ -6,6 +6,7 @@ from handlers import jsontext
 from handlers.aws.sqs import MAX_BATCH_BYTES, Attribute, Outgoing
 from handlers.errors import Detail, SchemaValidationError
 from handlers.events import model
+from handlers.grouping import UNGROUPED, Grouping, sqs_id
 from handlers.http.errors import HttpError
 from handlers.idempotency import claims
 
@@ -19,13 +20,18 @@ _UNKNOWN_ERROR = "Unknown"
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An accepted event. `key_given` says whether the key is the caller's own."""
+    """An accepted event. `key_given` says whether the key is the caller's own; `group_id` is its message's.
+
+    `ordered` says that the queue is FIFO, which takes a key once in five minutes.
+    """
 
     key: str
     key_given: bool
     checksum: str
     body: str
     payload: jsontext.JsonObject
+    group_id: str = ""
+    ordered: bool = False
 
     def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str) -> Outgoing:
         """The SQS message, named `message_id` in the send report."""
@@ -35,30 +41,39 @@ class Submission:
             "errorTypeCandidate": Attribute("String", _UNKNOWN_ERROR),
             "correlationId": Attribute("String", correlation_id),
         }
-        return Outgoing(message_id, self.body, attributes, trace_header=trace_header)
+        return Outgoing(
+            message_id,
+            self.body,
+            attributes,
+            trace_header=trace_header,
+            group_id=self.group_id,
+            deduplication_id=sqs_id(self.key) if self.ordered else "",
+        )
 
 
-def read(value: jsontext.Json, header_key: str | None = None) -> Submission:
+def read(value: jsontext.Json, header_key: str | None = None, grouping: Grouping = UNGROUPED) -> Submission:
     """Reads one event; its key is the caller's (header or `idempotencyKey`), else the payload's SHA-256.
 
     The payload is the event without `idempotencyKey`.
 
     Raises:
-        HttpError: 400 where it is not an event or the key is malformed, 413 where SQS could not hold it.
+        HttpError: 400 where it is not an event, the key is malformed or an ordered event has no group, 413 where SQS
+            could not hold it.
     """
     try:
         event = model.validate(value)
         given = _given_key(event, header_key)
+        payload = {name: item for name, item in event.items() if name != "idempotencyKey"}
+        group_id = grouping.group_id(payload)
     except SchemaValidationError as exc:
         raise HttpError.invalid(exc) from exc
-    payload = {name: item for name, item in event.items() if name != "idempotencyKey"}
     body = jsontext.compact(payload)
     if len(body) > MAX_BODY_BYTES:
         raise HttpError(
             413, "PayloadTooLarge", f"an event may have {MAX_BODY_BYTES} bytes as ASCII JSON, got {len(body)}"
         )
     checksum = jsontext.checksum(payload)
-    return Submission(given or checksum, bool(given), checksum, body, payload)
+    return Submission(given or checksum, bool(given), checksum, body, payload, group_id, grouping.ordered)
 
 
 def _given_key(event: jsontext.JsonObject, header_key: str | None) -> str:

@@ -12,6 +12,7 @@ from handlers import clock, jsontext
 from handlers.aws.sqs import MAX_BATCH_ENTRIES, send_messages
 from handlers.errors import DownstreamError, IngestionError, PermanentError, TransientError
 from handlers.faults import FaultSwitch
+from handlers.grouping import Grouping
 from handlers.idempotency.claims import Claim, Completion, KeyRequest, Lease, Standing, Status
 from handlers.idempotency.store import StateStore
 from handlers.lake import chunks, store
@@ -57,6 +58,7 @@ class Env:
     table_name: str
     ttl_days: int
     chunk_bytes: int
+    group_by: str = ""
     failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
@@ -96,6 +98,7 @@ class Intake:
         faults: FaultSwitch | None = None,
     ) -> None:
         self._config = config
+        self._grouping = Grouping(config.group_by)
         self._s3 = s3
         self._sqs = sqs
         self._store = store
@@ -185,6 +188,7 @@ class Intake:
                     submitted_at=clock.iso(clock.now_ms()),
                     correlation_id=notice.correlation_id or invocation.request_id,
                     trace_header=invocation.trace_header,
+                    grouping=self._grouping,
                 )
                 for i, chunk in enumerate(batch)
             ]

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from handlers import jsontext
 from handlers.aws.sqs import Attribute, Outgoing
 from handlers.errors import Detail, SchemaValidationError
+from handlers.grouping import UNGROUPED, Grouping
 
 PREFIX = "bronze/"
 _KEY = re.compile(
@@ -148,7 +149,15 @@ class Chunk:
             **({"content": self.source.content} if self.source.content else {}),
         }
 
-    def message(self, message_id: str, *, submitted_at: str, correlation_id: str, trace_header: str = "") -> Outgoing:
+    def message(
+        self,
+        message_id: str,
+        *,
+        submitted_at: str,
+        correlation_id: str,
+        trace_header: str = "",
+        grouping: Grouping = UNGROUPED,
+    ) -> Outgoing:
         """The SQS message, named `message_id` in the send report."""
         attributes = {
             "idempotencyKey": Attribute("String", self.key),
@@ -156,7 +165,14 @@ class Chunk:
             "errorTypeCandidate": Attribute("String", _UNKNOWN_ERROR),
             "correlationId": Attribute.text(correlation_id),
         }
-        return Outgoing(message_id, jsontext.compact(self.payload()), attributes, trace_header=trace_header)
+        payload = self.payload()
+        return Outgoing(
+            message_id,
+            jsontext.compact(payload),
+            attributes,
+            trace_header=trace_header,
+            group_id=grouping.group_id(payload),
+        )
 
     @classmethod
     def from_payload(cls, payload: jsontext.JsonObject) -> "Chunk":

@@ -63,7 +63,8 @@ class Message:
             self.attributes,
             trace_header=self.trace_header,
             group_id=self.group_id,
-            deduplication_id=self.deduplication_id,
+            # Not the message's own: a second letter of the same event, sent within five minutes, is no repetition.
+            deduplication_id=self.id if self.deduplication_id else "",
         )
         return letter.with_attributes(cause)
 

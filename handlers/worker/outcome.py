@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from handlers import clock, jsontext
 from handlers.aws import eventbridge, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.aws.sqs import change_visibility, delete_messages, send_in_order, send_messages
+from handlers.aws.sqs import change_visibility, delete_messages, is_fifo, send_in_order, send_messages
 from handlers.errors import IngestionError, PermanentError, UnhandledError
 from handlers.idempotency.claims import Completion, Lease, Status
 from handlers.idempotency.store import StateStore
@@ -287,7 +287,7 @@ class Settlement:
             return
         now = clock.iso(clock.now_ms())
         letters = [o.message.dead_letter(o.error, now, self.pipeline) for o in outcomes if o.error]
-        send = send_in_order if self.dlq_url.endswith(".fifo") else send_messages
+        send = send_in_order if is_fifo(self.dlq_url) else send_messages
         report = send(self.sqs, self.dlq_url, letters)
         for outcome in outcomes:
             if code := report.failed.get(outcome.message.id):

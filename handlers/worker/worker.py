@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
 from handlers.aws import clients, eventbridge
+from handlers.aws.sqs import is_fifo
 from handlers.deadline import seconds_to_work, time_limit
 from handlers.errors import IngestionError, RecordedError, UnhandledError, WorkerDiedError
 from handlers.faults import FaultSwitch, make_switch
@@ -92,7 +93,7 @@ class Worker:
         self._faults = faults
         self._trip_wire = trip_wire
         self._form = form
-        self._ordered = config.queue_url.endswith(".fifo")
+        self._ordered = is_fifo(config.queue_url)
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> BatchResponse:
         """Works one batch; the answer names the messages that SQS is to keep.

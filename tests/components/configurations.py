@@ -58,6 +58,8 @@ _ALL_ON: Mapping[str, Any] = {
     "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
     "operatorRoleArns": [f"arn:aws:iam::{ACCOUNT}:role/operator"],
     "resourceTags": {"Team": "ingestion"},
+    "groupBy": "/customerId",
+    "lakeGroupBy": "/key",
     **_NETWORK,
 }
 
@@ -66,6 +68,7 @@ FIXED: tuple[Configuration, ...] = (
     Configuration("prod", "prod", {}),
     Configuration("everything on dev", "dev", {**_ALL_ON, "authMode": "apiKey", "apiKey": _KEY}),
     Configuration("everything on prod", "prod", _ALL_ON),
+    Configuration("FIFO on prod", "prod", {"queueType": "fifo", "groupBy": "/customerId", "useKmsCmk": True}),
 )
 
 
@@ -144,10 +147,22 @@ def _production(draw: Draw, config: Config) -> Config:
     }
 
 
-def _batches(draw: Draw, _: Config) -> Config:
+def _order(draw: Draw, config: Config) -> Config:
+    events, lake = "events" in config["pipelines"], "lake" in config["pipelines"]
+    kind = draw(st.sampled_from(("standard", "standard", "fifo"))) if events else "standard"
+    groups = ("/customerId", "/payload/tenant~1id")
+    return {
+        "queueType": kind,
+        "groupBy": draw(st.sampled_from((*groups, *(() if kind == "fifo" else ("",))))) if events else "",
+        "lakeGroupBy": draw(st.sampled_from(("", "/key"))) if lake else "",
+    }
+
+
+def _batches(draw: Draw, config: Config) -> Config:
     window = draw(st.integers(0, 300))
     size = st.integers(1, 10_000 if window else 10)
-    return {"maxBatchingWindowSeconds": window, "batchSize": draw(size), "ordersBatchSize": draw(size)}
+    batch = st.integers(1, 10) if config["queueType"] == "fifo" else size
+    return {"maxBatchingWindowSeconds": window, "batchSize": draw(batch), "ordersBatchSize": draw(size)}
 
 
 def _visibility(draw: Draw, config: Config) -> Config:
@@ -192,7 +207,8 @@ def _existing(draw: Draw, config: Config) -> Config:
     if "events" not in config["pipelines"]:
         return {}
     found = {}
-    for key, queue in (("existingQueue", "theirs"), ("existingDlq", "theirs-dlq")):
+    suffix = ".fifo" if config["queueType"] == "fifo" else ""
+    for key, queue in (("existingQueue", f"theirs{suffix}"), ("existingDlq", f"theirs-dlq{suffix}")):
         if draw(st.integers(0, 3)) == 0:
             found[f"{key}Url"] = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{queue}"
             found[f"{key}Arn"] = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
@@ -226,6 +242,7 @@ def _hearers(draw: Draw, config: Config) -> Config:
 
 _TOGETHER = (
     _production,
+    _order,
     _batches,
     _visibility,
     _retention,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from handlers.grouping import Grouping
 from ops.cli import output, target
 from ops.cli.lake import bronze, rights
 from ops.cli.lake.bronze import Window
@@ -68,6 +69,7 @@ def send(asked: Asked, way: Way) -> None:
     """`lab lake replay-queue`."""
     found, lake = _lake(asked.stack)
     s3, bucket = found.client("s3"), lake["bronzeBucket"]
+    variables = _ingest_variables(found, lake)
 
     def start(run: Run) -> Replay:
         return Sender(
@@ -75,10 +77,11 @@ def send(asked: Asked, way: Way) -> None:
             sqs=found.client("sqs"),
             bucket=bucket,
             queue_url=lake["queueUrl"],
-            chunk_bytes=_chunk_bytes(found, lake),
+            chunk_bytes=int(variables["CHUNK_BYTES"]),
             replay=run.id if asked.again else "",
             run_id=run.id,
             pace=Pace(way.rate),
+            grouping=Grouping(variables.get("GROUP_BY", "")),
         )
 
     _replay(asked, way, found, bucket, start)
@@ -104,10 +107,11 @@ def _lake(stack: str) -> tuple[Target, dict[str, str]]:
     return found, lake
 
 
-def _chunk_bytes(found: Target, lake: dict[str, str]) -> int:
-    """The chunk size of the deployed ingest function: another one would make other messages of the same object."""
+def _ingest_variables(found: Target, lake: dict[str, str]) -> dict[str, str]:
+    """What the deployed ingest function makes messages by: other values would make others of the same object."""
     configuration = found.client("lambda").get_function_configuration(FunctionName=lake["ingestFunctionName"])
-    return int(configuration["Environment"]["Variables"]["CHUNK_BYTES"])
+    variables: dict[str, str] = configuration["Environment"]["Variables"]
+    return variables
 
 
 def _replay(asked: Asked, way: Way, found: Target, bucket: str, start: Callable[[Run], Replay]) -> None:

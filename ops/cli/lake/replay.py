@@ -13,11 +13,13 @@ from handlers import clock
 from handlers.aws.clients import AWS_ERRORS
 from handlers.aws.sqs import MAX_BATCH_ENTRIES, SendReport, send_messages
 from handlers.errors import IngestionError, PermanentError
+from handlers.grouping import UNGROUPED
 from handlers.lake import chunks, content
 from ops.cli.lake.runs import Outcome
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
+    from handlers.grouping import Grouping
     from handlers.lake.message import Chunk
     from ops.cli.lake.bronze import Item
     from ops.cli.timing import Pace
@@ -148,6 +150,7 @@ class Sender:
     replay: str
     run_id: str
     pace: Pace
+    grouping: Grouping = UNGROUPED
 
     def __call__(self, item: Item) -> Outcome:
         """Send the messages of one object. When it is raised, some may have been sent, which does no harm."""
@@ -174,7 +177,7 @@ class Sender:
             self.sqs,
             self.queue_url,
             [
-                chunk.message(str(number), submitted_at=moment, correlation_id=self.run_id)
+                chunk.message(str(number), submitted_at=moment, correlation_id=self.run_id, grouping=self.grouping)
                 for number, chunk in enumerate(batch)
             ],
         )

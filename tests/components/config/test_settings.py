@@ -228,6 +228,28 @@ def test_no_secret_is_shown_however_it_is_wrong() -> None:
             {"vpcSubnetIds": [_SUBNET]},
             "vpcSecurityGroupIds must be set together with vpcSubnetIds; got its default",
         ),
+        (
+            {"queueType": "fifo"},
+            "groupBy must be set when queueType is fifo: order is kept within a group; got its default",
+        ),
+        (
+            {"queueType": "fifo", "groupBy": "/a", "batchSize": 11},
+            "batchSize must be at most 10 when queueType is fifo; got '11'",
+        ),
+        (
+            {"queueType": "fifo", "groupBy": "/a", "queueVisibilitySeconds": 179},
+            "queueVisibilitySeconds must be at least 180 (6 x workerTimeoutSeconds), or 0 for that; got '179'",
+        ),
+        (
+            {"queueType": "fifo", "groupBy": "/a", "existingQueueUrl": _URL, "existingQueueArn": _ARN},
+            f"existingQueueArn must be that of a FIFO queue, as queueType says; got '{_ARN}'",
+        ),
+        (
+            {"existingDlqUrl": f"{_URL}.fifo", "existingDlqArn": f"{_ARN}.fifo"},
+            f"existingDlqArn must be that of a standard queue, as queueType says; got '{_ARN}.fifo'",
+        ),
+        ({"pipelines": ["lake"], "groupBy": "/a"}, "groupBy must be empty unless pipelines has events; got '/a'"),
+        ({"lakeGroupBy": "/key"}, "lakeGroupBy must be empty unless pipelines has lake; got '/key'"),
         ({"kmsAlias": "alias/data"}, "kmsAlias must be empty unless useKmsCmk is true; got 'alias/data'"),
         (
             {"existingQueueUrl": _URL},

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.components.recording import Recording, run_main
+from tests.components.recording import ACCOUNT, REGION, Recording, run_main
 
 
 def test_ingest_function(dev: Recording) -> None:
@@ -265,3 +265,28 @@ def test_log_groups_precede_their_functions(dev: Recording) -> None:
         "/aws/lambda/ingestion-lab-dev-redrive-api": 7,
         "/aws/vendedlogs/ingestion-lab-dev-ingestion-api": 7,
     }
+
+
+def test_a_fifo_queue_has_fifo_dead_letters_and_no_batching_window() -> None:
+    """The queues of events alone: EventBridge and the lake have no order to keep. Ingest is told how to group."""
+    chosen = {"queueType": "fifo", "groupBy": "/customerId", "pipelines": ["events", "orders", "lake"]}
+    recording = run_main("dev", chosen)
+    mapping = recording.inputs("EventSourceMapping", "events-worker-mapping")
+    queue = recording.inputs("Queue", "events-queue")
+
+    assert {one.name for one in recording.of("Queue") if one.inputs.get("fifoQueue")} == {"events-queue", "events-dlq"}
+    assert (queue["visibilityTimeoutSeconds"], queue.get("contentBasedDeduplication")) == (180, None)
+    assert (mapping["batchSize"], "maximumBatchingWindowInSeconds" in mapping) == (10, False)
+    assert recording.inputs("Function", "events-ingest")["environment"]["variables"]["GROUP_BY"] == "/customerId"
+
+
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_existing_queues_are_of_the_kind_of_queue_type(suffix: str) -> None:
+    """A FIFO queue with its FIFO dead-letter queue is adopted like any other."""
+    name = f"theirs{suffix}"
+    chosen = {"existingQueueUrl": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}", "groupBy": "/a"}
+    chosen |= {"existingQueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}", "queueType": suffix[1:] or "standard"}
+    recording = run_main("dev", chosen)
+
+    assert recording.inputs("EventSourceMapping", "events-worker-mapping")["eventSourceArn"].endswith(name)
+    assert recording.inputs("Queue", "events-dlq").get("fifoQueue", False) == bool(suffix)

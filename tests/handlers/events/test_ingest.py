@@ -9,6 +9,7 @@ import pytest
 from handlers import clock, jsontext
 from handlers.events.ingest import Api, Env
 from handlers.events.message import MAX_EVENT_BYTES
+from handlers.grouping import sqs_id
 from handlers.http.request import MAX_REQUEST_BYTES
 from handlers.idempotency.store import StateStore
 from tests.gateway import http_event
@@ -509,3 +510,67 @@ def test_a_body_over_the_routes_limit(
     status, body = send(" " * (limit + 1))
     assert (status, body["error"]) == (413, f"a body may have {limit} bytes here, got {limit + 1}")
     assert send(" " * limit)[0] == 400
+
+
+def grouped(fake_aws: FakeAws, url: str) -> Api:
+    """The API of a stack with groups."""
+    client = cast("Any", fake_aws)
+    env = Env("test", "events", url, "ingestion_state", 7, "ingestion-lab", "/customerId")
+    return Api(env, sqs=client, store=StateStore(client, "ingestion_state", pipeline="events", ttl_days=7))
+
+
+def ids(fake_aws: FakeAws) -> list[tuple[str, str]]:
+    """The group and the deduplication id of each message."""
+    return [(sent.get("MessageGroupId", ""), sent.get("MessageDeduplicationId", "")) for sent in fake_aws.sent]
+
+
+def test_events_of_a_fair_queue_have_groups_and_no_deduplication(fake_aws: FakeAws) -> None:
+    """What has no group is taken all the same; a standard queue refuses deduplication ids."""
+    api = grouped(fake_aws, "https://queue")
+    events = [ORDER | {"customerId": "a"}, ORDER | {"customerId": 7}, ORDER, ORDER | {"customerId": "two words"}]
+
+    assert call(api, "POST /events/batch", events)[0] == 202
+    assert ids(fake_aws) == [("a", ""), ("7", ""), ("", ""), (sqs_id("two words"), "")]
+    assert fake_aws.calls == ["SendMessageBatch"]
+
+
+def test_events_of_a_fifo_queue_are_sent_in_order_and_once(fake_aws: FakeAws) -> None:
+    """Deduplication is by idempotency key; behind one that SQS did not take none of its group is sent."""
+    api = grouped(fake_aws, "https://queue.fifo")
+    groups = {"a1": "a", "a2": "a", "b1": "b", "a3": "a", "b" * 129: "b"}
+    events = [ORDER | {"customerId": group, "idempotencyKey": key} for key, group in groups.items()]
+    fake_aws.entry_failures["SendMessageBatch"] = lambda entry: (
+        "InternalError" if entry["MessageDeduplicationId"] == "a2" else ""
+    )
+    status, body, _ = call(api, "POST /events/batch", events)
+
+    assert (status, [result["status"] for result in body["results"]]) == (207, [202, 503, 202, 503, 202])
+    assert ids(fake_aws) == [("a", "a1"), ("b", "b1"), ("b", sqs_id("b" * 129))]
+
+
+def test_an_event_without_a_group_is_refused_where_order_counts(fake_aws: FakeAws) -> None:
+    """400 with the pointer, alone and in a batch; nothing is bound to its key."""
+    api = grouped(fake_aws, "https://queue.fifo")
+    detail = {"pointer": "/customerId", "message": "is required: events keep their order within it"}
+    status, alone = post(api, ORDER, idempotency_key="k")
+    _, batch, _ = call(api, "POST /events/batch", [ORDER, ORDER | {"customerId": "a"}])
+
+    assert (status, alone["errorType"], alone["details"]) == (400, "SchemaValidationError", [detail])
+    assert [result["status"] for result in batch["results"]] == [400, 202]
+    assert (batch["results"][0]["details"], "k" in fake_aws.items) == ([detail], False)
+
+
+def test_a_doubled_message_passes_deduplication(fake_aws: FakeAws) -> None:
+    """Else the drill `duplicate_submit` would show nothing on a FIFO queue."""
+
+    class Doubles:
+        def duplicates(self, _payload: jsontext.JsonObject) -> bool:
+            return True
+
+    client = cast("Any", fake_aws)
+    env = Env("test", "events", "https://queue.fifo", "ingestion_state", 7, "ingestion-lab", "/customerId")
+    store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
+    api = Api(env, sqs=client, store=store, faults=cast("Any", Doubles()))
+
+    assert post(api, ORDER | {"customerId": "a"}, idempotency_key="k")[0] == 202
+    assert ids(fake_aws) == [("a", "k"), ("a", sqs_id("k copy"))]

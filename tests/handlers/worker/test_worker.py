@@ -529,6 +529,18 @@ def test_dead_letters_of_a_fifo_group_arrive_in_their_order(fifo_worker: Worker,
     assert [json.loads(letter["MessageBody"])["n"] for letter in fake_aws.sent] == ["a0", "b0", "b1"]
 
 
+def test_a_dead_letter_is_deduplicated_by_its_message(fifo_worker: Worker, fake_aws: FakeAws) -> None:
+    """Two letters of one event within five minutes are two: SQS would drop the second if it had the key's id."""
+    batch = {"Records": [record(f"m{i}", {"n": "a", "fail": "permanent"}, key="a", group="A") for i in range(2)]}
+    for one in batch["Records"]:
+        one["attributes"]["MessageDeduplicationId"] = "a"
+
+    for one in batch["Records"]:
+        assert fifo_worker.handle({"Records": [one]}, FakeContext()) == failures()
+    letters = [(letter["MessageGroupId"], letter["MessageDeduplicationId"]) for letter in fake_aws.sent]
+    assert letters == [("A", "m0"), ("A", "m1")]
+
+
 def test_groups_of_a_standard_queue_keep_no_order(worker: Worker, step: Step) -> None:
     """There a group is for fairness: a failure holds up nobody."""
     batch = {

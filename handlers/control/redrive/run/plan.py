@@ -93,7 +93,7 @@ def entry(letter: Letter, record: StateRecord | None, decision: Decision, *, dry
         error_type=letter.error_type(record)[:_MAX_ERROR_TYPE],
         state=state,
         reason=decision.reason,
-        group=letter.message.group_id,
+        group=letter.message.group_id if letter.ordered else "",
         before=record.snapshot if record else None,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handlers.aws.clients import AWS_ERRORS, error_code
-from handlers.aws.sqs import MAX_BATCH_ENTRIES, change_visibility, delete_messages
+from handlers.aws.sqs import MAX_BATCH_ENTRIES, change_visibility, delete_messages, is_fifo
 from handlers.control.redrive.errors import InterruptedRedriveError
 from handlers.control.redrive.sqs.letter import Letter
 from handlers.worker import messages
@@ -112,7 +112,8 @@ class Inbox:
         unique = {message["MessageId"]: message for message in received}
         self._barren = 0 if unique.keys() - self._seen else self._barren + 1
         self._seen |= unique.keys()
-        return [Letter.from_api(message, self._box.form) for message in unique.values()]
+        ordered = is_fifo(self._box.url)
+        return [Letter.from_api(message, self._box.form, ordered=ordered) for message in unique.values()]
 
     @property
     def deleting(self) -> dict[str, str]:

@@ -24,22 +24,27 @@ _ERROR_MESSAGE = "errorMessage"
 class Letter:
     """A received dead letter. `sent_at` in ms: when it was sent here, or to the main queue where SQS moved it.
 
-    `counted` is how often it was redriven by our own books, where its attributes have no room for the count.
+    `counted` is how often it was redriven by our own books, where its attributes have no room for the count. `ordered`
+    says that its queues are FIFO; on a standard queue a group has no order and a deduplication id is refused.
     """
 
     message: Message
     sent_at: int
     counted: int = 0
+    ordered: bool = False
 
     @classmethod
-    def from_api(cls, raw: Mapping[str, Any], form: messages.Form = messages.PLAIN) -> "Letter":
+    def from_api(
+        cls, raw: Mapping[str, Any], form: messages.Form = messages.PLAIN, *, ordered: bool = False
+    ) -> "Letter":
         """Reads a message as `ReceiveMessage` gives it, asked for all attributes of both kinds.
 
         `form` is that of its pipeline's messages, by which the worker reads the same body.
         """
         record = as_delivered(raw)
         # What a body says takes up to 26 times its size in memory, and is of no use here.
-        return cls(replace(messages.read(record, form), payload={}), int(record["attributes"]["SentTimestamp"]))
+        message = replace(messages.read(record, form), payload={})
+        return cls(message, int(record["attributes"]["SentTimestamp"]), ordered=ordered)
 
     @property
     def id(self) -> str:
@@ -105,7 +110,7 @@ class Letter:
             trace_header=self.message.trace_header,
             group_id=self.message.group_id,
             # The same for a repetition under one redrive, another under the next.
-            deduplication_id=_digest(redrive_id, self.id) if self.message.group_id else "",
+            deduplication_id=_digest(redrive_id, self.id) if self.ordered else "",
             delay_seconds=delay_seconds,
         )
         fitting = (outgoing.replace_attributes(choice) for choice in choices)

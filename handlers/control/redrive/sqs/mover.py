@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from handlers.aws import retry
 from handlers.aws.clients import was_not_taken
-from handlers.aws.sqs import Outgoing, SendReport, batches, rounds, send_messages
+from handlers.aws.sqs import Outgoing, SendReport, batches, is_fifo, rounds, send_messages
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -50,14 +50,24 @@ class Mover:
     pool: Executor
 
     def move(self, messages: Sequence[Outgoing]) -> MoveReport:
-        """Sends messages in parallel; those of a group one after the other, and none past one that did not arrive."""
+        """Sends messages in parallel.
+
+        On a FIFO queue those of a group go one after the other, and none past one that did not arrive.
+        """
+        if not is_fifo(self.url):
+            return self._send_all(messages)
         report = MoveReport()
         for part in rounds(messages):
             blocked = {m.group_id for m in messages if m.group_id and self._is_stuck(m, report)}
             ready = [message for message in part if message.group_id not in blocked]
             report.unsent |= {message.id: "" for message in part if message.group_id in blocked}
-            for future in [self.pool.submit(self._send, batch) for batch in batches(ready)]:
-                report.merge(future.result())
+            report.merge(self._send_all(ready))
+        return report
+
+    def _send_all(self, messages: Sequence[Outgoing]) -> MoveReport:
+        report = MoveReport()
+        for future in [self.pool.submit(self._send, batch) for batch in batches(messages)]:
+            report.merge(future.result())
         return report
 
     @staticmethod

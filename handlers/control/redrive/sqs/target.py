@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from handlers import jsontext
+from handlers.aws.sqs import is_fifo
 from handlers.errors import Detail, SchemaValidationError
 from handlers.worker import messages
 
@@ -29,7 +30,7 @@ class Target:
     @property
     def fifo(self) -> bool:
         """Whether the queues keep order (SQS asks for the suffix, and that both be of one kind)."""
-        return self.dlq_url.endswith(".fifo")
+        return is_fifo(self.dlq_url)
 
 
 def parse(

@@ -83,7 +83,7 @@ class FakeSqs:
 
     def _locked(self, url: str) -> set[str]:
         in_hand = [m for m in self.queues[url] if m.visible_at > self.clock.ms and m.receives]
-        return {message.group for message in in_hand if message.group}
+        return {message.group for message in in_hand if message.group and url.endswith(".fifo")}
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         _check(Entries)
@@ -93,7 +93,8 @@ class FakeSqs:
 
     def _send(self, url: str, entry: dict[str, Any]) -> dict[str, Any]:
         fifo = url.endswith(".fifo")
-        assert fifo == ("MessageGroupId" in entry) == ("MessageDeduplicationId" in entry)
+        assert fifo == ("MessageDeduplicationId" in entry)
+        assert "MessageGroupId" in entry or not fifo
         assert not (fifo and "DelaySeconds" in entry)
         seen = (url, entry.get("MessageDeduplicationId", ""))
         sent_at, message_id = self._deduplicated.get(seen, (0, ""))

@@ -109,6 +109,21 @@ def test_a_new_redrive_is_no_repetition(lab: Lab) -> None:
     assert first.system["MessageDeduplicationId"] != second.system["MessageDeduplicationId"]
 
 
+def test_groups_of_a_standard_queue_hold_up_nobody(lab: Lab) -> None:
+    """There they are for fairness: ten go with one call, one that SQS refuses alone stays, and the group is kept."""
+    for i in range(10):
+        lab.letter(f"a{i}", MessageGroupId="a")
+    lab.sqs.entry_failures["SendMessageBatch"] = lambda entry: (
+        "InternalError" if entry["MessageAttributes"]["idempotencyKey"]["StringValue"] == "a1" else ""
+    )
+
+    run = lab.go()
+
+    assert run.tally.states == {"MOVED": 9, "FAILED": 1}
+    assert lab.hub.calls.count("send_message_batch") == 4  # two waves, and what was refused is tried again twice
+    assert {(sent["MessageGroupId"], "MessageDeduplicationId" in sent) for sent in lab.sqs.sends} == {("a", False)}
+
+
 def test_a_preview_shows_the_heads_of_groups(lab: Lab) -> None:
     """SQS shows nothing of a group behind what is in hand, ten letters at most; the total tells of the others."""
     prepare(lab, "ab" * 6 + "c")

@@ -34,7 +34,8 @@ def sent(attributes: dict[str, Any], *, body: str = "{}", **system: str) -> dict
             "Body": body,
             "Attributes": {"SentTimestamp": "1", **system},
             "MessageAttributes": attributes,
-        }
+        },
+        ordered="MessageDeduplicationId" in system,
     )
     outgoing = letter.outgoing(redrive_id="rd-1")
     assert len(outgoing.attributes) <= MAX_ATTRIBUTES
@@ -82,6 +83,13 @@ def test_a_group_is_kept_and_a_repetition_recognised() -> None:
     assert first == second
     assert first["MessageGroupId"] == "g"
     assert len(first["MessageDeduplicationId"]) == 64
+
+
+def test_a_group_of_a_standard_queue_is_kept_without_an_order() -> None:
+    """SQS refuses a deduplication id there."""
+    letter = sent({}, MessageGroupId="g")
+
+    assert (letter["MessageGroupId"], "MessageDeduplicationId" in letter) == ("g", False)
 
 
 def test_room_for_the_count() -> None:
