@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.build/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-fast coverage watch engine check audit format bench
+.PHONY: help up down test test-fast coverage watch engine check audit format bench soak
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -57,6 +57,9 @@ audit: $(READY)  ## look every locked dependency up in the database of known vul
 
 bench: $(READY)  ## measure what the README promises: the lake's speed and memory (minutes; BENCH=lake_transform to choose)
 	@for name in $(or $(BENCH),lake_transform lake_memory); do $(BIN)/python -m tests.bench.$$name || exit 1; done
+
+soak: $(READY)  ## kill, break and flood a local cloud of its own, then account for every event (minutes; SIZE=20000)
+	@$(BIN)/python -m tests.pipelines.soak --size $(or $(SIZE),20000)
 
 format: $(READY)  ## put the code in the house's format
 	@$(BIN)/ruff check --fix .

@@ -14,6 +14,7 @@ from hypothesis import settings
 # many short ones fill the time that they leave.
 _FIRST = (
     "tests/pipelines/test_redrive_many.py",
+    "tests/pipelines/test_soak.py",
     "tests/contract/test_readme.py",
     "tests/live/test_faults.py",
     "tests/live/test_faults_redrive.py",

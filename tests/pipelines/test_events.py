@@ -1,15 +1,8 @@
 """The events pipeline end to end on the emulator: real HTTP, real Lambda zips, IAM enforced."""
 
 import json
-import random
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
-
-import pytest
 
 from ops.local import lambdas
 from tests.pipelines.conftest import CONFIG
@@ -120,74 +113,6 @@ def test_a_worker_killed_in_the_middle_of_its_batch(lab: Lab) -> None:
     assert killed >= 1
     assert [record["attempts"] for record in records] == [2] * 5
     assert sorted(event["detail"]["idempotencyKey"] for event in told) == sorted(keys)
-
-
-_COLD_START_SECONDS = 1.5
-
-
-@contextmanager
-def killing(lab: Lab) -> Iterator[list[int]]:
-    """Kills one of the worker's processes after another, at random, for as long as the block runs; yields their pids.
-
-    One at a time, and only those past their cold start: otherwise it is cold starts that are hit, and never a batch.
-    """
-    stop, killed = threading.Event(), list[int]()
-
-    def run() -> None:
-        while not stop.wait(random.uniform(0.02, 0.2)):  # noqa: S311 - chaos needs no secrecy
-            running = lambdas.running(lab.emulator, "events-worker")
-            if victims := [process for process in running if time.time() - process.create_time() > _COLD_START_SECONDS]:
-                victim = random.choice(victims)  # noqa: S311
-                victim.kill()
-                killed.append(victim.pid)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        stop.set()
-        thread.join()
-
-
-def test_two_thousand_events_while_the_worker_is_killed_at_random(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every accepted event ends SUCCEEDED, exactly once: one record, one success event id each.
-
-    The killing ends before the first visibility (12 s) does, so no message can be hit at each of its five deliveries.
-    """
-    accepted: dict[str, str] = {}
-    with lab.events() as ear:
-        with killing(lab) as killed:
-            for _ in range(20):
-                status, body = lab.call("POST", "/events/batch", [order() for _ in range(100)])
-                assert status == 202
-                accepted |= {result["idempotencyKey"]: result["messageId"] for result in body["results"]}
-                time.sleep(0.4)  # events are to arrive for as long as the killing goes on
-        told = ear.wait(2000, seconds=120)
-        wait_for("an empty queue", lambda: lab.depth(lab.outputs["MainQueueUrl"]) == 0, seconds=60)
-        told = ear.heard()
-
-    by_key: dict[str, set[str]] = {}
-    for event in told:
-        by_key.setdefault(event["detail"]["idempotencyKey"], set()).add(event["detail"]["eventId"])
-    table = lab.client("dynamodb").get_paginator("scan").paginate(TableName=lab.outputs["DynamoTableName"])
-    items = {item["idempotencyKey"]["S"]: item for page in table for item in page["Items"]}
-    mine = {key: items[key] for key in accepted if key in items}
-    retried = sum(item["attempts"]["N"] != "1" for item in mine.values())
-    with capsys.disabled():
-        print(  # noqa: T201 - the figures are part of what the test shows
-            f"\n  accepted {len(accepted)}, succeeded {sum(i['status']['S'] == 'SUCCEEDED' for i in mine.values())}, "
-            f"worker processes killed {len(killed)}, records that needed another attempt {retried}, "
-            f"success events {len(told)} with {len({e['detail']['eventId'] for e in told})} ids, "
-            f"dead letters {lab.depth(lab.outputs['DlqUrl'])}"
-        )
-    assert killed
-    assert len(accepted) == 2000
-    assert {item["status"]["S"] for item in mine.values()} == {"SUCCEEDED"}
-    assert len(mine) == 2000
-    assert set(by_key) == set(accepted)
-    assert all(len(ids) == 1 for ids in by_key.values())
-    assert lab.depth(lab.outputs["DlqUrl"]) == 0
 
 
 def test_a_changed_setting_tunes_the_running_stack(lab: Lab) -> None:

@@ -1,0 +1,367 @@
+"""The soak: everything goes wrong at once, and then every accepted event must be accounted for (`make soak`).
+
+Of its events 5 % are poison, 20 % fail at first, 10 % are sent twice; some are large, and what they need is out in the
+middle; a few kill their worker, before their side effect or after it. Meanwhile processes of the worker, of ingest, of
+the breaker and of the redrive are killed at random. `soak_ledger` tells what must come of it.
+"""
+
+import argparse
+import io
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from components.compute.packaging import handlers_zip
+from ops.local import lambdas
+from ops.local.deployer import deploy
+from ops.local.emulator import Emulator
+from tests.pipelines.lab import ROOT, Ear, Lab, wait_for
+from tests.pipelines.soak_ledger import Accepted, Facts, Ledger, Record
+
+CONFIG: dict[str, Any] = {
+    "workerTimeoutSeconds": 2,  # so that a redelivery after a death is a matter of seconds
+    "retryBackoffBaseSeconds": 1,
+    "retryBackoffMaxSeconds": 2,
+    "breakerHoldSeconds": 5,
+}
+_LARGE_BYTES = 150_000  # more than a state record keeps
+_BATCH = 100
+_COLD_START_SECONDS = 1.5  # whoever is killed before never gets to work
+_PROBES = 9  # that fail, of messages which have five receives
+_TRIES = 50
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How large and how rough. ``seconds`` bounds each wait.
+
+    ``every`` is the mean time between two kills, ``kills`` how many there are at most of a function's processes.
+    """
+
+    size: int
+    seconds: float
+    every: float
+    kills: int
+    victims: tuple[str, ...]
+    seed: int = 7
+
+    def events(self) -> list[dict[str, Any]]:
+        """What is sent, each once."""
+        chance = random.Random(self.seed)  # noqa: S311 - to be repeatable is the point
+        drills = [
+            *["dies before", "dies after"] * max(1, self.size // 1000),
+            *["large"] * max(6, self.size // 100),
+            *["broken"] * (self.size // 100),
+            *["repairable"] * (self.size * 4 // 100),
+            *["flaky"] * (self.size // 5),
+        ]
+        drills += ["good"] * (self.size - len(drills))
+        chance.shuffle(drills)
+        made = [{"orderId": f"soak-{i:06}", "amount": i, "drill": drill} for i, drill in enumerate(drills)]
+        for event in made:
+            if event["drill"] == "large":
+                event["note"] = "x" * _LARGE_BYTES
+            if chance.random() < 0.5:  # the others have their checksum for a key
+                event["idempotencyKey"] = f"key-of-{event['orderId']}"
+        return made
+
+
+@dataclass
+class Killing:
+    """Kills one process after another, at random, for as long as it is used as a context."""
+
+    emulator: Emulator
+    plan: Plan
+    killed: Counter[str] = field(default_factory=Counter)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(random.uniform(0, 2 * self.plan.every)):  # noqa: S311 - chaos needs no secrecy
+            # Whoever was killed least comes first: some run for a moment only.
+            for function in sorted(self.plan.victims, key=lambda name: self.killed[name]):
+                running = lambdas.running(self.emulator, function)
+                old = [one for one in running if time.time() - one.create_time() > _COLD_START_SECONDS]
+                if old and self.killed[function] < self.plan.kills:
+                    random.choice(old).kill()  # noqa: S311
+                    self.killed[function] += 1
+                    break
+
+
+@dataclass
+class Soak:
+    """One soak of a stack; `tell` hears how it goes on."""
+
+    lab: Lab
+    plan: Plan
+    place: Path
+    tell: Callable[[str], None]
+    accepted: dict[str, Accepted] = field(default_factory=dict)
+    sent: int = 0
+    killed: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=time.monotonic)
+
+    def run(self) -> tuple[Ledger, Ledger]:
+        """The ledgers before and after the redrive of what was repaired."""
+        (self.place / "tried").mkdir()
+        (self.place / "effects").touch()
+        known = self._records().keys()
+        with self._step(), self.lab.events() as ear:
+            killing = Killing(self.lab.emulator, self.plan, self.killed)
+            with killing:
+                self._send()
+            self._drain()
+            first = Ledger(self.accepted, self._facts(ear, known))
+            self._tell("before the redrive", first)
+            (self.place / "repaired").touch()
+            with killing:
+                for cause in sorted({"RepairableError", *(cause or "Unknown" for cause in first.felled().values())}):
+                    self._redrive(cause)
+            self._drain()
+            second = Ledger(self.accepted, self._facts(ear, known), repaired=True)
+            self._tell("after the redrive", second)
+        self._say(f"{len(self.accepted)} events in {self.sent} messages; processes killed: {dict(self.killed)}")
+        return first, second
+
+    def _tell(self, when: str, ledger: Ledger) -> None:
+        self._say("\n  ".join([f"ledger {when}:", *ledger.lines()]))
+
+    def _say(self, text: str) -> None:
+        self.tell(f"{time.monotonic() - self.began:4.0f} s  {text}")
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        """The soak's business step in the deployed zip, as whoever adopts the pipeline puts in his own."""
+        original, made = handlers_zip().read_bytes(), io.BytesIO()
+        text = (Path(__file__).parent / "soak_step.py").read_text().replace("@PLACE@", str(self.place))
+        with zipfile.ZipFile(io.BytesIO(original)) as old, zipfile.ZipFile(made, "w") as new:
+            for entry in old.infolist():
+                new.writestr(entry, text if entry.filename == "handlers/events/step.py" else old.read(entry))
+        functions = self.lab.client("lambda")
+        functions.update_function_code(FunctionName="events-worker", ZipFile=made.getvalue())
+        try:
+            yield
+        finally:
+            functions.update_function_code(FunctionName="events-worker", ZipFile=original)
+
+    def _send(self) -> None:
+        """The events in three parts; in the second what the large ones need is out, until the breaker has probed."""
+        events = self.plan.events()
+        large = [event for event in events if event["drill"] == "large"]
+        small = [event for event in events if event["drill"] != "large"]
+        third = len(small) // 3
+        self._post_all(small[:third])
+        (self.place / "outage").touch()
+        self._post_all([*large, *small[third : 2 * third]])
+        failed = 0
+        deadline = time.monotonic() + self.plan.seconds
+        while failed < _PROBES and time.monotonic() < deadline:
+            failed += self._tick().get("state") == "OPEN"
+        assert failed == _PROBES, f"the breaker has probed {failed} times within {self.plan.seconds} s"
+        self._say(f"outage: the breaker is open, {failed} probes have failed")
+        (self.place / "outage").unlink()
+        self._post_all(small[2 * third :])
+
+    def _post_all(self, events: Sequence[dict[str, Any]]) -> None:
+        chance = random.Random(self.plan.seed)  # noqa: S311
+        twice = [event for event in events if chance.random() < 0.1]
+        waiting = [*events]
+        for event in twice:  # in the same batch as its first, or in another
+            waiting.insert(chance.randrange(len(waiting)), event)
+        for batch in _batches(waiting):
+            self._post(batch)
+            if self.sent % 1000 < len(batch):
+                self._say(f"sent {self.sent}, {self.lab.depth(self.lab.outputs['MainQueueUrl'])} on the queue")
+
+    def _post(self, events: Sequence[dict[str, Any]]) -> None:
+        """Sends until every event has its 202, as a caller must: an answer may be lost with ingest's process."""
+        left = [*events]
+        for _ in range(_TRIES):
+            try:
+                status, body = self.lab.call("POST", "/events/batch", left)
+            except (OSError, ValueError):
+                continue
+            if "results" not in body:
+                assert status >= 500, body  # nobody has called wrongly
+                continue
+            for event, result in zip(left, body["results"], strict=True):
+                if result["status"] == 202:
+                    self.sent += 1
+                    self._accept(event, result["idempotencyKey"])
+            left = [e for e, result in zip(left, body["results"], strict=True) if result["status"] != 202]
+            if not left:
+                return
+        raise AssertionError(f"{len(left)} events were not accepted in {_TRIES} tries")
+
+    def _accept(self, event: dict[str, Any], key: str) -> None:
+        found = self.accepted.setdefault(event["orderId"], Accepted(event["drill"], key))
+        assert found.key == key, f"{event['orderId']} has two keys: {found.key}, {key}"
+
+    def _tick(self) -> dict[str, Any]:
+        """The breaker's minute; {} where its process was killed in it."""
+        answer = self.lab.client("lambda").invoke(FunctionName="events-breaker", Payload=b"{}")
+        found = json.load(answer["Payload"])
+        return {} if "FunctionError" in answer else found
+
+    def _drain(self) -> None:
+        """Waits until nothing is on the queue; the breaker goes on to tick."""
+        url = self.lab.outputs["MainQueueUrl"]
+
+        def empty() -> bool:
+            self._tick()
+            time.sleep(_LOOK_SECONDS)
+            return self.lab.depth(url) == 0
+
+        wait_for("an empty queue", empty, seconds=self.plan.seconds)
+
+    def _redrive(self, cause: str) -> None:
+        """Brings the letters of one cause back; a run whose process was killed is taken up again by the tick."""
+        body = {"maxMessages": 100_000, "errorType": cause, "ratePerSecond": 100}
+        started = wait_for("a start", lambda: self._asked("POST", "/redrive/start", body), seconds=self.plan.seconds)
+
+        def ended() -> dict[str, Any]:
+            self.lab.client("lambda").invoke(FunctionName="redrive", InvocationType="Event", Payload=b"{}")
+            time.sleep(_LOOK_SECONDS)
+            found = self._asked("GET", f"/redrive/{started['redriveId']}?limit=1")
+            return {} if found.get("state", "RUNNING") == "RUNNING" else found
+
+        run = wait_for("the end of the redrive", ended, seconds=self.plan.seconds)
+        self._say(f"redrive of {cause}: {run['state']} {run['counts']}")
+        assert run["state"] == "SUCCEEDED"
+
+    def _asked(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """The answer to a request; {} where there is none, for the function that answers may have been killed."""
+        try:
+            status, found = self.lab.call(method, path, body)
+        except (OSError, ValueError):
+            return {}
+        if status == 409 and method == "POST":  # its first answer was lost
+            return {"redriveId": found["redriveId"]}
+        return dict(found) if status < 300 else {}
+
+    def _facts(self, ear: Ear, known: Any) -> Facts:
+        lab = self.lab
+        effects = [line.split() for line in (self.place / "effects").read_text().splitlines()]
+        records = {key: record for key, record in self._records().items() if key not in known}
+        succeeded = sum(record.status == "SUCCEEDED" for record in records.values())
+        told = ear.wait(succeeded, seconds=self.plan.seconds)
+        return Facts(
+            records,
+            [(name, int(at)) for name, at in effects],
+            self._letters(),
+            [(event["detail"]["idempotencyKey"], event["detail"]["eventId"]) for event in told],
+            lab.depth(lab.outputs["MainQueueUrl"]),
+        )
+
+    def _records(self) -> dict[str, Record]:
+        scan = self.lab.client("dynamodb").get_paginator("scan")
+        return {
+            item["idempotencyKey"]["S"]: Record(
+                item["status"]["S"],
+                int(item["attempts"]["N"]),
+                _ms(item.get("processedAt", {}).get("S", "")),
+                item.get("errorType", {}).get("S", ""),
+            )
+            for page in scan.paginate(TableName=self.lab.outputs["DynamoTableName"])
+            for item in page["Items"]
+            if "attempts" in item
+        }
+
+    def _letters(self) -> list[tuple[str, str]]:
+        """Every dead letter, which stays where it is."""
+        sqs, url, found = self.lab.client("sqs"), self.lab.outputs["DlqUrl"], list[dict[str, Any]]()
+        while more := sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=60, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            found += more
+        for batch in _batches(found, 10):
+            entries = [
+                {"Id": str(i), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": 0}
+                for i, one in enumerate(batch)
+            ]
+            sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        assert len(found) == self.lab.depth(url)
+        return [
+            (
+                json.loads(one["Body"])["orderId"],
+                one.get("MessageAttributes", {}).get("errorType", {}).get("StringValue", ""),
+            )
+            for one in found
+        ]
+
+
+def _batches(items: Sequence[dict[str, Any]], size: int = _BATCH) -> Iterator[Sequence[dict[str, Any]]]:
+    """In batches of so many, large events in smaller ones: a request has a limit, too."""
+    batch: list[dict[str, Any]] = []
+    for item in items:
+        batch.append(item)
+        large = sum(one.get("drill") == "large" for one in batch)
+        if len(batch) == size or large == 5:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _ms(iso: str) -> int:
+    return round(datetime.fromisoformat(iso).timestamp() * 1000) if iso else 0
+
+
+def main() -> int:
+    """Starts a local cloud of its own, soaks it, prints the ledgers and stops it; 1 where they do not come out even."""
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--size", type=int, default=20_000, help="events (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=20, help="for each wait at most (default %(default)s)")
+    given = parser.parse_args()
+    plan = Plan(
+        size=given.size,
+        seconds=given.minutes * 60,
+        kills=given.size,
+        every=4.0,  # a cold start takes a second or two: more often, and nothing gets done in between
+        victims=("events-breaker", "redrive", "events-ingest", "events-worker"),
+    )
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        home = Path(folder)
+        (home / "soak").mkdir()
+        with Emulator.start(home / "lab") as emulator:
+            deployment = deploy(
+                ROOT, "local", endpoint=emulator.endpoint, state_file=home / "lab" / "local.json", config=CONFIG
+            )
+            lab = Lab(emulator, home / "lab", deployment)
+            try:
+                ledgers = Soak(lab, plan, home / "soak", _say).run()
+            except KeyboardInterrupt:
+                _say("stopped")
+                return 130
+    faults = [fault for ledger in ledgers for fault in ledger.faults()]
+    _say("\n  ".join([f"{len(faults)} faults", *faults[:50]]))
+    return int(bool(faults))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a command
+
+
+if __name__ == "__main__":
+    sys.exit(main())
