@@ -25,7 +25,8 @@ def _rows(table: str) -> list[list[str]]:
 
 
 @cache
-def _tests_in(path: Path) -> frozenset[str]:
+def names_in(path: Path) -> frozenset[str]:
+    """Names of the functions of a test file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
 
@@ -52,7 +53,7 @@ def test_every_answer_has_code_and_a_test(title: str, row: list[str]) -> None:
     """Each names files that exist and tests that these files have; one without says why (n/a or accepted)."""
     _, answer, code, tests = row
     missing = [path for _, path in _LINK.findall(code) if not (ROOT / path).is_file()]
-    absent = [f"{path}::{name}" for name, path in _LINK.findall(tests) if name not in _tests_in(ROOT / path)]
+    absent = [f"{path}::{name}" for name, path in _LINK.findall(tests) if name not in names_in(ROOT / path)]
 
     assert (title, missing, absent) == (title, [], [])
     assert [name for name, path in _LINK.findall(code) if Path(path).name != name] == []
