@@ -38,7 +38,7 @@ def test_the_laptop_s_stack_goes_to_the_local_cloud(project: Project) -> None:
     (configured,) = project.cloud.configured
     assert (configured["accessKey"], configured["region"]) == ("test", "us-east-1")
     assert "http://127.0.0.1:4566" in configured["endpoints"]
-    assert len(project.cloud.of("EventSourceMapping")) == 3
+    assert len(project.cloud.of("EventSourceMapping")) == 4  # three workers and the ingest of the lake
 
 
 def test_what_aws_refuses_is_made_by_the_next_up(project: Project) -> None:
