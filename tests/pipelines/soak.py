@@ -1,8 +1,8 @@
 """The soak: everything goes wrong at once, and then every accepted event must be accounted for (`make soak`).
 
-Of its events 5 % are poison, 20 % fail at first, 10 % are sent twice; some are large, and what they need is out in the
-middle; a few kill their worker, before their side effect or after it. Meanwhile processes of the worker, of ingest, of
-the breaker and of the redrive are killed at random. `soak_ledger` tells what must come of it.
+Of its events 5 % are poison, 20 % fail at first, 10 % are sent twice; in the middle, when large ones come, their
+downstream is out; a few kill their worker, before their side effect or after it. Meanwhile processes of the worker, of
+ingest, of the breaker and of the redrive are killed at random. `soak_ledger` tells what must come of it.
 """
 
 import argparse
@@ -34,11 +34,12 @@ CONFIG: dict[str, Any] = {
     "retryBackoffBaseSeconds": 1,
     "retryBackoffMaxSeconds": 2,
     "breakerHoldSeconds": 5,
+    "maxReceiveCount": 10,  # a killed worker costs its batch a receive; while the breaker is killed, so does an outage
 }
 _LARGE_BYTES = 150_000  # more than a state record keeps
 _BATCH = 100
 _COLD_START_SECONDS = 1.5  # whoever is killed before never gets to work
-_PROBES = 9  # that fail, of messages which have five receives
+_PROBES = 15  # that fail: more than the receives that a message has
 _TRIES = 50
 _LOOK_SECONDS = 0.5
 
@@ -166,7 +167,7 @@ class Soak:
             functions.update_function_code(FunctionName="events-worker", ZipFile=original)
 
     def _send(self) -> None:
-        """The events in three parts; in the second what the large ones need is out, until the breaker has probed."""
+        """The events in three parts; in the second their downstream is out, until the breaker has probed."""
         events = self.plan.events()
         large = [event for event in events if event["drill"] == "large"]
         small = [event for event in events if event["drill"] != "large"]
@@ -291,6 +292,9 @@ class Soak:
     def _letters(self) -> list[tuple[str, str]]:
         """Every dead letter, which stays where it is."""
         sqs, url, found = self.lab.client("sqs"), self.lab.outputs["DlqUrl"], list[dict[str, Any]]()
+        wait_for(
+            "what a killed run held", lambda: self.lab.visible(url) == self.lab.depth(url), seconds=self.plan.seconds
+        )
         while more := sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=60, MessageAttributeNames=["All"]
         ).get("Messages"):

@@ -29,12 +29,12 @@ class FlakyError(TransientError):
 def process(event: jsontext.JsonObject) -> jsontext.Json:
     """Does what the event's drill says."""
     name, drill = str(event["orderId"]), event["drill"]
+    if (PLACE / "outage").exists():
+        raise DownstreamError(name)
     if drill == "broken":
         raise BrokenError(name)
     if drill == "repairable" and not (PLACE / "repaired").exists():
         raise RepairableError(name)
-    if drill == "large" and (PLACE / "outage").exists():
-        raise DownstreamError(name)
     if drill == "flaky" and _first(name):
         raise FlakyError(name)
     if drill == "dies before" and _first(name):
