@@ -132,19 +132,21 @@ def failed(  # noqa: PLR0913 - the limits come by name
     max_receive_count: int,
     backoff_base_seconds: float,
     backoff_max_seconds: float,
+    ordered: bool = False,
 ) -> Outcome:
     """Decide between the dead-letter queue and another attempt.
 
     A permanent error is dead-lettered on its first attempt; that of a copy, which a probe of the breaker is, is left to
     the message itself, so that there is one letter. Any other is retried with backoff, until SQS itself moves
-    the message at the receive after `max_receive_count`.
+    the message at the receive after `max_receive_count`. On a FIFO queue (`ordered`) those that were received behind it
+    have been received as often: they would be moved with it, untried, so it is dead-lettered at its last receive.
     """
     outcome = Outcome(message, "retried", lease, error=error, error_type=error.error_type, retry=True)
     outcome.attempts = lease.attempts if lease else 0
     if isinstance(error, PermanentError) and not message.receipt:
         return Outcome(message, "handed_back", lease, attempts=outcome.attempts)
     outcome.is_last = message.receive_count >= max_receive_count
-    if isinstance(error, PermanentError):
+    if isinstance(error, PermanentError) or (ordered and outcome.is_last):
         outcome.name, outcome.retry, outcome.dead_letter, outcome.event = "dead_lettered", False, True, FAILURE
         return outcome
     if outcome.is_last:

@@ -219,6 +219,7 @@ class Worker:
             max_receive_count=self._config.max_receive_count,
             backoff_base_seconds=self._config.retry_backoff_base_seconds,
             backoff_max_seconds=self._config.retry_backoff_max_seconds,
+            ordered=self._ordered,
         )
 
     def _not_ours(self, message: Message, claim: Claim) -> Outcome:

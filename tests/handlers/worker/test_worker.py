@@ -529,6 +529,24 @@ def test_dead_letters_of_a_fifo_group_arrive_in_their_order(fifo_worker: Worker,
     assert [json.loads(letter["MessageBody"])["n"] for letter in fake_aws.sent] == ["a0", "b0", "b1"]
 
 
+def test_a_fifo_group_goes_on_behind_its_last_failure(fifo_worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """What was received behind it is at its last receive too: handed back, SQS would move it without an attempt."""
+    failing: dict[str, Any] = {"n": "a1", "fail": "transient", "times": 9}
+    batch = {
+        "Records": [
+            record("m1", failing, key="a1", group="A", receive_count=5),
+            record("m2", {"n": "a2"}, key="a2", group="A", receive_count=5),
+        ]
+    }
+
+    assert fifo_worker.handle(batch, FakeContext()) == failures()
+    assert step.runs == ["a2"]
+    (letter,) = fake_aws.sent
+    assert letter["QueueUrl"] == "https://dlq.fifo"
+    assert letter["MessageAttributes"]["errorType"]["StringValue"] == "DownstreamError"
+    assert (fake_aws.items["a1"]["status"], fake_aws.items["a2"]["status"]) == ({"S": "FAILED"}, {"S": "SUCCEEDED"})
+
+
 def test_a_dead_letter_is_deduplicated_by_its_message(fifo_worker: Worker, fake_aws: FakeAws) -> None:
     """Two letters of one event within five minutes are two: SQS would drop the second if it had the key's id."""
     batch = {"Records": [record(f"m{i}", {"n": "a", "fail": "permanent"}, key="a", group="A") for i in range(2)]}
