@@ -56,8 +56,11 @@ class Stage:
             function.end()
 
     def reset(self) -> None:
-        """Begins with empty queues."""
+        """Begins with empty queues, and with nobody at work whom a breaker has resumed."""
         self.begin()
+        for mapping in self.mappings():
+            if mapping["State"] != "Disabled":
+                self.root("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
         for url in self.root("sqs").list_queues()["QueueUrls"]:
             self.root("sqs").purge_queue(QueueUrl=url)
 
