@@ -84,6 +84,7 @@ class ReliableQueue(pulumi.ComponentResource):
     dlq_url: pulumi.Output[str]
     dlq_arn: pulumi.Output[str]
     consumer_timeout_seconds: int
+    is_fifo: bool
     adopted: frozenset[str]  # which of "queue" and "dlq" someone else owns
 
     def __init__(self, name: str, args: ReliableQueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -92,6 +93,7 @@ class ReliableQueue(pulumi.ComponentResource):
         self._args = args
         self.consumer_timeout_seconds = args.consumer_timeout_seconds
         existing = {"queue": args.existing_queue, "dlq": args.existing_dlq}
+        self.is_fifo = args.fifo
         self.adopted = frozenset(role for role, queue in existing.items() if queue)
         self.dlq_url, self.dlq_arn = self._dlq(args.existing_dlq)
         self.queue_url, self.queue_arn = self._queue(args.existing_queue)

@@ -96,7 +96,22 @@ def _queues(view: DashboardView, of: PipelineTargets) -> list[Widget]:
         for role, name in queues.items()
     ]
     ages = [_line(sources.queue("ApproximateAgeOfOldestMessage", name), role) for role, name in queues.items()]
-    return [*graphs, _graph(view, f"{of.pipeline}: age of the oldest message, s", ages)]
+    return [*graphs, _graph(view, f"{of.pipeline}: age of the oldest message, s", ages), *_groups(view, of)]
+
+
+def _groups(view: DashboardView, of: PipelineTargets) -> list[Widget]:
+    """What SQS tells of groups: on a standard queue who is noisy and how the others fare, on a FIFO queue how many."""
+    if not of.is_grouped:
+        return []
+    fair = {
+        "NumberOfNoisyGroups": "noisy groups",
+        "NumberOfMessagesVisibleInQuietGroups": "visible, quiet groups",
+        "NumberOfMessagesNotVisibleInQuietGroups": "in flight, quiet groups",
+        "AgeOfOldestMessageInQuietGroups": "age of the oldest, quiet groups, s",
+    }
+    names = {"NumberOfGroupsWithInflightMessages": "groups in flight"} if of.is_fifo else fair
+    lines = [_line(sources.queue(f"Approximate{name}", of.queue), label) for name, label in names.items()]
+    return [_graph(view, f"{of.pipeline}: groups", lines)]
 
 
 def _functions(view: DashboardView, of: PipelineTargets) -> list[Widget]:

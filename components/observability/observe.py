@@ -29,6 +29,7 @@ class ObservedPipeline(Protocol):
     tables: dict[str, pulumi.Output[str]]
     rules: dict[str, pulumi.Output[str]]
     topics: dict[str, OutcomeTopic]
+    group_by: str
 
     @property
     def rule(self) -> QueueRule | None:
@@ -95,6 +96,8 @@ def pipeline_targets(name: str, pipeline: ObservedPipeline, shared: SharedServic
         notices=pipeline.notices.queue_arn.apply(naming.of_arn) if pipeline.notices else None,
         notices_dlq=pipeline.notices.dlq_arn.apply(naming.of_arn) if pipeline.notices else None,
         notices_timeout_seconds=pipeline.notices.consumer_timeout_seconds if pipeline.notices else 0,
+        is_grouped=bool(pipeline.group_by),
+        is_fifo=pipeline.queue.is_fifo,
     )
 
 

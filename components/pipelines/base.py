@@ -46,6 +46,7 @@ class Pipeline(pulumi.ComponentResource):
     worker_timeout_seconds: int
     rule: QueueRule | None = None  # where EventBridge sends to the queue
     notices: ReliableQueue | None = None  # of what the producer fetches its work from, where it has a queue
+    group_by: str = ""  # where in a message its group is
     breaker: InstrumentedFunction | None = None  # the circuit breaker's function
 
     def __init__(self, token: str, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -25,6 +25,7 @@ class EventsPipeline(Pipeline):
 
     def __init__(self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:pipelines:Events", name, args, opts)
+        self.group_by = args.shared.settings.group_by
         self._make_worker(_worker_spec(args.shared.settings))
         self._make_producer("ingest", self._ingest_args())
         self._finish()

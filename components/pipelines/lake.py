@@ -31,6 +31,7 @@ class LakePipeline(Pipeline):
     def __init__(self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:pipelines:Lake", name, args, opts)
         settings = args.shared.settings
+        self.group_by = settings.lake_group_by
         storage_args = LakeStorageArgs(kms_key_arn=args.shared.kms_key_arn, disposable=not settings.keeps_data)
         self.storage = LakeStorage(name, storage_args, self.child)
         self._make_worker(self._worker_spec())

@@ -26,6 +26,13 @@ AWS_METRICS: dict[tuple[str, str], tuple[frozenset[str], str]] = {
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateAgeOfOldestMessage",
             "NumberOfMessagesDeleted",
+            # of standard queues whose messages have groups ("fair queues")
+            "ApproximateNumberOfNoisyGroups",
+            "ApproximateNumberOfMessagesVisibleInQuietGroups",
+            "ApproximateNumberOfMessagesNotVisibleInQuietGroups",
+            "ApproximateAgeOfOldestMessageInQuietGroups",
+            # of FIFO queues
+            "ApproximateNumberOfGroupsWithInflightMessages",
         )
     },
     # those of HTTP APIs; REST APIs have 4XXError and 5XXError

@@ -18,6 +18,8 @@ _QUEUE = "sqs.eu-central-1.amazonaws.com/123456789012/theirs"
 _CHANGES: tuple[Mapping[str, object], ...] = (
     {"batchSize": 25},
     {"workerTimeoutSeconds": 60},
+    {"groupBy": "/customerId"},
+    {"queueType": "fifo", "groupBy": "/customerId", "batchSize": 10},
     {"logRetentionDays": 30},
     {"resourceTags": {"Team": "ingestion"}},
     {"iamNamePrefix": "acme-"},

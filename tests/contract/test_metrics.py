@@ -114,8 +114,10 @@ def test_every_metric_of_ours_is_in_use(program: Recording, log_set: list[LogEve
 
 
 def test_every_metric_of_the_list_is_in_use(program: Recording) -> None:
-    """The list holds nothing that the program does not rest on."""
-    in_use = {(used.namespace, used.name) for used in (*_of_alarms(program), *_of_widgets(program))}
+    """The list holds nothing that the program does not rest on: as it is, or with groups, fair ones or FIFO."""
+    grouped = [run_main("dev", {"groupBy": "/a", "queueType": kind}) for kind in ("standard", "fifo")]
+    shown = [used for one in (program, *grouped) for used in _of_widgets(one)]
+    in_use = {(used.namespace, used.name) for used in (*_of_alarms(program), *shown)}
 
     assert AWS_METRICS.keys() - in_use == set()
 

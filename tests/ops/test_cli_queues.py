@@ -14,6 +14,7 @@ from ops.cli.queues import commands as queues
 from ops.cli.queues import plan as queue_plan
 from ops.cli.queues.plan import QueueError, Wanted
 from ops.local.emulator import Emulator
+from tests.components.config.configuring import read
 from tests.ops.laptop import Laptop
 from tests.ops.stack import client, wipe
 
@@ -125,11 +126,18 @@ def test_created_fifo_queue_with_a_customer_key(request: pytest.FixtureRequest, 
         assert (found["FifoQueue"], found["KmsMasterKeyId"]) == ("true", _KEY)
         assert (found["DeduplicationScope"], found["FifoThroughputLimit"]) == ("messageGroup", "perMessageGroupId")
         assert found["SqsManagedSseEnabled"] == "false"
-    assert made.stdout == "steps done: 2\n"
-    assert made.stderr.endswith(
-        "no values for the configuration: existingQueueUrl and existingDlqUrl take standard queues only\n"
-    )
-    assert json.loads(cloud.lab("create", "other", "--fifo", "--dry-run", "--json").stdout)["values"] == {}
+    assert made.stdout.startswith("steps done: 2\n")
+    assert made.stderr.endswith("queueType fifo needs groupBy as well: where in an event its group is\n")
+    again = json.loads(cloud.lab("create", "inbox", "--fifo", "--kms-key", _KEY, "--json", "--dry-run").stdout)
+    assert again["values"] == cloud.values("inbox.fifo", "inbox-dlq.fifo") | {"queueType": "fifo"}
+
+
+def test_values_of_a_fifo_queue_are_accepted_by_the_program(cloud: Cloud) -> None:
+    """With a groupBy, which only the user knows, they are a configuration."""
+    made = cloud.lab("create", "inbox", "--fifo", "--json")
+    given = json.loads(made.stdout)["values"] | {"groupBy": "/customerId"}
+
+    assert read(given).existing_queue_arn == f"{cloud.prefix}inbox.fifo"
 
 
 def test_creating_again(cloud: Cloud) -> None:

@@ -110,7 +110,7 @@ class PipelineTargets:
     `breaker` is the circuit breaker's function, where there is one. `undelivered` is the queue of events that
     EventBridge could not deliver to the main queue, where it is EventBridge that sends to it. `notices` is the queue
     of what a producer fetches its work from, `notices_dlq` that of what it gave up, and `notices_timeout_seconds` its
-    time-out, where it has one.
+    time-out, where it has one. `is_grouped` says that messages have groups, and `is_fifo` that those keep their order.
     """
 
     pipeline: str
@@ -128,6 +128,8 @@ class PipelineTargets:
     notices: object | None = None
     notices_dlq: object | None = None
     notices_timeout_seconds: int = 0
+    is_grouped: bool = False
+    is_fifo: bool = False
 
     @property
     def has_breaker(self) -> bool:

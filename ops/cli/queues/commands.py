@@ -156,15 +156,15 @@ def _report(  # noqa: PLR0913 - what was asked, what was done, and how to tell
     as_json: bool,
 ) -> None:
     queue, dlq = names
-    values = {
+    values: dict[str, str | None] = {
         "existingQueueUrl": _url(sqs, queue),
         "existingQueueArn": prefix + queue,
         "existingDlqUrl": _url(sqs, dlq),
         "existingDlqArn": prefix + dlq,
     }
-    if plan.is_fifo(queue):  # the program would refuse them
-        output.say("no values for the configuration: existingQueueUrl and existingDlqUrl take standard queues only")
-        values = {}
+    if plan.is_fifo(queue):  # the program wants a groupBy with it, which only the user knows
+        output.say("queueType fifo needs groupBy as well: where in an event its group is")
+        values["queueType"] = "fifo"
     if as_json:
         changes = [{"queue": s.queue, "creates": s.creates, "attributes": s.attributes} for s in steps]
         output.as_json({"dryRun": dry_run, "steps": changes, "values": values})
