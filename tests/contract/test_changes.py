@@ -3,7 +3,9 @@
 UPDATE_DOCS=1 writes the document.
 """
 
+import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +37,11 @@ _CHANGES: tuple[Mapping[str, object], ...] = (
     {"pipelines": ["events", "orders"], "glueDatabase": ""},
     {"existingQueueUrl": f"https://{_QUEUE}", "existingQueueArn": "arn:aws:sqs:eu-central-1:123456789012:theirs"},
     {"deletionAllowed": True},
+    {"tagRestricted": True},
+    {"permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary"},
+    {"vpcSubnetIds": ["subnet-0123456789abcdef0"], "vpcSecurityGroupIds": ["sg-0123456789abcdef0"]},
+    {"lakeStartDate": "2026-03-01"},
+    {"existingDlqUrl": f"https://{_QUEUE}-dlq", "existingDlqArn": "arn:aws:sqs:eu-central-1:123456789012:theirs-dlq"},
 )
 # Inputs that the provider's documentation says force a new resource, of the types that the changes above are about, and
 # of everything that holds data.
@@ -58,6 +65,7 @@ _REPLACED_BY = {
     "RolePolicy": {"role"},
     "Table": {"name", "hashKey", "rangeKey", "localSecondaryIndexes"},
 }
+_GIVEN_BY_NAME = {"Queue", "Role"}  # others are told the name itself
 _HEAD = """# What a change of the configuration does in production
 
 Made of the registrations by `UPDATE_DOCS=1 pytest tests/contract/test_changes.py`; a test keeps the two equal.
@@ -92,7 +100,11 @@ class _Outcome:
 def _outcome(before: Recording, after: Recording) -> _Outcome:
     old, new = _by_name(before), _by_name(after)
     changed = {key: _changed(old[key], new[key]) for key in old.keys() & new.keys()}
-    replaced = {key for key, inputs in changed.items() if inputs & _REPLACED_BY.get(_class(old[key]), set())}
+    replaced: set[tuple[str, str]] = set()
+    while more := {key for key, found in changed.items() if _replaces(old[key], found)} - replaced:
+        replaced |= more
+        for key in changed:  # what names a replaced resource is told its new id, ARN or name
+            changed[key] |= _naming(new[key], [new[other] for other in sorted(more - {key})])
     return _Outcome(
         updated=tuple(old[key] for key in old if changed.get(key) and key not in replaced),
         replaced=tuple(old[key] for key in old if key in replaced),
@@ -113,6 +125,19 @@ def _changed(old: Registered, new: Registered) -> set[str]:
     """The inputs of which the provider is told another value."""
     keys = (old.inputs.keys() | new.inputs.keys()) - set(old.ignore_changes)
     return {key for key in keys if old.inputs.get(key) != new.inputs.get(key)}
+
+
+def _replaces(resource: Registered, changed: set[str]) -> bool:
+    return bool(changed & _REPLACED_BY.get(_class(resource), set()))
+
+
+def _naming(resource: Registered, replaced: list[Registered]) -> set[str]:
+    """The inputs in which these stand: by an id, ARN or URL, which the recording makes of the name, or by the name."""
+    forms = [rf"(?:arn|https|id|invoke):(?://)?{re.escape(other.name)}(?![\w-])" for other in replaced]
+    forms += [f'"{re.escape(other.name)}"' for other in replaced if _class(other) in _GIVEN_BY_NAME]
+    named = re.compile("|".join(forms) or r"(?!)")
+    keys = set(resource.inputs) - set(resource.ignore_changes)
+    return {key for key in keys if named.search(json.dumps(resource.inputs[key]))}
 
 
 def _class(resource: Registered) -> str:
