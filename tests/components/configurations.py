@@ -182,10 +182,8 @@ def _backoff(draw: Draw, _: Config) -> Config:
 
 def _concurrency(draw: Draw, _: Config) -> Config:
     most = draw(st.integers(2, 1000))
-    return {
-        "workerMaxConcurrency": most,
-        "workerReservedConcurrency": draw(st.just(0) | st.integers(most, 1000)),
-    }
+    reserved = st.integers(most, 300) if most <= 300 else st.nothing()  # three workers in the usual quota of 1,000
+    return {"workerMaxConcurrency": most, "workerReservedConcurrency": draw(st.just(0) | reserved)}
 
 
 def _network(draw: Draw, _: Config) -> Config:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.components.configurations import CONFIGURATIONS
 from tests.components.recording import EVERY_PIPELINE, Recording, Registered, run_main
 
 _ALL: Mapping[str, object] = {"pipelines": list(EVERY_PIPELINE)}
@@ -27,6 +28,7 @@ _CONFIGURATIONS: dict[str, tuple[str, Mapping[str, object]]] = {
     "dev with everything on": ("dev", {**_ALL, **_TOLD, "useKmsCmk": True, "tracing": True}),
     "dev with the longest ages": ("dev", {"alarms": _LONGEST}),
     "dev without breakers": ("dev", {**_ALL, "breakerHoldSeconds": 0}),
+    **{one.name: (one.stack, one.config) for one in CONFIGURATIONS if one.whole.get("observabilityEnabled", True)},
 }
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
 _METRICS_PER_ALARM = 10
@@ -183,6 +185,24 @@ def _many(count: int) -> list[dict[str, object]]:
             "dashboard",
             {"dashboardBody": json.dumps({"widgets": [{"properties": {"alarms": ["a"] * 101}}]})},
             "alarms of a widget",
+        ),
+        (
+            "Dashboard",
+            "dashboard",
+            {"dashboardBody": json.dumps({"widgets": [{"properties": {"metrics": [[]] * 501}}]})},
+            "metrics of a widget",
+        ),
+        (
+            "Dashboard",
+            "dashboard",
+            {"dashboardBody": json.dumps({"widgets": [{"properties": {"metrics": [[]] * 417}}] * 6})},
+            "metrics of the dashboard",
+        ),
+        (
+            "Dashboard",
+            "dashboard",
+            {"dashboardBody": json.dumps({"widgets": [{"properties": {"markdown": "a" * 1_000_000}}]})},
+            "body of the dashboard",
         ),
     ],
 )

@@ -320,6 +320,16 @@ def test_configurations(project: Callable[..., None], config: str, configured: s
     assert tuple(checks) == _AWS
 
 
+@pytest.mark.usefixtures("aws")
+def test_a_stack_without_a_file(project: Callable[..., None]) -> None:
+    """How one is made."""
+    project()
+    _, checks = _doctor("--stack", "other")
+
+    mend = "cp Pulumi.dev.yaml Pulumi.other.yaml && pulumi stack init other, or name another --stack"
+    assert (checks["configuration"]["state"], checks["configuration"]["mend"]) == ("problem", mend)
+
+
 def test_a_secret_that_nobody_can_read(
     aws: FakeAws, project: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

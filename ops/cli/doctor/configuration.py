@@ -26,6 +26,8 @@ def look(stack: str) -> tuple[Check, Sequence[Registered] | None]:
         registered = rehearse(PROGRAM, stack, decrypt)
     except DeployError as error:
         mend = f"put it right in Pulumi.{stack}.yaml, or by pulumi config set; Pulumi.yaml describes every key"
+        if not (PROGRAM / f"Pulumi.{stack}.yaml").exists():
+            mend = f"cp Pulumi.dev.yaml Pulumi.{stack}.yaml && pulumi stack init {stack}, or name another --stack"
         return problem(_NAME, str(error), mend), None
     except target.TargetError as error:
         mend = "export PULUMI_CONFIG_PASSPHRASE, or pulumi login, as for pulumi up"
