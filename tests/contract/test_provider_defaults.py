@@ -116,6 +116,15 @@ def test_the_laptop_sends_what_the_provider_sends(token: str) -> None:
     assert KINDS[token].provider_defaults == wanted
 
 
+def test_a_default_that_is_not_sent_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue of the laptop that would get the emulator's own limits fails the check."""
+    token = "aws:sqs/queue:Queue"
+    monkeypatch.setattr(KINDS[token], "provider_defaults", {})
+
+    with pytest.raises(AssertionError):
+        test_the_laptop_sends_what_the_provider_sends(token)
+
+
 def test_the_stand_in_of_the_engine_tests_fills_the_same() -> None:
     """The stand-in for the provider has no default of its own making."""
     filled = [(token.rpartition(":")[2], values) for token, values in standin.DEFAULTS.items()]
