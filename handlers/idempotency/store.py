@@ -21,7 +21,6 @@ from handlers.idempotency.keys import partition_key
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_NONE: Mapping[str, str | int] = MappingProxyType({})
 _DAY_SECONDS = 24 * 3600
 # An item holds at most 400 KB and each write costs by the KB; a larger payload stays on its message only.
 MAX_STORED_BYTES = 128 * 1024

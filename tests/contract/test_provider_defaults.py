@@ -71,7 +71,6 @@ _DEFAULTS: Mapping[tuple[str, str], tuple[str, object, str]] = {
     ("Queue", "receiveWaitTimeSeconds"): ("is 0,", 0, _FILLED),
     ("Queue", "visibilityTimeoutSeconds"): ("is 30.", 30, _FILLED),
 }
-_WORD = re.compile(r"\bdefault", re.IGNORECASE)
 # Sentences with the word that tell no default of the input itself.
 _OTHER = re.compile(
     r"`default_tags`|Default route settings|size is 2048 by default|default event bus\. For|either `\$default`|default "

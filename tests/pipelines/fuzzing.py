@@ -14,7 +14,6 @@ from tests.pipelines.lab import ROOT, Lab, wait_for
 
 # In payloads, headers and paths only: a log that has it has what a caller sent.
 SECRET = "s3cr3t-5f2b91"
-_NAMED = {"orderId", "customerId", "idempotencyKey"}
 # What the platform itself writes into a function's log group.
 _PLATFORM = re.compile(r"(INIT_START|START|END|REPORT) |[0-9T:.-]+Z [0-9a-f-]+ Task timed out after [0-9.]+ seconds\s*")
 
