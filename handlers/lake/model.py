@@ -73,10 +73,15 @@ Field = Text | Number | Integer
 
 @dataclass(frozen=True, slots=True)
 class RecordType:
-    """A type of row. Every field is required; fields that are not named here are dropped."""
+    """A type of row. Every field is required; fields that are not named here are dropped.
+
+    `rows_at` is a JSON pointer to the array of rows in each document, "" where the document itself is rows; None leaves
+    that to what the document looks like.
+    """
 
     name: str
     fields: tuple[Field, ...]
+    rows_at: str | None = None
 
 
 def parse_time(text: str) -> datetime | None:
