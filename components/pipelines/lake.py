@@ -51,8 +51,8 @@ class LakePipeline(Pipeline):
         )
 
     def admit_senders(self, others: Sequence[pulumi.Input[str]]) -> None:
-        """Close the queues, that of notices to all but S3, ingest and these; and then let S3 notify."""
-        super().admit_senders(others)
+        """Close the queues, that of notices to all but S3 and these; and then let S3 notify."""
+        super().admit_senders([self.worker.role.arn, *others])  # parts of a chunk are messages of the worker's own
         senders = QueueSenders(
             queue=others,
             dlq=[self.producers["ingest"].role.arn],
@@ -94,6 +94,7 @@ class LakePipeline(Pipeline):
                 "BRONZE_BUCKET": self.storage.bronze.id,
                 "SILVER_BUCKET": self.storage.silver.id,
                 "LAKE_START_DATE": settings.lake_start_date,
+                **self._grouping(),
             },
             statements=[
                 *self.storage.reads_bronze(),
@@ -103,6 +104,12 @@ class LakePipeline(Pipeline):
             ],
             layer_arns=self._layers(),
         )
+
+    def _worker_statements(self) -> list[policies.Statement]:
+        return [*super()._worker_statements(), policies.allow("Parts", ["sqs:SendMessage"], self.queue.queue_arn)]
+
+    def _grouping(self) -> dict[str, pulumi.Input[str]]:
+        return {"GROUP_BY": self.group_by} if self.group_by else {}
 
     def _notices_args(self) -> ReliableQueueArgs:
         settings = self.shared.settings
@@ -133,7 +140,7 @@ class LakePipeline(Pipeline):
             environment={
                 **self._environment(),
                 "QUEUE_URL": self.queue.queue_url,
-                **({"GROUP_BY": settings.lake_group_by} if settings.lake_group_by else {}),
+                **self._grouping(),
                 "BRONZE_BUCKET": self.storage.bronze.id,
                 "CHUNK_BYTES": str(settings.lake_chunk_mebibytes * _MIB),
                 "NOTICES_QUEUE_URL": notices.queue_url,

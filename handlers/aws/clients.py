@@ -15,9 +15,9 @@ _RETRIES: Any = {"mode": "standard", "total_max_attempts": 3}
 PARALLEL_CALLS = 24  # receives, sends and deletions of 100 messages at once, nearly
 
 
-def client(service: str, *, read_timeout: int = 3) -> Any:  # noqa: ANN401 - botocore makes its classes at run time; callers name the stub's type
-    """A botocore client (boto3 would add its resource layer's import time to every cold start)."""
-    config = Config(connect_timeout=1, read_timeout=read_timeout, retries=_RETRIES)
+def client(service: str, *, read_timeout: int = 3, connections: int = 10) -> Any:  # noqa: ANN401 - botocore makes its classes at run time; callers name the stub's type
+    """A botocore client for so many calls at once (boto3 would add its resource layer's import time)."""
+    config = Config(connect_timeout=1, read_timeout=read_timeout, max_pool_connections=connections, retries=_RETRIES)
     return _session().create_client(service, config=config)
 
 

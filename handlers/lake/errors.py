@@ -19,5 +19,5 @@ class DecompressionLimitError(PermanentError):
     """The object decompresses to more than the allowed ratio."""
 
 
-class TooManyPartitionsError(PermanentError):
-    """The chunk's rows belong to more partitions than one chunk may write."""
+class PartChangedError(PermanentError):
+    """A part of a chunk no longer has the rows that the chunk's first message counted: the types have changed since."""

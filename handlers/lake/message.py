@@ -3,12 +3,15 @@
 An object's identity is `bucket/key#content`, so the same bytes under the same key are the same object, however often
 they are uploaded. `content` is the ETag where that is a checksum, else `algorithm:hex` (`handlers.lake.content`). A
 replay that is forced gets an identity of its own: `bucket/key#content~replay`.
+
+A chunk whose rows belong to more files than one message may write is worked as several: the first message reads all of
+it and sends one for each further part.
 """
 
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from handlers import jsontext
@@ -36,14 +39,15 @@ _FIELDS: dict[str, type] = {
     "size": int,
     "replay": str,
 }
-# Left out where the ETag is a checksum, and in messages of before there was any other.
-_OPTIONAL: dict[str, type] = {"content": str}
+# Left out: `content` where the ETag is a checksum, `part` where the message is the chunk's first.
+_OPTIONAL: dict[str, type] = {"content": str, "part": str}
 # A text that S3 never gives can't be part of a call: it would fail there as if it were transient, or name no version.
 _FORMS = {
     "versionId": re.compile(r"[!-~]{0,1024}"),
     "etag": re.compile(r"[!#-~]{1,256}"),
     "content": re.compile(r"[a-z0-9]{1,16}:[0-9a-f]{1,128}"),
     "replay": re.compile(r"[^\ud800-\udfff]{0,2048}"),
+    "part": re.compile(r"[0-9]{1,15}/[A-Za-z0-9_.-]{1,64}/[0-9-]{10}/[0-9]{1,4}/[0-9]{1,15}"),
 }
 _MAX_KEY_BYTES = 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -109,11 +113,38 @@ class Source:
         return hashlib.sha256(f"{self.bucket}/{self.key}#{self.content_id}".encode()).hexdigest()[:16]
 
 
+class Place(NamedTuple):
+    """Where a file stands among those of a chunk: they are ordered so. `start` is that of its slice."""
+
+    start: int
+    type: str
+    dt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The files of a chunk from `first` on, `files` of them, with `rows` rows together."""
+
+    first: Place
+    files: int
+    rows: int
+
+    def __str__(self) -> str:
+        """As the message says it: `start/type/dt/files/rows`."""
+        return "/".join(map(str, (*self.first, self.files, self.rows)))
+
+    @classmethod
+    def of(cls, text: str) -> "Part":
+        """Reads what `str` gives."""
+        start, kind, dt, files, rows = text.split("/")
+        return cls(Place(int(start), kind, dt), int(files), int(rows))
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Bytes `start` to `end` (exclusive) of an object: whole lines, the first of them numbered `first_line`.
 
-    An object that can't be split is one chunk.
+    An object that can't be split is one chunk. A message with a `part` is for these files of the chunk alone.
     """
 
     source: Source
@@ -121,6 +152,7 @@ class Chunk:
     start: int
     end: int
     first_line: int
+    part: Part | None = None
 
     @property
     def key(self) -> str:
@@ -129,7 +161,8 @@ class Chunk:
         It has the version, because the same bytes uploaded anew are another message, but no other object.
         """
         version = f"@{self.source.version_id}" if self.source.version_id else ""
-        return f"{self.source.identity}/{self.start}-{self.end}{version}"
+        part = "/" + "/".join(map(str, self.part.first)) if self.part else ""
+        return f"{self.source.identity}/{self.start}-{self.end}{version}{part}"
 
     def payload(self) -> jsontext.JsonObject:
         """The chunk as its message says it."""
@@ -147,6 +180,7 @@ class Chunk:
             "size": self.source.size,
             "replay": self.source.replay,
             **({"content": self.source.content} if self.source.content else {}),
+            **({"part": str(self.part)} if self.part else {}),
         }
 
     def message(
@@ -196,7 +230,8 @@ class Chunk:
             content=str(given.get("content", "")),
         )
         kind = Kind(str(given["type"]), given["format"], given["compression"])  # type: ignore[arg-type]
-        return cls(source, kind, int(given["start"]), int(given["end"]), int(given["firstLine"]))
+        part = Part.of(str(given["part"])) if "part" in given else None
+        return cls(source, kind, int(given["start"]), int(given["end"]), int(given["firstLine"]), part)
 
 
 def _faults(payload: jsontext.JsonObject) -> list[Detail]:
@@ -213,7 +248,7 @@ def _faults(payload: jsontext.JsonObject) -> list[Detail]:
         elif name in _CHOICES and value not in _CHOICES[name]:
             faults.append(Detail(f"/{name}", f"must be one of {', '.join(_CHOICES[name])}"))
         elif name in _FORMS and not _FORMS[name].fullmatch(str(value)):
-            faults.append(Detail(f"/{name}", "is not a value that S3 gives"))
+            faults.append(Detail(f"/{name}", "is no part" if name == "part" else "is not a value that S3 gives"))
     return faults or [*_key_faults(payload), *_range_faults(payload)]
 
 

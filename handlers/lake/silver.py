@@ -27,11 +27,18 @@ def key(kind: str, dt: str, digest: str, start: int) -> str:
 def partitions(tables: Sequence[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
     """The rows of one type by UTC date (`2026-01-31`), in order of date; within one they keep their order."""
     table = pa.concat_tables(tables)
-    days = pc.cast(table[EVENT_TIME], pa.date32())
-    found: list[date] = sorted(pc.unique(days).to_pylist())
-    for day in found:
-        rows = table.filter(pc.equal(days, pa.scalar(day, pa.date32()))) if len(found) > 1 else table
-        yield day.isoformat(), rows
+    days = pc.cast(table[EVENT_TIME], pa.date32()).combine_chunks()
+    counted: list[tuple[date, int]] = sorted(
+        (one["values"], one["counts"]) for one in pc.value_counts(days).to_pylist()
+    )
+    if len(counted) == 1:
+        yield counted[0][0].isoformat(), table
+        return
+    order, start = pc.array_sort_indices(days), 0  # it is stable
+    table = table.combine_chunks()
+    for day, rows in counted:
+        yield day.isoformat(), table.take(order.slice(start, rows))
+        start += rows
 
 
 def encode(table: pa.Table) -> bytes:

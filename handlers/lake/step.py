@@ -2,12 +2,13 @@
 
 Content is worked in slices of at most 64 MiB, which bounds memory: a chunk is one, a gzip stream or a JSON document
 may be many. A slice is named by where it begins, so working a chunk again writes the same files over themselves.
+Nothing is put before all of a chunk has been read (`handlers.lake.output`).
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -15,22 +16,26 @@ import pyarrow as pa
 
 from handlers import clock, jsontext
 from handlers.aws import eventbridge
+from handlers.aws.sqs import send_messages
+from handlers.errors import DownstreamError
+from handlers.grouping import UNGROUPED, Grouping
 from handlers.lake import documents, quarantine, schemas, silver, store, unpack
-from handlers.lake.errors import ForeignBucketError, TooManyPartitionsError
+from handlers.lake.errors import ForeignBucketError
 from handlers.lake.lines import BadRow, Block, LineReader
-from handlers.lake.message import Chunk
+from handlers.lake.message import Chunk, Part, Place
 from handlers.lake.model import Times
+from handlers.lake.output import Output
 from handlers.lake.rows import Parsed, RowReader
-from handlers.observability import logger
+from handlers.observability import count, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 SOURCE = "myapp.lake"
 READY = "SilverPartitionReady"
 SLICE_BYTES = 64 * 1024 * 1024
 QUARANTINE_BYTES = 16 * 1024 * 1024  # of bad rows; a slice ends there too
-MAX_FILES = 500  # so that the result fits its state record
 
 _Waiting = BadRow | tuple[Block, Future[Parsed | None]]
 
@@ -58,39 +63,38 @@ class _Slice:
         return offset - self.start >= SLICE_BYTES or len(self.bad) >= QUARANTINE_BYTES
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What a chunk has come to so far."""
-
-    silver: int = 0
-    quarantined: int = 0
-    files: list[jsontext.JsonObject] = field(default_factory=list)
-    quarantine: list[str] = field(default_factory=list)
-
-    def as_json(self) -> jsontext.JsonObject:
-        result: jsontext.JsonObject = {
-            "rows": self.silver + self.quarantined,
-            "silver": self.silver,
-            "quarantined": self.quarantined,
-            "files": list(self.files),
-        }
-        return result | ({"quarantine": list(self.quarantine)} if self.quarantine else {})
-
-
 class Transformer:
-    """Turns chunks of one bronze bucket into files of one silver bucket; rows of before `start` are bad."""
+    """Turns chunks of one bronze bucket into files of one silver bucket; rows of before `start` are bad.
 
-    def __init__(self, s3: "S3Client", *, pipeline: str, bronze_bucket: str, silver_bucket: str, start: date) -> None:
+    Parts of a chunk that are further work are sent to `queue_url`.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a chunk is worked with
+        self,
+        s3: "S3Client",
+        sqs: "SQSClient",
+        *,
+        pipeline: str,
+        bronze_bucket: str,
+        silver_bucket: str,
+        queue_url: str,
+        start: date,
+        grouping: Grouping = UNGROUPED,
+    ) -> None:
         self._s3 = s3
+        self._sqs = sqs
         self._pipeline = pipeline
         self._bronze = bronze_bucket
         self._bucket = silver_bucket
+        self._queue_url = queue_url
         self._start = start
+        self._grouping = grouping
 
     def process(self, payload: jsontext.JsonObject) -> jsontext.Json:
-        """Works one chunk: `{rows, silver, quarantined, files: [{key, type, dt, rows}], quarantine?: [key]}`.
+        """Works one message: `{rows, silver, quarantined, files: [{key, type, dt, rows}], quarantine?: [key], parts?}`.
 
-        `rows` is `silver` + `quarantined`; what follows a break in the content counts as one row.
+        `rows` is `silver` + `quarantined`; what follows a break in the content counts as one row. `parts` is how many
+        further messages work the rest of the chunk, whose rows are counted there.
 
         Raises:
             SchemaValidationError: the message is no chunk.
@@ -100,21 +104,19 @@ class Transformer:
         chunk = Chunk.from_payload(payload)
         if chunk.source.bucket != self._bronze:
             raise ForeignBucketError("/bucket is not the lake's")
-        times = Times.of_days(self._start, datetime.fromtimestamp(clock.now_ms() / 1000, UTC))
-        rows = RowReader(chunk.kind.type, schemas.types(), times)
-        tally = _Tally()
-        current = _Slice(chunk.start)
-        for parsed in _parsed(self._content(chunk), rows):
-            if isinstance(parsed, BadRow):
-                current.add_bad(parsed)
-                continue
-            if current.ends_before(parsed.offset):
-                self._write(chunk, current, tally)
-                current = _Slice(parsed.offset)
-            current.add(parsed)
-        self._write(chunk, current, tally)
-        _log(tally)
-        return tally.as_json()
+        output = Output(self._s3, self._bucket, chunk)
+        for one in self._slices(chunk):
+            for kind in sorted(one.tables):
+                for dt, table in silver.partitions(one.tables.pop(kind)):
+                    output.add(Place(one.start, kind, dt), table)
+            output.add_bad(one.start, bytes(one.bad), one.bad_rows)
+            if output.is_complete:
+                break
+        output.put()
+        self._send(chunk, output.parts)
+        result = output.result()
+        _log(result)
+        return result
 
     def announce(self, payload: jsontext.JsonObject, result: jsontext.Json) -> list[eventbridge.Event]:
         """The event of each file that a chunk has written, with an id that a repetition shares."""
@@ -131,24 +133,33 @@ class Transformer:
             stream = documents.as_lines(stream)
         return LineReader(first_line=chunk.first_line, offset=chunk.start).read(stream)
 
-    def _write(self, chunk: Chunk, one: _Slice, tally: _Tally) -> None:
-        """Writes the files of a slice; a quarantine file that an earlier run has left is deleted by a replay."""
-        digest = chunk.source.digest
-        for kind in sorted(one.tables):
-            for dt, table in silver.partitions(one.tables[kind]):
-                if len(tally.files) == MAX_FILES:
-                    raise TooManyPartitionsError(f"a chunk may write {MAX_FILES} files, this one needs more")
-                key = silver.key(kind, dt, digest, one.start)
-                store.put(self._s3, self._bucket, key, silver.encode(table), silver.CONTENT_TYPE)
-                tally.files.append({"key": key, "type": kind, "dt": dt, "rows": table.num_rows})
-                tally.silver += table.num_rows
-        key = quarantine.key(chunk.kind.type, digest, one.start)
-        if one.bad:
-            store.put(self._s3, self._bucket, key, bytes(one.bad), quarantine.CONTENT_TYPE)
-            tally.quarantine.append(key)
-            tally.quarantined += one.bad_rows
-        elif chunk.source.replay:
-            store.delete(self._s3, self._bucket, key)
+    def _slices(self, chunk: Chunk) -> Iterator[_Slice]:
+        """What is written together, in the order of the content; at least one slice, which may be empty."""
+        times = Times.of_days(self._start, datetime.fromtimestamp(clock.now_ms() / 1000, UTC))
+        current = _Slice(chunk.start)
+        for parsed in _parsed(self._content(chunk), RowReader(chunk.kind.type, schemas.types(), times)):
+            if isinstance(parsed, BadRow):
+                current.add_bad(parsed)
+                continue
+            if current.ends_before(parsed.offset):
+                yield current
+                current = _Slice(parsed.offset)
+            current.add(parsed)
+        yield current
+
+    def _send(self, chunk: Chunk, parts: Sequence[Part]) -> None:
+        """Sends what is left of the chunk: before its outcome is written, so that a crash leaves none of it out."""
+        now = clock.iso(clock.now_ms())
+        messages = [
+            replace(chunk, part=part).message(
+                str(i), submitted_at=now, correlation_id=chunk.source.digest, grouping=self._grouping
+            )
+            for i, part in enumerate(parts)
+        ]
+        if failed := send_messages(self._sqs, self._queue_url, messages).failed:
+            raise DownstreamError(f"SQS did not take {len(failed)} parts of a chunk: {min(failed.values())}")
+        if parts:
+            count(self._pipeline, {"Accepted": len(parts)})
 
     def _ready(self, chunk: Chunk, index: int, file: jsontext.JsonObject) -> eventbridge.Event:
         source = chunk.source
@@ -171,9 +182,10 @@ class Transformer:
         return eventbridge.Event(str(index), SOURCE, READY, detail)
 
 
-def _log(tally: _Tally) -> None:
-    numbers = {"rows": tally.silver + tally.quarantined, "silver": tally.silver, "quarantined": tally.quarantined}
-    logger.info("chunk transformed", extra=numbers | {"files": len(tally.files)})
+def _log(result: dict[str, jsontext.Json]) -> None:
+    files = result["files"]
+    numbers = {name: value for name, value in result.items() if isinstance(value, int)}
+    logger.info("chunk transformed", extra=numbers | {"files": len(files) if isinstance(files, list) else 0})
 
 
 def _parsed(content: Iterable[Block | BadRow], rows: RowReader) -> Iterator[Parsed | BadRow]:

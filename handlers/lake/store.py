@@ -95,6 +95,42 @@ def put(s3: "S3Client", bucket: str, key: str, content: bytes, content_type: str
         raise DownstreamError(f"S3 did not take {key}: {error_code(exc)}") from exc
 
 
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A file that S3 has and shows to nobody until it is told to; it forgets it after the bucket's days for that."""
+
+    key: str
+    upload_id: str
+    etag: str
+
+
+def stage(s3: "S3Client", bucket: str, key: str, content: bytes, content_type: str) -> Staged:
+    """Gives S3 a file as an upload in one part, not yet completed.
+
+    Raises:
+        DownstreamError: S3 did not take it.
+    """
+    try:
+        upload_id = s3.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)["UploadId"]
+        part = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=1, Body=content)
+    except AWS_ERRORS as exc:
+        raise DownstreamError(f"S3 did not take {key}: {error_code(exc)}") from exc
+    return Staged(key, upload_id, part["ETag"])
+
+
+def show(s3: "S3Client", bucket: str, staged: Staged) -> None:
+    """Completes the upload, over the file that an earlier delivery may have put there.
+
+    Raises:
+        DownstreamError: S3 refused.
+    """
+    parts = {"Parts": [{"ETag": staged.etag, "PartNumber": 1}]}
+    try:
+        s3.complete_multipart_upload(Bucket=bucket, Key=staged.key, UploadId=staged.upload_id, MultipartUpload=parts)  # type: ignore[arg-type]
+    except AWS_ERRORS as exc:
+        raise DownstreamError(f"S3 did not complete {staged.key}: {error_code(exc)}") from exc
+
+
 def delete(s3: "S3Client", bucket: str, key: str) -> None:
     """Deletes a file, if it is there.
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from handlers import env
 from handlers.aws import clients
+from handlers.grouping import Grouping
+from handlers.lake.output import AT_ONCE
 from handlers.lake.step import SOURCE, Transformer
 from handlers.observability import LambdaContext
 from handlers.worker.worker import BatchResponse, Worker, WorkerEnv, make_worker
@@ -22,18 +24,22 @@ class Env(WorkerEnv):
     bronze_bucket: str
     silver_bucket: str
     lake_start_date: str
+    group_by: str = ""
 
 
 @cache
 def worker() -> Worker:
     """The worker of this execution environment, made once."""
     config = env.load(Env, os.environ)
-    s3 = clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS)
+    s3 = clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS, connections=AT_ONCE)
     transformer = Transformer(
         s3,
+        clients.client("sqs"),
         pipeline=config.pipeline,
         bronze_bucket=config.bronze_bucket,
         silver_bucket=config.silver_bucket,
+        queue_url=config.queue_url,
+        grouping=Grouping(config.group_by),
         start=date.fromisoformat(config.lake_start_date),
     )
     return make_worker(

@@ -97,9 +97,7 @@ def compare(days: int) -> bool:
     s3 = FakeLake()
     etag = s3.upload(KEY, content).etag
     payload = chunk(content, etag=etag).payload()
-    transformer = Transformer(
-        cast("Any", s3), pipeline="lake", bronze_bucket=BRONZE, silver_bucket=SILVER, start=date(2020, 1, 1)
-    )
+    transformer = _transformer(s3)
     sides: dict[str, Callable[[], object]] = {
         "transform": lambda: transformer.process(payload),
         "bare": lambda: _bare(s3),
@@ -117,6 +115,19 @@ def compare(days: int) -> bool:
     for name, bar in _BARS.items():
         print(f"  {ratios[name]:.2f} x {name} (bar {bar})")  # noqa: T201
     return all(ratios[name] >= bar for name, bar in _BARS.items())
+
+
+def _transformer(s3: FakeLake) -> Transformer:
+    client = cast("Any", s3)
+    return Transformer(
+        client,
+        client,
+        pipeline="lake",
+        bronze_bucket=BRONZE,
+        silver_bucket=SILVER,
+        queue_url="https://lake",
+        start=date(2020, 1, 1),
+    )
 
 
 def _timed(side: Callable[[], object]) -> tuple[float, float]:

@@ -74,9 +74,8 @@ class Lake:
             result = json.loads(records.pop("")["result"])
             chunks = sorted(records.values(), key=lambda one: json.loads(one["payload"])["start"])
             done = [json.loads(chunk["result"]) for chunk in chunks]
-            return (
-                Ingested(result, done, [int(c["attempts"]) for c in chunks]) if len(done) == result["chunks"] else None
-            )
+            expected = result["chunks"] + sum(chunk.get("parts", 0) for chunk in done)
+            return Ingested(result, done, [int(c["attempts"]) for c in chunks]) if len(done) == expected else None
 
         found = wait_for(f"all of {identity}", probe, seconds=seconds)
         assert found is not None

@@ -234,8 +234,8 @@ def test_production_keeps_the_buckets_and_no_other_stack_does() -> None:
     }
 
 
-def test_only_ingest_redrive_and_operators_may_fill_the_queue() -> None:
-    """The queue takes chunks from the ingest function, a redrive, and those who replay by hand."""
+def test_only_the_lake_redrive_and_operators_may_fill_the_queue() -> None:
+    """The queue takes chunks from the ingest function, parts from the worker, a redrive, those who replay by hand."""
     operator = "arn:aws:iam::123456789012:role/oncall"
     recording = run_main("dev", _LAKE | {"operatorRoleArns": [operator]})
     statements = json.loads(recording.inputs("QueuePolicy", "lake-queue-policy")["policy"])["Statement"]
@@ -244,6 +244,7 @@ def test_only_ingest_redrive_and_operators_may_fill_the_queue() -> None:
     assert named["Condition"]["ArnNotEquals"]["aws:PrincipalArn"] == [
         "arn:lake-ingest-role",
         "arn:lake-breaker-role",
+        "arn:lake-worker-role",
         "arn:redrive-role",
         operator,
     ]

@@ -72,6 +72,7 @@ class Lake:
     clock: FakeClock
     chunk_bytes: int = 1000
     remaining_ms: int = 30_000
+    first_day: date = START
 
     def _store(self) -> StateStore:
         return StateStore(cast("Any", self.aws), "state", pipeline="lake", ttl_days=7)
@@ -92,8 +93,15 @@ class Lake:
 
     def transformer(self) -> Transformer:
         """The business step."""
+        client = cast("Any", self.aws)
         return Transformer(
-            cast("Any", self.aws), pipeline="lake", bronze_bucket=BRONZE, silver_bucket=SILVER, start=START
+            client,
+            client,
+            pipeline="lake",
+            bronze_bucket=BRONZE,
+            silver_bucket=SILVER,
+            queue_url="https://lake",
+            start=self.first_day,
         )
 
     def worker(self) -> Worker:

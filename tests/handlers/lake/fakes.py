@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +57,12 @@ class FakeLake(FakeAws):
     versions: dict[tuple[str, str], list[Version]] = field(default_factory=dict)
     reads: list[dict[str, Any]] = field(default_factory=list)
     breaks: list[int] = field(default_factory=list)
+    uploads: dict[str, tuple[str, str, bytes]] = field(default_factory=dict)  # not yet completed
+    _one_at_a_time: Any = field(default_factory=threading.Lock)
+
+    def _call(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        with self._one_at_a_time:  # files are put by several threads
+            return super()._call(name, work)
 
     def upload(
         self, key: str, content: bytes, *, bucket: str = BRONZE, stored: dict[str, Any] | None = None, **metadata: str
@@ -95,6 +103,39 @@ class FakeLake(FakeAws):
             "ServerSideEncryption": "aws:kms" if version.kms else "AES256",
             **(version.checksum if options.get("ChecksumMode") == "ENABLED" and "Range" not in options else {}),
         }
+
+    def create_multipart_upload(self, *, Bucket: str, Key: str, ContentType: str) -> dict[str, Any]:
+        assert ContentType
+
+        def create() -> dict[str, Any]:
+            upload_id = f"u{len(self.uploads) + 1}"
+            self.uploads[upload_id] = (Bucket, Key, b"")
+            return {"UploadId": upload_id}
+
+        return self._call("CreateMultipartUpload", create)
+
+    def upload_part(self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes) -> dict[str, Any]:
+        assert PartNumber == 1
+        assert self.uploads[UploadId][:2] == (Bucket, Key)
+
+        def take() -> dict[str, Any]:
+            self.uploads[UploadId] = (Bucket, Key, Body)
+            return {"ETag": f'"part of {UploadId}"'}
+
+        return self._call("UploadPart", take)
+
+    def complete_multipart_upload(
+        self, *, Bucket: str, Key: str, UploadId: str, MultipartUpload: dict[str, Any]
+    ) -> dict[str, Any]:
+        assert MultipartUpload == {"Parts": [{"ETag": f'"part of {UploadId}"', "PartNumber": 1}]}
+
+        def complete() -> dict[str, Any]:
+            bucket, key, content = self.uploads.pop(UploadId)
+            assert (bucket, key) == (Bucket, Key)
+            self.versions[Bucket, Key] = [Version("null", content, {}, parts=1)]
+            return {}
+
+        return self._call("CompleteMultipartUpload", complete)
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, Any]:
         assert ContentType

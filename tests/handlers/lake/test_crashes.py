@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from handlers import jsontext
+from handlers.lake import output
 from handlers.lake.intake import NotIngestedError
 from handlers.lake.step import Transformer
 from tests.handlers.fakes import Crash
@@ -18,6 +19,7 @@ from tests.handlers.lake.fakes import BRONZE
 
 _CALLS_OF_INGEST = 4  # when nothing crashes; the first test shows it
 _CALLS_OF_TRANSFORM = 9
+_CALLS_OF_PARTS = 22
 _CONTENT = lines(*(shipment(number) for number in range(8)), b"bad", shipment(8, event_time="2026-02-01"))
 
 
@@ -40,19 +42,20 @@ class Run:
 
     def transform(self) -> None:
         """What SQS does: a message that is not acknowledged comes again."""
-        waiting = {message["messageId"]: message for message in self.lake.deliveries()}
-        for _ in range(5):
+        done: set[str] = set()
+        for _ in range(10):
+            waiting = {one["messageId"]: one for one in self.lake.deliveries() if one["messageId"] not in done}
+            if not waiting:
+                return
             try:
                 answer = self.lake.transform(*waiting.values())
             except Crash:
                 pass
             else:
                 kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-                waiting = {name: message for name, message in waiting.items() if name in kept}
+                done |= waiting.keys() - kept
             self.lake.clock.advance(60_000)  # past the visibility and every lease
-            if not waiting:
-                return
-        raise AssertionError(f"still there: {sorted(waiting)}")
+        raise AssertionError("there are messages still")
 
     def check(self) -> None:
         """What must hold after every history."""
@@ -159,6 +162,20 @@ def test_a_crash_inside_the_step_at_each_chunk(
     assert len(begun) > chunk + 1
     run.check()
     assert len(run.lake.aws.silver()) == 4
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", range(_CALLS_OF_PARTS))
+def test_a_crash_among_parts_and_uploads(run: Run, monkeypatch: pytest.MonkeyPatch, call: int, moment: str) -> None:
+    """A chunk of more files than a message may put, none of which fits the memory: staged, shown, then the parts."""
+    monkeypatch.setattr(output, "MAX_FILES", 1)
+    monkeypatch.setattr(output, "HELD_BYTES", 0)
+    run.ingest()
+
+    assert run.crashing(call, moment, run.transform)
+
+    run.check()
+    assert "part" in str(run.lake.aws.sent[-1]["MessageBody"])
 
 
 def test_a_chunk_that_was_sent_twice_is_worked_once(run: Run) -> None:

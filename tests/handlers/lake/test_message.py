@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from handlers import jsontext
 from handlers.errors import SchemaValidationError
-from handlers.lake.message import Chunk, Kind, Source, kind_of
+from handlers.lake.message import Chunk, Kind, Part, Place, Source, kind_of
 from tests.handlers.lake.conftest import chunk
 
 _SAFE = set(string.ascii_letters + string.digits + "-._~/%#:@")
@@ -97,6 +97,16 @@ def test_content_that_the_etag_does_not_identify() -> None:
     assert "content" not in chunk(b"{}\n").payload()
 
 
+def test_a_part_is_a_message_of_its_own() -> None:
+    """Named by its first file; the files of a slice come by type and day, those of a later slice behind."""
+    whole = chunk(b"{}\n")
+    one = replace(whole, part=Part(Place(700, "shipments", "2026-01-31"), 500, 12_345))
+
+    assert one.payload() == whole.payload() | {"part": "700/shipments/2026-01-31/500/12345"}
+    assert (Chunk.from_payload(one.payload()), one.key) == (one, f"{whole.key}/700/shipments/2026-01-31")
+    assert Place(9, "z", "2026-01-02") < Place(10, "a", "2026-01-01") < Place(10, "a", "2026-01-02")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -111,6 +121,8 @@ def test_content_that_the_etag_does_not_identify() -> None:
         ({"etag": '"\r\nx: y'}, "/etag is not a value that S3 gives"),
         ({"content": "e"}, "/content is not a value that S3 gives"),
         ({"content": 1}, "/content must be a string, got number"),
+        ({"part": "0/shipments/2026-01-31/1"}, "/part is no part"),
+        ({"part": 1}, "/part must be a string, got number"),
         ({"versionId": "a b"}, "/versionId is not a value that S3 gives"),
         ({"replay": "\ud800"}, "/replay is not a value that S3 gives"),
         ({"key": "silver/shipments/a.jsonl"}, "/key must be the key of a lake object"),

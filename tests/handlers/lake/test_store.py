@@ -13,6 +13,7 @@ from handlers.errors import DownstreamError
 from handlers.lake import chunks, store
 from handlers.lake.errors import ObjectChangedError, ObjectGoneError
 from handlers.lake.message import Source
+from tests.handlers.fakes import client_error
 
 _KEY = "bronze/shipments/ä b.jsonl"
 
@@ -125,3 +126,31 @@ def test_an_operator_plans_what_is_there(s3: Any) -> None:
         (source, 0, 22, 1),
         (source, 22, 33, 3),
     ]
+
+
+def test_a_staged_file_is_not_there_until_it_is_shown(s3: Any) -> None:
+    """Neither a reader nor a listing finds it; then it has its content and its type, over what was there."""
+    store.put(s3, "bronze", "silver/a", b"old", "text/plain")
+    staged = [store.stage(s3, "bronze", name, b"new", "text/x") for name in ("silver/a", "silver/b")]
+
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket="bronze")["Contents"]] == ["silver/a"]
+    assert s3.get_object(Bucket="bronze", Key="silver/a")["Body"].read() == b"old"
+    for one in staged:
+        store.show(s3, "bronze", one)
+    for key in ("silver/a", "silver/b"):
+        answer = s3.get_object(Bucket="bronze", Key=key)
+        assert (answer["Body"].read(), answer["ContentType"]) == (b"new", "text/x")
+
+
+def test_an_upload_that_s3_refuses_is_a_downstream_out(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused at its beginning or, forgotten by then, at its end; the redelivery stages it anew."""
+    staged = store.stage(s3, "bronze", "silver/a", b"new", "text/x")
+
+    def forgotten(**_options: Any) -> None:
+        raise client_error("NoSuchUpload")
+
+    monkeypatch.setattr(s3, "complete_multipart_upload", forgotten)
+    with pytest.raises(DownstreamError, match="did not complete silver/a: NoSuchUpload"):
+        store.show(s3, "bronze", staged)
+    with pytest.raises(DownstreamError, match="did not take silver/a: NoSuchBucket"):
+        store.stage(s3, "nowhere", "silver/a", b"new", "text/x")

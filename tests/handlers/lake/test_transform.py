@@ -3,9 +3,12 @@
 import gzip
 import io
 import json
+import threading
+from collections import Counter
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pyarrow.dataset as ds
@@ -14,8 +17,8 @@ import pytest
 
 from handlers.errors import DownstreamError, SchemaValidationError
 from handlers.idempotency.claims import Status
-from handlers.lake import step, store
-from handlers.lake.errors import ObjectChangedError, ObjectGoneError, TooManyPartitionsError
+from handlers.lake import output, step, store
+from handlers.lake.errors import ObjectChangedError, ObjectGoneError, PartChangedError
 from handlers.lake.lines import MAX_LINE_BYTES
 from handlers.lake.message import Source
 from tests.handlers.conftest import failures, record
@@ -226,13 +229,169 @@ def test_many_bad_rows_are_written_in_slices(lake: Lake, monkeypatch: pytest.Mon
     assert [entry["line"] for entry in lake.quarantined()] == list(range(1, 50_001))
 
 
-def test_too_many_partitions_are_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Permanently, with the limit: the state record could not name all the files."""
-    monkeypatch.setattr(step, "MAX_FILES", 2)
-    rows = [shipment(1, event_time=f"2026-01-{day}") for day in (10, 11, 12)]
+def daily(days: int, *, first: date = date(2020, 1, 1)) -> bytes:
+    """A row for each day, in no order, and a bad one at the end."""
+    rows = [shipment(n, event_time=f"{first + timedelta(days=n * 7919 % days)}T12:00:00Z") for n in range(days)]
+    return lines(*rows, b"bad")
 
-    with pytest.raises(TooManyPartitionsError, match="may write 2 files"):
-        lake.process(lines(*rows))
+
+def all_parts(lake: Lake, content: bytes, key: str = KEY) -> list[dict[str, Any]]:
+    """Works a chunk and then every message that it has sent; the results."""
+    first = lake.process(content, key)
+    bodies = [as_json(message["body"]) for message in lake.deliveries()]
+    return [first, *(cast("dict[str, Any]", lake.transformer().process(body)) for body in bodies)]
+
+
+def test_a_daily_series_of_four_years_goes_through(lake: Lake) -> None:
+    """More files than a message may write: the rest are messages of their own, and every row is in one file, once."""
+    results = all_parts(lake, daily(1461))
+
+    assert [(one["rows"], one["silver"], len(one["files"])) for one in results] == [
+        (501, 500, 500),
+        (500, 500, 500),
+        (461, 461, 461),
+    ]
+    assert [one.get("parts") for one in results] == [2, None, None]
+    assert [one["quarantined"] for one in results] == [1, 0, 0]
+    assert sorted(row["shipment_id"] for row in lake.rows()) == sorted(f"S-{n}" for n in range(1461))
+    assert len([key for key in lake.aws.silver() if key.startswith("silver/")]) == 1461
+    assert {one["start"] for one in map(as_json, (sent["MessageBody"] for sent in lake.aws.sent))} == {0}
+
+
+def test_a_row_a_day_for_thirty_years_is_bounded_work(lake: Lake) -> None:
+    """Each message writes at most 500 files, and its result fits its record; a part's key names its first file."""
+    content = daily(10_957, first=date(1990, 1, 1))
+    lake.first_day = date(1990, 1, 1)
+
+    result = lake.process(content)
+
+    parts = [as_json(sent["MessageBody"])["part"] for sent in lake.aws.sent]
+    assert (len(result["files"]), result["parts"], len(parts)) == (500, 21, 21)
+    assert parts[0] == "0/shipments/1991-05-16/500/500"
+    assert parts[-1] == "0/shipments/2018-10-01/457/457"
+    keys = [sent["MessageAttributes"]["idempotencyKey"]["StringValue"] for sent in lake.aws.sent]
+    assert keys[0].endswith(f"/0-{len(content)}/0/shipments/1991-05-16")
+    last = cast("dict[str, Any]", lake.transformer().process(as_json(lake.aws.sent[-1]["MessageBody"])))
+    assert (last["rows"], len(last["files"]), last["files"][-1]["dt"]) == (457, 457, "2019-12-31")
+
+
+def test_parts_go_through_the_worker_and_are_told(
+    lake: Lake, uploaded: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As any message: claimed, recorded, announced; the chunk's own redelivery sends nothing that is worked again."""
+    monkeypatch.setattr(output, "MAX_FILES", 2)
+    content = daily(5)
+    lake.chunk_bytes = 10_000
+    lake.ingest(uploaded(content))
+    (first,) = lake.deliveries()
+
+    assert lake.transform(first) == failures()
+    parts = lake.deliveries()[1:]
+    assert (
+        lake.transform(*parts, *({**part, "messageId": f"again-{part['messageId']}"} for part in parts)) == failures()
+    )
+
+    assert len(parts) == 2
+    assert len(lake.rows()) == 5
+    assert len({told["key"] for told in lake.told("SilverPartitionReady")}) == 5
+    assert len(lake.told("IngestionSuccess")) == 3
+    assert {item["status"]["S"] for item in lake.aws.items.values()} == {"SUCCEEDED"}
+
+
+def test_parts_of_sliced_content_are_cut_in_its_order(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gzip stream of several slices, each with each day: parts go on where the one before ended."""
+    monkeypatch.setattr(output, "MAX_FILES", 2)
+    monkeypatch.setattr(step, "SLICE_BYTES", 1)
+    monkeypatch.setattr("handlers.lake.lines.BLOCK_BYTES", 500)
+    monkeypatch.setattr("handlers.lake.lines._STEP", 100)
+    rows = [shipment(n, event_time=f"2026-01-{n % 3 + 1:02d}") for n in range(30)]
+
+    results = all_parts(lake, gzip.compress(lines(*rows)), "bronze/shipments/a.jsonl.gz")
+
+    assert len(results) > 5
+    assert {len(one["files"]) for one in results[:-1]} == {2}
+    assert sorted(row["shipment_id"] for row in lake.rows()) == sorted(f"S-{n}" for n in range(30))
+    assert sum(one["rows"] for one in results) == 30
+
+
+def test_a_part_whose_rows_have_changed_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The type allows less than when the chunk was counted: rows would be neither in silver nor in quarantine."""
+    monkeypatch.setattr(output, "MAX_FILES", 2)
+    lake.process(daily(3))
+    before = lake.aws.silver()
+    lake.first_day = date(2021, 1, 1)
+    (part,) = lake.deliveries()
+
+    with pytest.raises(PartChangedError, match="1 files with 1 rows were counted, now there are 0 files with 0 rows"):
+        lake.transformer().process(as_json(part["body"]))
+    assert lake.aws.silver() == before
+
+
+@pytest.mark.parametrize("held", [0, output.HELD_BYTES], ids=["staged", "in memory"])
+def test_a_chunk_that_is_refused_at_its_end_leaves_nothing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    """Good slices, and then S3 gives no more: not one file is in silver."""
+    monkeypatch.setattr(output, "HELD_BYTES", held)
+    monkeypatch.setattr(step, "SLICE_BYTES", 1)
+    monkeypatch.setattr("handlers.lake.lines.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("handlers.lake.lines._STEP", 100)
+    monkeypatch.setattr(store, "READ_BYTES", 1000)
+    lake.aws.breaks = [4000, 0, 0]
+
+    with pytest.raises(DownstreamError):
+        lake.process(lines(*(shipment(n) for n in range(50)), b"bad"))
+
+    assert lake.aws.silver() == {}
+    assert lake.aws.sent == []
+
+
+def test_many_files_wait_in_uploads(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit the memory is S3's to keep, and is shown at the end; the result is the same."""
+    content = daily(20)
+    expected = lake.process(content)
+    files = lake.aws.silver()
+    lake.aws.versions = {place: kept for place, kept in lake.aws.versions.items() if place[0] == BRONZE}
+    monkeypatch.setattr(output, "HELD_BYTES", len(next(iter(files.values()))) * 3)
+    lake.aws.calls.clear()
+
+    etag = lake.aws.versions[BRONZE, KEY][0].etag
+    assert lake.transformer().process(chunk(content, etag=etag).payload()) == expected
+
+    assert lake.aws.silver() == files
+    assert lake.aws.uploads == {}
+    calls = Counter(lake.aws.calls)
+    assert calls["CompleteMultipartUpload"] == calls["UploadPart"] == calls["CreateMultipartUpload"] >= 15
+    assert calls["PutObject"] + calls["UploadPart"] == 21
+
+
+def test_files_are_put_several_at_a_time(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are connections: sixteen wait for each other here, and a serial putter would wait for ever."""
+    meeting = threading.Barrier(output.AT_ONCE)
+    put = lake.aws.put_object
+
+    def together(**options: Any) -> dict[str, Any]:
+        meeting.wait(timeout=20)
+        return put(**options)
+
+    monkeypatch.setattr(lake.aws, "put_object", together)
+
+    assert lake.process(daily(output.AT_ONCE * 2 - 1))["silver"] == output.AT_ONCE * 2 - 1
+
+
+def test_the_first_file_that_s3_refuses_is_told(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of several fails sooner."""
+    put = lake.aws.put_object
+
+    def refuse(**options: Any) -> dict[str, Any]:
+        if "dt=2020-01-0" in options["Key"] and "dt=2020-01-01" not in options["Key"]:
+            raise client_error("SlowDown", options["Key"])
+        return put(**options)
+
+    monkeypatch.setattr(lake.aws, "put_object", refuse)
+
+    with pytest.raises(DownstreamError, match="dt=2020-01-02"):
+        lake.process(daily(9))
 
 
 def test_the_largest_result_fits_its_record(lake: Lake) -> None:

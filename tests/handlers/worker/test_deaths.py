@@ -127,8 +127,16 @@ def _lake() -> World:
     def make(world: World) -> Worker:
         from handlers.lake.step import Transformer  # noqa: PLC0415 - arrow is loaded for the lake alone
 
-        s3 = cast("Any", world.aws)
-        transformer = Transformer(s3, pipeline="lake", bronze_bucket=BRONZE, silver_bucket=SILVER, start=START)
+        aws = cast("Any", world.aws)
+        transformer = Transformer(
+            aws,
+            aws,
+            pipeline="lake",
+            bronze_bucket=BRONZE,
+            silver_bucket=SILVER,
+            queue_url=WORKER_ENV.queue_url,
+            start=START,
+        )
         step = _noted(world, "key", transformer.process)
         env = replace(WORKER_ENV, pipeline="lake")
         return _worker(world, env, step, world.switch(), announce=transformer.announce)
