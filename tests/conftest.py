@@ -1,8 +1,12 @@
 """What holds for every test: the order that fills both cores, and which tests need the emulator."""
 
 import gc
+import os
+import sys
+import tempfile
 from collections import Counter
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import cast
 
@@ -38,12 +42,16 @@ _ON_THE_EMULATOR = (
 _STARTS_ONE = {"emulator", "laptop"}  # fixtures
 
 
-def pytest_configure() -> None:
-    """One copy of the services' descriptions for all sessions of the process.
+def pytest_configure(config: pytest.Config) -> None:
+    """One copy of the services' descriptions for all sessions of the process, one folder for recordings of the run.
 
     They are large, and each `lab`, deployment and function that a test runs in its process makes a session of its own.
     """
     botocore.session.create_loader = cache(botocore.session.create_loader)
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="recordings-")
+        config.add_cleanup(folder.cleanup)
+        os.environ["TEST_RECORDINGS"] = folder.name
     settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
     settings.load_profile("untimed")
 
@@ -65,7 +73,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keeps the modules and tests out of every later garbage collection: walking them costs more than most tests."""
+    """Keeps the modules and tests out of every later garbage collection: walking them costs more than most tests.
+
+    Programs take half the time from here on; what runs none need not import Pulumi.
+    """
+    if "pulumi" in sys.modules:
+        import_module("tests.components.quick_pulumi").install()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextvars
+import hashlib
 import json
+import os
+import pickle
 import re
 import runpy
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
@@ -28,6 +31,8 @@ ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 EVERY_PIPELINE = ("events", "orders", "lake")
 SECRETS = ("apiKey", "webhookUrl")
+SHARED = "TEST_RECORDINGS"  # names the folder in which the processes of one test run keep recordings for each other
+_AT_HAND = 16  # recordings in memory, about 2 MB each
 
 
 # What a stack's YAML leaves to whoever deploys it, and the program refuses to do without.
@@ -165,15 +170,25 @@ def run(
 def run_main(stack: str, config: Mapping[str, object] | None = None, *, preview: bool = False) -> Recording:
     """What `__main__.py` registers with the stack's own YAML, what is to be set beside it, and these keys on top.
 
-    Asked twice, it runs once.
+    Asked twice, it runs once, whichever test process asks. The recording is everybody's: change nothing in it.
     """
     return _run_main(stack, json.dumps(config or {}), preview)
 
 
-@cache
+@lru_cache(maxsize=_AT_HAND)
 def _run_main(stack: str, config: str, preview: bool) -> Recording:  # noqa: FBT001 - a key of the cache
+    name = hashlib.sha256(json.dumps([stack, config, preview]).encode()).hexdigest()
+    shared = Path(os.environ[SHARED], name) if SHARED in os.environ else None
+    if shared and shared.exists():
+        recording: Recording = pickle.loads(shared.read_bytes())  # noqa: S301 - another test process has written it
+        return recording
     given = {**stack_config(stack), **TO_BE_SET.get(stack, {}), **json.loads(config)}
-    return run(main_program, stack=stack, config=given, preview=preview)
+    recording = run(main_program, stack=stack, config=given, preview=preview)
+    if shared:
+        part = shared.with_name(f"{name}-{os.getpid()}")
+        part.write_bytes(pickle.dumps(recording))
+        part.replace(shared)
+    return recording
 
 
 def main_program() -> None:
