@@ -1,156 +1,345 @@
-"""A JSON document, an array of rows or rows one after the other, as the lines that it would be in JSON Lines.
+"""JSON documents as the lines that their rows would be in JSON Lines: each row's own bytes, on a line of its own.
 
-It is read element by element, so that its size has no bearing on memory. Line numbers are those of the elements.
+Only the borders of rows are looked for: strings, brackets and the commas between. What a row says is judged from its
+bytes as that of any line is, so that one and the same row fares alike in every container, and a token that is wrong
+inside one costs that row alone. Memory is bounded whatever the size of a document or of a row.
+
+A row ends where as many brackets have been closed as were opened, of either kind. Its newlines become spaces; one
+inside a string, where JSON has none, becomes a carriage return, which JSON has none of either.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
-from itertools import chain
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-import ijson
+from handlers.lake.lines import BrokenContentError
 
-from handlers.lake.lines import MAX_LINE_BYTES, BrokenContentError
+BOM = b"\xef\xbb\xbf"
+_STEP = 1024 * 1024
+_WHITE = re.compile(rb"[ \t\r\n]*+")
+_LONGEST_KEY = 4096  # bytes of a member's name that are compared; no pointer is as long
+_SHOWN = 1024  # bytes
 
-_STEP = 64 * 1024
-_MAX_DEPTH = 64  # of an element; what is nested deeper is read past, not kept
-_WHITE = b" \t\r\n"
-_BOM = b"\xef\xbb\xbf"
-# An integer of more digits ends the process inside the parser (ijson 3.6.0: Python refuses it, the parser goes on).
-_MAX_DIGITS = 4300
-_ENDLESS = re.compile(rb"[0-9]{%d}" % (_MAX_DIGITS + 1))
-_SAMPLE = 1024  # bytes; every run that is too long has four digits in a sample of one byte in so many
-_SUSPECT = re.compile(rb"[0-9]{4}")
-_TOO_DEEP = b'"nested too deep"\n'  # no object, so it is refused like any other
+# A string without a newline, and a container of at most so many levels that has no others; possessive, so that time is
+# linear in what is read. What is nested deeper, or has not come as a whole, is read bit by bit.
+_LEVELS = 10
+_STRING = rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
+_PLAIN = rb'[^"{}\[\]]'
 
 
-def as_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
-    """Each element on a line of its own.
+def _container(levels: int) -> bytes:
+    inner = rb"|" + _container(levels - 1) if levels > 1 else b""
+    return rb"[{\[]%b*+(?:(?:%b%b)%b*+)*+[}\]]" % (_PLAIN, _STRING, inner, _PLAIN)
+
+
+_ANY = _container(_LEVELS)
+_FLAT = re.compile(rb'\{[^"{}\[\]]*+(?:%b[^"{}\[\]]*+)*+\}' % _STRING)
+_MEMBER = re.compile(rb"[ \t\r\n]*+(%b)[ \t\r\n]*+," % _ANY)  # of an array, with the comma behind it
+_OBJECT = re.compile(rb"[ \t\r\n]*+((?=\{)%b)" % _ANY)
+_WITHIN = re.compile(rb"(?:%b++|%b|%b)*+" % (_PLAIN, _STRING, _ANY))  # of a container
+_BETWEEN = re.compile(rb'(?:[^"{}\[\],]++|%b|%b)*+' % (_STRING, _ANY))  # commas
+_OPENING, _CLOSING = re.compile(rb"[{\[]*+"), re.compile(rb"[}\]]*+")
+_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_WORD = re.compile(rb'[^"{}\[\], \t\r\n]*+')
+_COMMA = re.compile(rb"\}[ \t\r\n]*+,[ \t\r\n]*+\{")  # between members
+_SPACE = re.compile(rb"\}[ \t\r\n]*+\{")  # between documents
+
+
+def as_lines(stream: Iterable[bytes], pointer: Sequence[str] = ()) -> Iterator[bytes]:
+    """The rows of documents that stand one after the other, a line for each: pieces, which end anywhere.
+
+    The elements of an array are rows, any other value is one. With a `pointer` (the parts of a JSON pointer) the rows
+    are what it leads to in each document; a document where it leads nowhere is one bad row that says so.
 
     Raises:
-        BrokenContentError: it is not JSON, ends early, goes on after its end, has an element of more than 8 MiB
-            or more than 4,300 digits in a row; the elements before have been given by then.
+        BrokenContentError: it ends early, or has a bracket too many; all rows before have been given by then.
     """
-    pieces = _up_to_endless(data[start : start + _STEP] for data in stream for start in range(0, len(data), _STEP))
-    first = _first(pieces)
-    if not first:
-        return
-    if first[:1] not in (b"[", b"{"):
-        raise _broken("MalformedDocument", "it is neither an array nor an object")
-    # Events without their place: the place of a deep one would be a name as long as it is deep.
-    events: Any = ijson.sendable_list()
-    parser = ijson.basic_parse_coro(events, multiple_values=first.startswith(b"{"))
-    elements = _Elements(inside=first.startswith(b"["))
-    unfinished = 0
-    for piece in chain([first], pieces, [b""]):
-        unfinished += len(piece)
-        error = _send(parser, piece)
-        for event, value in events:
-            if element := elements.take(event, value):
-                unfinished = 0
-                yield element
-        events.clear()
-        if error is not None:
-            raise _broken("MalformedDocument", "it is not one JSON document, or ends early") from error
-        if unfinished > MAX_LINE_BYTES:
-            raise _broken("LineTooLongError", f"an element has more than {MAX_LINE_BYTES} bytes")
-
-
-class _Elements:
-    """Builds elements from the parser's events; `inside` says that they are those of an array."""
-
-    def __init__(self, *, inside: bool) -> None:
-        self._depth = -1 if inside else 0
-        self._stack: list[Any] = []
-        self._keys: list[str] = []
-        self._too_deep = False
-
-    def take(self, event: str, value: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """The element that ends with this event, as a line; else nothing."""
-        if event == "map_key":
-            if self._depth <= _MAX_DEPTH:
-                self._keys[-1] = value
-            return b""
-        if event in ("start_map", "start_array"):
-            self._open({} if event == "start_map" else [])
-            return b""
-        if event in ("end_map", "end_array"):
-            return self._close()
-        return self._add(value)
-
-    def _open(self, container: Any) -> None:  # noqa: ANN401 - a dict or a list
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            self._too_deep = True
-        elif self._depth > 0:
-            self._stack.append(container)
-            self._keys.append("")
-
-    def _close(self) -> bytes:
-        self._depth -= 1
-        if self._depth >= _MAX_DEPTH or self._depth < 0:
-            return b""
-        self._keys.pop()
-        return self._add(self._stack.pop())
-
-    def _add(self, value: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        if self._stack:
-            parent = self._stack[-1]
-            if isinstance(parent, list):
-                parent.append(value)
-            else:
-                parent[self._keys[-1]] = value
-            return b""
-        line = _TOO_DEEP if self._too_deep else _line(value)
-        self._too_deep = False
-        return line
-
-
-def _up_to_endless(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces up to an integer that the parser must not get."""
-    before = b""
-    for piece in pieces:
-        window = before + piece
-        found = _ENDLESS.search(window) if _SUSPECT.search(window[::_SAMPLE]) else None
-        if found:
-            if found.start() > len(before):
-                yield window[len(before) : found.start()]
-            raise _broken("MalformedDocument", f"it has more than {_MAX_DIGITS} digits in a row")
-        yield piece
-        before = window[-_MAX_DIGITS:]
-
-
-def _first(pieces: Iterator[bytes]) -> bytes:
-    """The first bytes that say something, without what stands before them."""
-    start = b""
-    for piece in pieces:
-        start = (start + piece).removeprefix(_BOM).lstrip(_WHITE)
-        if start and not _BOM.startswith(start):
-            break
-    return start
-
-
-def _send(parser: Any, piece: bytes) -> Exception | None:  # noqa: ANN401 - ijson has no types
-    """Feeds the parser, an empty piece is the end; returns what it objects to."""
+    given = bytearray()
     try:
-        if piece:
-            parser.send(piece)
+        for piece in _documents(_Text(stream), pointer):
+            given += piece
+            if len(given) >= _STEP:
+                yield bytes(given)
+                given.clear()
+    except BrokenContentError:
+        yield bytes(given)
+        raise
+    yield bytes(given)
+
+
+def parts(pointer: str) -> list[str]:
+    """The parts of a JSON pointer (RFC 6901)."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+class _Text:
+    """What has been read and not been taken: `data` from `at` on."""
+
+    def __init__(self, stream: Iterable[bytes]) -> None:
+        self._stream = iter(stream)
+        self._broken: BrokenContentError | None = None
+        self._before = 0  # bytes of the content before `data`
+        self.data = b""
+        self.at = 0
+        self.is_new = True  # nobody has looked at all of it
+
+    @property
+    def offset(self) -> int:
+        return self._before + self.at
+
+    def more(self) -> bool:
+        """Reads on; whether there was anything."""
+        if self._broken is not None:
+            raise self._broken
+        pieces = [self.data[self.at :]]
+        size = 0
+        try:
+            for piece in self._stream:
+                pieces.append(piece)
+                size += len(piece)
+                if size >= _STEP:
+                    break
+        except BrokenContentError as exc:
+            self._broken = exc
+            if not size:
+                raise
+        self._before += self.at
+        self.data, self.at, self.is_new = b"".join(pieces), 0, True
+        return size > 0
+
+    def take(self, end: int) -> bytes:
+        taken, self.at = self.data[self.at : end], end
+        return taken
+
+    def next(self) -> bytes:
+        """The next byte that is no white space, which is not taken; none at the end."""
+        while True:
+            self.at = _end(_WHITE, self)
+            if self.at < len(self.data):
+                return self.data[self.at : self.at + 1]
+            if not self.more():
+                return b""
+
+    def has(self, mark: bytes) -> bool:
+        """Whether `mark` comes next; it is taken then."""
+        while len(self.data) - self.at < len(mark) and mark.startswith(self.data[self.at :]) and self.more():
+            pass
+        found = self.data.startswith(mark, self.at)
+        self.at += len(mark) * found
+        return found
+
+
+def _end(pattern: re.Pattern[bytes], text: _Text) -> int:
+    """Where a pattern ends that matches even nothing."""
+    match = pattern.match(text.data, text.at)
+    return match.end() if match else text.at
+
+
+def _documents(text: _Text, pointer: Sequence[str]) -> Iterator[bytes]:
+    while mark := text.next():
+        if mark == BOM[:1] and text.has(BOM):
+            continue
+        if pointer and mark in b"{[":
+            yield from _led_to(text, pointer, pointer)
+        elif mark == b"[":
+            text.at += 1
+            yield from _array(text)
+        elif mark == b"{":
+            yield from _many(text, _OBJECT, _SPACE)
+            if text.next() == b"{":
+                yield from _value(text, alone=True)
+                yield b"\n"
         else:
-            parser.close()
-    except (ijson.JSONError, ValueError, ArithmeticError) as exc:
-        return exc
-    return None
+            yield from _loose(text, mark)
+            yield b"\n"
 
 
-def _line(element: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    return json.dumps(element, default=_number, separators=(",", ":")).encode() + b"\n"
+def _led_to(text: _Text, pointer: Sequence[str], left: Sequence[str]) -> Iterator[bytes]:
+    """The rows that a pointer, of which these parts are left, leads to in the value that begins here."""
+    mark = text.next()
+    if not left:
+        if mark == b"[":
+            text.at += 1
+            yield from _array(text)
+            return
+        yield from _line(text)
+        return
+    if mark not in (b"{", b"["):
+        _skip(text)
+        yield _nothing_at(pointer)
+        return
+    closing = b"}" if text.take(text.at + 1) == b"{" else b"]"
+    found, position = False, 0
+    mark = text.next()
+    while mark != closing:
+        name = _name(text) if closing == b"}" else str(position)
+        if name == left[0]:
+            found = True
+            yield from _led_to(text, pointer, left[1:])
+        else:
+            _skip(text)
+        mark = text.next()
+        if mark not in (b",", closing):
+            raise _broken(text, "there must be a comma or the end")
+        text.at += mark == b","
+        position += 1
+    text.at += 1
+    if not found:
+        yield _nothing_at(pointer)
 
 
-def _number(value: Decimal) -> float:
-    return float(value)
+def _name(text: _Text) -> str | None:
+    """The name of the member that begins here; its value comes next."""
+    if text.next() != b'"':
+        raise _broken(text, "there must be the name of a member")
+    raw = b""
+    for piece in _string(text):
+        raw += piece[: _LONGEST_KEY - len(raw)]
+    if text.next() != b":":
+        raise _broken(text, "there must be a colon")
+    text.at += 1
+    try:
+        return str(json.loads(raw))
+    except ValueError:
+        return None
 
 
-def _broken(error_type: str, what: str) -> BrokenContentError:
-    return BrokenContentError(error_type, f"{error_type}: {what}; what follows was not read", line_is_whole=True)
+def _nothing_at(pointer: Sequence[str]) -> bytes:
+    return json.dumps("a document with nothing at " + "".join(f"/{part}" for part in pointer)).encode() + b"\n"
+
+
+def _array(text: _Text) -> Iterator[bytes]:
+    """The elements of an array whose opening bracket has been taken."""
+    if text.next() == b"]":
+        text.at += 1
+        return
+    while True:
+        yield from _many(text, _MEMBER, _COMMA)
+        yield from _line(text)
+        mark = text.next()
+        if mark not in (b",", b"]"):
+            raise _broken(text, "there must be a comma or the end of the array" if mark else "the array has no end")
+        text.at += 1
+        if mark == b"]":
+            return
+
+
+def _line(text: _Text) -> Iterator[bytes]:
+    """The value that begins here, as a line; where there is none, a comma, which can be no row and is told as one."""
+    mark = text.next()
+    if mark:
+        yield b"," if mark in b",]}" else b""
+        yield from _value(text)
+        yield b"\n"
+
+
+def _many(text: _Text, one: re.Pattern[bytes], gap: re.Pattern[bytes]) -> Iterator[bytes]:
+    """As many rows as can be told at once."""
+    if text.is_new:
+        text.is_new = False
+        yield _alike(text, gap)
+    found = []
+    data, at = text.data, text.at
+    while match := one.match(data, at):
+        found.append(match[1].replace(b"\n", b" "))
+        at = match.end()
+    text.at = at
+    if found:
+        yield b"\n".join(found) + b"\n"
+
+
+def _alike(text: _Text, gap: re.Pattern[bytes]) -> bytes:
+    """What has come of flat objects with one and the same gap between them, but for the last; nothing where in doubt.
+
+    There is no doubt where each part between gaps has no bracket but its own two, each quote its counterpart, and no
+    newline: then no gap is in a string, and none in a list of objects inside a row.
+    """
+    first = gap.search(text.data, text.at)
+    last = text.data.rfind(first[0]) if first else -1
+    if first is None or last < text.at:
+        return b""
+    region = text.data[_end(_WHITE, text) : last + 1]
+    rows = region.split(first[0])
+    flat = region.startswith(b"{") and region.count(b"{") == region.count(b"}") == len(rows)
+    newlines = first[0].count(b"\n") * (len(rows) - 1)
+    if not flat or b"[" in region or b"]" in region or region.count(b"\n") != newlines:
+        return b""
+    if not all(map(_is_closed, rows)):
+        return b""
+    text.at = last + len(first[0]) - 1
+    return region.replace(first[0], b"}\n{") + b"\n"
+
+
+def _is_closed(row: bytes) -> bool:
+    """Whether all strings of a flat object end; its brackets may be missing."""
+    if b"\\" in row:
+        return _FLAT.fullmatch(b"{" + row.removeprefix(b"{").removesuffix(b"}") + b"}") is not None
+    return not row.count(b'"') & 1
+
+
+def _value(text: _Text, *, alone: bool = False) -> Iterator[bytes]:
+    """The bytes of the value that begins here, up to the comma or the bracket that ends what it is part of.
+
+    An object that stands `alone` ends with its last bracket.
+    """
+    begin, depth = text.offset, 0
+    while True:
+        if depth or not alone:
+            yield text.take(_end(_WITHIN if depth else _BETWEEN, text)).replace(b"\n", b" ")
+        mark = text.data[text.at : text.at + 1]
+        if not mark:
+            if text.more():
+                continue
+            if not depth:
+                return
+            raise _broken(text, f"what begins at byte {begin} has no end", inside=True)
+        if mark == b'"':
+            yield from _string(text)
+            continue
+        if not depth and mark in b",]}":
+            return
+        brackets = _end(_OPENING, text) - text.at or -min(_end(_CLOSING, text) - text.at, depth)
+        yield text.take(text.at + abs(brackets))
+        depth += brackets
+        if alone and not depth:
+            return
+
+
+def _skip(text: _Text) -> None:
+    """Reads past a value."""
+    for _ in _value(text):
+        pass
+
+
+def _string(text: _Text) -> Iterator[bytes]:
+    """The bytes of the string that begins here."""
+    begin = text.offset
+    yield text.take(text.at + 1)
+    while True:
+        yield text.take(_end(_IN_STRING, text)).replace(b"\n", b"\r")
+        if text.data.startswith(b'"', text.at):
+            yield text.take(text.at + 1)
+            return
+        if not text.more():
+            raise _broken(text, f"the string that begins at byte {begin} has no end", inside=True)
+
+
+def _loose(text: _Text, mark: bytes) -> Iterator[bytes]:
+    """What stands between documents and is none: a string, a word, or a single mark."""
+    if mark == b'"':
+        yield from _string(text)
+        return
+    if mark in b",]}":
+        yield text.take(text.at + 1)
+        return
+    while True:
+        yield text.take(_end(_WORD, text))
+        if text.at < len(text.data) or not text.more():
+            return
+
+
+def _broken(text: _Text, what: str, *, inside: bool = False) -> BrokenContentError:
+    """A break `inside` a row, which then is part of what can't be read, or behind whole ones."""
+    reason = f"MalformedDocument: {what}, at byte {text.offset}; what follows was not read"
+    row = text.data[text.at : text.at + _SHOWN]
+    return BrokenContentError("MalformedDocument", reason, line_is_whole=not inside, row=row)

@@ -36,13 +36,15 @@ class BadRow:
 class BrokenContentError(Exception):
     """The content can be read no further: what is left of it counts as one bad row.
 
-    `line_is_whole` says whether the last line before the break is all there.
+    `line_is_whole` says whether the last line before the break is all there; if not, it belongs to what is left, whose
+    beginning is `row`.
     """
 
-    def __init__(self, error_type: str, reason: str, *, line_is_whole: bool = False) -> None:
+    def __init__(self, error_type: str, reason: str, *, line_is_whole: bool = False, row: bytes = b"") -> None:
         super().__init__(reason)
         self.error_type = error_type
         self.line_is_whole = line_is_whole
+        self.row = row
 
 
 def bad_row(line: int, error_type: str, reason: str, row: bytes) -> BadRow:
@@ -114,7 +116,8 @@ class LineReader:
         if held[:end]:
             yield self._block(held[:end])
             self._line += not held[:end].endswith(b"\n")
-        yield bad_row(self._line, error.error_type, str(error), held[end:] or self._start * bool(self._skipped))
+        row = held[end:] or self._start * bool(self._skipped) or error.row
+        yield bad_row(self._line, error.error_type, str(error), row)
 
     def _hold(self, rest: bytes) -> None:
         self._held, self._held_bytes = [rest], len(rest)

@@ -130,7 +130,8 @@ class Transformer:
         if chunk.kind.compression == "gzip":
             stream = unpack.gunzip(stream)
         if chunk.kind.format == "json":
-            stream = documents.as_lines(stream)
+            kind = schemas.types().get(chunk.kind.type)
+            stream = documents.as_lines(stream, documents.parts((kind and kind.rows_at) or ""))
         return LineReader(first_line=chunk.first_line, offset=chunk.start).read(stream)
 
     def _slices(self, chunk: Chunk) -> Iterator[_Slice]:

@@ -15,10 +15,10 @@ from tests.components.recording import ROOT, run_main
 _MIB = 2**20
 _DIRECT_UPLOAD = 50 * _MIB  # of a zip, by PublishLayerVersion itself
 _UNZIPPED = 250 * _MIB  # code and all layers of a function together
-# What the lake's functions do with it: JSON by a schema, an array element by element, computing, Parquet and back.
+# What the lake's functions do with it: JSON by a schema, computing, Parquet and back.
 _WORK = """
 import io, os, sys
-import ijson, pyarrow as pa, pyarrow.compute as pc, pyarrow.json as pj, pyarrow.parquet as pq
+import pyarrow as pa, pyarrow.compute as pc, pyarrow.json as pj, pyarrow.parquet as pq
 
 lines = b'{"t": "2026-01-31T12:00:00Z", "kg": 2.5}\\n{"t": "2026-02-01T00:00:00Z", "kg": 7}\\n'
 schema = pa.schema([("t", pa.timestamp("us", tz="UTC")), ("kg", pa.float64())])
@@ -30,9 +30,8 @@ for codec in ("zstd", "snappy"):
     with pq.ParquetWriter(sink, schema, compression=codec) as writer:
         writer.write_table(table)
     assert pq.read_table(io.BytesIO(sink.getvalue())).equals(table)
-elements = list(ijson.items(io.BytesIO(b'[{"a": 1}, {"a": 2}]'), "item", use_float=True))
-print(heavy.num_rows, groups.num_rows, elements, ijson.backend)
-print(*sorted({module.__file__.split("/python/")[0] for module in (ijson, pa, pj, pq)}))
+print(heavy.num_rows, groups.num_rows)
+print(*sorted({module.__file__.split("/python/")[0] for module in (pa, pj, pq)}))
 print(*sys.version_info[:2], flush=True)
 os._exit(0)  # Lambda ends no interpreter either; at the end of one, Arrow's threads may abort it
 """
@@ -43,8 +42,8 @@ import importlib, os, sys
 sys.path[:] = [path for path in sys.path if "site-packages" not in path] + sys.argv[1].split(":")
 for name in sys.argv[2:]:
     assert callable(importlib.import_module(name.rpartition(".")[0]).handler)
-import ijson, pyarrow
-print(os.path.dirname(os.path.dirname(pyarrow.__file__)), os.path.dirname(os.path.dirname(ijson.__file__)))
+import pyarrow
+print(os.path.dirname(os.path.dirname(pyarrow.__file__)))
 """
 
 
@@ -93,7 +92,7 @@ def test_trimmed_layer_does_the_lakes_work(unpacked: Path) -> None:
     """In a clean interpreter, with nothing else installed, it reads, computes, writes and reads again."""
     work, place, version = _work(sys.executable, unpacked)
 
-    assert work == "1 2 [{'a': 1}, {'a': 2}] yajl2_c"
+    assert work == "1 2"
     assert place == str(unpacked)
     assert version == f"{sys.version_info.major} {sys.version_info.minor}"
 
@@ -110,7 +109,7 @@ def test_functions_with_the_layer_import_with_it(unpacked: Path, runtime_package
     clean = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     assert handlers == ["handlers.lake.worker.handler"]
-    assert (clean.stderr, clean.stdout.split()) == ("", [str(unpacked / "python")] * 2)
+    assert (clean.stderr, clean.stdout.split()) == ("", [str(unpacked / "python")])
 
 
 @pytest.mark.skipif(
@@ -121,7 +120,7 @@ def test_deployed_layer_does_the_lakes_work(tmp_path: Path) -> None:
     zipfile.ZipFile(packaging.layer_zip("x86_64", layer=packaging.LAKE)).extractall(tmp_path)
     work, place, version = _work(str(_python_of_lambda()), tmp_path)
 
-    assert work == "1 2 [{'a': 1}, {'a': 2}] yajl2_c"
+    assert work == "1 2"
     assert (place, version) == (str(tmp_path), packaging.PYTHON_VERSION.replace(".", " "))
 
 
@@ -144,7 +143,4 @@ def test_layer_is_for_its_processor_and_python(architecture: str, machine: str) 
     modules = {name.split(".", 1)[1] for name in names if name.endswith(".so")}
 
     assert modules == {f"{tag}.so"}
-    assert {name.split("/")[1] for name in names if name.endswith("METADATA")} == {
-        "ijson-3.6.0.dist-info",
-        "pyarrow-26.0.1.dist-info",
-    }
+    assert {name.split("/")[1] for name in names if name.endswith("METADATA")} == {"pyarrow-26.0.1.dist-info"}

@@ -30,7 +30,7 @@ packaging.layer_zip("arm64", Path(sys.argv[1]), install)
 _IMPORT_HANDLERS = """
 import importlib, sys
 sys.path[:] = [path for path in sys.path if "site-packages" not in path] + sys.argv[1].split(":")
-sys.modules |= dict.fromkeys(["pyarrow", "ijson"])  # the emulator has them, Lambda's runtime has not
+sys.modules["pyarrow"] = None  # the emulator has it, Lambda's runtime has not
 for name in sys.argv[2:]:
     module, _, attribute = name.rpartition(".")
     assert callable(getattr(importlib.import_module(module), attribute)), name
