@@ -1,6 +1,6 @@
 """The lake: objects in a bucket to chunks on a queue, chunks to Parquet in another bucket."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_aws import get_caller_identity_output
@@ -39,8 +39,9 @@ class LakePipeline(Pipeline):
         self.dead_letters[f"{name}-notices"] = self.notices.dead_letters()
         ingest = self._make_producer("ingest", self._ingest_args(self.notices))
         QueueConsumer(f"{name}-ingest", self._consumer_args(self.notices, ingest), self.child)
+        types = record_types()  # read without a catalog, too: a type that breaks every chunk stops the program
         if settings.glue_database:
-            self._catalog(settings.glue_database)
+            self._catalog(settings.glue_database, types)
         self._finish(
             {
                 "bronzeBucket": self.storage.bronze.id,
@@ -62,11 +63,11 @@ class LakePipeline(Pipeline):
         policy = limit_senders(self.notices, senders)
         notify_of_objects(self.storage, self.notices.queue_arn, policy)
 
-    def _catalog(self, database: str) -> None:
+    def _catalog(self, database: str, types: Mapping[str, Mapping[str, str]]) -> None:
         args = LakeCatalogArgs(
             database=database,
             bucket=self.storage.silver.id,
-            types=record_types(),
+            types=types,
             start_date=self.shared.settings.lake_start_date,
         )
         LakeCatalog(f"{self.name}-catalog", args, self.child)

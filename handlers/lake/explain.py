@@ -1,12 +1,12 @@
 """What is wrong with one row, in words. Arrow decides which rows are good, a block at a time; it can't say why."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from handlers import jsontext
-from handlers.errors import Detail, SchemaValidationError
-from handlers.lake.model import EVENT_TIME, EVER, RECORD_TYPE, RecordType, Times, time_fault
+from handlers.errors import SchemaValidationError
+from handlers.lake.lift import members
+from handlers.lake.model import EVER, RECORD_TYPE, Json, RecordType, Times, Written, describe
 
 _SCHEMA = SchemaValidationError.__name__
 
@@ -26,7 +26,8 @@ def explain(line: bytes, default: str, types: Mapping[str, RecordType], times: T
     What Arrow takes and Python's parser doesn't (`Inf`, endless integers in fields that are dropped) is no finding.
     """
     try:
-        value = json.loads(line.decode())
+        text = line.decode()
+        value = json.loads(text, parse_float=Written)
     except UnicodeDecodeError as exc:
         return Finding(default, _SCHEMA, f"is not UTF-8: invalid byte {exc.start}")
     except json.JSONDecodeError as exc:
@@ -36,27 +37,30 @@ def explain(line: bytes, default: str, types: Mapping[str, RecordType], times: T
     except (ValueError, RecursionError):
         return Finding(default)
     if not isinstance(value, dict):
-        return Finding(default, _SCHEMA, f"must be an object, got {jsontext.describe(value)}")
-    return _of_object(value, default, types, times)
+        return Finding(default, _SCHEMA, f"must be an object, got {describe(value)}")
+    return _of_object(text, value, default, types, times)
 
 
-def _of_object(value: dict[str, Any], default: str, types: Mapping[str, RecordType], times: Times) -> Finding:
+def _of_object(
+    text: str, value: dict[str, Any], default: str, types: Mapping[str, RecordType], times: Times
+) -> Finding:
     name = value.get(RECORD_TYPE)
     if name is None:
         name = default
     if not isinstance(name, str):
-        return Finding(default, _SCHEMA, f"/{RECORD_TYPE} must be a string, got {jsontext.describe(name)}")
+        return Finding(default, _SCHEMA, f"/{RECORD_TYPE} must be a string, got {describe(name)}")
     if name not in types:
         return Finding(default, "UnknownRecordTypeError", f"there is no record type {name[:64]!r}")
-    faults = [
-        Detail(f"/{EVENT_TIME}", time_fault(value[EVENT_TIME], times) if _has(value, EVENT_TIME) else "is required")
-    ]
-    for field in types[name].fields:
-        given = _has(value, field.name)
-        faults.append(Detail(f"/{field.name}", field.fault(value[field.name]) if given else "is required"))
-    reason = "; ".join(f"{fault.pointer} {fault.message}" for fault in faults if fault.message)
+    if any(isinstance(field, Json) for field in types[name].lifted):
+        raw = {key: value for key, value in (members(text) or {}).items() if value != "null"}
+        value |= {field.key: raw.get(field.key) for field in types[name].lifted if isinstance(field, Json)}
+    reason = "; ".join(f"{pointer} {fault}" for pointer, fault in _faults(value, types[name], times))
     return Finding(name, _SCHEMA if reason else "", reason)
 
 
-def _has(value: dict[str, Any], name: str) -> bool:
-    return value.get(name) is not None
+def _faults(value: dict[str, Any], kind: RecordType, times: Times) -> Iterator[tuple[str, str]]:
+    time = value.get(kind.time.key)
+    if fault := "is required" if time is None else kind.time.fault_within(time, times):
+        yield f"/{kind.time.key}", fault
+    for field in kind.fields:
+        yield from field.faults(value.get(field.key), f"/{field.key}")

@@ -11,15 +11,16 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from handlers.lake.explain import explain
+from handlers.lake.lift import lift
 from handlers.lake.lines import BadRow, Block, bad_row
-from handlers.lake.model import EVER, RECORD_TYPE, RecordType, Times
+from handlers.lake.model import EVER, RECORD_TYPE, RecordType, Text, Times
 from handlers.lake.validate import judge, parse_schema
 
 _ARROW_BLOCK = 1024 * 1024  # Arrow's unit of parallel work
 _PART = 128 * 1024  # bytes that are narrowed at a time where a block is not all good
 _GROUP = 512  # rows that are tried together
 _WHITE = b" \t\r"
-_NO_TYPE = RecordType("", ())
+_NO_TYPE = RecordType("none", (Text("none", optional=True),))
 
 Line = tuple[int, bytes]  # its number, and what it says
 
@@ -133,6 +134,10 @@ class RowReader:
             explicit_schema=parse_schema(self._types.get(kind, _NO_TYPE)), unexpected_field_behavior="ignore"
         )
         reading = pj.ReadOptions(use_threads=bool(step), block_size=step or len(data) + 1)
+        wanted = self._types.get(kind, _NO_TYPE)
+        if wanted.lifted:
+            data = b"\n".join(lift(line, wanted) for line in data.split(b"\n") if line.strip(_WHITE))
+            reading = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
         try:
             table = pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=options)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
@@ -166,7 +171,7 @@ def _rows_if_clean(block: Block) -> int:
     """How many rows there are where each line is plainly one (`{…}`, UTF-8, no blank lines), else 0.
 
     Then no object spans lines, since after a `}` inside an object no `{` can come. Arrow must get no other lines:
-    one that begins with `null` ends the process (pyarrow 26.0.1).
+    some of them it does not survive, and this guard stands before it.
     """
     data = block.data
     end = data[-3:].rstrip(b"\r\n")
@@ -204,6 +209,6 @@ def _lines(block: Block) -> list[Line]:
     return [(number, text) for number, text in enumerate(texts, block.first_line) if text]
 
 
-def _only(lines: Sequence[Line], mask: pa.ChunkedArray) -> list[Line]:
+def _only(lines: Sequence[Line], mask: pa.Array) -> list[Line]:
     """The lines of the rows where the mask is true."""
     return [line for line, wanted in zip(lines, mask.to_pylist(), strict=True) if wanted]

@@ -46,7 +46,7 @@ def _is_good(line: str, record_type: str) -> bool:
     except ValueError:
         return False
     known = schemas.types().get(row.get("record_type", record_type))
-    if known is None or model.time_fault(row.get("event_time")):
+    if known is None or known.time.fault_within(row.get("event_time"), model.EVER):
         return False
     return not any(field.fault(row.get(field.name)) for field in known.fields)
 

@@ -1,19 +1,22 @@
-"""The types of rows: each module here is one, named like the module, with its `FIELDS` and maybe `ROWS_AT`."""
+"""The types of rows: each module here is one, named like it, with its `FIELDS`, and `TIME`, `ROWS_AT` where needed."""
 
 import pkgutil
 from functools import cache
 from importlib import import_module
-from types import ModuleType
 
-from handlers.lake.model import RecordType
+from handlers.lake.model import EVENT_TIME, RecordType, Time
 
 
 @cache
 def types() -> dict[str, RecordType]:
-    """Every type by its name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name: _type(name, import_module(f"{__name__}.{name}")) for name in names}
+    """Every type by its name.
+
+    Raises:
+        ValueError: one has names that readers do not take or can't tell apart.
+    """
+    return {name: _load(name) for name in sorted(module.name for module in pkgutil.iter_modules(__path__))}
 
 
-def _type(name: str, module: ModuleType) -> RecordType:
-    return RecordType(name, module.FIELDS, rows_at=getattr(module, "ROWS_AT", None))
+def _load(name: str) -> RecordType:
+    module = import_module(f"{__name__}.{name}")
+    return RecordType(name, module.FIELDS, getattr(module, "TIME", Time(EVENT_TIME)), getattr(module, "ROWS_AT", None))
