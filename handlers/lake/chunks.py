@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from handlers.lake import store
+from handlers.lake import form, schemas, store
 from handlers.lake.message import Chunk, Kind, Source, kind_of
 
 if TYPE_CHECKING:
@@ -49,11 +49,16 @@ def spans(blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Span]:
 
 
 def plan(source: Source, kind: Kind, blocks: Iterable[bytes], chunk_bytes: int) -> Iterator[Chunk]:
-    """The chunks of an object, whose bytes are read only where it can be split; an empty one has none."""
-    if kind.can_be_split:
-        for start, end, first_line in spans(blocks, chunk_bytes):
+    """The chunks of an object, of which more than the head is read only where it can be split; an empty one has none.
+
+    Raises:
+        UnreadableObjectError: it is nothing that the lake reads.
+    """
+    head, whole = form.look(blocks)
+    if form.compression(head) == "none" and form.of(head, kind.format, schemas.rows_at(kind.type)).can_be_cut:
+        for start, end, first_line in spans(whole, chunk_bytes):
             yield Chunk(source, kind, start, end, first_line)
-    elif source.size:
+    else:
         yield Chunk(source, kind, 0, source.size, 1)
 
 
@@ -68,7 +73,7 @@ def of_object(  # noqa: PLR0913 - which object, and how it is cut
     """
     kind = kind_of(key)
     if kind is None:
-        raise ValueError(f"{key} is not bronze/<type>/….json, .jsonl or .ndjson, with or without .gz")
+        raise ValueError(f"{key} is not bronze/<type>/… with a name that ends in .json, .jsonl, .gz or no suffix")
     with closing(store.open_object(s3, bucket, key, version_id=version_id)) as found:
         source = replace(found.source, replay=replay or found.source.replay)
         yield from plan(source, kind, found.blocks(), chunk_bytes)

@@ -12,9 +12,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from handlers.lake.lines import BrokenContentError
+from handlers.lake.lines import BOM, MAX_LINE_BYTES, BrokenContentError
 
-BOM = b"\xef\xbb\xbf"
 _STEP = 1024 * 1024
 _WHITE = re.compile(rb"[ \t\r\n]*+")
 _LONGEST_KEY = 4096  # bytes of a member's name that are compared; no pointer is as long
@@ -27,19 +26,23 @@ _STRING = rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
 _PLAIN = rb'[^"{}\[\]]'
 
 
-def _container(levels: int) -> bytes:
-    inner = rb"|" + _container(levels - 1) if levels > 1 else b""
-    return rb"[{\[]%b*+(?:(?:%b%b)%b*+)*+[}\]]" % (_PLAIN, _STRING, inner, _PLAIN)
+def _container(levels: int, plain: bytes) -> bytes:
+    inner = rb"|" + _container(levels - 1, plain) if levels > 1 else b""
+    return rb"[{\[]%b*+(?:(?:%b%b)%b*+)*+[}\]]" % (plain, _STRING, inner, plain)
 
 
-_ANY = _container(_LEVELS)
+_ANY = _container(_LEVELS, _PLAIN)
+_ON_A_LINE = _container(_LEVELS, rb'[^"{}\[\]\n]')
 _FLAT = re.compile(rb'\{[^"{}\[\]]*+(?:%b[^"{}\[\]]*+)*+\}' % _STRING)
 _MEMBER = re.compile(rb"[ \t\r\n]*+(%b)[ \t\r\n]*+," % _ANY)  # of an array, with the comma behind it
 _OBJECT = re.compile(rb"[ \t\r\n]*+((?=\{)%b)" % _ANY)
+FIRST_VALUE = re.compile(_ANY)
 _WITHIN = re.compile(rb"(?:%b++|%b|%b)*+" % (_PLAIN, _STRING, _ANY))  # of a container
 _BETWEEN = re.compile(rb'(?:[^"{}\[\],]++|%b|%b)*+' % (_STRING, _ANY))  # commas
 _OPENING, _CLOSING = re.compile(rb"[{\[]*+"), re.compile(rb"[}\]]*+")
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_TOUCHING = re.compile(rb"\}(?:[ \t]|%b)*+\{" % BOM)
+_FOLLOWED = re.compile(rb"[ \t]*+((?=\{)%b)(?:[ \t]|%b)*+(?=\{)" % (_ON_A_LINE, BOM))
 _WORD = re.compile(rb'[^"{}\[\], \t\r\n]*+')
 _COMMA = re.compile(rb"\}[ \t\r\n]*+,[ \t\r\n]*+\{")  # between members
 _SPACE = re.compile(rb"\}[ \t\r\n]*+\{")  # between documents
@@ -70,6 +73,57 @@ def as_lines(stream: Iterable[bytes], pointer: Sequence[str] = ()) -> Iterator[b
 def parts(pointer: str) -> list[str]:
     """The parts of a JSON pointer (RFC 6901)."""
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+def parted(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """JSON Lines, where each of several objects on one line gets a line of its own.
+
+    Kinesis Firehose puts nothing between its records. A byte order mark between two objects, of files that were joined,
+    is dropped. A line that is longer than any row may be goes by as it comes.
+    """
+    held = b""  # the line that has begun
+    is_long = False
+    try:
+        for piece in stream:
+            held += piece
+            if is_long:
+                end = held.find(b"\n") + 1
+                is_long = not end
+                yield held[: end or len(held)]
+                held = held[end or len(held) :]
+            if end := held.rfind(b"\n") + 1:
+                yield from _parted(held[:end])
+                held = held[end:]
+            elif len(held) >= _STEP:
+                objects, end = _objects(held, 0)
+                yield b"".join(one + b"\n" for one in objects)
+                held = held[end:]
+                is_long = is_long or len(held) > MAX_LINE_BYTES
+    except BrokenContentError:
+        yield from [held] if is_long else _parted(held)
+        raise
+    yield from [held] if is_long else _parted(held)
+
+
+def _parted(lines: bytes) -> Iterator[bytes]:
+    """Whole lines, with several objects on none."""
+    done = 0
+    while touching := _TOUCHING.search(lines, done):
+        start = lines.rfind(b"\n", done, touching.start()) + 1 or done
+        objects, end = _objects(lines, start)
+        yield lines[done:start] + b"".join(one + b"\n" for one in objects)
+        done = lines.find(b"\n", max(end, touching.end())) + 1 or len(lines)
+        yield lines[end:done]
+    yield lines[done:]
+
+
+def _objects(text: bytes, start: int) -> tuple[list[bytes], int]:
+    """Objects from `start` on that others follow, up to the last; and where that begins."""
+    objects = []
+    while match := _FOLLOWED.match(text, start):
+        objects.append(match[1])
+        start = match.end()
+    return objects, start
 
 
 class _Text:

@@ -15,8 +15,12 @@ class ForeignBucketError(PermanentError):
     """The object is in another bucket than the lake's, which the lake does not read for the sender of a message."""
 
 
-class DecompressionLimitError(PermanentError):
-    """The object decompresses to more than the allowed ratio."""
+class UnreadableObjectError(PermanentError):
+    """The object is nothing that the lake reads: no JSON, or compressed or encoded in another way."""
+
+
+class TooMuchWorkError(PermanentError):
+    """A message takes an invocation's whole time to work, so that no further attempt could come to its end."""
 
 
 class PartChangedError(PermanentError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 BLOCK_BYTES = 4 * 1024 * 1024
 MAX_LINE_BYTES = 8 * 1024 * 1024
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _CUT = 1024
 _STEP = 1024 * 1024
 
@@ -124,7 +124,9 @@ class LineReader:
 
     def _block(self, data: bytes) -> Block:
         newlines = data.count(b"\n")
-        block = Block(data.removeprefix(_BOM) if self._offset == 0 else data, self._line, self._offset, newlines)
+        # Files that were joined have a mark at the start of each.
+        text = data.removeprefix(BOM).replace(b"\n" + BOM, b"\n")
+        block = Block(text, self._line, self._offset, newlines)
         self._line += newlines
         self._offset += len(data)
         return block

@@ -11,18 +11,21 @@ it and sends one for each further part.
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 from handlers import jsontext
 from handlers.aws.sqs import Attribute, Outgoing
 from handlers.errors import Detail, SchemaValidationError
 from handlers.grouping import UNGROUPED, Grouping
+from handlers.lake.form import Claim, Compression
 
 PREFIX = "bronze/"
-_KEY = re.compile(
-    rf"{PREFIX}(?P<type>[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}})/.*\.(?P<form>jsonl|ndjson|json)(?P<gzip>\.gz)?", re.DOTALL
-)
+_KEY = re.compile(rf"{PREFIX}(?P<type>[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}})/(?P<rest>.+)", re.DOTALL)
+_PACKED = re.compile(r"\.(?:(?P<gzip>gz|gzip)|(?P<zstd>zst|zstd)|(?P<bzip2>bz2))$", re.IGNORECASE)
+_NAMED = re.compile(r"\.(?:(?P<jsonl>jsonl|ndjson)|(?P<json>json|geojson))$", re.IGNORECASE)
+# The name says that it is something else (`a.csv`), is hidden as Hadoop's own files are (`_SUCCESS`), or is a folder.
+_FOREIGN = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}$|(?:^|/)(?:[._][^/]*)?$")
 # DynamoDB's keys have at most 2,048 bytes; the rest of a chunk's key (range, version, replay) needs far less than this.
 _MAX_IDENTITY = 1024
 _FIELDS: dict[str, type] = {
@@ -51,32 +54,42 @@ _FORMS = {
 }
 _MAX_KEY_BYTES = 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CHOICES = {"format": ("jsonl", "json"), "compression": ("none", "gzip")}
+_CHOICES = {"format": ("jsonl", "json", "any"), "compression": ("none", "gzip", "zstd", "bzip2")}
 # The error type of a dead letter without a recorded cause.
 _UNKNOWN_ERROR = "Unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What an object's key says of it. `type` is that of its rows, where they do not say their own."""
+    """What an object's key says of it. `type` is that of its rows, where they do not say their own.
+
+    How it is read is decided by its content (`handlers.lake.form`).
+    """
 
     type: str
-    format: Literal["jsonl", "json"]
-    compression: Literal["none", "gzip"]
-
-    @property
-    def can_be_split(self) -> bool:
-        """Whether a reader may begin at any line: not inside a gzip stream, nor inside a JSON document."""
-        return self.format == "jsonl" and self.compression == "none"
+    format: Claim
+    compression: Compression
 
 
 def kind_of(key: str) -> Kind | None:
-    """Reads `bronze/<type>/….json|.jsonl|.ndjson[.gz]`; None where the key is not of this form."""
+    """Reads `bronze/<type>/…`; None where the key is not of this form or says that it is nothing for the lake.
+
+    A name may end in `.json`, `.geojson`, `.jsonl` or `.ndjson`, then in `.gz`, `.zst` or `.bz2`, or in none of them.
+    """
     match = _KEY.fullmatch(key)
     if match is None:
         return None
-    form: Literal["jsonl", "json"] = "json" if match["form"] == "json" else "jsonl"
-    return Kind(match["type"], form, "gzip" if match["gzip"] else "none")
+    packed = _PACKED.search(match["rest"])
+    name = match["rest"][: packed.start()] if packed else match["rest"]
+    named = _NAMED.search(name)
+    if named is None and _FOREIGN.search(name):
+        return None
+    return Kind(match["type"], _only(named, "any"), _only(packed, "none"))  # type: ignore[arg-type]
+
+
+def _only(match: re.Match[str] | None, otherwise: str) -> str:
+    """The name of the group that has matched."""
+    return (match and match.lastgroup) or otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +166,11 @@ class Chunk:
     end: int
     first_line: int
     part: Part | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of its object."""
+        return self.start == 0 and self.end == self.source.size
 
     @property
     def key(self) -> str:

@@ -29,7 +29,7 @@ class Notice:
 def read(event: Mapping[str, Any]) -> list[Notice]:
     """The objects that an event announces; what is none of the lake's is logged and left out.
 
-    That is: S3's test event, deletions, and keys that are not `bronze/<type>/….json|.jsonl|.ndjson[.gz]`.
+    That is: S3's test event, deletions, and keys that `kind_of` does not know.
 
     Raises:
         SchemaValidationError: it is no event of S3.

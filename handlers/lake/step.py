@@ -19,13 +19,14 @@ from handlers.aws import eventbridge
 from handlers.aws.sqs import send_messages
 from handlers.errors import DownstreamError
 from handlers.grouping import UNGROUPED, Grouping
-from handlers.lake import documents, quarantine, schemas, silver, store, unpack
+from handlers.lake import documents, form, quarantine, schemas, silver, store, unpack
 from handlers.lake.errors import ForeignBucketError
 from handlers.lake.lines import BadRow, Block, LineReader
-from handlers.lake.message import Chunk, Part, Place
+from handlers.lake.message import Chunk, Kind, Part, Place
 from handlers.lake.model import Times
 from handlers.lake.output import Output
 from handlers.lake.rows import Parsed, RowReader
+from handlers.lake.workload import refuse_too_much
 from handlers.observability import count, logger
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Transformer:
         self._start = start
         self._grouping = grouping
 
+    @refuse_too_much
     def process(self, payload: jsontext.JsonObject) -> jsontext.Json:
         """Works one message: `{rows, silver, quarantined, files: [{key, type, dt, rows}], quarantine?: [key], parts?}`.
 
@@ -99,6 +101,7 @@ class Transformer:
         Raises:
             SchemaValidationError: the message is no chunk.
             ForeignBucketError: it is one of another bucket.
+            TooMuchWorkError: it is more than an invocation can work.
             IngestionError: the object can't be read or a file not be written.
         """
         chunk = Chunk.from_payload(payload)
@@ -127,12 +130,8 @@ class Transformer:
 
     def _content(self, chunk: Chunk) -> Iterator[Block | BadRow]:
         stream = store.read(self._s3, chunk.source, chunk.start, chunk.end)
-        if chunk.kind.compression == "gzip":
-            stream = unpack.gunzip(stream)
-        if chunk.kind.format == "json":
-            kind = schemas.types().get(chunk.kind.type)
-            stream = documents.as_lines(stream, documents.parts((kind and kind.rows_at) or ""))
-        return LineReader(first_line=chunk.first_line, offset=chunk.start).read(stream)
+        lines = _lines(stream, chunk.kind) if chunk.is_whole else documents.parted(stream)
+        return LineReader(first_line=chunk.first_line, offset=chunk.start).read(lines)
 
     def _slices(self, chunk: Chunk) -> Iterator[_Slice]:
         """What is written together, in the order of the content; at least one slice, which may be empty."""
@@ -181,6 +180,14 @@ class Transformer:
             },
         }
         return eventbridge.Event(str(index), SOURCE, READY, detail)
+
+
+def _lines(stream: Iterable[bytes], kind: Kind) -> Iterable[bytes]:
+    """The content of a whole object as lines, each a row."""
+    head, whole = form.look(stream)
+    if (packed := form.compression(head)) != "none":
+        head, whole = form.look(unpack.unpacked(whole, packed))
+    return form.of(head, kind.format, schemas.rows_at(kind.type)).as_lines(whole)
 
 
 def _log(result: dict[str, jsontext.Json]) -> None:

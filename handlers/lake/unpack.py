@@ -1,18 +1,78 @@
-"""A gzip stream as plain bytes, a piece at a time; its end is reported as whole, cut off, damaged, or a bomb."""
+"""A compressed stream as plain bytes, a piece at a time; its end is reported as whole, cut off or damaged.
 
+How much it grows is not limited: equal rows shrink to a thousandth. What is read of it is bounded by the time of an
+invocation, memory by the size of a piece.
+"""
+
+import io
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from handlers.lake.errors import DecompressionLimitError
+import pyarrow as pa
+
+from handlers.lake.form import Compression
 from handlers.lake.lines import BrokenContentError
 
 _PIECE = 1024 * 1024
 _GZIP = 31  # zlib's name for a gzip header with the largest window
-# Log lines shrink to a twentieth, all equal ones to a hundredth; gzip itself ends at a thousandth.
-_MAX_RATIO = 256
-_ALWAYS_ALLOWED = 64 * 1024 * 1024
+_SMALL_PIECE = 64 * 1024  # what Arrow has unpacked of a piece before a damage is lost
+_OF_ARROW = {"zstd": "zstd", "bzip2": "bz2"}
+
+
+def unpacked(stream: Iterable[bytes], compression: Compression) -> Iterator[bytes]:
+    """Unpacks a stream of one or more gzip members, zstd frames or bzip2 streams.
+
+    Raises:
+        BrokenContentError: the stream ends early (`TruncatedGzip`, `TruncatedStream`), is damaged (`CorruptGzip`,
+            `CorruptStream`) or is followed by something else (`TrailingGarbage`, `CorruptStream`); what comes before
+            the break has been given by then.
+    """
+    if compression == "none":
+        return iter(stream)
+    return gunzip(stream) if compression == "gzip" else _through_arrow(stream, _OF_ARROW[compression])
+
+
+def _through_arrow(stream: Iterable[bytes], codec: str) -> Iterator[bytes]:
+    given = _File(stream)
+    try:
+        with pa.input_stream(io.BufferedReader(given, _PIECE), compression=codec, buffer_size=None) as source:
+            while piece := source.read(_SMALL_PIECE):
+                yield piece
+    except OSError as exc:
+        if given.failure is not None:
+            raise given.failure from None
+        cut = "Truncated" in str(exc)
+        error_type = "TruncatedStream" if cut else "CorruptStream"
+        raise BrokenContentError(error_type, f"{error_type}: {exc}") from exc
+
+
+class _File(io.RawIOBase):
+    """A stream as a file; `failure` is why it could not be read."""
+
+    def __init__(self, stream: Iterable[bytes]) -> None:
+        super().__init__()
+        self._stream = iter(stream)
+        self._left = memoryview(b"")
+        self.failure: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any buffer
+        try:
+            while not self._left:
+                self._left = memoryview(next(self._stream))
+        except StopIteration:
+            return 0
+        except Exception as exc:
+            self.failure = exc
+            raise
+        size = min(len(buffer), len(self._left))
+        buffer[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
 
 
 def gunzip(stream: Iterable[bytes]) -> Iterator[bytes]:
@@ -21,20 +81,13 @@ def gunzip(stream: Iterable[bytes]) -> Iterator[bytes]:
     Raises:
         BrokenContentError: the stream ends early (`TruncatedGzip`), is damaged (`CorruptGzip`) or is followed by
             something else (`TrailingGarbage`); everything before the break has been given by then.
-        DecompressionLimitError: it grows to more than 256 times what has been read of it, and 64 MiB.
     """
-    read = given = 0
+    has_begun = False
     members = _Members()
     for data in stream:
-        read += len(data)
-        for piece in members.take(data):
-            given += len(piece)
-            if given > max(_ALWAYS_ALLOWED, _MAX_RATIO * read):
-                raise DecompressionLimitError(f"the object grows from {read} to more than {given} bytes")
-            yield piece
-    if not read:
-        return
-    if members.inside:
+        has_begun = True
+        yield from members.take(data)
+    if has_begun and members.inside:
         raise BrokenContentError("TruncatedGzip", "TruncatedGzip: the object ends inside its gzip stream")
 
 

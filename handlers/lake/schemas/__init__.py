@@ -17,6 +17,12 @@ def types() -> dict[str, RecordType]:
     return {name: _load(name) for name in sorted(module.name for module in pkgutil.iter_modules(__path__))}
 
 
+def rows_at(name: str) -> str | None:
+    """The JSON pointer to the rows of a type's documents, where it has one."""
+    kind = types().get(name)
+    return kind.rows_at if kind else None
+
+
 def _load(name: str) -> RecordType:
     module = import_module(f"{__name__}.{name}")
     return RecordType(name, module.FIELDS, getattr(module, "TIME", Time(EVENT_TIME)), getattr(module, "ROWS_AT", None))

@@ -1,14 +1,17 @@
 """How objects are cut: every byte and line once, whatever the bytes and however they arrive."""
 
+import gzip
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.lake import chunks
+from handlers.lake import chunks, form
 from handlers.lake.chunks import Span
+from handlers.lake.errors import UnreadableObjectError
 from handlers.lake.message import Source, kind_of
 from tests.handlers.lake.fakes import BRONZE, FakeLake
 
@@ -54,18 +57,52 @@ def test_a_line_across_a_border_belongs_to_the_chunk_in_which_it_begins() -> Non
     assert list(chunks.spans([b"12345\n", b"abcdef\n", b"xyz"], 8)) == [Span(0, 13, 1), Span(13, 16, 3)]
 
 
+def _only_the_head(content: bytes) -> Iterator[bytes]:
+    yield content.ljust(form.HEAD_BYTES)
+    pytest.fail("more was read")
+
+
 @pytest.mark.parametrize(
-    "key", ["bronze/shipments/a.jsonl.gz", "bronze/shipments/a.json", "bronze/shipments/a.json.gz"]
+    "content",
+    [
+        gzip.compress(b'{"a":1}\n{"a":2}\n'),
+        b'[{"a":1},\n{"a":2}]\n',
+        b'{\n"a":1}\n{\n"a":2}\n',
+        b'{"Records":[{"a":1}]}\n{"Records":[{"a":1}]}\n',
+        '{"a":1}\n{"a":2}\n'.encode("utf-16"),
+    ],
 )
-def test_what_can_not_be_split_is_one_chunk_and_is_not_read(key: str) -> None:
-    """A gzip stream and a JSON document have no lines to begin at."""
+@pytest.mark.parametrize("key", ["bronze/shipments/a.jsonl", "bronze/shipments/a.json.gz", "bronze/shipments/a"])
+def test_what_can_not_be_split_is_one_chunk_of_which_the_head_is_read(key: str, content: bytes) -> None:
+    """A compressed stream and a document have no lines to begin at, whatever the name says."""
     kind = kind_of(key)
     assert kind
-    source = Source("b", key, "v", "e", 5000)
+    source = Source("b", key, "v", "e", 5_000_000)
 
-    (one,) = chunks.plan(source, kind, iter(lambda: pytest.fail("it was read"), b""), 10)
+    (one,) = chunks.plan(source, kind, _only_the_head(content), 10)
 
-    assert (one.start, one.end, one.first_line) == (0, 5000, 1)
+    assert (one.start, one.end, one.first_line) == (0, 5_000_000, 1)
+
+
+@pytest.mark.parametrize("key", ["bronze/shipments/a.json", "bronze/shipments/a.json.gz", "bronze/shipments/a"])
+def test_lines_are_cut_whatever_the_name_says(key: str) -> None:
+    """The content decides; each line is in one chunk."""
+    content = b'{"a":1}\n' * 3
+    kind = kind_of(key)
+    assert kind
+
+    planned = list(chunks.plan(Source("b", key, "v", "e", len(content)), kind, [content], 10))
+
+    assert [(one.start, one.end, one.first_line) for one in planned] == [(0, 16, 1), (16, 24, 3)]
+
+
+def test_what_is_nothing_for_the_lake_has_no_chunk() -> None:
+    """It is refused as one object, before a message is sent."""
+    kind = kind_of("bronze/shipments/a.json")
+    assert kind
+
+    with pytest.raises(UnreadableObjectError, match="the object is a zip archive"):
+        list(chunks.plan(Source("b", "k", "v", "e", 9), kind, [b"PK\x03\x04....."], 10))
 
 
 @pytest.mark.parametrize("key", ["bronze/shipments/a.jsonl", "bronze/shipments/a.json.gz"])

@@ -228,3 +228,49 @@ def test_time_and_memory_do_not_depend_on_how_deep_or_long_a_row_is() -> None:
 
     assert max(map(len, pieces)) < 3_000_000
     assert b"".join(pieces) == (deep + b"\n") * 2000 + long + b"\n"
+
+
+@pytest.mark.parametrize("window", [8, 10**6])
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b'{"a":1}{"b":2} {"c":3}\n{"d":4}\n', b'{"a":1}\n{"b":2}\n{"c":3}\n{"d":4}\n'),
+        (b'{"a":1}{"b":2}{"c":3}', b'{"a":1}\n{"b":2}\n{"c":3}'),
+        (b'{"a":1}\xef\xbb\xbf{"b":2}', b'{"a":1}\n{"b":2}'),
+        (b'{"a":1}{"b":}{"c":3} x\n', b'{"a":1}\n{"b":}\n{"c":3} x\n'),
+        (b'{"a":"}{"}\n{"a":[{"b":1}{"c":2}]}\n', b'{"a":"}{"}\n{"a":[{"b":1}{"c":2}]}\n'),
+        (b'x{"a":1}{"b":2}\n{"c":3}\n', b'x{"a":1}{"b":2}\n{"c":3}\n'),
+        (b'{"a":1}{"b":2}{"c":\n{"d":4}{"e":5}\n', b'{"a":1}\n{"b":2}\n{"c":\n{"d":4}\n{"e":5}\n'),
+        (b'\n\r\n{"a":1}\r\n{"b":2}{"c":3}\r\n', b'\n\r\n{"a":1}\r\n{"b":2}\n{"c":3}\r\n'),
+    ],
+)
+def test_several_objects_on_a_line_become_lines(content: bytes, lines: bytes, window: int) -> None:
+    """Where nothing but objects stands between them; other lines stay as they are."""
+    assert _part(content, 3, window) == lines
+
+
+@settings(deadline=None, max_examples=300)
+@given(_ODD, st.integers(1, 30))
+def test_lines_are_parted_alike_however_they_arrive(content: bytes, window: int) -> None:
+    """And what was a border stays one."""
+    parted = _part(content, 3, window)
+
+    assert parted == _part(content, 10**6, 10**6)
+    assert parted.replace(b"\n", b"").translate(None, b" \xef\xbb\xbf") == content.replace(b"\n", b"").translate(
+        None, b" \xef\xbb\xbf"
+    )
+
+
+def _part(content: bytes, step: int, window: int) -> bytes:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "_STEP", window)
+        return b"".join(documents.parted(_pieces(content, step)))
+
+
+def test_a_line_that_is_longer_than_any_row_goes_by_as_it_comes() -> None:
+    """Its length has no bearing on memory, and the lines behind it are parted again."""
+    long = b'{"a":"' + b"x" * 20_000_000
+    pieces = list(documents.parted(_pieces(long + b'"}\n{"b":1}{"c":2}\n', 1_000_000)))
+
+    assert max(map(len, pieces)) < 11_000_000
+    assert b"".join(pieces) == long + b'"}\n{"b":1}\n{"c":2}\n'

@@ -23,9 +23,21 @@ _SAFE = set(string.ascii_letters + string.digits + "-._~/%#:@")
         ("bronze/tracking_events/a.json.gz", Kind("tracking_events", "json", "gzip")),
         ("bronze/other/a.jsonl.gz", Kind("other", "jsonl", "gzip")),
         ("bronze/shipments/line\nbreak.json", Kind("shipments", "json", "none")),
+        ("bronze/shipments/a.jsonl.bz2", Kind("shipments", "jsonl", "bzip2")),
+        ("bronze/shipments/A.JSON.ZST", Kind("shipments", "json", "zstd")),
+        ("bronze/shipments/a.geojson", Kind("shipments", "json", "none")),
+        ("bronze/shipments/2026/11/28/08/my.stream-1-2026-11-28-08-00-00-0a1b", Kind("shipments", "any", "none")),
+        ("bronze/shipments/stream-1-2026-11-28.gz", Kind("shipments", "any", "gzip")),
+        ("bronze/shipments/events.log.1", Kind("shipments", "any", "none")),
+        ("bronze/shipments/_a.json", Kind("shipments", "json", "none")),
         ("bronze/shipments/", None),
+        ("bronze/shipments/2026/", None),
+        ("bronze/shipments/_SUCCESS", None),
+        ("bronze/shipments/.keep", None),
         ("bronze/shipments/a.csv", None),
-        ("bronze/shipments/a.jsonl.bz2", None),
+        ("bronze/shipments/a.csv.gz", None),
+        ("bronze/shipments/a.json.crc", None),
+        ("bronze/shipments/a.parquet", None),
         ("bronze/a.jsonl", None),
         ("bronze//a.jsonl", None),
         ("bronze/../a.jsonl", None),
@@ -34,7 +46,7 @@ _SAFE = set(string.ascii_letters + string.digits + "-._~/%#:@")
     ],
 )
 def test_a_key_says_how_its_object_is_read(key: str, kind: Kind | None) -> None:
-    """Type, format and compression; None where it is none of the lake's."""
+    """Type, and what it claims of format and compression; None where it says that it is none of the lake's."""
     assert kind_of(key) == kind
 
 
@@ -112,7 +124,7 @@ def test_a_part_is_a_message_of_its_own() -> None:
     [
         ({"bucket": None}, "/bucket must be a string, got null"),
         ({"start": True}, "/start must be an integer, got boolean"),
-        ({"format": "csv"}, "/format must be one of jsonl, json"),
+        ({"format": "csv"}, "/format must be one of jsonl, json, any"),
         ({"end": 0}, "/end must lie after start and within size: start 0, end 0, size 3"),
         ({"end": 4}, "/end must lie after start and within size: start 0, end 4, size 3"),
         ({"extra": 1}, "/extra is not known"),
