@@ -3,12 +3,15 @@
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ops.cli.lake.quarantine import Retry
 from ops.local.emulator import Emulator
+from tests.ops import lake_work
 from tests.ops.laptop import Laptop
 from tests.ops.stack import Stack, free_port, wait_for, wipe
 
@@ -25,6 +28,26 @@ def stack(emulator: Emulator, tmp_path: Path) -> Stack:
     """A place to deploy to, on which there is nothing."""
     wipe(emulator)
     return Stack(emulator, tmp_path / "local.json")
+
+
+@pytest.fixture
+def lake(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> lake_work.Lake:
+    """An empty lake whose functions work in this process."""
+    monkeypatch.setenv("ENVIRONMENT", "local")
+    return lake_work.start(emulator)
+
+
+@pytest.fixture
+def at_once(lake: lake_work.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a retry sends is worked before it begins to wait."""
+    send: Callable[..., Any] = Retry.send
+
+    def sent(self: Retry, *given: Any) -> Any:
+        done = send(self, *given)
+        lake.work()
+        return done
+
+    monkeypatch.setattr(Retry, "send", sent)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class Way:
 
 def copy(asked: Asked, way: Way) -> None:
     """`lab lake replay-copy`."""
-    found, lake = _lake(asked.stack)
+    found, lake = lake_of(asked.stack)
     s3, bucket = found.client("s3"), lake["bronzeBucket"]
 
     def start(run: Run) -> Replay:
@@ -67,9 +67,9 @@ def copy(asked: Asked, way: Way) -> None:
 
 def send(asked: Asked, way: Way) -> None:
     """`lab lake replay-queue`."""
-    found, lake = _lake(asked.stack)
+    found, lake = lake_of(asked.stack)
     s3, bucket = found.client("s3"), lake["bronzeBucket"]
-    variables = _ingest_variables(found, lake)
+    variables = ingest_variables(found, lake)
 
     def start(run: Run) -> Replay:
         return Sender(
@@ -89,17 +89,22 @@ def send(asked: Asked, way: Way) -> None:
 
 def copy_rights(stack: str) -> dict[str, Any]:
     """The policy for `lab lake replay-copy`."""
-    found, lake = _lake(stack)
+    found, lake = lake_of(stack)
     return rights.of_copy(found, lake["bronzeBucket"])
 
 
 def queue_rights(stack: str) -> dict[str, Any]:
     """The policy for `lab lake replay-queue`."""
-    found, lake = _lake(stack)
+    found, lake = lake_of(stack)
     return rights.of_queue(found, lake["bronzeBucket"], lake["queueUrl"], lake["ingestFunctionName"])
 
 
-def _lake(stack: str) -> tuple[Target, dict[str, str]]:
+def lake_of(stack: str) -> tuple[Target, dict[str, str]]:
+    """The stack, and its lake's outputs.
+
+    Raises:
+        LabError: it has none.
+    """
     found = target.find(stack)
     lake = found.pipelines.get("lake")
     if lake is None:
@@ -107,7 +112,7 @@ def _lake(stack: str) -> tuple[Target, dict[str, str]]:
     return found, lake
 
 
-def _ingest_variables(found: Target, lake: dict[str, str]) -> dict[str, str]:
+def ingest_variables(found: Target, lake: dict[str, str]) -> dict[str, str]:
     """What the deployed ingest function makes messages by: other values would make others of the same object."""
     configuration = found.client("lambda").get_function_configuration(FunctionName=lake["ingestFunctionName"])
     variables: dict[str, str] = configuration["Environment"]["Variables"]

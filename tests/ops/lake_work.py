@@ -1,0 +1,193 @@
+"""A lake whose functions work in this process, on the laptop's cloud: whole, and no process of them to wait for."""
+
+import io
+import json
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from typer.testing import Result
+
+from handlers.idempotency.store import StateStore
+from handlers.lake import notice
+from handlers.lake.intake import Env, Intake, Invocation
+from handlers.lake.step import SOURCE, Transformer
+from handlers.worker.worker import Worker, WorkerEnv
+from ops.local.emulator import Emulator
+from tests.ops.lake_stage import Stage, set_up
+from tests.ops.stack import client
+
+SILVER = "lab-silver"
+_TABLE = "state"
+_BUS = "lake-bus"
+
+
+def shipment(number: int, **more: Any) -> dict[str, Any]:
+    """A good row."""
+    return {
+        "event_time": "2026-01-31T12:00:00Z",
+        "shipment_id": f"S-{number}",
+        "origin": "Hamburg",
+        "destination": "Roma",
+        "carrier": "DHL",
+        "weight_kg": number / 2,
+    } | more
+
+
+def lines(*rows: Any) -> bytes:
+    """JSON Lines; bytes are taken as they are."""
+    return b"".join((row if isinstance(row, bytes) else json.dumps(row).encode()) + b"\n" for row in rows)
+
+
+class _Context:
+    aws_request_id = "r-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@dataclass
+class Lake:
+    """The lake, at work when it is told so."""
+
+    stage: Stage
+
+    def lab(self, *arguments: str, typed: str = "") -> Result:
+        return self.stage.lab(*arguments, typed=typed)
+
+    def told(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """What a command tells with --json, when it leaves with this code."""
+        done = self.lab(*arguments, "--json")
+        assert done.exit_code == code, done.output
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def client(self, service: str) -> Any:
+        return client(self.stage.emulator, service)
+
+    @property
+    def s3(self) -> Any:
+        return self.stage.s3
+
+    def ingest(self, name: str, content: bytes, **given: Any) -> str:
+        """Puts an object and cuts it into messages, which wait; its key."""
+        key = self.stage.put(name, content, **given)
+        record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": self.stage.bucket}}}
+        record["s3"]["object"] = {"key": key.replace("+", "%2B").replace(" ", "+")}  # type: ignore[index]
+        self._intake().take_all(notice.read({"Records": [record]}), Invocation.of(key, 60_000))
+        return key
+
+    def work(self) -> int:
+        """Works all messages that wait; how many."""
+        done = 0
+        while messages := self.stage.messages():
+            done += len(messages)
+            for message in messages:
+                with redirect_stdout(io.StringIO()):  # metrics, which would stand in what a command tells
+                    answer = self._worker().handle({"Records": [_delivery(message)]}, _context())
+                assert answer == {"batchItemFailures": []}
+        return done
+
+    def put(self, name: str, content: bytes, **given: Any) -> str:
+        """Puts an object and works it; its key."""
+        key = self.ingest(name, content, **given)
+        self.work()
+        return key
+
+    def files(self, prefix: str = "") -> list[str]:
+        """Keys of the silver bucket."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=SILVER, Prefix=prefix)
+        return [one["Key"] for page in pages for one in page.get("Contents", [])]
+
+    def read(self, key: str) -> bytes:
+        content: bytes = self.s3.get_object(Bucket=SILVER, Key=key)["Body"].read()
+        return content
+
+    def forget(self, key: str) -> None:
+        """Deletes what is written down of an object, its chunks' records too."""
+        dynamodb = self.client("dynamodb")
+        for item in dynamodb.scan(TableName=_TABLE)["Items"]:
+            if f"/{key}#" in item["idempotencyKey"]["S"]:
+                dynamodb.delete_item(TableName=_TABLE, Key={"idempotencyKey": item["idempotencyKey"]})
+
+    def _store(self) -> StateStore:
+        return StateStore(self.client("dynamodb"), _TABLE, pipeline="lake", ttl_days=7)
+
+    def _intake(self) -> Intake:
+        config = Env(
+            environment="local",
+            pipeline="lake",
+            bronze_bucket=self.stage.bucket,
+            queue_url=self.stage.queue,
+            table_name=_TABLE,
+            ttl_days=7,
+            chunk_bytes=1000,
+        )
+        return Intake(config, s3=self.s3, sqs=self.stage.sqs, store=self._store())
+
+    def _worker(self) -> Worker:
+        config = WorkerEnv(
+            environment="local",
+            pipeline="lake",
+            queue_url=self.stage.queue,
+            dlq_url=self.stage.queue,
+            event_bus_name=_BUS,
+            max_receive_count=5,
+            retry_backoff_base_seconds=2,
+            retry_backoff_max_seconds=300,
+            table_name=_TABLE,
+            ttl_days=7,
+            breaker_hold_seconds=0,
+        )
+        step = Transformer(
+            self.s3, pipeline="lake", bronze_bucket=self.stage.bucket, silver_bucket=SILVER, start=date(2020, 1, 1)
+        )
+        return Worker(
+            config,
+            SOURCE,
+            store=self._store(),
+            sqs=self.stage.sqs,
+            events=self.client("events"),
+            process=step.process,
+            announce=step.announce,
+        )
+
+
+def _context() -> Any:
+    return _Context()
+
+
+def _delivery(message: dict[str, Any]) -> dict[str, Any]:
+    """A received message as Lambda gives it to a consumer."""
+    attributes = {
+        name: {"dataType": value["DataType"], "stringValue": value["StringValue"]}
+        for name, value in message["MessageAttributes"].items()
+    }
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"},
+        "messageAttributes": attributes,
+    }
+
+
+def start(emulator: Emulator) -> Lake:
+    """An empty lake on an emulator that holds nothing else."""
+    stage = set_up(emulator)
+    stage.s3.create_bucket(Bucket=SILVER)
+    stage.s3.put_bucket_versioning(Bucket=SILVER, VersioningConfiguration={"Status": "Enabled"})
+    client(emulator, "events").create_event_bus(Name=_BUS)
+    client(emulator, "dynamodb").create_table(
+        TableName=_TABLE,
+        KeySchema=[{"AttributeName": "idempotencyKey", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "idempotencyKey", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    file = emulator.home / "local.json"
+    state = json.loads(file.read_text())
+    state["outputs"]["lake"]["silverBucket"] = SILVER
+    state["outputs"]["DynamoTableName"] = _TABLE
+    file.write_text(json.dumps(state))
+    return Lake(stage)
