@@ -55,7 +55,7 @@ def held(sqs: Any, url: str, message_id: str) -> Iterator[dict[str, Any]]:  # no
     try:
         yield _search(sqs, url, message_id, receipts)
     finally:
-        _hand_back(sqs, url, receipts)
+        hand_back(sqs, url, receipts)
 
 
 def delete(sqs: Any, url: str, letter: dict[str, Any]) -> None:  # noqa: ANN401
@@ -97,7 +97,7 @@ def _search(sqs: Any, url: str, message_id: str, receipts: dict[str, str]) -> di
     )
 
 
-def _hand_back(sqs: Any, url: str, receipts: dict[str, str]) -> None:  # noqa: ANN401
+def hand_back(sqs: Any, url: str, receipts: dict[str, str]) -> None:  # noqa: ANN401
     """Show them again at once; what SQS refuses, as of a letter that was deleted, shows by itself later."""
     handles = list(receipts.values())
     for first in range(0, len(handles), _BATCH):

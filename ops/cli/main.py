@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ops.cli import failure, logs, output, redrive
+from ops.cli import failure, gameday, logs, output, redrive
 from ops.cli.alarms import alarms
 from ops.cli.doctor.commands import doctor
 from ops.cli.down import down
@@ -62,6 +62,7 @@ _GROUPS = {
     "orders": orders.app,
     "logs": logs.app,
     "failure": failure.app,
+    "gameday": gameday.app,
     "redrive": redrive.app,
     "lake": lake.app,
     "queues": queues.app,

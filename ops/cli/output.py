@@ -60,6 +60,14 @@ def agreed(question: str) -> bool:
         return False
 
 
+def typed(question: str) -> str:
+    """What somebody types; "" where nobody is there to answer."""
+    try:
+        return str(typer.prompt(question, default="", show_default=False, err=True))
+    except typer.Abort:
+        return ""
+
+
 def confirm(question: str) -> None:
     """Ask, and leave unless the answer is yes."""
     if not agreed(question):

@@ -1,0 +1,96 @@
+"""A run on disk: one JSON line for each thing that happened, written before the next one does.
+
+Every line has `t` (seconds since the epoch) and `kind`. What changes the stack is written down before it is done, as an
+`undo`, so that whoever comes after a run that was killed can take it back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ops.local.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Line = dict[str, Any]
+FILE = "run.jsonl"
+
+
+class JournalError(LabError):
+    """There is no such run, or its file can't be read."""
+
+
+class Journal:
+    """The lines of one run, in its folder; `tell` hears each one that is added."""
+
+    def __init__(self, folder: Path, tell: Callable[[Line], None] = lambda _: None) -> None:
+        self.folder = folder
+        self._tell = tell
+        self._lock = threading.Lock()
+        self.lines: list[Line] = read(folder) if (folder / FILE).exists() else []
+
+    @property
+    def run(self) -> str:
+        """The run's id, which is its folder's name."""
+        return self.folder.name
+
+    def add(self, kind: str, **fields: Any) -> Line:  # noqa: ANN401 - anything that JSON holds
+        """Append a line; it is on the disk when this returns."""
+        line: Line = {"t": round(time.time(), 3), "kind": kind, **fields}
+        with self._lock:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / FILE).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, separators=(",", ":")) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            self.lines.append(line)
+        self._tell(line)
+        return line
+
+    def of(self, kind: str) -> list[Line]:
+        """The lines of a kind, oldest first."""
+        with self._lock:
+            return [line for line in self.lines if line["kind"] == kind]
+
+    def outstanding(self) -> list[Line]:
+        """Changes that have not been taken back, the latest first."""
+        done = {line["id"] for line in self.of("undone")}
+        return [line for line in reversed(self.of("undo")) if line["id"] not in done]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come to a verdict."""
+        return bool(self.of("verdict"))
+
+
+def read(folder: Path) -> list[Line]:
+    """The lines of a run; a last one that a kill has cut short is left out.
+
+    Raises:
+        JournalError: there is no such run, or a line before the last is not JSON.
+    """
+    try:
+        text = (folder / FILE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise JournalError(f"there is no run {folder.name} in {folder.parent}") from error
+    lines = text.splitlines()
+    found: list[Line] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            if number == len(lines):
+                break
+            raise JournalError(f"{folder / FILE}, line {number}: {error}") from error
+    return found
+
+
+def runs(folder: Path) -> Iterator[Path]:
+    """Folders of all runs, the oldest first."""
+    yield from sorted(one.parent for one in folder.glob(f"*/{FILE}"))
