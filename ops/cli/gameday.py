@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ops.cli import output, target
-from ops.gamedays import catalogue, engine, report, runs
+from ops.gamedays import catalogue, chaostoolkit, engine, report, runs
 from ops.gamedays.context import RefusedError
 from ops.gamedays.lanes import Lanes
 from ops.gamedays.stack import AWS_PATIENCE
@@ -84,6 +84,15 @@ def report_(run_id: RunArgument, as_json: target.JsonOption = False) -> None:  #
     outcome = engine.judged(gameday, journal)
     report.write(outcome, journal.folder)
     _show([outcome], as_json=as_json, many=False)
+
+
+@app.command()
+def export(name: NameArgument, stack: target.StackOption = target.LOCAL) -> None:
+    """Print a GameDay as an experiment of the Chaos Toolkit, which then runs it: chaos run FILE, with API_URL exported.
+
+    Example: lab gameday export outage > outage.json
+    """
+    output.as_json(chaostoolkit.experiment(catalogue.named(name), stack))
 
 
 def _permit(found: Target, chosen: list[GameDay], *, yes: bool) -> None:
