@@ -141,7 +141,13 @@ class Lake:
             breaker_hold_seconds=0,
         )
         step = Transformer(
-            self.s3, pipeline="lake", bronze_bucket=self.stage.bucket, silver_bucket=SILVER, start=date(2020, 1, 1)
+            self.s3,
+            self.stage.sqs,
+            pipeline="lake",
+            bronze_bucket=self.stage.bucket,
+            silver_bucket=SILVER,
+            queue_url=self.stage.queue,
+            start=date(2020, 1, 1),
         )
         return Worker(
             config,
