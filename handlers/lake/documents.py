@@ -42,7 +42,7 @@ _BETWEEN = re.compile(rb'(?:[^"{}\[\],]++|%b|%b)*+' % (_STRING, _ANY))  # commas
 _OPENING, _CLOSING = re.compile(rb"[{\[]*+"), re.compile(rb"[}\]]*+")
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _TOUCHING = re.compile(rb"\}(?:[ \t]|%b)*+\{" % BOM)
-_FOLLOWED = re.compile(rb"[ \t]*+((?=\{)%b)(?:[ \t]|%b)*+(?=\{)" % (_ON_A_LINE, BOM))
+_FOLLOWED = re.compile(rb"[ \t]*+((?=\{)%b(?<=\}))(?:[ \t]|%b)*+(?=\{)" % (_ON_A_LINE, BOM))
 _WORD = re.compile(rb'[^"{}\[\], \t\r\n]*+')
 _COMMA = re.compile(rb"\}[ \t\r\n]*+,[ \t\r\n]*+\{")  # between members
 _SPACE = re.compile(rb"\}[ \t\r\n]*+\{")  # between documents
