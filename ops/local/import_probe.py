@@ -2,7 +2,8 @@
 
 Run by the interpreter of the emulator's own environment, which knows nothing of this project. The arguments are the
 folders to import from, the code's first. Each line of stdin asks for a handler: {"handler": "a.b.name", "variables":
-{...}}; each line of stdout answers: {"fault": null}, or what is wrong, with file and line.
+{...}}; each line of stdout answers: {"fault": null, "compiles": true}, or what is wrong, with file and line, and
+whether the code compiles: where it does not, that is no fault of the handler asked for.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         os.environ.update(request["variables"])
-        answers.write(json.dumps({"fault": fault or _imported(code, request["handler"])}) + "\n")
+        answer = {"fault": fault or _imported(code, request["handler"]), "compiles": fault is None}
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 

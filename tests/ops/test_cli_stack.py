@@ -14,7 +14,8 @@ import pytest
 
 from ops.local import processes
 from ops.local.cloudwatch import service
-from ops.local.emulator import Emulator
+from ops.local.deployer import DataLossError, deploy
+from ops.local.emulator import ROOT, Emulator
 from tests.ops.laptop import Laptop
 from tests.ops.stack import client, free_port, wait_for
 
@@ -107,6 +108,24 @@ def test_up_again(running: Laptop) -> None:
         assert set(json.loads(answer)) == {"idempotencyKey", "messageId", "statusUrl"}
         placed = subprocess.run(shlex.split(order), capture_output=True, check=True).stdout
         assert set(json.loads(placed)) == {"orderId", "eventId"}
+
+
+def test_refused_change(running: Laptop) -> None:
+    """A program that would lose data is refused before anything is changed: other keys of it change nothing either."""
+    emulator = Emulator.attach(running.home)
+    assert emulator is not None
+    assert running.lab("orders", "send", "--count", "1").exit_code == 0
+    state = running.home / "local.json"
+    before = json.loads(state.read_text())
+    with pytest.raises(DataLossError, match="Table 'orders-table': items"):
+        deploy(
+            ROOT,
+            "local",
+            endpoint=emulator.endpoint,
+            state_file=state,
+            config={"pipelines": ["events"], "batchSize": 3, "lakeStartDate": "2026-01-01"},
+        )
+    assert json.loads(state.read_text()) == before
 
 
 def test_up_under_a_failure_mode(running: Laptop) -> None:

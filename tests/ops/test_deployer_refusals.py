@@ -7,12 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.deployer import DataLossError, DeployError
+from ops.local.deployer import DataLossError, DeployError, Runtime, deploy
+from ops.local.deployer.plan import Plan
 from tests.ops.stack import Stack, small_program
 
 
 def _queue(*, fifo: bool) -> str:
     return f"aws.sqs.Queue('ordered', fifo_queue={fifo})"
+
+
+def _queues(stack: Stack) -> dict[str, str]:
+    """Visibility time-out of each queue."""
+    sqs = stack.client("sqs")
+    wanted = ["VisibilityTimeout"]
+    return {
+        url.rpartition("/")[2]: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"][wanted[0]]
+        for url in sqs.list_queues().get("QueueUrls", [])
+    }
 
 
 def _table(key: str) -> str:
@@ -79,6 +90,90 @@ def test_deletion_that_would_lose_data(stack: Stack, tmp_path: Path) -> None:
     assert len(stack.deploy(empty, lose_data=True).changes.deleted) == len(body)
     stack.deploy(full)
     assert len(stack.deploy(empty).changes.deleted) == len(body)
+
+
+_BEFORE = "aws.sqs.Queue('tuned', visibility_timeout_seconds=30)\naws.sqs.Queue('empty', visibility_timeout_seconds=0)"
+_AFTER = "aws.sqs.Queue('new')\naws.sqs.Queue('tuned', visibility_timeout_seconds=60)"  # and 'empty' has left
+_QUEUES_BEFORE = {"empty": "0", "tuned": "30"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (_table("pk"), "", r"was kept: aws:dynamodb/table:Table 'table': items\. Put it back into the conf"),
+        (
+            _table("pk"),
+            _table("other"),
+            "attributes, hashKey can't be changed in place, and a replacement would lose items",
+        ),
+        (_table("pk"), f"{_table('pk')}\naws.route53.Zone('odd', name='odd.example')", "is not known to the laptop's"),
+        (
+            _table("pk"),
+            f"{_table('pk')}\naws.sqs.Queue('new', opts=pulumi.ResourceOptions(parent=aws.sqs.Queue('p')))",
+            "clash",
+        ),
+    ],
+    ids=["leaves", "replaced", "unknown", "clash"],
+)
+def test_what_is_refused_changes_nothing(stack: Stack, tmp_path: Path, before: str, after: str, message: str) -> None:
+    """A change is refused whole: what else it would make, tune or delete stays as it was, and so does the record."""
+    stack.deploy(small_program(tmp_path / "small", f"{_BEFORE}\n{before}"))
+    stack.client("dynamodb").put_item(TableName="table", Item={"pk": {"S": "kept"}})
+    record = stack.state()
+    with pytest.raises(DeployError, match=message):
+        stack.deploy(small_program(tmp_path / "small", f"{_AFTER}\n{after}"))
+    assert (_queues(stack), stack.state()) == (_QUEUES_BEFORE, record)
+
+
+_FUNCTION = """
+layer = aws.lambda_.LayerVersion("deps", layer_name="deps", code=pulumi.AssetArchive(
+    {{"python/{module}.py": pulumi.StringAsset("")}}))
+aws.lambda_.Function("f", name="f", runtime="python3.13", handler="app.handler", layers=[layer.arn],
+    role="arn:aws:iam::000000000000:role/r",
+    code=pulumi.AssetArchive({{"app.py": pulumi.StringAsset("import deps\\ndef handler(event, context): {body}")}}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "fault"),
+    [
+        ({"module": "deps", "body": "return {"}, "SyntaxError: '{' was never closed"),
+        ({"module": "other", "body": "..."}, "app.py:1: ModuleNotFoundError: No module named 'deps'"),
+    ],
+    ids=["its code", "its layer"],
+)
+def test_code_that_can_not_start_changes_nothing(
+    stack: Stack, tmp_path: Path, after: dict[str, str], fault: str
+) -> None:
+    """A function that could not start after a change of its code or of its layer alone: all stays as it was."""
+    runtime = Runtime(Path(sys.executable), {"TMPDIR": str(tmp_path)})
+
+    def change(queues: str, function: dict[str, str]) -> None:
+        root = small_program(tmp_path / "small", f"{queues}\n{_FUNCTION.format(**function)}")
+        deploy(root, "local", endpoint=stack.emulator.endpoint, state_file=stack.state_file, runtime=runtime)
+
+    change(_BEFORE, {"module": "deps", "body": "..."})
+    record = stack.state()
+    with pytest.raises(DeployError, match=re.escape(fault)):
+        change(_AFTER, after)
+    assert (_queues(stack), stack.state()) == (_QUEUES_BEFORE, record)
+
+
+def test_data_that_comes_while_a_change_is_made(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that was empty when the change began, and is no more when its turn to be deleted comes, stays."""
+    stack.deploy(small_program(tmp_path / "small", "aws.sqs.Queue('leaves')"))
+    sqs = stack.client("sqs")
+    url = sqs.get_queue_url(QueueName="leaves")["QueueUrl"]
+    refuse = Plan.refuse_losses
+
+    def late(plan: Plan, *, lose_data: bool) -> None:
+        refuse(plan, lose_data=lose_data)
+        sqs.send_message(QueueUrl=url, MessageBody="late")
+
+    monkeypatch.setattr(Plan, "refuse_losses", late)
+    with pytest.raises(DataLossError, match="Queue 'leaves': 1 messages"):
+        stack.deploy(small_program(tmp_path / "small", ""))
+    assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "late"
 
 
 def test_replacement_that_would_lose_items(stack: Stack, tmp_path: Path) -> None:

@@ -52,7 +52,6 @@ def _function(step: str, changed: frozenset[str] | None = None, **inputs: Any) -
 @pytest.mark.parametrize(
     ("step", "fault"),
     [
-        ("def process(event):\n    return {\n", "app/step.py:2: SyntaxError: '{' was never closed"),
         ("import nowhere\n", "app/step.py:1: ModuleNotFoundError: No module named 'nowhere'"),
         ("def other(): ...\n", "app/worker.py:1: ImportError: cannot import name 'process' from 'app.step'"),
         ("\nprocess = 1 / 0\n", "app/step.py:2: ZeroDivisionError: division by zero"),
@@ -66,6 +65,15 @@ def test_broken_step(imports: Imports, step: str, fault: str) -> None:
     with pytest.raises(DeployError) as refused:
         imports.check(_function(step))
     assert str(refused.value).startswith(f"function 'worker' could not start, so it was not deployed: {fault}")
+
+
+def test_code_that_does_not_compile(imports: Imports) -> None:
+    """Functions share their code, so none of them is blamed: the first to be deployed need not be the broken step's."""
+    with pytest.raises(DeployError) as refused:
+        imports.check(_function("def process(event):\n    return {\n"))
+    assert str(refused.value) == (
+        "the functions' code does not compile, so it was not deployed: app/step.py:2: SyntaxError: '{' was never closed"
+    )
 
 
 def test_file_that_is_imported_later(imports: Imports) -> None:

@@ -16,6 +16,7 @@ from ops.local.deployer.config import encrypted_keys, project_name, stack_config
 from ops.local.deployer.engine import Changes, Engine
 from ops.local.deployer.errors import DataLossError, DeployError
 from ops.local.deployer.imports import Imports, Runtime
+from ops.local.deployer.plan import Plan
 from ops.local.deployer.program import Outputs, Program
 from ops.local.deployer.rehearsal import Registered, Rehearsal
 from ops.local.deployer.state import State
@@ -53,10 +54,11 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
     """Bring the account behind `endpoint` to what the program in `root` registers as `stack`.
 
     `config` overrides keys of the stack's YAML. `notify` hears of replacements. What an interrupted run has made is in
-    the state file: the next run goes on from there. Functions that could not start on `runtime` are refused.
+    the state file: the next run goes on from there. Functions that could not start on `runtime` are refused. What is
+    refused of a change changes nothing, unless AWS refuses it or it holds data since the change has begun.
 
     Raises:
-        DataLossError: what has left the program holds data, which `lose_data` does not allow to lose; all else is done.
+        DataLossError: what has left the program holds data, which `lose_data` does not allow to lose.
         DeployError: the configuration, the program or AWS refuses; the program's own words for what it refuses.
     """
     program = Program(root.resolve(), project_name(root), stack, stack_config(root, stack, config or {}))
@@ -65,6 +67,13 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
             state = State.load(state_file, endpoint)
             aws = Aws(endpoint, program.config.get("aws:region", _REGION))
             with Imports(runtime, aws.region) as imports:
+                if state.resources:
+                    plan = Plan(aws, state, program.root, imports)
+                    outputs = _run(program, plan)
+                    plan.refuse_losses(lose_data=lose_data)
+                    if plan.changes_nothing():
+                        state.finish(outputs.shown())
+                        return Deployment(outputs.values, Changes(unchanged=list(state.resources)))
                 engine = Engine(aws, state, program.root, notify, imports)
                 outputs = _run(program, engine)
             engine.settle()

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.local.deployer.errors import DataLossError, DeployError
+from ops.local.deployer.errors import DeployError
 from ops.local.deployer.invokes import invoke
-from ops.local.deployer.kinds import KINDS
-from ops.local.deployer.kinds.base import Keeper, Kind, Resource, Settling
+from ops.local.deployer.kinds.base import Kind, Resource, Settling
+from ops.local.deployer.loss import as_deployed, kind_of, refuse_deletion, refuse_replacement
+from ops.local.deployer.registration import Registrations
 from ops.local.deployer.state import Deployed, State
-from ops.local.deployer.translate import unknown
-from ops.local.deployer.values import Plain, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from ops.local.deployer.aws import Aws
     from ops.local.deployer.imports import Imports
+    from ops.local.deployer.registration import Registration
 
 _REPLACED = "~"  # between the name and the id of a resource that waits for its removal
 
@@ -48,12 +47,10 @@ class Engine(pulumi.runtime.Mocks):
         self.failure: BaseException | None = None
         self._aws = aws
         self._state = state
-        self._root = root
         self._notify = notify
         self._imports = imports
-        self._seen: set[str] = set()
+        self._registrations = Registrations(root)
         self._settling: list[tuple[Settling, Resource]] = []
-        self._lock = threading.Lock()
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         """Answer an invoke."""
@@ -91,47 +88,30 @@ class Engine(pulumi.runtime.Mocks):
         Raises:
             DataLossError: some of it holds data, which `lose_data` does not allow to lose; nothing was deleted.
         """
-        strays = [one for one in reversed(list(self._state.resources.values())) if one.key not in self._seen]
-        if not lose_data:
-            lost = [f"{one.type} {one.name!r}: {what}" for one in strays if (what := self._holds(one))]
-            if lost:
-                raise DataLossError(lost)
+        strays = self._registrations.strays(self._state)
+        if not lose_data:  # the plan has looked, but what was empty then need not be now
+            refuse_deletion(self._aws, strays)
         for deployed in strays:
             self._delete(deployed)
 
     def _bring_about(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        kind = _kind(args)
-        inputs = plain(args.inputs, self._root)
-        if dropped := sorted(unknown(kind.fields, inputs.values)):
-            raise DeployError(
-                f"{args.typ} {args.name!r}: the laptop's deployer would drop {', '.join(dropped)}; "
-                f"teach it in ops/local/deployer/kinds, or leave the input out"
-            )
-        sent = {**kind.provider_defaults, **inputs.values}
-        resource = Resource(self._aws, args.typ, args.name, sent, kind.fields)
-        key = f"{args.typ}::{args.name}"
-        with self._lock:
-            if key in self._seen:
-                raise DeployError(
-                    f"two resources of type {args.typ} are called {args.name!r}: on the laptop they clash"
-                )
-            self._seen.add(key)
+        wanted = self._registrations.take(args)
         try:
-            deployed = self._reconcile(kind, resource, inputs, self._state.resources.get(key))
+            deployed = self._reconcile(wanted, self._state.resources.get(wanted.key))
         except (ClientError, BotoCoreError) as error:
             raise DeployError(f"{args.typ} {args.name!r}: {error}") from error
-        self._imports.remember(deployed, inputs.values.get("code"))
-        return deployed.id, inputs.sealed(deployed.outputs)
+        self._imports.remember(deployed, wanted.inputs.values.get("code"))
+        return deployed.id, wanted.inputs.sealed(deployed.outputs)
 
-    def _reconcile(self, kind: Kind, it: Resource, inputs: Plain, known: Deployed | None) -> Deployed:
-        recorded = inputs.recorded()
+    def _reconcile(self, wanted: Registration, known: Deployed | None) -> Deployed:
+        kind, it, recorded = wanted.kind, wanted.wanted(self._aws), wanted.inputs.recorded()
         # Looked for under what was deployed: a resource whose name has changed is there under the old one.
-        found = kind.find(self._resource(known, kind) if known else it)
+        found = kind.find(as_deployed(self._aws, known) if known else it)
         if found is None:
             return self._make(kind, it, recorded, self.changes.created)
         if known is None:
             return self._tune(kind, replace(it, id=found), recorded)
-        changed = frozenset(k for k in recorded.keys() | known.inputs.keys() if recorded.get(k) != known.inputs.get(k))
+        changed = wanted.changed(known)
         it = replace(it, id=found, before=known.inputs, changed=changed)
         if not changed:
             self.changes.unchanged.append(known.key)
@@ -152,17 +132,11 @@ class Engine(pulumi.runtime.Mocks):
         return self._record(kind, it, recorded, self.changes.updated)
 
     def _clear_the_way(self, kind: Kind, known: Deployed, fixed: list[str]) -> None:
-        old = self._resource(known, kind)
-        what = f"{known.type} {known.name!r}: {', '.join(fixed)} can't be changed in place"
-        if isinstance(kind, Keeper) and (lost := kind.holds(old)):
-            raise DeployError(
-                f"{what}, and a replacement would lose {lost}; empty it first, or give the new one another name"
-            )
-        self._notify(f"replacing {what}")
+        self._notify(f"replacing {refuse_replacement(self._aws, known, fixed)}")
         if kind.coexists:
             self._state.put(replace(known, name=f"{known.name}{_REPLACED}{known.id}"))
         else:
-            kind.delete(old)
+            kind.delete(as_deployed(self._aws, known))
 
     def _record(self, kind: Kind, it: Resource, recorded: dict[str, Any], changes: list[str]) -> Deployed:
         deployed = Deployed(it.type, it.name, it.id, recorded, kind.outputs(it))
@@ -172,40 +146,11 @@ class Engine(pulumi.runtime.Mocks):
             self._settling.append((kind, it))
         return deployed
 
-    def _holds(self, deployed: Deployed) -> str:
-        kind = _kind_of(deployed)
-        if not isinstance(kind, Keeper):
-            return ""
-        try:
-            return kind.holds(self._resource(deployed, kind))
-        except (ClientError, BotoCoreError) as error:
-            raise DeployError(f"{deployed.type} {deployed.name!r} can't be looked into: {error}") from error
-
     def _delete(self, deployed: Deployed) -> None:
-        kind = _kind_of(deployed)
+        kind = kind_of(deployed)
         try:
-            kind.delete(self._resource(deployed, kind))
+            kind.delete(as_deployed(self._aws, deployed))
         except (ClientError, BotoCoreError) as error:
             raise DeployError(f"{deployed.type} {deployed.name!r} can't be deleted: {error}") from error
         self._state.drop(deployed.key)
         self.changes.deleted.append(deployed.key)
-
-    def _resource(self, deployed: Deployed, kind: Kind) -> Resource:
-        return Resource(self._aws, deployed.type, deployed.name, deployed.inputs, kind.fields, id=deployed.id)
-
-
-def _kind_of(deployed: Deployed) -> Kind:
-    if deployed.type not in KINDS:
-        raise DeployError(f"{deployed.type} {deployed.name!r} is deployed, and not known any more: lab down, lab up")
-    return KINDS[deployed.type]
-
-
-def _kind(args: MockResourceArgs) -> Kind:
-    if args.custom is None or args.resource_id:
-        raise DeployError(f"{args.typ} {args.name!r}: the laptop's deployer can't read or import existing resources")
-    if args.typ not in KINDS:
-        raise DeployError(
-            f"{args.typ} ({args.name!r}) is not known to the laptop's deployer; "
-            f"add it to ops/local/deployer/kinds (known: {', '.join(sorted(KINDS))})"
-        )
-    return KINDS[args.typ]

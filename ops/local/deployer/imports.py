@@ -49,6 +49,7 @@ class Imports:
         self._layers: dict[str, Blob] = {}  # by ARN
         self._folders: dict[str, Path] = {}  # by digest of what was extracted
         self._probes: dict[tuple[Path, ...], subprocess.Popen[str]] = {}
+        self._good: set[tuple[tuple[Path, ...], str]] = set()  # folders and request of what can be imported
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
 
@@ -82,18 +83,18 @@ class Imports:
             code = self._extracted(base, it.inputs["code"])
             layers = [self._layers[arn] for arn in it.inputs.get("layers", []) if arn in self._layers]
             packages = [self._extracted(base, layer) / "python" for layer in layers]
-            fault = self._ask(self._runtime, (code, *packages), it)
-        if fault:
-            raise DeployError(f"function {it.physical!r} could not start, so it was not deployed: {fault}")
+            self._ask(self._runtime, (code, *packages), it)
 
-    def _ask(self, runtime: Runtime, folders: tuple[Path, ...], it: Resource) -> str | None:
+    def _ask(self, runtime: Runtime, folders: tuple[Path, ...], it: Resource) -> None:
         """One process for each set of folders: its functions share what they import."""
-        probe = self._probes.get(folders)
-        if probe is None:
-            probe = self._probes[folders] = _start(runtime, folders)
         variables = {"AWS_REGION": self._region, "AWS_DEFAULT_REGION": self._region}
         variables |= it.inputs.get("environment", {}).get("variables", {})
         request = json.dumps({"handler": it.inputs["handler"], "variables": variables})
+        if (folders, request) in self._good:
+            return
+        probe = self._probes.get(folders)
+        if probe is None:
+            probe = self._probes[folders] = _start(runtime, folders)
         try:
             print(request, file=probe.stdin, flush=True)
             answer = probe.stdout.readline() if probe.stdout else ""
@@ -102,9 +103,13 @@ class Imports:
         if not answer:
             del self._probes[folders]
             with probe:
-                return _death(probe.wait(), it)
-        fault: str | None = json.loads(answer)["fault"]
-        return fault
+                raise _refusal(it, _death(probe.wait(), it))
+        verdict = json.loads(answer)
+        if not verdict["compiles"]:  # functions share their code: the one that was asked for first has no part in it
+            raise DeployError(f"the functions' code does not compile, so it was not deployed: {verdict['fault']}")
+        if verdict["fault"]:
+            raise _refusal(it, verdict["fault"])
+        self._good.add((folders, request))
 
     def _base(self, runtime: Runtime) -> Path:
         if self._scratch is None:
@@ -130,6 +135,10 @@ def _start(runtime: Runtime, folders: tuple[Path, ...]) -> subprocess.Popen[str]
         text=True,
         start_new_session=True,  # Ctrl-C is for the deployment
     )
+
+
+def _refusal(it: Resource, fault: str) -> DeployError:
+    return DeployError(f"function {it.physical!r} could not start, so it was not deployed: {fault}")
 
 
 def _death(status: int, it: Resource) -> str:
