@@ -216,9 +216,9 @@ def test_every_page_says_how_to_fill_it_in() -> None:
 
 def test_lab_has_the_commands() -> None:
     """Each `lab` line is a command of it, with options that the command has."""
+    lab = typer.main.get_command(app)
     for words in _of("lab"):
-        command = typer.main.get_command(app)
-        path = words[1:]
+        command, path = lab, words[1:]
         while path and (found := getattr(command, "commands", {}).get(path[0])) is not None:
             command, path = found, path[1:]
         options = {option for parameter in command.params for option in parameter.opts}

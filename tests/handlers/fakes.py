@@ -69,10 +69,7 @@ class FakeAws:
 
     def batch_execute_statement(self, *, Statements: list[dict[str, Any]]) -> dict[str, Any]:
         assert 1 <= len(Statements) <= 25
-        answer = self._call("BatchExecuteStatement", lambda: {"Responses": [self._execute(s) for s in Statements]})
-        for item in self.items.values():
-            _check_item(item)
-        return answer
+        return self._call("BatchExecuteStatement", lambda: {"Responses": [self._execute(s) for s in Statements]})
 
     def _execute(self, statement: dict[str, Any]) -> dict[str, Any]:
         code = self._failure("BatchExecuteStatement", statement) or self._write(statement)
@@ -85,6 +82,7 @@ class FakeAws:
             item = dict(zip(names, parameters, strict=True))
             if item[KEY]["S"] in self.items:
                 return "DuplicateItem"
+            _check_item(item)
             self.items[item[KEY]["S"]] = item
             return ""
         match = _UPDATE.fullmatch(text)
@@ -97,6 +95,7 @@ class FakeAws:
         found |= dict(zip(sets, parameters, strict=False))
         for name in removes:
             found.pop(name, None)
+        _check_item(found)
         return ""
 
     def batch_get_item(self, *, RequestItems: dict[str, dict[str, Any]]) -> dict[str, Any]:

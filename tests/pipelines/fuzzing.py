@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import yaml
@@ -97,6 +98,7 @@ class Target:
         sys.stdout.write("\n".join(lines) + "\n")
 
 
+@cache
 def described() -> dict[str, Any]:
     """The API's description, narrowed to what holds for the laptop's stack only.
 
