@@ -1,10 +1,11 @@
 """The harness itself: functions run here as deployed, the wire sees and fails what they send."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from handlers.aws import sqs as queue
 from tests.live import matrix
@@ -13,6 +14,7 @@ from tests.live.event_scenarios import OneEvent
 from tests.live.failing import Fault, Kind
 from tests.live.ledger import Step
 from tests.live.stage import Stage
+from tests.pipelines.lab import ROOT
 
 
 def order() -> dict[str, object]:
@@ -110,3 +112,16 @@ def test_the_matrix_has_teeth(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> 
     always_lost = dict.fromkeys((Kind.THROTTLED, Kind.BROKEN, Kind.TIMEOUT_BEFORE, Kind.RESET_BEFORE), 1)
     assert lost["SendMessageBatch"] == always_lost | {Kind.TIMEOUT_AFTER: 0, Kind.RESET_AFTER: 0, Kind.PARTIAL: 2}
     assert len(failures) == 6
+
+
+def test_no_handler_tells_a_time_out_from_a_reset() -> None:
+    """By any class that only one of the two is, or by its name: so the matrix need not have every call meet both."""
+    apart = {one.__name__ for one in ReadTimeoutError.__mro__} ^ {one.__name__ for one in ConnectionClosedError.__mro__}
+    handlers = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "handlers").rglob("*.py")}
+    named = {(path, name) for path, text in handlers.items() for name in apart if re.search(rf"\b{name}\b", text)}
+
+    assert {"ReadTimeoutError", "ConnectionClosedError", "TimeoutError"} <= apart
+    assert named == {
+        ("handlers/lake/unpack.py", "OSError"),  # of gzip, which reads what has been fetched
+        ("handlers/control/alarm_webhook.py", "OSError"),  # of the webhook, which is none of AWS's
+    }
