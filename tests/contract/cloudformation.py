@@ -6,6 +6,8 @@ name keeps its name with a capital, and the schemas refuse names that AWS doesn'
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -20,6 +22,13 @@ _UNIQUE = 26 * "0"
 _CODE = {"S3Bucket": "deployment-artifacts", "S3Key": "code.zip"}
 _UUID = "11111111-2222-4333-8444-555555555555"
 
+_LINT = """
+import json, sys
+from cfnlint.api import lint
+
+found = lint(sys.stdin.read(), regions=sys.argv[1:])
+print(json.dumps([[one.rule.id, one.message, list(getattr(one, "path", None) or [])] for one in found]))
+"""
 _OF_TEMPLATES = ("E3010", "E3019")  # 500 resources of different names to a template; here are those of many stacks
 _STACK = re.compile(r"\b(dev|prod)\b")
 
@@ -401,15 +410,19 @@ def distinct(named: Iterable[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def faults(found: Mapping[str, Json]) -> list[str]:
-    """What the schemas of the three regions, which come with the linter, and its other rules find wrong."""
-    from cfnlint.api import lint  # noqa: PLC0415 - takes long, and every process that collects would wait for it
+    """What the schemas of the three regions, which come with the linter, and its other rules find wrong.
 
+    The linter runs in a process of its own, which takes the 200 MB of its schemas along when it ends.
+    """
     names = {f"R{number}": name for number, name in enumerate(found)}
-    template = {"Resources": {key: found[name] for key, name in names.items()}}
+    template = json.dumps({"Resources": {key: found[name] for key, name in names.items()}})
+    lint = [sys.executable, "-c", _LINT, *REGIONS]
+    done = subprocess.run(lint, input=template, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     return [
-        f"{names[str(path[1])]}: {'.'.join(map(str, path[3:]))}: {match.rule.id} {match.message}"
-        for match in lint(json.dumps(template), regions=list(REGIONS))
-        if match.rule.id not in _OF_TEMPLATES and (path := getattr(match, "path", None))
+        f"{names[str(path[1])]}: {'.'.join(map(str, path[3:]))}: {rule} {message}"
+        for rule, message, path in json.loads(done.stdout)
+        if rule not in _OF_TEMPLATES and path
     ]
 
 

@@ -25,12 +25,18 @@ def _walked() -> Walked:
     )
 
 
+@cache
+def _found() -> list[str]:
+    """What is wrong with them and with what is planted: starting the linter is a third of its time."""
+    return faults({**_walked(), **_planted()})
+
+
 def test_the_schemas_of_every_partition_accept_every_resource(record_property: Any) -> None:
     """A commercial region, China and GovCloud: types, names, patterns, ranges and what belongs together."""
     record_property("configurations walked", len(CONFIGURATIONS))
     record_property("resources registered", sum(len(c.recording().resources) for c in CONFIGURATIONS))
     record_property("different resources linted", len(_walked()))
-    assert faults(_walked()) == []
+    assert [line for line in _found() if not line.startswith(tuple(_planted()))] == []
 
 
 def test_every_form_is_used() -> None:
@@ -64,31 +70,38 @@ def _registered(kind: str, inputs: Mapping[str, object]) -> Registered:
     )
 
 
-def test_planted_faults_are_found() -> None:
-    """Each by a different keyword of the schemas, and a type that a partition has not."""
-    planted: tuple[tuple[str, Mapping[str, object], str], ...] = (
-        ("sqs/queue:Queue", {"messageRetentionSeconds": 1_209_601.0}, "greater than the maximum of 1209600"),
-        ("sqs/queue:Queue", {"retention": 60.0}, "'Retention' was unexpected"),
-        ("lambda/permission:Permission", {"function": "f", "action": "lambda:Invoke"}, "'Principal' is a required"),
-        (
-            "lambda/eventSourceMapping:EventSourceMapping",
-            {"functionName": "f", "functionResponseTypes": ["All"]},
-            "'All' is not one of",
-        ),
-        ("lambda/function:Function", {"role": "arn:nobody", "code": "archive of handlers"}, "'arn:nobody'"),
-    )
+_PLANTED: tuple[tuple[str, Mapping[str, object], str], ...] = (
+    ("sqs/queue:Queue", {"messageRetentionSeconds": 1_209_601.0}, "greater than the maximum of 1209600"),
+    ("sqs/queue:Queue", {"retention": 60.0}, "'Retention' was unexpected"),
+    ("lambda/permission:Permission", {"function": "f", "action": "lambda:Invoke"}, "'Principal' is a required"),
+    (
+        "lambda/eventSourceMapping:EventSourceMapping",
+        {"functionName": "f", "functionResponseTypes": ["All"]},
+        "'All' is not one of",
+    ),
+    ("lambda/function:Function", {"role": "arn:nobody", "code": "archive of handlers"}, "'arn:nobody'"),
+)
+
+
+def _planted() -> dict[str, Any]:
+    """Faulty resources by what is to be said of each."""
     bad = {
         fault: resource
-        for kind, inputs, fault in planted
+        for kind, inputs, fault in _PLANTED
         for resource in resources([_registered(f"aws:{kind}", inputs)]).values()
     }
-    bad["E3006"] = {"Type": "AWS::AppRunner::VpcIngressConnection", "Properties": {}}
-    found = faults(bad)
+    return {**bad, "E3006": {"Type": "AWS::AppRunner::VpcIngressConnection", "Properties": {}}}
+
+
+def test_planted_faults_are_found() -> None:
+    """Each by a different keyword of the schemas, and a type that a partition has not."""
     missed = [
-        fault for fault in bad if not any(line.startswith(fault) and fault in line[len(fault) :] for line in found)
+        fault
+        for fault in _planted()
+        if not any(line.startswith(fault) and fault in line[len(fault) :] for line in _found())
     ]
-    assert missed == [], found
-    assert any("E3006" in line and "cn-north-1" in line for line in found)
+    assert missed == [], _found()
+    assert any("E3006" in line and "cn-north-1" in line for line in _found())
 
 
 def test_a_type_without_a_form_is_refused() -> None:
