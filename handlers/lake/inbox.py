@@ -62,7 +62,7 @@ class Inbox:
             with time_limit(seconds_to_work(remaining)):
                 is_last = message.receive_count >= self.max_receive_count  # SQS moves it at the next receive
                 invocation = Invocation.of(message.id, remaining, is_last=is_last)
-                self.intake.take_all(notice.read(message.payload), invocation)
+                self.intake.take_all(notice.read(message.payload, self.pipeline), invocation)
         except NotIngestedError as exc:
             return next((one for one in exc.failures if not isinstance(one, PermanentError)), exc.failures[0])
         except IngestionError as exc:

@@ -69,7 +69,8 @@ def _announced(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Ingests what S3 invoked the function with before there was a queue; raises, so that Lambda repeats it."""
     remaining = context.get_remaining_time_in_millis()
     with time_limit(seconds_to_work(remaining)):
-        inbox().intake.take_all(notice.read(event), Invocation.of(context.aws_request_id, remaining))
+        announced = notice.read(event, inbox().pipeline)
+        inbox().intake.take_all(announced, Invocation.of(context.aws_request_id, remaining))
     return {"batchItemFailures": []}
 
 

@@ -24,8 +24,8 @@ PREFIX = "bronze/"
 _KEY = re.compile(rf"{PREFIX}(?P<type>[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}})/(?P<rest>.+)", re.DOTALL)
 _PACKED = re.compile(r"\.(?:(?P<gzip>gz|gzip)|(?P<zstd>zst|zstd)|(?P<bzip2>bz2))$", re.IGNORECASE)
 _NAMED = re.compile(r"\.(?:(?P<jsonl>jsonl|ndjson)|(?P<json>json|geojson))$", re.IGNORECASE)
-# The name says that it is something else (`a.csv`), is hidden as Hadoop's own files are (`_SUCCESS`), or is a folder.
-_FOREIGN = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}$|(?:^|/)(?:[._][^/]*)?$")
+_FOREIGN = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}$")  # the name says that it is something else (`a.csv`)
+_HIDDEN = re.compile(r"(?:^|/)(?:[._][^/]*)?$")  # as Hadoop's own files are (`_SUCCESS`), or a folder
 # DynamoDB's keys have at most 2,048 bytes; the rest of a chunk's key (range, version, replay) needs far less than this.
 _MAX_IDENTITY = 1024
 _FIELDS: dict[str, type] = {
@@ -82,9 +82,14 @@ def kind_of(key: str) -> Kind | None:
     packed = _PACKED.search(match["rest"])
     name = match["rest"][: packed.start()] if packed else match["rest"]
     named = _NAMED.search(name)
-    if named is None and _FOREIGN.search(name):
+    if named is None and (_FOREIGN.search(name) or _HIDDEN.search(name)):
         return None
     return Kind(match["type"], _only(named, "any"), _only(packed, "none"))  # type: ignore[arg-type]
+
+
+def is_hidden(key: str) -> bool:
+    """Whether it is a folder or a tool's own (`_SUCCESS`, `.keep`), which nobody misses where it is not read."""
+    return _HIDDEN.search(key) is not None
 
 
 def _only(match: re.Match[str] | None, otherwise: str) -> str:

@@ -7,8 +7,8 @@ from urllib.parse import unquote_plus
 
 from handlers import jsontext
 from handlers.errors import Detail, SchemaValidationError
-from handlers.lake.message import Kind, Source, kind_of
-from handlers.observability import logger
+from handlers.lake.message import Kind, Source, is_hidden, kind_of
+from handlers.observability import count, logger
 from handlers.worker.messages import Form
 
 _CREATED = "ObjectCreated:"  # Put, Post, Copy, CompleteMultipartUpload
@@ -26,10 +26,10 @@ class Notice:
     correlation_id: str
 
 
-def read(event: Mapping[str, Any]) -> list[Notice]:
+def read(event: Mapping[str, Any], pipeline: str) -> list[Notice]:
     """The objects that an event announces; what is none of the lake's is logged and left out.
 
-    That is: S3's test event, deletions, and keys that `kind_of` does not know.
+    That is: S3's test event, deletions, and new objects whose keys `kind_of` does not know, which are counted.
 
     Raises:
         SchemaValidationError: it is no event of S3.
@@ -38,12 +38,12 @@ def read(event: Mapping[str, Any]) -> list[Notice]:
         logger.info("notification ignored", extra={"reason": "it is S3's test"})
         return []
     try:
-        return list(_notices(event["Records"]))
+        return list(_notices(event["Records"], pipeline))
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise SchemaValidationError(Detail("", "is no notification of S3")) from exc
 
 
-def _notices(records: list[Mapping[str, Any]]) -> Iterator[Notice]:
+def _notices(records: list[Mapping[str, Any]], pipeline: str) -> Iterator[Notice]:
     for record in records:
         name, thing = record["eventName"], record["s3"]["object"]
         bucket, key = record["s3"]["bucket"]["name"], unquote_plus(thing["key"])
@@ -51,6 +51,8 @@ def _notices(records: list[Mapping[str, Any]]) -> Iterator[Notice]:
         if not name.startswith(_CREATED) or kind is None:
             reason = f"it is {name}" if kind else "its key is not that of a lake object"
             logger.info("notification ignored", extra={"reason": reason, "bucket": bucket, "objectKey": key})
+            if name.startswith(_CREATED) and not is_hidden(key):
+                count(pipeline, {"ObjectsIgnored": 1})
             continue
         correlation_id = record.get("responseElements", {}).get("x-amz-request-id", "")
         yield Notice(bucket, key, kind, thing.get("versionId", ""), thing.get("eTag", ""), correlation_id)

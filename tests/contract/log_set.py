@@ -22,6 +22,7 @@ from handlers.events import ingest
 from handlers.idempotency.claims import KeyRequest
 from handlers.idempotency.store import StateStore
 from handlers.jsontext import JsonObject, checksum
+from handlers.lake import notice
 from handlers.observability import logger, start_invocation
 from handlers.worker import trip_wire as breaker
 from handlers.worker.trip_wire import TripWire
@@ -34,6 +35,7 @@ from tests.handlers.control.redrive.conftest import make_lab
 from tests.handlers.control.redrive.fake_dynamodb import FakeDynamoDB
 from tests.handlers.control.test_breaker import FAILED_EVENT, TICK, TRIP, FakeCloud, make_breaker
 from tests.handlers.fakes import FakeAws, FakeContext
+from tests.handlers.lake.conftest import created
 from tests.receiver import receiving
 
 PREFIX = "/aws/lambda/ingestion-lab-dev-"
@@ -129,6 +131,7 @@ def morning(monkeypatch: pytest.MonkeyPatch) -> list[LogEvent]:
     _outage(day)
     _redrive(day)
     _alarm(day)
+    _foreign_object(day)
     return recorder.events
 
 
@@ -208,6 +211,13 @@ def _alarm(day: Morning) -> None:
         message = json.dumps({"AlarmName": "IngestionLab-dev-events-dlq-not-empty", "NewStateValue": "ALARM"})
         sns = {"MessageId": "n", "TopicArn": "arn:aws:sns:r:a:alarms-critical", "Message": message}
         Forwarder(WebhookEnv("dev", "/p"), ssm).handle({"Records": [{"Sns": sns}]}, context)
+
+
+def _foreign_object(day: Morning) -> None:
+    """08:09: somebody uploads what the lake does not read."""
+    day.now.ms = NOW_MS + 9 * MINUTE_MS
+    with day.speaking("lake-ingest"):
+        notice.read({"Records": [created("v1", "e", "bronze/shipments/report.csv")]}, "lake")
 
 
 def _order(name: str) -> dict[str, Any]:

@@ -160,6 +160,7 @@ TRUTHS["lake-notices-stalled"] = Truth(
     {**in_queue("lake-notices-queue", 0, 1), _INGESTED: 50},
     20,
 )
+TRUTHS["lake-objects-ignored"] = of_pipeline("lake", above_zero(own("ObjectsIgnored")))
 TRUTHS["lake-notices-backlog"] = Truth({_NOTICES: 1001}, {_NOTICES: 1000}, {_NOTICES: 5}, 5)
 
 

@@ -68,7 +68,9 @@ def _filters(program: Recording) -> dict[str, Mapping[str, Any]]:
 
 
 def _sent(program: Recording, log_set: list[LogEvent]) -> Counter[Used]:
-    """What our code sends on that morning, and how often."""
+    """What our code sends on that morning where all who speak are deployed, and how often."""
+    deployed = {PREFIX + function.name for function in program.of("Function")}
+    log_set = [event for event in log_set if event.group in deployed]
     data = [datum for event in log_set for datum in log_metrics.embedded(event.message)]
     for inputs in _filters(program).values():
         group = PREFIX + inputs["logGroupName"].rpartition(f"ingestion-lab-{_stack(program)}-")[2]
@@ -132,7 +134,8 @@ def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
     sums: Counter[str] = Counter()
     for event in log_set:
         for datum in log_metrics.embedded(event.message):
-            assert datum.metric.dimensions == (("pipeline", "events"),)
+            pipeline = "lake" if datum.metric.name == "ObjectsIgnored" else "events"
+            assert datum.metric.dimensions == (("pipeline", pipeline),)
             sums[datum.metric.name] += int(datum.point.value)
 
     assert sums == {
@@ -148,6 +151,7 @@ def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
         "ProcessingLatency": 12 + 100 + 40,
         "RetriedAge": 60,
         "CircuitOpen": 2,
+        "ObjectsIgnored": 1,
         "RedriveMoved": 2,
         "RedriveStopped": 1,
     }

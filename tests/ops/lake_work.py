@@ -75,7 +75,7 @@ class Lake:
         key = self.stage.put(name, content, **given)
         record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": self.stage.bucket}}}
         record["s3"]["object"] = {"key": key.replace("+", "%2B").replace(" ", "+")}  # type: ignore[index]
-        self._intake().take_all(notice.read({"Records": [record]}), Invocation.of(key, 60_000))
+        self._intake().take_all(notice.read({"Records": [record]}, "lake"), Invocation.of(key, 60_000))
         return key
 
     def work(self) -> int:

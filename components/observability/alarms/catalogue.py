@@ -38,6 +38,7 @@ _LEFT = {  # the effect of a producer that died; the lake's ingest has a queue, 
     "api": "its caller got a 5xx",
     "ingest": "its caller got a 5xx, or of the lake's, SQS delivers the notice again",
 }
+_NOTHING_IGNORED = Missing("notBreaching", "ingest counts what it ignores, which is seldom anything")
 _NO_RUN = Missing("notBreaching", "redrive reports when a run ends, which is rare")
 
 
@@ -251,6 +252,13 @@ def _notices(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             threshold=limits.backlog,
             span=Span.all_of(limits.evaluation_periods),
             missing=_IDLE_QUEUE,
+        ),
+        Alarm(
+            name="objects-ignored",
+            severity=WARNING,
+            description="Objects were uploaded whose names say that they are nothing for the lake: nobody reads them.",
+            source=sources.own(of, "ObjectsIgnored", "Sum"),
+            missing=_NOTHING_IGNORED,
         ),
     )
 

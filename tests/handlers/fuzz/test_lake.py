@@ -199,7 +199,7 @@ def test_a_direct_call_with_anything(event: Any) -> None:
     with logged():
         try:
             answer = lake.intake().take_all(
-                notice.read(event), Invocation(request_id="r", lease_until=lake.clock.ms + 9)
+                notice.read(event, "lake"), Invocation(request_id="r", lease_until=lake.clock.ms + 9)
             )
         except SchemaValidationError:
             pass

@@ -120,7 +120,7 @@ class Lake:
     def ingest(self, *records: dict[str, Any], request_id: str = "r-1") -> dict[str, int]:
         """One invocation of ingest."""
         invocation = Invocation(request_id=request_id, lease_until=self.clock.ms + self.remaining_ms)
-        return self.intake().take_all(notice.read({"Records": list(records)}), invocation)
+        return self.intake().take_all(notice.read({"Records": list(records)}, "lake"), invocation)
 
     def transform(self, *records: dict[str, Any]) -> BatchResponse:
         """One invocation of transform."""

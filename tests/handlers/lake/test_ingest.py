@@ -163,11 +163,13 @@ def test_an_empty_object_is_done_without_a_message(lake: Lake, uploaded: Upload)
     assert [item["result"]["S"] for item in lake.aws.items.values()] == ['{"chunks":0,"bytes":0}']
 
 
-def test_what_is_none_of_the_lakes_is_logged_and_left(lake: Lake, log_stream: io.StringIO) -> None:
-    """S3's test, deletions, folders and other files: no call, no error, a line each."""
-    assert notice.read({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BRONZE}) == []
+def test_what_is_none_of_the_lakes_is_logged_and_left(
+    lake: Lake, log_stream: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S3's test, deletions, folders and other files: no call, no error, a line each; the last alone is counted."""
+    assert notice.read({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BRONZE}, "lake") == []
     with pytest.raises(SchemaValidationError):  # it says that it is a test, and is none
-        notice.read({"Event": "s3:TestEvent", "Records": None})
+        notice.read({"Event": "s3:TestEvent", "Records": None}, "lake")
     assert lake.ingest(
         created("v", "e", name="ObjectRemoved:Delete"),
         created("v", "e", "bronze/shipments/"),
@@ -175,6 +177,8 @@ def test_what_is_none_of_the_lakes_is_logged_and_left(lake: Lake, log_stream: io
     ) == {"objects": 0, "chunks": 0}
 
     assert lake.aws.calls == []
+    (counted,) = embedded(capsys)
+    assert counted == {"pipeline": "lake", "ObjectsIgnored": 1}
     logged = [json.loads(line) for line in log_stream.getvalue().splitlines()]
     assert [(line["message"], line["reason"], line.get("objectKey")) for line in logged] == [
         ("notification ignored", "it is S3's test", None),
