@@ -1,13 +1,14 @@
 """What is wrong with one row, in words. Arrow decides which rows are good, a block at a time; it can't say why."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from handlers.errors import SchemaValidationError
 from handlers.lake.lift import members
 from handlers.lake.model import EVER, RECORD_TYPE, Json, RecordType, Times, Written, describe
 
+_DECODER = json.JSONDecoder(parse_float=Written)
 _SCHEMA = SchemaValidationError.__name__
 
 
@@ -27,7 +28,9 @@ def explain(line: bytes, default: str, types: Mapping[str, RecordType], times: T
     """
     try:
         text = line.decode()
-        value = json.loads(text, parse_float=Written)
+        value, end = _DECODER.raw_decode(text)
+        if end < len(text):
+            json.loads(text)  # which says what is wrong
     except UnicodeDecodeError as exc:
         return Finding(default, _SCHEMA, f"is not UTF-8: invalid byte {exc.start}")
     except json.JSONDecodeError as exc:
@@ -51,16 +54,14 @@ def _of_object(
         return Finding(default, _SCHEMA, f"/{RECORD_TYPE} must be a string, got {describe(name)}")
     if name not in types:
         return Finding(default, "UnknownRecordTypeError", f"there is no record type {name[:64]!r}")
-    if any(isinstance(field, Json) for field in types[name].lifted):
+    kind = types[name]
+    if any(isinstance(field, Json) for field in kind.lifted):
         raw = {key: value for key, value in (members(text) or {}).items() if value != "null"}
-        value |= {field.key: raw.get(field.key) for field in types[name].lifted if isinstance(field, Json)}
-    reason = "; ".join(f"{pointer} {fault}" for pointer, fault in _faults(value, types[name], times))
-    return Finding(name, _SCHEMA if reason else "", reason)
-
-
-def _faults(value: dict[str, Any], kind: RecordType, times: Times) -> Iterator[tuple[str, str]]:
+        value |= {field.key: raw.get(field.key) for field in kind.lifted if isinstance(field, Json)}
+    faults = []
     time = value.get(kind.time.key)
     if fault := "is required" if time is None else kind.time.fault_within(time, times):
-        yield f"/{kind.time.key}", fault
-    for field in kind.fields:
-        yield from field.faults(value.get(field.key), f"/{field.key}")
+        faults.append(f"/{kind.time.key} {fault}")
+    for key, field in kind.keys:
+        faults += field.faults(value.get(key), f"/{key}")
+    return Finding(name, _SCHEMA, "; ".join(faults)) if faults else Finding(name)

@@ -5,7 +5,7 @@ A file in `handlers/lake/schemas` names the fields of one type; nothing else has
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as Exact
@@ -72,13 +72,10 @@ class Field:
         """A value's JSON text as Arrow is to read it, where the field is lifted."""
         return raw
 
-    def faults(self, value: jsontext.Json, pointer: str) -> Iterator[tuple[str, str]]:
+    def faults(self, value: jsontext.Json, pointer: str) -> Sequence[str]:
         """What is wrong with a value, each with its pointer."""
-        if value is None:
-            if not self.optional:
-                yield pointer, "is required"
-        elif found := self.fault(value):
-            yield pointer, found
+        fault = self.fault(value) if value is not None else "" if self.optional else "is required"
+        return [f"{pointer} {fault}"] if fault else ()
 
     def fault(self, value: jsontext.Json) -> str:
         """What is wrong with a value that is there, "" where nothing is."""
@@ -283,12 +280,13 @@ class List(Field):
     of: Field
     maximum: int = _MAX_ITEMS
 
-    def faults(self, value: jsontext.Json, pointer: str) -> Iterator[tuple[str, str]]:
-        """What is wrong with it or its first bad item."""
-        yield from Field.faults(self, value, pointer)
-        if isinstance(value, list):
-            found = (fault for i, one in enumerate(value) for fault in self.of.faults(one, f"{pointer}/{i}"))
-            yield from [*found][:1]
+    def faults(self, value: jsontext.Json, pointer: str) -> Sequence[str]:
+        """What is wrong with it, or with its first bad item."""
+        found = Field.faults(self, value, pointer)
+        if not found and isinstance(value, list):
+            bad = (faults for i, one in enumerate(value) if (faults := self.of.faults(one, f"{pointer}/{i}")))
+            found = next(bad, ())
+        return found
 
     def fault(self, value: jsontext.Json) -> str:
         """What is wrong with it as a whole."""
@@ -303,12 +301,11 @@ class Object(Field):
 
     fields: tuple[Field, ...]
 
-    def faults(self, value: jsontext.Json, pointer: str) -> Iterator[tuple[str, str]]:
+    def faults(self, value: jsontext.Json, pointer: str) -> Sequence[str]:
         """What is wrong with it or with fields of it."""
-        yield from Field.faults(self, value, pointer)
-        if isinstance(value, dict):
-            for one in self.fields:
-                yield from one.faults(value.get(one.key), f"{pointer}/{one.key}")
+        if not isinstance(value, dict):
+            return Field.faults(self, value, pointer)
+        return [fault for one in self.fields for fault in one.faults(value.get(one.key), f"{pointer}/{one.key}")]
 
     def fault(self, value: jsontext.Json) -> str:
         """What is wrong with it as a whole."""
@@ -327,22 +324,21 @@ class RecordType:
     fields: tuple[Field, ...]
     time: Time = Time(EVENT_TIME)
     rows_at: str | None = None
+    lifted: tuple[Field, ...] = field(init=False, repr=False, compare=False)  # those that Python has to read first
+    keys: tuple[tuple[str, Field], ...] = field(init=False, repr=False, compare=False)  # each with its name in the row
 
     def __post_init__(self) -> None:
         """Refuses names that break reading or every chunk."""
+        object.__setattr__(self, "lifted", tuple(one for one in self.fields if one.is_lifted))
+        object.__setattr__(self, "keys", tuple((one.key, one) for one in self.fields))
         if not _TYPE_NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} can't be the name of a type: a-z, 0-9 and _, a letter first, at most 64")
         if self.time.name != EVENT_TIME or self.time.optional:
             raise ValueError(f"{self.name}: TIME must be named {EVENT_TIME} and not be optional, say its `source`")
         check_names(self.name, [EVENT_TIME, RECORD_TYPE, DT], self.fields)
-        keys = [self.time.key, RECORD_TYPE, *(one.key for one in self.fields)]
+        keys = [self.time.key, RECORD_TYPE, *(key for key, _ in self.keys)]
         if twice := next((key for key in keys if keys.count(key) > 1), None):
             raise ValueError(f"{self.name} reads {twice!r} twice")
-
-    @property
-    def lifted(self) -> tuple[Field, ...]:
-        """The fields that Python has to read first."""
-        return tuple(one for one in self.fields if one.is_lifted)
 
 
 def check_names(where: str, taken: Sequence[str], fields: Sequence[Field], depth: int = 1) -> None:

@@ -1,28 +1,41 @@
-"""Blocks of lines into tables: a block at a time where it is good, narrowed to its bad lines where it is not.
+"""Blocks of lines into tables: by columns, without the few rows that are bad; bit by bit where many are.
 
 A row is a line that is not blank. Every row ends in exactly one place: in a table, or among the bad ones.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from handlers.lake.explain import explain
+from handlers.lake.explain import Finding, explain
 from handlers.lake.lift import lift
 from handlers.lake.lines import BadRow, Block, bad_row
-from handlers.lake.model import EVER, RECORD_TYPE, RecordType, Text, Times
+from handlers.lake.model import EVER, RECORD_TYPE, Decimal, Field, Integer, RecordType, Text, Time, Times
 from handlers.lake.validate import judge, parse_schema
 
-_ARROW_BLOCK = 1024 * 1024  # Arrow's unit of parallel work
-_PART = 128 * 1024  # bytes that are narrowed at a time where a block is not all good
-_GROUP = 512  # rows that are tried together
+_PART = 128 * 1024  # bytes that are narrowed at a time where much of a block is bad
+_WINDOW = 64 * 1024  # bytes that are read together where a block has bad rows
+_FEW = (
+    1000  # bad rows of a block; where there are more, it is read bit by bit, for they take more memory than good ones
+)
+_FEW_IN_WINDOW = 32  # that Arrow refuses
 _WHITE = b" \t\r"
 _NO_TYPE = RecordType("none", (Text("none", optional=True),))
+_FAILED_ROW = re.compile(r" in row (\d+)$")
+_NAMED = re.compile(rb'("record_type" ?: ?"([^"\\]{1,64})")')
 
 Line = tuple[int, bytes]  # its number, and what it says
+
+
+class _TooManyError(Exception):
+    """More rows of a block are bad than are cut out one by one, or Arrow does not say which."""
 
 
 @dataclass(slots=True)
@@ -34,6 +47,21 @@ class Parsed:
     bad: list[BadRow] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Piece:
+    """Rows that Arrow has read: their numbers, and the lines that they come from."""
+
+    table: pa.Table
+    numbers: Sequence[int]
+    data: bytes | Sequence[bytes]
+
+    def lines(self) -> Sequence[bytes]:
+        """Its lines; made once, and only where one of them is bad."""
+        if isinstance(self.data, bytes):
+            self.data = self.data.split(b"\n")
+        return self.data
+
+
 class RowReader:
     """Reads rows whose type is `default` where they do not say their own; times outside of `times` are bad."""
 
@@ -43,117 +71,243 @@ class RowReader:
         self._types = types
 
     def read_whole(self, block: Block) -> Parsed | None:
-        """Every row of a block whose rows are all good and of the default type; None where one is not."""
-        rows = _rows_if_clean(block) if self._default in self._types else 0
-        table = self._parse(block.data, rows, self._default, _ARROW_BLOCK) if rows else ""
-        if isinstance(table, str) or _names_other(table, self._default):
-            return None
-        typed, good = judge(table, self._types[self._default], self._times)
-        return Parsed(block.offset, [(self._default, typed)]) if pc.all(good).as_py() else None
-
-    def read_parts(self, block: Block) -> Iterator[Parsed]:
-        """Every row of any block, bit by bit, because bad rows take more memory than good ones."""
-        for part in _parts(block):
-            yield self._read_part(part)
-
-    def _read_part(self, block: Block) -> Parsed:
+        """Every row of a block of which few are bad, else None."""
         parsed = Parsed(block.offset)
-        self._try_groups(_lines(block), self._default, parsed)
+        data = block.data
+        numbers = range(block.first_line, block.first_line + block.newlines + 1)
+        try:
+            if b'"record_type"' in data or self._default not in self._types:
+                self._read_by_type(*self._rows(data.split(b"\n"), numbers, parsed), parsed)
+            else:
+                self._read(data, numbers, self._default, parsed)
+        except _TooManyError:
+            return None
         parsed.bad.sort(key=lambda row: row.line)
         return parsed
 
-    def _try_groups(self, lines: Sequence[Line], kind: str, parsed: Parsed) -> None:
-        """Reads lines by groups, without those that can be no row at all."""
-        rows: list[Line] = []
-        for line in lines:
-            if _may_be_row(line[1]):
-                rows.append(line)
+    def read_parts(self, block: Block) -> Iterator[Parsed]:
+        """Every row of any block, bit by bit, each looked at by itself."""
+        for part in _parts(block):
+            parsed = Parsed(part.offset)
+            by_type: dict[str, list[Line]] = {}
+            for number, text in _lines(part):
+                found = self._explain(text)
+                if found.reason or not _may_be_row(text):
+                    parsed.bad.append(_bad(number, text, found, "is no object"))
+                else:
+                    by_type.setdefault(found.type, []).append((number, text))
+            for kind, lines in by_type.items():
+                self._halve(lines, kind, parsed)
+            if by_type:
+                parsed.bad.sort(key=lambda row: row.line)
+            yield parsed
+
+    def _rows(
+        self, texts: list[bytes], numbers: Sequence[int], parsed: Parsed
+    ) -> tuple[Sequence[bytes], Sequence[int]]:
+        """The lines that may be rows, with their numbers; the others are bad."""
+        odd = [i for i, text in enumerate(texts) if text[:1] != b"{" or text[-1:] != b"}" or not text.isascii()]
+        dropped: set[int] = set()
+        for i in odd:
+            texts[i] = texts[i].strip(_WHITE)
+            if not _may_be_row(texts[i]):
+                dropped.add(i)
+                if texts[i]:
+                    self._take_bad(parsed, numbers[i], texts[i], "is no object")
+        if not dropped:
+            return texts, numbers
+        kept = [i for i in range(len(texts)) if i not in dropped]
+        return [texts[i] for i in kept], [numbers[i] for i in kept]
+
+    def _read_by_type(self, texts: Sequence[bytes], numbers: Sequence[int], parsed: Parsed) -> None:
+        """Reads lines by the type that they seem to name; who is wrong about it is moved to its own."""
+        left: Sequence[int] = range(len(texts))
+        for said, name in sorted(set(_NAMED.findall(b"\n".join(texts)))):
+            if (kind := name.decode()) in self._types and kind != self._default:
+                own = [i for i in left if said in texts[i]]
+                self._read(b"\n".join([texts[i] for i in own]), [numbers[i] for i in own], kind, parsed)
+                taken = set(own)
+                left = [i for i in left if i not in taken]
+        rest = [texts[i] for i in left]
+        if self._default in self._types:
+            self._read(b"\n".join(rest), [numbers[i] for i in left], self._default, parsed)
+        else:
+            self._refuse([(numbers[i], texts[i]) for i in left], self._default, parsed)
+
+    def _read(self, data: bytes, numbers: Sequence[int], kind: str, parsed: Parsed) -> None:
+        """Reads rows of one type, without the bad ones; those that turn out to be of another are read by their own."""
+        if not (pieces := self._together(data, numbers, kind)):
+            pieces = list(self._by_windows(data, numbers, kind, parsed))
+        if not pieces:
+            return
+        table, good = self._judge(pa.concat_tables([piece.table for piece in pieces]), kind)
+        if pc.all(good).as_py() is False:
+            self._refuse(_lines_at(pieces, pc.indices_nonzero(pc.invert(good)).to_pylist()), kind, parsed)
+            table = table.filter(good)
+        if table.num_rows:
+            parsed.tables.append((kind, table))
+
+    def _together(self, data: bytes, numbers: Sequence[int], kind: str) -> list[_Piece]:
+        """All of the rows at once; nothing where that can't be."""
+        if rows := _rows_if_clean(data):
+            table = self._parse(data, kind)
+            if isinstance(table, pa.Table) and table.num_rows == rows:
+                return [_Piece(table, numbers, data)]
+        return []
+
+    def _by_windows(self, data: bytes, numbers: Sequence[int], kind: str, parsed: Parsed) -> Iterator[_Piece]:
+        """A window at a time, so that few rows are read twice because of a bad one."""
+        start = row = 0
+        while start < len(data):
+            end = data.find(b"\n", start + _WINDOW) + 1 or len(data)
+            window = data[start:end]
+            rows = window.count(b"\n") + (end == len(data))
+            own = numbers[row : row + rows]
+            if pieces := self._together(window, own, kind):
+                yield from pieces
             else:
-                parsed.bad.append(self._bad(line, kind))
-        for start in range(0, len(rows), _GROUP):
-            self._try(rows[start : start + _GROUP], kind, parsed)
+                yield from self._by_rows(*self._rows(window.split(b"\n")[:rows], own, parsed), kind, parsed)
+            start, row = end, row + rows
 
-    def _try(self, lines: Sequence[Line], kind: str, parsed: Parsed) -> None:
-        """Reads lines together; where Arrow refuses, without those that are bad for sure, and at last in halves."""
-        table = self._parse(b"\n".join(text for _, text in lines), len(lines), kind)
-        if isinstance(table, pa.Table):
-            self._accept(table, kind, lines, parsed)
-            return
-        if len(lines) == 1:
-            parsed.bad.append(self._bad(lines[0], kind, table))
-            return
-        by_type = self._sift(lines, kind, parsed)
-        if len(by_type.get(kind, ())) == len(lines):
-            self._try(lines[: len(lines) // 2], kind, parsed)
-            self._try(lines[len(lines) // 2 :], kind, parsed)
-            return
-        for name, rows in by_type.items():
-            self._try(rows, name, parsed)
+    def _by_rows(self, texts: Sequence[bytes], numbers: Sequence[int], kind: str, parsed: Parsed) -> Iterator[_Piece]:
+        """The rows but for those that Arrow refuses: it stops at the first and says which, so what follows is next.
 
-    def _sift(self, lines: Sequence[Line], kind: str, parsed: Parsed) -> dict[str, list[Line]]:
-        """Takes out the lines that are bad for sure; the others come back by type."""
-        by_type: dict[str, list[Line]] = {}
+        What comes before it is parsed anew, so that a row that was mistaken for a bad one is found out.
+        """
+        at, refused = 0, 0
+        while at < len(texts):
+            found = self._parse(b"\n".join(texts[at:]), kind)
+            end, row = len(texts), _FAILED_ROW.search(found) if isinstance(found, str) else None
+            if row:
+                end = at + int(row[1])
+                found = self._parse(b"\n".join(texts[at:end]), kind) if end > at else ""
+            elif isinstance(found, str):
+                bad = {i for i in range(at, end) if self._is_doubtful(texts[i], kind)}
+                self._refuse([(numbers[i], texts[i]) for i in sorted(bad)], kind, parsed)
+                kept = [i for i in range(at, end) if i not in bad]
+                texts, numbers = [texts[i] for i in kept], [numbers[i] for i in kept]
+                at, end = 0, len(kept)
+                found = self._parse(b"\n".join(texts), kind) if bad and kept else ""
+            if end > at:
+                if isinstance(found, str) or found.num_rows != end - at:
+                    raise _TooManyError
+                yield _Piece(found, numbers[at:end], texts[at:end])
+            if row:
+                self._refuse([(numbers[end], texts[end])], kind, parsed)
+                refused += 1
+                if refused > _FEW_IN_WINDOW:
+                    raise _TooManyError
+            at = end + 1
+
+    def _judge(self, table: pa.Table, kind: str) -> tuple[pa.Table, pa.Array]:
+        """The rows as silver holds them, and which are good and of this type."""
+        named = table[RECORD_TYPE]
+        table, good = judge(table, self._types[kind], self._times)
+        if kind == self._default and named.null_count == len(named):
+            return table, good
+        own = pc.fill_null(pc.equal(named, kind), fill_value=kind == self._default).combine_chunks()
+        return table, pc.and_(good, own)
+
+    def _is_doubtful(self, text: bytes, kind: str) -> bool:
+        """Whether a row is bad and has a number that Arrow refuses without a word on where it stands."""
+        return bool(_doubtful(self._types[kind]).search(text) and self._explain(text).reason)
+
+    def _refuse(self, lines: Iterable[Line], kind: str, parsed: Parsed) -> None:
+        """Takes rows for bad that are not good rows of this type, unless they are of another one."""
+        others: dict[str, list[Line]] = {}
         for number, text in lines:
-            found = explain(text, kind, self._types, self._times)
-            if found.reason:
-                parsed.bad.append(bad_row(number, found.error_type, found.reason, text))
+            found = self._explain(text)
+            if not found.reason and found.type != kind:
+                others.setdefault(found.type, []).append((number, text))
             else:
-                by_type.setdefault(found.type, []).append((number, text))
-        return by_type
+                self._take_bad(parsed, number, text, "", found)
+        for other, own in others.items():
+            self._read(b"\n".join(text for _, text in own), [number for number, _ in own], other, parsed)
 
-    def _accept(self, table: pa.Table, kind: str, lines: Sequence[Line], parsed: Parsed) -> None:
-        """Takes what Arrow has read, but for rows of another type, which are read anew, and those that are not good."""
-        if _names_other(table, kind):
-            self._read_foreign(lines, table[RECORD_TYPE].to_pylist(), kind, parsed)
-            own = pc.fill_null(pc.equal(table[RECORD_TYPE], kind), fill_value=True)
-            table, lines = table.filter(own), _only(lines, own)
+    def _take_bad(self, parsed: Parsed, number: int, text: bytes, why: str, found: Finding | None = None) -> None:
+        if len(parsed.bad) >= _FEW:
+            raise _TooManyError
+        found = found or self._explain(text)
+        if not found.reason and not why:
+            alone = self._parse(text, found.type) if _may_be_row(text) else "is no object"
+            why = alone if isinstance(alone, str) else _FOLLOWED if alone.num_rows != 1 else ""
+            if not why and pc.all(self._judge(alone, found.type)[1]).as_py():
+                raise _TooManyError  # it is good, and was mistaken for a bad one
+        parsed.bad.append(_bad(number, text, found, why))
+
+    def _halve(self, lines: Sequence[Line], kind: str, parsed: Parsed) -> None:
+        """Reads lines of one type in which words have found no fault; where Arrow refuses, in halves."""
         if kind not in self._types:
-            parsed.bad += [self._bad(line, kind) for line in lines]
+            parsed.bad += [_bad(number, text, Finding(kind), "there is no such type") for number, text in lines]
             return
-        typed, good = judge(table, self._types[kind], self._times)
-        if not pc.all(good).as_py():
-            typed = typed.filter(good)
-            parsed.bad += [self._bad(line, kind) for line in _only(lines, pc.invert(good))]
-        if typed.num_rows:
-            parsed.tables.append((kind, typed))
+        table = self._parse(b"\n".join(text for _, text in lines), kind)
+        if isinstance(table, pa.Table) and table.num_rows == len(lines):
+            table, good = self._judge(table, kind)
+            parsed.bad += [
+                _bad(number, text, Finding(kind), "")
+                for (number, text), is_good in zip(lines, good.to_pylist(), strict=True)
+                if not is_good
+            ]
+            if (table := table.filter(good)).num_rows:
+                parsed.tables.append((kind, table))
+        elif len(lines) == 1:
+            parsed.bad.append(_bad(*lines[0], Finding(kind), table if isinstance(table, str) else _FOLLOWED))
+        else:
+            self._halve(lines[: len(lines) // 2], kind, parsed)
+            self._halve(lines[len(lines) // 2 :], kind, parsed)
 
-    def _read_foreign(self, lines: Sequence[Line], names: Sequence[str | None], kind: str, parsed: Parsed) -> None:
-        by_type: dict[str, list[Line]] = {}
-        for line, name in zip(lines, names, strict=True):
-            if name is not None and name != kind:
-                by_type.setdefault(name, []).append(line)
-        for name, rows in by_type.items():
-            if name in self._types:
-                self._try_groups(rows, name, parsed)
-            else:
-                parsed.bad += [self._bad(line, kind) for line in rows]
+    def _explain(self, text: bytes) -> Finding:
+        return explain(text, self._default, self._types, self._times)
 
-    def _parse(self, data: bytes, rows: int, kind: str, step: int = 0) -> pa.Table | str:
-        """The table, or what Arrow has against it: with a `step` also a line that is longer than that."""
-        options = pj.ParseOptions(
-            explicit_schema=parse_schema(self._types.get(kind, _NO_TYPE)), unexpected_field_behavior="ignore"
-        )
-        reading = pj.ReadOptions(use_threads=bool(step), block_size=step or len(data) + 1)
+    def _parse(self, data: bytes | memoryview, kind: str) -> pa.Table | str:
+        """The table, or what Arrow has against it."""
         wanted = self._types.get(kind, _NO_TYPE)
         if wanted.lifted:
-            data = b"\n".join(lift(line, wanted) for line in data.split(b"\n") if line.strip(_WHITE))
-            reading = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
+            data = b"\n".join(lift(line, wanted) for line in bytes(data).split(b"\n") if line.strip(_WHITE))
+        options = pj.ParseOptions(explicit_schema=parse_schema(wanted), unexpected_field_behavior="ignore")
+        reading = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
         try:
-            table = pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=options)
+            return pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=options)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
             return f"is not what Arrow reads: {exc}"
-        # Arrow takes two objects on a line for two rows.
-        return table if table.num_rows == rows else "must be one object, something follows it"
-
-    def _bad(self, line: Line, kind: str, why: str = "does not fit its schema") -> BadRow:
-        found = explain(line[1], kind, self._types, self._times)
-        return bad_row(line[0], found.error_type or "MalformedRowError", found.reason or why, line[1])
 
 
-def _names_other(table: pa.Table, kind: str) -> bool:
-    """Whether a row says that it is of another type."""
-    named = table[RECORD_TYPE]
-    return named.null_count < len(named) and pc.any(pc.not_equal(named, kind)).as_py() is True
+_FOLLOWED = "must be one object, something follows it"  # Arrow takes two objects on a line for two rows
+
+
+def _lines_at(pieces: Sequence[_Piece], rows: Iterable[int]) -> list[Line]:
+    """The lines of rows, which are counted over all the pieces."""
+    starts = [0, *accumulate(len(piece.numbers) for piece in pieces)]
+    found = []
+    for row in rows:
+        i = bisect_right(starts, row) - 1
+        found.append((pieces[i].numbers[row - starts[i]], pieces[i].lines()[row - starts[i]]))
+    return found
+
+
+def _bad(number: int, text: bytes, found: Finding, why: str) -> BadRow:
+    reason = found.reason or why or "does not fit its schema"
+    return bad_row(number, found.error_type or "MalformedRowError", reason, text)
+
+
+@cache
+def _doubtful(kind: RecordType) -> re.Pattern[bytes]:
+    """Numbers that are not plainly such as their field takes. Arrow says of them that they are there, not where."""
+    forms = [
+        rf'"{re.escape(one.key)}"\s*:\s*(?!{form}\s*[,}}])' for one in (kind.time, *kind.fields) if (form := _form(one))
+    ]
+    return re.compile("|".join(forms or ["(?!)"]).encode())
+
+
+def _form(field: Field) -> str:
+    match field:
+        case Integer():
+            return r"(?:-?\d{1,18}|null)"
+        case Decimal(scale=scale):
+            return rf'(?:"?-?\d{{1,30}}(?:\.\d{{0,{scale}}})?"?|null)'
+        case Time(form="s" | "ms"):
+            return rf'(?:"?\d{{1,15}}(?:\.\d{{0,{field.scale}}})?"?|null)'
+    return ""
 
 
 def _parts(block: Block) -> Iterator[Block]:
@@ -167,19 +321,19 @@ def _parts(block: Block) -> Iterator[Block]:
         start, line = end, line + newlines
 
 
-def _rows_if_clean(block: Block) -> int:
+def _rows_if_clean(data: bytes) -> int:
     """How many rows there are where each line is plainly one (`{…}`, UTF-8, no blank lines), else 0.
 
     Then no object spans lines, since after a `}` inside an object no `{` can come. Arrow must get no other lines:
     some of them it does not survive, and this guard stands before it.
     """
-    data = block.data
-    end = data[-3:].rstrip(b"\r\n")
-    if not (data.startswith(b"{") and end.endswith(b"}")) or not (data.isascii() or _arrow_takes_as_text(data)):
+    if not (data.startswith(b"{") and data[-3:].rstrip(b"\r\n").endswith(b"}")):
         return 0
-    rows = block.newlines + (not data.endswith(b"\n"))
+    if not (data.isascii() or _arrow_takes_as_text(data)):
+        return 0
+    rows = data.count(b"\n") + (not data.endswith(b"\n"))
     borders = data.count(b"}\n{")
-    if borders + 1 < rows:
+    if borders + 1 < rows and b"\r" in data:
         borders += data.count(b"}\r\n{")
     return rows if borders + 1 == rows else 0
 
@@ -207,8 +361,3 @@ def _may_be_row(text: bytes) -> bool:
 def _lines(block: Block) -> list[Line]:
     texts = (text.strip(_WHITE) for text in block.data.split(b"\n"))
     return [(number, text) for number, text in enumerate(texts, block.first_line) if text]
-
-
-def _only(lines: Sequence[Line], mask: pa.Array) -> list[Line]:
-    """The lines of the rows where the mask is true."""
-    return [line for line, wanted in zip(lines, mask.to_pylist(), strict=True) if wanted]

@@ -47,18 +47,13 @@ class _Slice:
 
     start: int
     tables: dict[str, list[pa.Table]] = field(default_factory=dict)
-    bad: bytearray = field(default_factory=bytearray)  # the quarantine file
-    bad_rows: int = 0
+    bad: quarantine.Entries = field(default_factory=quarantine.Entries)
 
     def add(self, parsed: Parsed) -> None:
         for kind, table in parsed.tables:
             self.tables.setdefault(kind, []).append(table)
         for row in parsed.bad:
-            self.add_bad(row)
-
-    def add_bad(self, row: BadRow) -> None:
-        self.bad += quarantine.encode(row)
-        self.bad_rows += 1
+            self.bad.add(row)
 
     def ends_before(self, offset: int) -> bool:
         return offset - self.start >= SLICE_BYTES or len(self.bad) >= QUARANTINE_BYTES
@@ -112,7 +107,7 @@ class Transformer:
             for kind in sorted(one.tables):
                 for dt, table in silver.partitions(one.tables.pop(kind)):
                     output.add(Place(one.start, kind, dt), table)
-            output.add_bad(one.start, bytes(one.bad), one.bad_rows)
+            output.add_bad(one.start, one.bad.content(), one.bad.rows)
             if output.is_complete:
                 break
         output.put()
@@ -139,7 +134,7 @@ class Transformer:
         current = _Slice(chunk.start)
         for parsed in _parsed(self._content(chunk), RowReader(chunk.kind.type, schemas.types(), times)):
             if isinstance(parsed, BadRow):
-                current.add_bad(parsed)
+                current.bad.add(parsed)
                 continue
             if current.ends_before(parsed.offset):
                 yield current

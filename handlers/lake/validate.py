@@ -251,14 +251,29 @@ def _times(column: pa.Array, field: Time) -> pa.Array:
 
 
 def _mixed_times(column: pa.Array) -> pa.Array:
-    """Times of several kinds: those that Arrow takes for sure by kind, and the others one by one."""
+    """Times of which some have an offset and some have none; those that Arrow does not take for sure one by one."""
+    plus = pc.utf8_slice_codeunits(column, -6, -5)
+    has_offset = pc.or_(pc.ends_with(column, "Z"), pc.or_(pc.equal(plus, "+"), pc.equal(plus, "-")))
+    kinds = [
+        (pc.fill_null(has_offset, fill_value=False), TIME),
+        (pc.fill_null(pc.invert(has_offset), fill_value=False), _NAIVE),
+    ]
+    try:
+        return _by_kind(column, kinds)
+    except pa.ArrowInvalid:
+        pass
+    for i, pattern in enumerate((_WITH_OFFSET, _WITHOUT_OFFSET)):
+        matched = pc.match_substring_regex(column, pattern)
+        kinds[i] = (pc.fill_null(matched, fill_value=False), kinds[i][1])
+    left = pc.and_not(column.is_valid(), pc.or_(kinds[0][0], kinds[1][0]))
+    return pc.replace_with_mask(_by_kind(column, kinds), left, _one_by_one(column.filter(left), parse_time, TIME))
+
+
+def _by_kind(column: pa.Array, kinds: list[tuple[pa.Array, pa.DataType]]) -> pa.Array:
     result = pa.nulls(len(column), TIME)
-    left = column.is_valid()
-    for pattern, kind in ((_WITH_OFFSET, TIME), (_WITHOUT_OFFSET, _NAIVE)):
-        found = pc.and_(left, pc.fill_null(pc.match_substring_regex(column, pattern), fill_value=False))
-        result = pc.replace_with_mask(result, found, column.filter(found).cast(kind).cast(TIME))
-        left = pc.and_not(left, found)
-    return pc.replace_with_mask(result, left, _one_by_one(column.filter(left), parse_time, TIME))
+    for mask, kind in kinds:
+        result = pc.replace_with_mask(result, mask, column.filter(mask).cast(kind).cast(TIME))
+    return result
 
 
 def _one_by_one(

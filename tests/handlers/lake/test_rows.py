@@ -338,7 +338,7 @@ def test_parts_of_a_block_know_their_place(texts: list[bytes], part: int) -> Non
     expected = read(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows, "_PART", part)
-        patch.setattr(rows, "_GROUP", 2)
+        patch.setattr(rows, "_FEW", -1 if part % 2 else 2)
         assert read(content) == expected
 
 

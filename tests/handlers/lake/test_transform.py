@@ -32,6 +32,13 @@ _BY_DATE = """
     FROM read_parquet($1, hive_partitioning = true) GROUP BY dt ORDER BY dt
 """
 
+
+def as_lines(entry: dict[str, Any]) -> list[int]:
+    """The lines of a quarantine entry."""
+    ends = [part.partition("-") for part in entry.get("lines", str(entry["line"])).split(",")]
+    return [line for start, _, end in ends for line in range(int(start), int(end or start) + 1)]
+
+
 Upload = Callable[..., dict[str, Any]]
 
 
@@ -222,11 +229,36 @@ def test_many_bad_rows_are_written_in_slices(lake: Lake, monkeypatch: pytest.Mon
     monkeypatch.setattr(step, "QUARANTINE_BYTES", 1_000_000)
     monkeypatch.setattr("handlers.lake.rows._PART", 20_000)
 
-    result = lake.process(b"x\n" * 50_000)
+    result = lake.process((b"x" * 50 + b"\n") * 20_000)
 
-    assert (result["rows"], result["quarantined"], result["silver"]) == (50_000, 50_000, 0)
+    assert (result["rows"], result["quarantined"], result["silver"]) == (20_000, 20_000, 0)
     assert len(result["quarantine"]) > 2
-    assert [entry["line"] for entry in lake.quarantined()] == list(range(1, 50_001))
+    assert [entry["line"] for entry in lake.quarantined()] == list(range(1, 20_001))
+
+
+def test_short_bad_rows_share_entries(lake: Lake) -> None:
+    """Three bytes of input are not 200 of quarantine: rows with one fault are told together, by their lines."""
+    result = lake.process(b"{}\n" * 3 + b"[]\n\n{}\n" + lines(shipment(1)) + b"[]\n", "bronze/letters/a.jsonl")
+
+    assert (result["rows"], result["quarantined"]) == (7, 7)
+    assert [(entry["line"], entry.get("lines"), entry["row"]) for entry in lake.quarantined()] == [
+        (1, "1-3,6", "{}"),
+        (4, "4,8", "[]"),
+        (7, None, json.dumps(shipment(1))),
+    ]
+
+
+@pytest.mark.parametrize("row", [b"{}\n", b"{}\n[]\n", b"{}\n\n", b"1\n{}\n[]\nx\n"])
+def test_quarantine_is_within_a_few_times_of_what_was_read(lake: Lake, row: bytes) -> None:
+    """However the short rows are mixed; none is left out of the count."""
+    content = row * 20_000
+
+    result = lake.process(gzip.compress(content), "bronze/shipments/a.jsonl.gz")
+
+    assert result["quarantined"] == len(content.split())
+    assert sum(map(len, lake.aws.silver().values())) < 5 * len(content)
+    told = [line for entry in lake.quarantined() for line in as_lines(entry)]
+    assert sorted(told) == [number for number, text in enumerate(content.split(b"\n"), 1) if text]
 
 
 def daily(days: int, *, first: date = date(2020, 1, 1)) -> bytes:
