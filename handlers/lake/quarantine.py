@@ -13,6 +13,7 @@ CONTENT_TYPE = "application/x-ndjson"
 _SHORT = 48  # characters
 _FAULTS = 16  # that short rows are collected by at the same time
 _RANGES = 10_000  # of an entry
+_OWN_BYTES, _RANGE_BYTES = 300, 8  # of an entry and of a line in it, about
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
@@ -26,39 +27,37 @@ class Entries:
 
     def __init__(self) -> None:
         self.rows = 0
-        self._content = bytearray()
-        self._shared: dict[tuple[str, str], _Shared] = {}  # by error type and reason
+        self._entries: list[bytes | _Shared] = []  # by their first line
+        self._bytes = 0
+        self._shared: dict[tuple[str, str], _Shared] = {}  # those that take more rows, by error type and reason
 
     def add(self, row: BadRow) -> None:
         """Takes a row."""
         self.rows += 1
         if len(row.row) > _SHORT:
-            self._content += _entry(row)
+            entry = _entry(row)
+            self._entries.append(entry)
+            self._bytes += len(entry)
             return
         fault = (row.error_type, row.reason)
         shared = self._shared.get(fault)
-        if shared is None:
+        if shared is None or len(shared.ranges) >= _RANGES:
             if len(self._shared) == _FAULTS:
-                self._end()
-            self._shared[fault] = _Shared(row)
+                self._shared.clear()
+            self._shared[fault] = shared = _Shared(row)
+            self._entries.append(shared)
+            self._bytes += _OWN_BYTES
         else:
             shared.add(row.line)
-            if len(shared.ranges) >= _RANGES:
-                self._content += self._shared.pop(fault).entry()
+            self._bytes += _RANGE_BYTES
 
     def __len__(self) -> int:
         """About how many bytes it has."""
-        return len(self._content)
+        return self._bytes
 
     def content(self) -> bytes:
         """The whole file: a line `{"line", "lines"?, "reason", "errorType", "row"}` an entry; "" without rows."""
-        self._end()
-        return bytes(self._content)
-
-    def _end(self) -> None:
-        for shared in self._shared.values():
-            self._content += shared.entry()
-        self._shared.clear()
+        return b"".join(one if isinstance(one, bytes) else one.entry() for one in self._entries)
 
 
 class _Shared:

@@ -242,23 +242,12 @@ def _times(column: pa.Array, field: Time) -> pa.Array:
     """What a row says as a time in UTC; null where it is none, or lies outside of the years."""
     if field.form != "iso":
         return _epochs(column, field)
-    for kind in (TIME, _NAIVE):
-        try:
-            return column.cast(kind).cast(TIME)
-        except pa.ArrowInvalid:
-            continue
-    return _mixed_times(column)
-
-
-def _mixed_times(column: pa.Array) -> pa.Array:
-    """Times of which some have an offset and some have none; those that Arrow does not take for sure one by one."""
-    plus = pc.utf8_slice_codeunits(column, -6, -5)
-    has_offset = pc.or_(pc.ends_with(column, "Z"), pc.or_(pc.equal(plus, "+"), pc.equal(plus, "-")))
-    kinds = [
-        (pc.fill_null(has_offset, fill_value=False), TIME),
-        (pc.fill_null(pc.invert(has_offset), fill_value=False), _NAIVE),
-    ]
-    try:
+    text = column.cast(pa.binary())
+    sign = pc.binary_slice(text, -6, -5)
+    signed = pc.or_(pc.equal(sign, b"+"), pc.equal(sign, b"-"))
+    has_offset = pc.fill_null(pc.or_(pc.equal(pc.binary_slice(text, -1), b"Z"), signed), fill_value=False)
+    kinds = [(has_offset, TIME), (pc.and_not(column.is_valid(), has_offset), _NAIVE)]
+    try:  # a cast that fails takes as long as reading the whole block does, so the kind of each is found out before
         return _by_kind(column, kinds)
     except pa.ArrowInvalid:
         pass
@@ -270,6 +259,10 @@ def _mixed_times(column: pa.Array) -> pa.Array:
 
 
 def _by_kind(column: pa.Array, kinds: list[tuple[pa.Array, pa.DataType]]) -> pa.Array:
+    """Times whose kind is known; the others are null."""
+    for mask, kind in kinds:
+        if column.null_count == 0 and pc.all(mask).as_py():
+            return column.cast(kind).cast(TIME)
     result = pa.nulls(len(column), TIME)
     for mask, kind in kinds:
         result = pc.replace_with_mask(result, mask, column.filter(mask).cast(kind).cast(TIME))

@@ -41,6 +41,18 @@ def test_counted(lake: Lake) -> None:
     assert lake.told("quarantine", "list", "--type", "tracking_events")["rows"] == 1
 
 
+def test_short_rows_that_share_an_entry_are_counted_by_themselves(lake: Lake) -> None:
+    """Every one of them; the first is shown for all."""
+    key = lake.put("shipments/day.jsonl", lines(shipment(1), b"{", b"{", shipment(2), b"{", b"[]"))
+
+    assert [one["rows"] for one in lake.told("quarantine", "list")["reasons"]] == [3, 1]
+    assert [(one["line"], one["lines"]) for one in lake.told("quarantine", "show", key)["rows"]] == [
+        (1, "1-2,4"),
+        (5, "5"),
+    ]
+    assert lake.lab("quarantine", "show", key).stdout.splitlines()[0] == "line 1-2,4: SchemaValidationError"
+
+
 def test_tables_fit(lake: Lake) -> None:
     """Names are whole in 80 columns, and what is left out is told."""
     for number in range(3):

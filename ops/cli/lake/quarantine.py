@@ -33,7 +33,7 @@ PREFIX = "quarantine/"
 _MAX_REASONS = 1000  # that are told apart; reasons name values, so there may be as many as rows
 _OTHER = "(other reasons)"
 
-Entry = dict[str, Any]  # {"line", "reason", "errorType", "row"}
+Entry = dict[str, Any]  # {"line", "lines", "reason", "errorType", "row"}: `row` is the first of its lines
 Span = tuple[str, int, int]
 
 
@@ -99,7 +99,7 @@ class Quarantine:
             yield from (one["Key"] for one in page.get("Contents", []))
 
     def entries(self, key: str) -> Iterator[Entry]:
-        """The rows of a file, one at a time.
+        """The entries of a file, one at a time; several short rows with the same fault are one.
 
         Raises:
             LabError: it is not there, or no quarantine file.
@@ -113,7 +113,8 @@ class Quarantine:
         for line in body.iter_lines():
             try:
                 entry: Entry = json.loads(line)
-                yield {name: entry[name] for name in ("line", "reason", "errorType", "row")}
+                known = {name: entry[name] for name in ("line", "reason", "errorType", "row")}
+                yield known | {"lines": entry.get("lines", str(entry["line"]))}
             except (ValueError, KeyError, TypeError) as error:
                 raise LabError(f"{key} is no quarantine file: {error!r}") from error
 
@@ -122,14 +123,21 @@ class Quarantine:
         held = Held(key, key.split("/")[1], object_key)
         reasons: Counter[tuple[str, str]] = Counter()
         for entry in self.entries(key):
-            held.errors[entry["errorType"]] += 1
+            rows = _rows(entry["lines"])
+            held.errors[entry["errorType"]] += rows
             found = (entry["errorType"], entry["reason"])
-            reasons[found if found in reasons or len(reasons) < _MAX_REASONS else (entry["errorType"], _OTHER)] += 1
+            reasons[found if found in reasons or len(reasons) < _MAX_REASONS else (entry["errorType"], _OTHER)] += rows
         return held, reasons
 
     def has(self, one: ChunkRecord, error_type: str) -> bool:
         """Whether a chunk has a row in quarantine for this reason."""
         return any(entry["errorType"] == error_type for key in one.quarantine for entry in self.entries(key))
+
+
+def _rows(lines: str) -> int:
+    """How many lines `1-5,9` are."""
+    ranges = [part.partition("-") for part in lines.split(",")]
+    return sum(int(end or start) - int(start) + 1 for start, _, end in ranges)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def show(
         output.as_json({"rows": found, "more": cut})
         return
     for entry in found:
-        output.result([f"line {entry['line']}: {entry['errorType']}", f"  {entry['reason']}", f"  {entry['row']}"])
+        output.result([f"line {entry['lines']}: {entry['errorType']}", f"  {entry['reason']}", f"  {entry['row']}"])
     if not found:
         output.result(["no such rows"])
     if cut:
