@@ -127,6 +127,20 @@ def progress(message: str, total: int) -> Iterator[Advance]:
         yield lambda count: bar.advance(task, count)
 
 
+@contextmanager
+def counting(message: str) -> Iterator[Advance]:
+    """How many the block has done, where nobody knows of how many; on a pipe, just the message."""
+    console = _messages()
+    if not console.is_terminal:
+        say(f"{message} ...")
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), TextColumn("{task.completed:.0f}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(escape(message), total=None)
+        yield lambda count: shown.advance(task, count)
+
+
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     shown = Table(title=title, title_justify="left", title_style="bold")
     for number, column in enumerate(columns):

@@ -20,6 +20,7 @@ from tests.ops.stack import client
 
 SILVER = "lab-silver"
 _TABLE = "state"
+_CHUNK_BYTES = 1000
 _BUS = "lake-bus"
 
 
@@ -122,7 +123,7 @@ class Lake:
             queue_url=self.stage.queue,
             table_name=_TABLE,
             ttl_days=7,
-            chunk_bytes=1000,
+            chunk_bytes=_CHUNK_BYTES,
         )
         return Intake(config, s3=self.s3, sqs=self.stage.sqs, store=self._store())
 
@@ -191,6 +192,8 @@ def start(emulator: Emulator) -> Lake:
         AttributeDefinitions=[{"AttributeName": "idempotencyKey", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    environment = {"Variables": {"CHUNK_BYTES": str(_CHUNK_BYTES), "TTL_DAYS": "7"}}
+    client(emulator, "lambda").update_function_configuration(FunctionName="lake-ingest", Environment=environment)
     file = emulator.home / "local.json"
     state = json.loads(file.read_text())
     state["outputs"]["lake"]["silverBucket"] = SILVER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from handlers.errors import SchemaValidationError
@@ -45,11 +45,17 @@ class ChunkRecord:
     quarantined: int = 0
     files: Mapping[str, int] = field(default_factory=dict)  # key -> rows
     quarantine: tuple[str, ...] = ()
+    parts: int = 0  # further messages that work the rest of the chunk
 
     @property
     def span(self) -> tuple[str, int, int]:
         """Which bytes of which content: the same for each time that they are worked."""
         return self.chunk.source.digest, self.chunk.start, self.chunk.end
+
+    @property
+    def run(self) -> str:
+        """Which time it is that these bytes are worked: the chunk and its parts share it."""
+        return replace(self.chunk, part=None).key
 
     @property
     def written(self) -> set[str]:
@@ -107,6 +113,7 @@ def _read(item: Mapping[str, Mapping[str, Any]]) -> ObjectRecord | ChunkRecord |
             result.get("quarantined", 0),
             {file["key"]: file["rows"] for file in result.get("files", [])},
             tuple(result.get("quarantine", [])),
+            result.get("parts", 0),
         )
     except (KeyError, TypeError, ValueError, SchemaValidationError) as error:
         if status != DONE:

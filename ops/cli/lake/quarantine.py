@@ -84,7 +84,9 @@ class Quarantine:
         latest: dict[Span, str] = {}
         kept: dict[Span, ChunkRecord] = {}
         for one in ledger.records(self._found):
-            if not isinstance(one, ChunkRecord) or one.status != DONE or one.processed_at < latest.get(one.span, ""):
+            if not isinstance(one, ChunkRecord) or one.status != DONE or one.chunk.part:
+                continue
+            if one.processed_at < latest.get(one.span, ""):
                 continue
             latest[one.span] = one.processed_at
             kept.pop(one.span, None)
@@ -203,7 +205,8 @@ class Retry:
                 continue
             after += new.quarantined
             silver += new.silver - old.silver
-            deleted += delete(s3, self.silver_bucket, old.written - new.written)
+            if not (old.parts or new.parts):  # a file may have gone over to a part, or come from one
+                deleted += delete(s3, self.silver_bucket, old.written - new.written)
         left = {name: status for name, status in statuses.items() if status != DONE}
         return Retried(sum(old.quarantined for old in sent.values()), after, silver, deleted, left)
 
