@@ -81,6 +81,8 @@ class StateStore:
             cause = WorkerDiedError(deaths)
             evidence |= {"errorType": cause.error_type, "errorMessage": cause.short_message}
         (code,) = self._table.write([self._reclaim(request, old, lease_until, evidence)])
+        if code == partiql.CONDITION_FAILED:  # another delivery was quicker
+            return self._standings([request], lease_until=lease_until)[request.key]
         return _claim(Lease(request.key, old.attempts + 1, lease_until), code)
 
     def reserve(self, requests: Sequence[KeyRequest]) -> dict[str, Claim]:
@@ -155,7 +157,9 @@ class StateStore:
         codes = self._table.write([self._reclaim(by_key[old.key], old, lease_until) for old in free])
         for old, code in zip(free, codes, strict=True):
             claims[old.key] = replace(_claim(Lease(old.key, old.attempts + 1, lease_until), code), record=old)
-        return claims
+        # Another delivery was quicker: where the key stands now says how long to wait, or that there is nothing to do.
+        overtaken = [by_key[old.key] for old, code in zip(free, codes, strict=True) if code == partiql.CONDITION_FAILED]
+        return claims | self._standings(overtaken, lease_until=lease_until) if overtaken else claims
 
     def _standings(self, requests: list[KeyRequest], *, lease_until: int) -> dict[str, Claim]:
         items, error = self._table.get_many([self._partition(request.key) for request in requests], _PROJECTION)

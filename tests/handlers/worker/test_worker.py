@@ -455,6 +455,42 @@ def test_a_lost_answer_to_a_claim_is_recognised_as_ours(worker: Worker, fake_aws
     assert status(fake_aws, "k1") == ("SUCCEEDED", 1)
 
 
+@pytest.mark.parametrize("suspect", [False, True], ids=["reserved", "left by a dead worker"])
+@pytest.mark.parametrize(
+    ("rival", "answer", "visibility"),
+    [
+        ({"leaseUntil": {"N": str(NOW_MS + 7400)}}, failures("m2"), {"receipt-m2-1": 9}),
+        ({"status": {"S": "SUCCEEDED"}, "messageId": {"S": "m1"}}, failures(), {}),
+    ],
+    ids=["works on it", "is done"],
+)
+def test_who_loses_the_race_for_a_key_sees_who_has_won(
+    worker: Worker,
+    fake_aws: FakeAws,
+    step: Step,
+    *,
+    suspect: bool,
+    rival: dict[str, Any],
+    answer: object,
+    visibility: dict[str, int],
+) -> None:
+    """Two deliveries of a key at once: the second waits for the first one's lease, not for its visibility."""
+    if suspect:
+        worker._store.claim([_request()], lease_until=NOW_MS - 1)
+    else:
+        worker._store.reserve([_request()])
+
+    def overtake(name: str) -> None:
+        if name == "BatchExecuteStatement" and fake_aws.calls.count("BatchGetItem") == 1:
+            fake_aws.items["k1"] |= {"attempts": {"N": "2"}} | rival
+
+    fake_aws.before = overtake
+
+    assert worker.handle({"Records": [record("m2", {"n": "a"}, key="k1")]}, FakeContext()) == answer
+    assert fake_aws.visibility == visibility
+    assert step.runs == []
+
+
 def test_an_owner_that_lost_its_lease_cannot_write_the_outcome(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
     """The completion is fenced: who has been overtaken returns the message and tells nothing."""
 
