@@ -24,7 +24,7 @@ Proof = Literal["nothing", "key", "token", "signature"]
 
 _OPEN = "/health"
 _OPERATORS = ("/redrive", "/failure-mode")
-_ON_AWS = re.compile(r"https://[^/]+\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?(/|$)")
+ON_AWS = re.compile(r"https://[^/]+\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?(/|$)")
 _TIMEOUT_SECONDS = 35  # API Gateway gives up after 30
 _BACKOFF_SECONDS = 0.2
 _BACKOFF_CAP_SECONDS = 5.0
@@ -185,7 +185,7 @@ def _signature(session: Any, method: str, url: str, body: str | None) -> Mapping
     credentials = session.get_credentials()
     if credentials is None:
         raise CredentialsError("this stack's API asks for an AWS signature, and there are no AWS credentials here")
-    on_aws = _ON_AWS.match(url)
+    on_aws = ON_AWS.match(url)
     region = on_aws[1] if on_aws else session.get_config_variable("region")
     if not region:
         raise CredentialsError("the AWS region of this stack's API is not known here: export AWS_REGION=…")

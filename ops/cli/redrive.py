@@ -122,6 +122,7 @@ def watch(
 @app.command()
 def cancel(
     redrive_id: Annotated[str, typer.Argument(help="The id that start printed; left out: the one that runs.")] = "",
+    pipeline: Annotated[str | None, typer.Option("--pipeline", help="Where several run: the one of this.")] = None,
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
@@ -130,6 +131,8 @@ def cancel(
     Example: lab redrive cancel
     """
     found = target.find(stack)
+    if pipeline and not redrive_id:
+        redrive_id = _running(found, pipeline) or output.fail(f"no redrive of {pipeline} runs")
     asked = found.ask("POST", "/redrive/cancel", {"redriveId": redrive_id} if redrive_id else {})
     _watch(found, asked["redriveId"], as_json=as_json, wanted="CANCELLED")
 
@@ -190,14 +193,19 @@ def purge(
     """
     found = target.find(stack)
     sqs, url = found.client("sqs"), letters.queue_url(found, pipeline)
-    runs = found.ask("GET", "/redrive?limit=1")["runs"]
-    if running := [r["redriveId"] for r in runs if r["state"] == "RUNNING" and r["request"]["pipeline"] == pipeline]:
-        output.fail(f"redrive {running[0]} of {pipeline} runs; first: lab redrive cancel {running[0]}")
+    if running := _running(found, pipeline):
+        output.fail(f"redrive {running} of {pipeline} runs; first: lab redrive cancel {running}")
     number = letters.count(sqs, url)
     if not yes:
         output.confirm(f"Delete all dead letters of {pipeline} (about {number})? Nothing brings them back.")
     sqs.purge_queue(QueueUrl=url)
     output.say(f"purged: about {number} dead letters of {pipeline}")
+
+
+def _running(found: Target, pipeline: str) -> str:
+    """Id of the redrive of a pipeline that runs, "" where none does."""
+    runs = found.ask("GET", "/redrive?limit=1")["runs"]  # whatever the limit, with those that run
+    return next((r["redriveId"] for r in runs if r["state"] == "RUNNING" and r["request"]["pipeline"] == pipeline), "")
 
 
 def _line(run: dict[str, Any]) -> str:

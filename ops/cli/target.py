@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.cli.api import ApiClient, Identity
+from ops.cli.api import ON_AWS, ApiClient, Identity
 from ops.local.emulator import ROOT, Emulator
 from ops.local.errors import LabError
 
@@ -54,6 +54,12 @@ class Target:
         """Name of each pipeline -> its group of outputs."""
         groups = ((name, group) for name, group in self.outputs.items() if isinstance(group, dict))
         return {name: group for name, group in groups if "queueUrl" in group}
+
+    @property
+    def region(self) -> str:
+        """AWS's region of the stack."""
+        there = ON_AWS.match(self.api)
+        return there[1] if there else str(self._session().get_config_variable("region"))
 
     @property
     def speaks_tls(self) -> bool:

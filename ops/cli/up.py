@@ -40,6 +40,12 @@ _YesOption = Annotated[
 ]
 
 
+_RefreshOption = Annotated[
+    bool,
+    typer.Option("--refresh", help="Set everything anew, so that what was changed by hand is as the program says."),
+]
+
+
 class _SamplesError(LabError):
     """The stack is deployed, but the sample events did not come through it."""
 
@@ -48,6 +54,7 @@ def up(
     stack: target.StackOption = target.LOCAL,
     empty: _EmptyOption = False,  # noqa: FBT002 - an option
     yes: _YesOption = False,  # noqa: FBT002 - an option
+    refresh: _RefreshOption = False,  # noqa: FBT002 - an option
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
     """Start or update a stack, and send sample events through it.
@@ -62,26 +69,26 @@ def up(
     if stack != target.LOCAL:
         if empty:
             output.fail(f"--empty is for the laptop; stack {stack!r} is on AWS")
-        raise typer.Exit(target.pulumi("up", stack=stack))
+        raise typer.Exit(target.pulumi("up", *(["--refresh"] if refresh else []), stack=stack))
     if empty:
         with locked_within(target.home() / "up.lock", _WAIT_SECONDS, _wait):
             emulator, _ = _emulator()
         output.as_json({"endpoint": emulator.endpoint}) if as_json else output.result([emulator.endpoint])
         return
     with locked_within(target.home() / "up.lock", _WAIT_SECONDS, _wait):
-        _up(yes=yes, as_json=as_json)
+        _up(yes=yes, refresh=refresh, as_json=as_json)
 
 
 def _wait() -> None:
     output.say("another lab up is at work; this one goes on when it is done ...")
 
 
-def _up(*, yes: bool, as_json: bool) -> None:
+def _up(*, yes: bool, refresh: bool, as_json: bool) -> None:
     started = time.monotonic()
     threading.Thread(target=_import_deployer, daemon=True).start()  # meanwhile the emulator starts
     emulator, is_new = _emulator()
     try:
-        deployment = _update(emulator, yes=yes)
+        deployment = _update(emulator, yes=yes, refresh=refresh)
         found = target.Target(target.LOCAL, deployment.outputs, emulator)
         keys = _samples(found)
         service.ensure(emulator, target.state_file())  # last: its start would slow the cold starts before it
@@ -122,21 +129,21 @@ def _emulator() -> tuple[Emulator, bool]:
     return emulator, True
 
 
-def _update(emulator: Emulator, *, yes: bool) -> Deployment:
+def _update(emulator: Emulator, *, yes: bool, refresh: bool) -> Deployment:
     from ops.local.deployer import DataLossError  # noqa: PLC0415 - takes a second; only this command needs it
 
     try:
-        return _deploy(emulator, lose_data=yes)
+        return _deploy(emulator, lose_data=yes, refresh=refresh)
     except DataLossError as error:
         output.say("what has left the program holds data:")
         for line in error.lost:
             output.say(f"  {line}")
         if not output.agreed("Delete it with its data?"):
             raise
-    return _deploy(emulator, lose_data=True)
+    return _deploy(emulator, lose_data=True, refresh=refresh)
 
 
-def _deploy(emulator: Emulator, *, lose_data: bool) -> Deployment:
+def _deploy(emulator: Emulator, *, lose_data: bool, refresh: bool) -> Deployment:
     from ops.local.deployer import Runtime, deploy  # noqa: PLC0415 - takes a second; only this command needs it
 
     with output.busy("deploying"):
@@ -147,13 +154,14 @@ def _deploy(emulator: Emulator, *, lose_data: bool) -> Deployment:
             state_file=target.state_file(),
             notify=output.say,
             lose_data=lose_data,
+            refresh=refresh,
             runtime=Runtime(venv.python(ROOT), emulator.environment()),
         )
     done = deployment.changes
     parts = {"created": done.created, "updated": done.updated, "replaced": done.replaced, "deleted": done.deleted}
     words = [f"{len(names)} {word}" for word, names in parts.items() if names]
     output.say(f"deployed: {', '.join([*words, f'{len(done.unchanged)} unchanged'])}")
-    for name in [*done.updated, *done.replaced, *done.deleted]:
+    for name in [*(done.updated if not refresh else []), *done.replaced, *done.deleted]:
         output.say(f"  {name.partition('::')[2]}")
     return deployment
 

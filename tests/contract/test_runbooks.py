@@ -1,8 +1,8 @@
-"""Runbooks are for exactly the alarms that there are, and each step in them is a command that exists.
+"""Runbooks are for exactly the alarms and topics that there are, and each step in them is a command that exists.
 
-Each runbook is rendered for each of its alarms, on the laptop and on AWS, as `lab runbook` does. That the commands
-do what the text says is for the drills; here `lab` and AWS's own models say that there are such commands with such
-options.
+Each runbook is rendered for each of its alarms and pipelines, on the laptop and on AWS, as `lab runbook` does. That the
+commands do what the text says is for tests/ops/test_runbooks.py; here `lab` and AWS's own models say that there are
+such commands, with such options and with what they can't do without.
 """
 
 import re
@@ -24,14 +24,19 @@ from ops.cli import runbook as runbooks
 from ops.cli.main import app
 from ops.cli.target import TargetError
 from tests.components.config.configuring import read
-from tests.components.recording import EVERY_PIPELINE, ROOT, run_main
+from tests.components.recording import EVERY_PIPELINE, REGION, ROOT, run_main
 
 _RUNBOOKS = ROOT / "ops" / "runbooks"
 _FILES = sorted(_RUNBOOKS.glob("*.md"))
+_FORM = ["Meaning", "Look", "Decide", "Act", "Verify", "If it comes back"]
 _PROGRAMS = {"aws", "curl", "date", "lab", "pulumi"}
+_WITHOUT_STACK = (("lab", "up"), ("lab", "lake", "generate"))
+_OF_NO_PIPELINE = {"list"}  # of `lab redrive`
+_KEY = "orders/evt_1.a:b"
 _LETTERS = {"orders-undelivered": "orders-undelivered", "lake-notices-dead": "lake-notices"}  # not of the main queue
 _ENDPOINT = "http://127.0.0.1:4566"
 _OPTIONS_OF_AWS = {"--output", "--query"}  # of every command; the rest is in the service's model
+_PROFILE = "on-call"
 _ASSIGNMENT = re.compile(r"[A-Z_]+=\S*")
 _SETTING = re.compile(r"# in Pulumi\.local\.yaml: ingestion-lab:(\w+): (\S+)")
 _OPERAND = re.compile(r"\$\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
@@ -43,10 +48,10 @@ def _blocks(text: str) -> list[str]:
 
 
 class Step(NamedTuple):
-    """A line of a runbook as it is rendered for an alarm of a stack, and a command in it, word by word."""
+    """A line of a runbook as it is rendered for a stack, and a command in it, word by word."""
 
     stack: str
-    alarm: str
+    name: str
     line: str
     words: tuple[str, ...]
 
@@ -62,6 +67,9 @@ def _place(stack: str) -> runbooks.Place:
     }
     return runbooks.Place(
         stack=stack,
+        region=REGION,
+        today="2026-01-31",
+        profile="" if stack == "local" else _PROFILE,
         endpoint=_ENDPOINT if stack == "local" else "",
         outputs=program.outputs,
         pipelines=list(EVERY_PIPELINE),
@@ -71,16 +79,16 @@ def _place(stack: str) -> runbooks.Place:
 
 @cache
 def _rendered() -> list[tuple[str, str, str]]:
-    """Stack, alarm and text of every runbook for every alarm."""
+    """Stack, name and text of every runbook for every alarm and pipeline."""
     places = map(_place, ("local", "dev"))
-    return [(place.stack, alarm, runbooks.render(alarm, place)) for place in places for alarm in place.runbooks]
+    return [(place.stack, name, runbooks.render(name, place, _KEY)) for place in places for name in place.files]
 
 
 @cache
 def _steps() -> list[Step]:
     return [
-        Step(stack, alarm, line, words)
-        for stack, alarm, text in _rendered()
+        Step(stack, name, line, words)
+        for stack, name, text in _rendered()
         for block in _blocks(text)
         for line in block.splitlines()
         for words in _commands(line)
@@ -93,7 +101,7 @@ def _commands(line: str) -> Iterator[tuple[str, ...]]:
         yield from _commands(inner[1])
         line = line[: inner.start()] + "WORD" + line[inner.end() :]
     for part in line.split(" && "):
-        words = shlex.split(part, comments=True)
+        words = shlex.split(part.partition(" > ")[0], comments=True)
         while words and _ASSIGNMENT.fullmatch(words[0]):
             words.pop(0)
         if words:
@@ -105,12 +113,14 @@ def _of(program: str) -> set[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("stack", ["local", "dev", "prod"])
-def test_runbooks_are_those_of_the_alarms(stack: str) -> None:
-    """There is a runbook for every alarm, one for none, and each alarm's description names its own."""
+def test_runbooks_are_those_of_the_alarms_and_topics(stack: str) -> None:
+    """There is a runbook for every alarm and topic, and for nothing else; each alarm's description names its own."""
     alarms = run_main(stack, {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True}).of("MetricAlarm")
     named = {alarm_text.runbook(alarm.inputs["alarmDescription"]) for alarm in alarms}
+    topics = {f"ops/runbooks/{topic}.md" for topic in runbooks.TOPICS}
 
-    assert named == {path.relative_to(ROOT).as_posix() for path in _RUNBOOKS.iterdir()}
+    assert named & topics == set()
+    assert named | topics == {path.relative_to(ROOT).as_posix() for path in _RUNBOOKS.iterdir()}
 
 
 def test_severities_are_read_as_they_are_written() -> None:
@@ -125,14 +135,17 @@ def test_severities_are_read_as_they_are_written() -> None:
 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
-def test_runbooks_say_what_to_look_at_to_repair_and_when_it_is_over(path: Path) -> None:
-    """Each has its alarm's name as title and the same three parts, with a command in each."""
+def test_runbooks_have_one_form(path: Path) -> None:
+    """Its name as title and the same six parts: commands where something is looked at or done, reasons where not."""
     text = path.read_text(encoding="utf-8")
-    parts = re.split(r"^## ", text, flags=re.MULTILINE)
+    heads, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
+    bodies = {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in parts}
 
-    assert text.startswith(f"# {path.stem}\n")
-    assert [part.partition("\n")[0] for part in parts[1:]] == ["Look", "Repair", "Over"]
-    assert [part.partition("\n")[0] for part in parts[1:] if not _blocks(part)] == []
+    assert heads == f"# {path.stem}\n\n{runbooks.NOTE}"
+    assert list(bodies) == _FORM
+    assert [name for name, body in bodies.items() if _blocks(body)] == ["Look", "Act", "Verify"]
+    assert [name for name, body in bodies.items() if not body] == []
+    assert len(re.findall("^- ", bodies["Decide"], re.MULTILINE)) >= 2
 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
@@ -156,19 +169,28 @@ def _without_assignments(line: str) -> str:
 
 
 def test_every_step_is_for_the_stack_of_its_alarm() -> None:
-    """`lab` and `pulumi` name it, whatever LAB_STACK says; `aws` goes to the laptop's endpoint there and only there."""
+    """`lab` and `pulumi` name it, whatever LAB_STACK says; `aws` goes to the laptop's endpoint there and only there.
+
+    The aws CLI, version 1, ignores AWS_ENDPOINT_URL for some services: without --endpoint-url, real AWS would be asked.
+    """
     for step in _steps():
-        if step.words[0] in ("lab", "pulumi") and step.words[:2] != ("lab", "up") and "generate" not in step.words:
-            assert step.words[-2:] == ("--stack", step.stack), step
-        if step.words[0] == "aws":
-            assert (step.words[1:3] == ("--endpoint-url", _ENDPOINT)) is (step.stack == "local"), step
+        is_of_stack = step.words[0] in ("lab", "pulumi") and not any(
+            step.words[: len(one)] == one for one in _WITHOUT_STACK
+        )
+        assert is_of_stack == (step.words[-2:] == ("--stack", step.stack)), step
+        if step.words[0] == "aws" and step.stack == "local":
+            assert step.words[1:3] == ("--endpoint-url", _ENDPOINT), step
+            assert "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test " in step.line, step
+        elif step.words[0] == "aws":
+            assert step.words[1:5] == ("--region", REGION, "--profile", _PROFILE), step
+            assert "endpoint" not in step.line, step
         assert (step.words[0] == "pulumi") <= (step.stack != "local"), step
 
 
 @pytest.mark.parametrize("pipeline", EVERY_PIPELINE)
 def test_every_step_is_for_the_pipeline_of_its_alarm(pipeline: str) -> None:
     """Nothing of another pipeline is looked at, sent to or moved; letters are those of its own queue."""
-    mine = [step for step in _steps() if step.alarm.startswith(f"{pipeline}-")]
+    mine = [step for step in _steps() if step.name.startswith(f"{pipeline}-")]
     others = re.compile(rf"\b({'|'.join(name for name in EVERY_PIPELINE if name != pipeline)})-")
     moves = [step for step in mine if step.words[1:2] == ("redrive",)]
     probes = {"events": ("lab", "send"), "orders": ("lab", "orders"), "lake": ("lab", "lake")}
@@ -176,21 +198,51 @@ def test_every_step_is_for_the_pipeline_of_its_alarm(pipeline: str) -> None:
     assert [step for step in mine if others.search(step.line)] == []
     assert moves
     for step in moves:
-        letters = _LETTERS.get(step.alarm, pipeline)
+        if step.words[2] in _OF_NO_PIPELINE:
+            continue
+        letters = _LETTERS.get(step.name, pipeline)
         assert step.words[step.words.index("--pipeline") + 1] == letters
     sent = {step.words[:2] for step in mine if step.words[:2] in probes.values()}
     # the lake's ingest has no caller to try again: its runbook replays objects, whichever pipeline's alarm it is for
     assert sent - {probes["lake"]} == {probes[pipeline]} - {probes["lake"]}
 
 
-def test_an_alarm_that_is_not_there_is_refused_with_those_that_are_like_it() -> None:
-    """A name without its pipeline is not guessed."""
+def test_a_runbook_that_is_not_there_is_refused_with_those_that_are_like_it() -> None:
+    """A name without its pipeline is not guessed, unless there is one pipeline."""
     with pytest.raises(
-        TargetError, match=r"no alarm 'queue-age'; do you mean events-queue-age, lake-queue-age, orders"
+        TargetError, match=r"no runbook 'queue-age'; do you mean events-queue-age, lake-queue-age, orders"
     ):
         runbooks.render("queue-age", _place("dev"))
-    with pytest.raises(TargetError, match="no alarm 'nonsense': see lab alarms"):
+    with pytest.raises(TargetError, match=r"no runbook 'backlog'; do you mean events-backlog, lake-backlog, orders"):
+        runbooks.render("backlog", _place("dev"))
+    with pytest.raises(TargetError, match="no runbook 'nonsense': lab runbook lists what there is"):
         runbooks.render("nonsense", _place("dev"))
+    alone = replace(_place("dev"), pipelines=["orders"])
+
+    assert runbooks.render("poison-pill", alone) == runbooks.render("orders-poison-pill", alone)
+
+
+def test_what_is_about_one_record_asks_for_it() -> None:
+    """Without a key no command is half-filled, and with one that a shell would read none is printed."""
+    place = _place("local")
+    text = runbooks.render("orders-idempotency-repair", place)
+
+    assert "# of one record: lab runbook orders-idempotency-repair --stack local --key KEY\n" in text
+    assert "delete-item" not in text
+    assert f'{{"idempotencyKey":{{"S":"{_KEY}"}}}}' in runbooks.render("orders-idempotency-repair", place, _KEY)
+    with pytest.raises(TargetError, match=r"--key has characters that a shell takes for its own"):
+        runbooks.render("orders-idempotency-repair", place, "a'; rm -rf b")
+
+
+def test_runbooks_lead_to_each_other_by_command() -> None:
+    """A link is the command that prints the other one, of the same pipeline where it has one."""
+    place = _place("dev")
+
+    assert "`lab runbook lake-redrive-gone-wrong --stack dev`" in runbooks.render("lake-dlq-not-empty", place)
+    assert "`lab runbook api-5xx --stack dev`" not in runbooks.render("api-5xx", place)
+    assert [name for _, name, text in _rendered() if ".md)" in text] == []
+    named = {found for _, _, text in _rendered() for found in re.findall(r"`lab runbook ([a-z0-9-]+) ", text)}
+    assert named <= set(place.files)
 
 
 def test_a_stack_that_was_deployed_before_there_was_an_output() -> None:
@@ -211,7 +263,7 @@ def test_an_alarm_may_be_called_by_its_whole_name() -> None:
 def test_every_page_says_how_to_fill_it_in() -> None:
     """Who comes by the link in a notification sees which command does it; the filled in one says it no more."""
     assert [path.stem for path in _FILES if runbooks.NOTE not in path.read_text(encoding="utf-8")] == []
-    assert [alarm for _, alarm, text in _rendered() if runbooks.NOTE in text] == []
+    assert [name for _, name, text in _rendered() if runbooks.NOTE in text] == []
 
 
 def test_lab_has_the_commands() -> None:
@@ -228,15 +280,19 @@ def test_lab_has_the_commands() -> None:
 
 
 def test_aws_has_the_operations() -> None:
-    """Each `aws` line is an operation of the service, with parameters that the operation takes."""
+    """Each `aws` line is an operation of the service, with parameters that it takes and all that it needs."""
     for words in _of("aws"):
-        service, operation, *parameters = words[3:] if words[1] == "--endpoint-url" else words[1:]
+        service, operation, *parameters = words[3:] if words[1] == "--endpoint-url" else words[5:]
         model = botocore.session.Session().get_service_model("s3" if service == "s3api" else service)
         operations = {xform_name(name, "-"): name for name in model.operation_names}
         shape = model.operation_model(operations[operation]).input_shape
-        known = {f"--{xform_name(name, '-')}" for name in (shape.members if shape else {})}
+        options = {f"--{xform_name(name, '-')}": member for name, member in (shape.members if shape else {}).items()}
+        options |= {f"--no-{name[2:]}": member for name, member in options.items() if member.type_name == "boolean"}
+        needed = {f"--{xform_name(name, '-')}" for name in (shape.required_members if shape else [])}
+        given = {word for word in parameters if word.startswith("--")}
 
-        assert {word for word in parameters if word.startswith("--")} <= known | _OPTIONS_OF_AWS, words
+        assert given <= options.keys() | _OPTIONS_OF_AWS, words
+        assert needed <= given, words
 
 
 def test_configuration_is_changed_to_what_the_program_takes() -> None:
@@ -248,3 +304,12 @@ def test_configuration_is_changed_to_what_the_program_takes() -> None:
     for key, value in on_aws:
         read({key: value})
     assert {words[1] for words in _of("pulumi")} == {"config", "up"}
+
+
+def test_a_deployment_follows_what_is_configured() -> None:
+    """Both stand in one block: what is set and not deployed changes nothing."""
+    for stack, _, text in _rendered():
+        for block in _blocks(text):
+            lines = block.splitlines()
+            if any("config set" in line or _SETTING.match(line) for line in lines):
+                assert (len(lines), lines[1].split()[:2]) == (2, ["lab" if stack == "local" else "pulumi", "up"])

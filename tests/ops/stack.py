@@ -24,7 +24,9 @@ class Stack:
         self.state_file = state_file
         self.notices: list[str] = []
 
-    def deploy(self, root: Path = FIXTURE, *, lose_data: bool = False, **config: object) -> Deployment:
+    def deploy(
+        self, root: Path = FIXTURE, *, lose_data: bool = False, refresh: bool = False, **config: object
+    ) -> Deployment:
         """Deploy a program with these keys of its configuration set."""
         return deploy(
             root,
@@ -34,6 +36,7 @@ class Stack:
             config=config,
             notify=self.notices.append,
             lose_data=lose_data,
+            refresh=refresh,
         )
 
     def client(self, service: str) -> Any:

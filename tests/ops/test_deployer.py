@@ -71,6 +71,35 @@ def test_second_run_changes_nothing(stack: Stack) -> None:
     assert second.changes == Changes(unchanged=second.changes.unchanged)
 
 
+def test_what_was_changed_by_hand_is_set_anew(stack: Stack) -> None:
+    """Only with `refresh`: queues, functions and their reservations; what an operator sets stays as he has set it."""
+    url = stack.deploy().outputs["queueUrl"]
+    sqs, functions, ssm = stack.client("sqs"), stack.client("lambda"), stack.client("ssm")
+    before = functions.get_function_configuration(FunctionName="function")
+    reserved = functions.get_function_concurrency(FunctionName="function").get("ReservedConcurrentExecutions")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "7"})
+    functions.update_function_configuration(FunctionName="function", Timeout=899, Environment={"Variables": {}})
+    functions.put_function_concurrency(FunctionName="function", ReservedConcurrentExecutions=0)
+    ssm.put_parameter(Name="/fixture/mode", Value="by-hand", Overwrite=True)
+
+    def seen() -> tuple[str, int, dict[str, str], int | None]:
+        found = functions.get_function_configuration(FunctionName="function")
+        return (
+            sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]["VisibilityTimeout"],
+            found["Timeout"],
+            found["Environment"]["Variables"],
+            functions.get_function_concurrency(FunctionName="function").get("ReservedConcurrentExecutions"),
+        )
+
+    stack.deploy()
+    assert seen() == ("7", 899, {}, 0)
+    changes = stack.deploy(refresh=True).changes
+    assert seen() == ("30", before["Timeout"], before["Environment"]["Variables"], reserved)
+    assert (len(changes.updated), changes.created, changes.replaced, changes.deleted) == (_ALL, [], [], [])
+    assert ssm.get_parameter(Name="/fixture/mode")["Parameter"]["Value"] == "by-hand"
+    assert len(stack.deploy().changes.unchanged) == _ALL
+
+
 def test_tuned_in_place(stack: Stack) -> None:
     """Changed inputs arrive at the running resources, others are left alone; messages and alarm states stay."""
     stack.deploy()

@@ -67,12 +67,14 @@ that no worker consumes add the hidden messages to the visible ones. On a main q
 Each alarm has a runbook, and every step of it is a command. `lab alarms` shows the command that prints it with
 everything filled in for the alarm: `lab runbook orders-dlq-not-empty --stack dev`. On the laptop its `aws` lines name
 the local cloud's endpoint and credentials, and what is configured there is in `Pulumi.local.yaml` and deployed by
-`lab up`. In the pages themselves
+`lab up`; on AWS they name the stack's region and `AWS_PROFILE`. [observability.md](observability.md#runbooks) has the
+runbooks that are no alarm's. In the pages themselves
 
 - `$PIPELINE` is the alarm's pipeline
 - `$PROBE` sends something new through the pipeline
 - `$MORE_TIME` and the like are a configuration key of the pipeline, and a value
 - `$AWS` is `aws`, on the laptop with its endpoint
+- `$KEY` is what `--key` names
 """
 _ORDERS = """
 ## Of orders only

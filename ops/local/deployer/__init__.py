@@ -49,13 +49,15 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
     config: Mapping[str, object] | None = None,
     notify: Callable[[str], None] = lambda _: None,
     lose_data: bool = False,
+    refresh: bool = False,
     runtime: Runtime | None = None,
 ) -> Deployment:
     """Bring the account behind `endpoint` to what the program in `root` registers as `stack`.
 
     `config` overrides keys of the stack's YAML. `notify` hears of replacements. What an interrupted run has made is in
-    the state file: the next run goes on from there. Functions that could not start on `runtime` are refused. What is
-    refused of a change changes nothing, unless AWS refuses it or it holds data since the change has begun.
+    the state file: the next run goes on from there. `refresh` sets anew what has not changed in the program, too, for
+    what somebody has changed by hand. Functions that could not start on `runtime` are refused. What is refused of a
+    change changes nothing, unless AWS refuses it or it holds data since the change has begun.
 
     Raises:
         DataLossError: what has left the program holds data, which `lose_data` does not allow to lose.
@@ -71,10 +73,10 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
                     plan = Plan(aws, state, program.root, imports)
                     outputs = _run(program, plan)
                     plan.refuse_losses(lose_data=lose_data)
-                    if plan.changes_nothing():
+                    if plan.changes_nothing() and not refresh:
                         state.finish(outputs.shown())
                         return Deployment(outputs.values, Changes(unchanged=list(state.resources)))
-                engine = Engine(aws, state, program.root, notify, imports)
+                engine = Engine(aws, state, program.root, notify, imports, refresh=refresh)
                 outputs = _run(program, engine)
             engine.settle()
             engine.remove_strays(lose_data=lose_data)

@@ -42,7 +42,16 @@ class Changes:
 class Engine(pulumi.runtime.Mocks):
     """Create-or-update for every registration; pulumi calls it from several threads, in dependency order."""
 
-    def __init__(self, aws: Aws, state: State, root: Path, notify: Callable[[str], None], imports: Imports) -> None:
+    def __init__(  # noqa: PLR0913 - made in one place
+        self,
+        aws: Aws,
+        state: State,
+        root: Path,
+        notify: Callable[[str], None],
+        imports: Imports,
+        *,
+        refresh: bool = False,
+    ) -> None:
         self.changes = Changes()
         self.failure: BaseException | None = None
         self._aws = aws
@@ -50,6 +59,7 @@ class Engine(pulumi.runtime.Mocks):
         self._notify = notify
         self._imports = imports
         self._registrations = Registrations(root)
+        self._refresh = refresh
         self._settling: list[tuple[Settling, Resource]] = []
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
@@ -112,6 +122,8 @@ class Engine(pulumi.runtime.Mocks):
         if known is None:
             return self._tune(kind, replace(it, id=found), recorded)
         changed = wanted.changed(known)
+        if not changed and self._refresh:
+            return self._tune(kind, replace(it, id=found), recorded)  # as what is found there and was not recorded
         it = replace(it, id=found, before=known.inputs, changed=changed)
         if not changed:
             self.changes.unchanged.append(known.key)

@@ -144,7 +144,9 @@ class Function(Settling):
         reserved = it.inputs.get("reservedConcurrentExecutions", _UNRESERVED)
         if reserved != _UNRESERVED:
             it.aws.lambda_.put_function_concurrency(FunctionName=it.physical, ReservedConcurrentExecutions=reserved)
-        elif it.before.get("reservedConcurrentExecutions", _UNRESERVED) != _UNRESERVED:
+        elif (it.id and it.changed is None) or it.before.get(
+            "reservedConcurrentExecutions", _UNRESERVED
+        ) != _UNRESERVED:
             it.aws.lambda_.delete_function_concurrency(FunctionName=it.physical)
 
 
