@@ -72,6 +72,14 @@ class ReliableQueueArgs:
         """The main queue's visibility timeout."""
         return self.least_visibility if self.visibility_seconds is None else self.visibility_seconds
 
+    @property
+    def outage_seconds(self) -> int:
+        """The longest outage that a message is to outlast by waiting, well within the retention.
+
+        The waits before the last one, each a fifth of the next, make it a quarter longer.
+        """
+        return max(1, min(3 * self.max_receive_count * self.visibility, self.retention_seconds // 3))
+
 
 class ReliableQueue(pulumi.ComponentResource):
     """A queue, its dead-letter queue, and the only permitted path between them.
@@ -84,6 +92,7 @@ class ReliableQueue(pulumi.ComponentResource):
     dlq_url: pulumi.Output[str]
     dlq_arn: pulumi.Output[str]
     consumer_timeout_seconds: int
+    outage_seconds: int
     is_fifo: bool
     adopted: frozenset[str]  # which of "queue" and "dlq" someone else owns
 
@@ -92,6 +101,7 @@ class ReliableQueue(pulumi.ComponentResource):
         self.name = name
         self._args = args
         self.consumer_timeout_seconds = args.consumer_timeout_seconds
+        self.outage_seconds = args.outage_seconds
         existing = {"queue": args.existing_queue, "dlq": args.existing_dlq}
         self.is_fifo = args.fifo
         self.adopted = frozenset(role for role, queue in existing.items() if queue)

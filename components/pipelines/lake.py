@@ -148,6 +148,7 @@ class LakePipeline(Pipeline):
                 "NOTICES_DLQ_URL": notices.dlq_url,
                 "RETRY_BACKOFF_MAX_SECONDS": str(settings.retry_backoff_max_seconds),
                 "MAX_RECEIVE_COUNT": str(settings.max_receive_count),
+                "OUTAGE_SECONDS": str(notices.outage_seconds),
             },
             statements=[
                 *self.storage.reads_bronze(),

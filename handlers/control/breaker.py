@@ -3,8 +3,14 @@
 A worker whose downstream fails asks for it by the event `CircuitTripped`. OPEN pauses the queue's consumer, so
 that the queue, not the receive counts, takes the outage. Every tick probes with one real event, invoked on the worker
 directly: the one that failed, from its state record, which costs no receive. Where the record does not have it (a
-large payload), one message is taken from the queue, and a copy kept for the probes to come. Once the worker has tried
-it and the downstream has answered, the consumer goes on. With nothing to try it stays paused: that is no answer.
+large payload), one message is taken from the queue, and a copy kept for the probes to come. Once an event has
+succeeded, the consumer goes on. With nothing to try it stays paused: that is no answer, nor is an event that fails for
+good.
+
+It may be the event and not the downstream. So after 1, 2, 4, 8 … failed probes another message is taken to probe with
+(on a FIFO queue once, for what is taken cannot be sent anew). Where another one succeeds, no trip is believed for five
+minutes: only some events meet this outage, and each of their messages waits for itself (handlers.worker.trip_wire), so
+nothing is lost by it, and the others are not stopped again and again.
 
 States: CLOSED → OPEN → HALF_OPEN (a probe is under way, under a lease) → CLOSED or OPEN. Each write is conditional on
 the version that was read, so of two invocations one probes and the other leaves. Opening writes the state before it
@@ -30,6 +36,7 @@ from handlers import clock, env, jsontext
 from handlers.aws import clients, eventbridge, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.aws.control_table import ConditionFailedError, ControlTable, Item, Key
+from handlers.aws.sqs import is_fifo
 from handlers.control.forms import FORMS
 from handlers.control.sample import NOWHERE, Copies, Kept, Queue, Sample
 from handlers.errors import Detail, SchemaValidationError
@@ -60,6 +67,7 @@ _LOOKS = 20
 _BETWEEN_LOOKS_SECONDS = 5.0  # at most
 _LAST_LOOK_MS = 6_000  # before the invocation's end: a pause, and the call after it
 _AFTER_A_PROBE_SECONDS = 30  # that a message stays out of sight for, should the invocation die
+_PARTIAL_MS = 5 * 60_000  # for which no trip is believed once another event than the failed one has got through
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,8 @@ class State:
     """The breaker as it is kept. `changed_at` (last opened or closed) and `lease_until` (of a probe) in ms.
 
     `key` is the event that probes ("": another is to be found), `kept` where its copy is; `probes` counts those that
-    failed. `version` 0 was never written, or is lost.
+    failed, `replaced_at` is their count when another event took over last (0: none has). Trips up to `deaf_until` (ms)
+    are not believed. `version` 0 was never written, or is lost.
     """
 
     name: str = CLOSED
@@ -93,10 +102,22 @@ class State:
     lease_until: int = 0
     version: int = 0
     kept: Kept = NOWHERE
+    replaced_at: int = 0
+    deaf_until: int = 0
+
+    def needs_another(self, *, fifo: bool) -> bool:
+        """Whether it is time to ask another event: after 1, 2, 4, 8 … failed probes."""
+        if not self.probes or (fifo and self.replaced_at):
+            return False
+        return self.replaced_at < 1 << (self.probes.bit_length() - 1)
 
 
 class Verdict(Enum):
-    """What a probe says of the downstream. NONE: the worker did not try the event, it was done or could not be read."""
+    """What a probe says of the downstream.
+
+    NONE: the worker did not try the event, it was done or could not be read; or it failed for good, perhaps before it
+    had come to the downstream.
+    """
 
     ANSWERS = auto()
     FAILS = auto()
@@ -135,6 +156,8 @@ class States:
             item["leaseUntil"],
             item["version"],
             Kept(item.get("keptId", ""), item.get("keptParts", 0)),
+            item.get("replacedAt", 0),
+            item.get("deafUntil", 0),
         )
 
     def save(self, state: State) -> State:
@@ -153,6 +176,8 @@ class States:
             "version": saved.version,
             "keptId": saved.kept.id,
             "keptParts": saved.kept.parts,
+            "replacedAt": saved.replaced_at,
+            "deafUntil": saved.deaf_until,
             "mark": uuid.uuid4().hex,
         }
         try:
@@ -268,8 +293,8 @@ class Breaker:
         if state.name != CLOSED:
             self._consumer.pause(context)  # the attempt that opened it may have died before this
             return state
-        if tripped_at <= state.changed_at:
-            return state  # the trip is older than the last change: its outage is over
+        if tripped_at <= max(state.changed_at, state.deaf_until):
+            return state  # the trip is older than the last change: its outage is over; or not everybody's
         state = self._states.save(State(OPEN, clock.now_ms(), key, version=state.version))
         self._consumer.pause(context)
         self._publish(OPENED_EVENT, state)
@@ -296,7 +321,9 @@ class Breaker:
             logger.info("nothing to probe with", extra={"pipeline": self._config.pipeline})
             return self._states.save(replace(state, name=OPEN, key="", kept=NOWHERE, lease_until=0))
         self._consumer.run(context)
-        closed = self._states.save(State(CLOSED, clock.now_ms(), version=state.version))
+        now = clock.now_ms()
+        deaf_until = now + _PARTIAL_MS if state.replaced_at else 0
+        closed = self._states.save(State(CLOSED, now, version=state.version, deaf_until=deaf_until))
         self._publish(CLOSED_EVENT, closed)
         return closed
 
@@ -310,19 +337,20 @@ class Breaker:
         return (self._ask(sample) if sample else Verdict.NONE), state
 
     def _sample(self, state: State, item: Mapping[str, Any], context: LambdaContext) -> tuple[Sample | None, State]:
-        """The event to probe with: a kept copy, else of its state record, else of the queue."""
+        """The event to probe with: a kept copy, else of its state record, else (or where it is time) of the queue."""
         found = self._copies.read(state.kept) or _recorded(state.key, item)
-        if found:
+        if found and not state.needs_another(fifo=is_fifo(self._config.queue_url)):
             return found, state
         taken = self._queue.take(seconds=context.get_remaining_time_in_millis() // 1000 + _AFTER_A_PROBE_SECONDS)
         if taken is None:
-            return None, state
+            return found, state
         # Noted before it is tried: should this invocation die, the next one takes no other.
-        return taken, self._states.save(replace(state, key=taken.key, kept=self._copies.keep(taken)))
+        kept = self._copies.keep(taken)
+        return taken, self._states.save(replace(state, key=taken.key, kept=kept, replaced_at=state.probes))
 
     def _ask(self, sample: Sample) -> Verdict:
-        """Has the worker try an event; that it has is told by the count of attempts in the event's record."""
-        before = self._attempts(sample.key)
+        """Has the worker try an event; that it has, and how it went, is told by the event's record."""
+        before = _attempts(self._item(sample.key))
         answer = self._lambda.invoke(
             FunctionName=self._config.worker_function_name,
             Payload=jsontext.compact({"Records": [dict(sample.record)], "probe": True}).encode(),
@@ -332,10 +360,8 @@ class Breaker:
             return Verdict.FAILS
         if sample.receipt:
             self._queue.delete(sample)
-        return Verdict.ANSWERS if self._attempts(sample.key) > before else Verdict.NONE
-
-    def _attempts(self, key: str) -> int:
-        return int(self._item(key).get("attempts", {"N": "0"})["N"])
+        item = self._item(sample.key)
+        return Verdict.ANSWERS if _status(item) == Status.SUCCEEDED and _attempts(item) > before else Verdict.NONE
 
     def _item(self, key: str) -> dict[str, Any]:
         """The state record of a key, {} where there is none."""
@@ -359,6 +385,10 @@ def partition(pipeline: str) -> str:
 
 def _status(item: Mapping[str, Any]) -> str:
     return str(item["status"]["S"]) if item else ""
+
+
+def _attempts(item: Mapping[str, Any]) -> int:
+    return int(item["attempts"]["N"]) if item else 0
 
 
 def _recorded(key: str, item: Mapping[str, Any]) -> Sample | None:

@@ -12,12 +12,13 @@ from handlers import clock
 from handlers.aws import retry
 from handlers.aws.sqs import change_visibility, send_messages
 from handlers.deadline import seconds_to_work, time_limit
-from handlers.errors import IngestionError, PermanentError
+from handlers.errors import DownstreamError, IngestionError, PermanentError
 from handlers.lake import notice
 from handlers.lake.intake import Intake, Invocation, NotIngestedError, ObjectLeasedError
 from handlers.observability import LambdaContext, logger
 from handlers.worker import messages
 from handlers.worker.messages import Message
+from handlers.worker.trip_wire import seconds_to_outlast
 from handlers.worker.worker import BatchResponse
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Inbox:
     dlq_url: str
     retry_seconds: int
     max_receive_count: int
+    outage_seconds: int
     intake: Intake
     sqs: "SQSClient"
 
@@ -47,7 +49,7 @@ class Inbox:
                 letters.append((message, error))
             elif error is not None:
                 kept.append(message)
-                waits[message.receipt] = self._wait(error)
+                waits[message.receipt] = self._wait(message, error)
         kept += self._dead_letter(letters)
         if waits and (refused := change_visibility(self.sqs, self.queue_url, waits)):
             logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
@@ -70,12 +72,18 @@ class Inbox:
             return exc
         return None
 
-    def _wait(self, error: IngestionError) -> int:
+    def _wait(self, message: Message, error: IngestionError) -> int:
         """Seconds until the next attempt, jittered: long, because no circuit breaker spares the receives here."""
         if isinstance(error, ObjectLeasedError):
             return max(0, -(-(error.lease_until - clock.now_ms()) // 1000)) + 1
         half = self.retry_seconds / 2
-        return round(half + retry.backoff_seconds(0, base=half, cap=half))
+        wait = round(half + retry.backoff_seconds(0, base=half, cap=half))
+        if not isinstance(error, DownstreamError):
+            return wait
+        long = seconds_to_outlast(
+            message.receive_count, max_receive_count=self.max_receive_count, outage_seconds=self.outage_seconds
+        )
+        return max(wait, long)
 
     def _dead_letter(self, letters: list[tuple[Message, IngestionError]]) -> list[Message]:
         """Sends dead letters; returns those that it could not send, which SQS itself moves in the end."""

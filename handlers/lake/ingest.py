@@ -31,6 +31,7 @@ class Env(intake.Env):
     notices_dlq_url: str
     retry_backoff_max_seconds: int
     max_receive_count: int
+    outage_seconds: int
 
 
 @cache
@@ -44,6 +45,7 @@ def inbox() -> Inbox:
         dlq_url=config.notices_dlq_url,
         retry_seconds=config.retry_backoff_max_seconds,
         max_receive_count=config.max_receive_count,
+        outage_seconds=config.outage_seconds,
         sqs=sqs,
         intake=Intake(
             config,

@@ -26,7 +26,7 @@ from handlers.observability import LambdaContext, start_invocation
 from handlers.worker import messages, turns
 from handlers.worker.messages import Message
 from handlers.worker.outcome import FAILURE, SUCCESS, Announce, Outcome, Settlement, failed, measure
-from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream
+from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream, is_near_end, seconds_to_outlast
 from handlers.worker.turns import Turn
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class WorkerEnv:
     retry_backoff_base_seconds: float
     retry_backoff_max_seconds: float
     breaker_hold_seconds: int
+    outage_seconds: int
     failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
@@ -103,12 +104,27 @@ class Worker:
         start_invocation(context.aws_request_id)
         received = messages.unique(event["Records"], self._form)
         probe = bool(event.get("probe"))
-        if self._trip_wire and not probe and (seconds := self._trip_wire.hold_seconds()):
-            outcomes = [Outcome(message, "held", retry=True, visibility=seconds) for message in received]
-            self._settle(outcomes)
-        else:
-            outcomes = self._work_all(received, context, probe=probe)
+        outcomes = [] if probe else self._hold(received)
+        held = {outcome.message.id for outcome in outcomes}
+        if rest := [message for message in received if message.id not in held]:
+            outcomes += self._work_all(rest, context, probe=probe)
         return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
+
+    def _hold(self, received: Sequence[Message]) -> list[Outcome]:
+        """Hands messages back unworked while the breaker is asked to open, but none for which it would be the end.
+
+        Of those near their last receive the good ones are done with, and others get the long wait.
+        """
+        if self._trip_wire is None or not (seconds := self._trip_wire.hold_seconds()):
+            return []
+        held, groups = [], set[str]()
+        for message in received:
+            behind = self._ordered and message.group_id in groups
+            if behind or not is_near_end(message.receive_count, self._config.max_receive_count):
+                groups.add(message.group_id)
+                held.append(Outcome(message, "held", retry=True, visibility=seconds))
+        self._settle(held)
+        return held
 
     def _work_all(self, received: Sequence[Message], context: LambdaContext, *, probe: bool) -> list[Outcome]:
         """Works everybody who is above suspicion and settles them; then suspects, each settled before the next."""
@@ -212,15 +228,22 @@ class Worker:
         return Outcome(message, "succeeded", lease, result=result, attempts=lease.attempts, event=SUCCESS)
 
     def _failed(self, message: Message, error: IngestionError, lease: Lease | None = None) -> Outcome:
-        return failed(
+        most = self._config.max_receive_count
+        outcome = failed(
             message,
             error,
             lease,
-            max_receive_count=self._config.max_receive_count,
+            max_receive_count=most,
             backoff_base_seconds=self._config.retry_backoff_base_seconds,
             backoff_max_seconds=self._config.retry_backoff_max_seconds,
             ordered=self._ordered,
         )
+        if outcome.retry and is_downstream(outcome):
+            wait = seconds_to_outlast(
+                message.receive_count, max_receive_count=most, outage_seconds=self._config.outage_seconds
+            )
+            outcome.visibility = max(outcome.visibility or 0, wait)
+        return outcome
 
     def _not_ours(self, message: Message, claim: Claim) -> Outcome:
         record = claim.record

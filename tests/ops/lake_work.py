@@ -140,6 +140,7 @@ class Lake:
             table_name=_TABLE,
             ttl_days=7,
             breaker_hold_seconds=0,
+            outage_seconds=450,
         )
         step = Transformer(
             self.s3,

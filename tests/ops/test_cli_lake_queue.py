@@ -70,6 +70,7 @@ def ingested(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         "NOTICES_DLQ_URL": stage.queue,
         "RETRY_BACKOFF_MAX_SECONDS": "300",
         "MAX_RECEIVE_COUNT": "5",
+        "OUTAGE_SECONDS": "27000",
         "AWS_ENDPOINT_URL": stage.emulator.endpoint,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

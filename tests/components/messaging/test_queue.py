@@ -45,6 +45,15 @@ def test_both_queues() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("args", "seconds"),
+    [({}, 2700), ({"max_receive_count": 3, "visibility_seconds": 200}, 1800), ({"retention_seconds": 3600}, 1200)],
+)
+def test_the_outage_that_messages_outlast(args: dict[str, Any], seconds: int) -> None:
+    """Three times receives x visibility; within the retention, so that nothing is deleted while it waits."""
+    assert ReliableQueueArgs(consumer_timeout_seconds=30, **args).outage_seconds == seconds
+
+
 def test_only_the_main_queue_may_redrive_to_the_dlq() -> None:
     """The dead-letter queue refuses every other source queue."""
     allow = _queue().inputs("RedriveAllowPolicy", "orders-dlq-redrive-allow")

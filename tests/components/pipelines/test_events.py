@@ -63,6 +63,7 @@ def test_worker_function_is_told_its_surroundings_and_limits() -> None:
         "ENVIRONMENT": "dev",
         "EVENT_BUS_NAME": "ingestion-bus",
         "MAX_RECEIVE_COUNT": "3",
+        "OUTAGE_SECONDS": "3258",  # 3 x 3 receives x a visibility of 6 x 60 + 2
         "PIPELINE": "events",
         "POWERTOOLS_LOG_LEVEL": "WARNING",
         "POWERTOOLS_SERVICE_NAME": "ingestion-lab",

@@ -97,6 +97,7 @@ def test_ingest_function(lake: Recording) -> None:
         "NOTICES_DLQ_URL": "https://lake-notices-dlq",
         "RETRY_BACKOFF_MAX_SECONDS": "300",
         "MAX_RECEIVE_COUNT": "5",
+        "OUTAGE_SECONDS": "81000",
     }
 
 

@@ -314,6 +314,7 @@ def test_the_functions_are_told_their_surroundings() -> None:
         "BREAKER_HOLD_SECONDS": "60",
         "DLQ_URL": "https://orders-dlq",
         "MAX_RECEIVE_COUNT": "5",
+        "OUTAGE_SECONDS": "2730",
         "QUEUE_URL": "https://orders-queue",
         "RETRY_BACKOFF_BASE_SECONDS": "2",
         "RETRY_BACKOFF_MAX_SECONDS": "300",

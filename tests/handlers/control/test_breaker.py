@@ -60,6 +60,9 @@ class FakeCloud:
     event: dict[str, Any] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     tries: bool = True
+    bad: set[str] = field(default_factory=set)  # keys that fail while others get through
+    for_good: bool = False  # whatever is tried fails for good
+    succeeded: set[str] = field(default_factory=set)
     tries_as: str = ""  # the place of the record, where it is not the message's own key
     asked_for: list[str] = field(default_factory=list)  # places in the state table
     partition: str = "breaker#events"
@@ -95,8 +98,10 @@ class FakeCloud:
         """The state record of a key, {} where there is none."""
         known = self.event if key == "k1" else {}
         numbers = {"attempts": {"N": str(self.attempts[key])}, "expiresAt": {"N": str(NOW_MS // 1000 + 86400)}}
-        base = {"status": {"S": "INFLIGHT"}} | numbers
-        return base | known if known or self.attempts[key] else {}
+        base = {"status": {"S": "INFLIGHT"}} | numbers | known
+        if key in self.succeeded:
+            base |= {"status": {"S": "SUCCEEDED"}, "processedAt": {"S": clock.iso(clock.now_ms())}}
+        return base if known or self.attempts[key] else {}
 
     def put_item(
         self,
@@ -160,9 +165,13 @@ class FakeCloud:
         event = json.loads(Payload)
         self.invoked.append(event)
         attributes = event["Records"][0]["messageAttributes"]
-        self.attempts[self.tries_as or attributes["idempotencyKey"]["stringValue"]] += self.tries
+        key = self.tries_as or attributes["idempotencyKey"]["stringValue"]
+        self.attempts[key] += self.tries
+        fails = not self.healthy or key in self.bad
+        if self.tries and not fails and not self.for_good:
+            self.succeeded.add(key)
         self._done()
-        answer = failures() if self.healthy else failures("m1")
+        answer = failures("m1") if fails else failures()
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -243,10 +252,10 @@ def large(sqs: FakeSqs, name: str, *, receives: int = 0, size: int = 1000) -> st
 
 
 @pytest.mark.parametrize("size", [1000, 200_000, 1_000_000])
-def test_an_event_without_a_kept_payload_is_taken_from_the_queue_once(
+def test_an_event_without_a_kept_payload_is_taken_from_the_queue(
     breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock, size: int
 ) -> None:
-    """One message, one receive, however long the outage: what probes after that is a copy, equal but for the right."""
+    """At 0, 1, 2, 4, 8 failed probes; what probes in between is a copy, equal but for the right to the message."""
     cloud.event = {name: value for name, value in FAILED_EVENT.items() if name != "payload"}
     taken = large(sqs, "big", receives=1, size=size)
     breaker.handle(TRIP, FakeContext())
@@ -269,7 +278,11 @@ def test_an_event_without_a_kept_payload_is_taken_from_the_queue_once(
             "bytes": {"dataType": "Binary", "binaryValue": "AA=="},
         },
     }
-    assert others == [first | {"receiptHandle": ""}] * 15
+    # The third time it is near its end and sent anew, and there is none to be had but the copy.
+    receipts = [f"{taken}-3", "", "", "m2-1", "", "", "", "m2-2", *[""] * 7]
+    assert [probe["receiptHandle"] for probe in others] == receipts
+    assert others[4] == others[5] == others[3] | {"receiptHandle": ""}
+    assert {jsontext.checksum(probe["body"]) for probe in others} == {jsontext.checksum(first["body"])}
 
 
 @pytest.mark.parametrize(
@@ -303,6 +316,66 @@ def test_a_message_that_the_worker_did_not_try_proves_nothing(
     fake_clock.advance(60_000)
     cloud.tries = True
     assert breaker.handle(TICK, FakeContext())["state"] == "CLOSED"
+
+
+def test_an_event_that_fails_by_itself_does_not_stop_the_others(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock
+) -> None:
+    """Once it has failed, others are asked: one that gets through closes, and for 5 minutes no trip opens again."""
+    cloud.healthy, cloud.bad = True, {"k1", "big"}
+    large(sqs, "big")
+    breaker.handle(TRIP, FakeContext())
+    for probes in (1, 2):  # the failed one, then the first of the queue
+        assert breaker.handle(TICK, FakeContext()) == {"state": "OPEN", "probes": probes}
+    large(sqs, "small")
+
+    assert breaker.handle(TICK, FakeContext()) == {"state": "CLOSED", "probes": 0}
+    assert (cloud.enabled, cloud.succeeded) == (True, {"small"})
+    later = {"idempotencyKey": "k1", "trippedAt": NOW_MS + 300_000}
+    for milliseconds, state in ((300_000, "CLOSED"), (1, "OPEN")):
+        fake_clock.advance(milliseconds)
+        later["trippedAt"] = fake_clock.ms
+        assert breaker.handle({"detail-type": "CircuitTripped", "detail": later}, FakeContext())["state"] == state
+    assert cloud.enabled is False
+
+
+def test_another_is_asked_after_1_2_4_8_failures(breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs) -> None:
+    """An outage costs few messages a receive; where none is there at the time, the next tick looks again."""
+    breaker.handle(TRIP, FakeContext())
+    for tick in range(20):
+        if tick == 10:  # so far it has only had the failed event
+            for n in range(9):
+                large(sqs, f"n{n}")
+        breaker.handle(TICK, FakeContext())
+
+    keys = [e["Records"][0]["messageAttributes"]["idempotencyKey"]["stringValue"] for e in cloud.invoked]
+    assert keys == ["k1"] * 10 + ["n0"] * 6 + ["n1"] * 4
+
+
+def test_a_fifo_queue_is_asked_once_more(cloud: FakeCloud, fake_clock: FakeClock) -> None:
+    """What is taken keeps its receive there, so that no head of a group is received until it is dead."""
+    url = "https://queue.fifo"
+    sqs = FakeSqs(fake_clock, {url: []})
+    breaker = make_breaker(cloud, sqs, replace(ENV, queue_url=url))
+    sqs.put(url, json.dumps({"n": "head"}), {"idempotencyKey": text("head")})
+    breaker.handle(TRIP, FakeContext())
+    for _ in range(10):
+        breaker.handle(TICK, FakeContext())
+        fake_clock.advance(60_000)
+
+    assert [message.receives for message in sqs.queues[url]] == [1]
+
+
+def test_an_event_that_fails_for_good_is_no_answer(breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs) -> None:
+    """It may never have come to the downstream: the breaker stays open, and the next tick takes another."""
+    breaker.handle(TRIP, FakeContext())
+    cloud.healthy, cloud.for_good = True, True
+    assert breaker.handle(TICK, FakeContext()) == {"state": "OPEN", "probes": 0}
+    cloud.for_good = False
+    large(sqs, "next")
+
+    assert breaker.handle(TICK, FakeContext())["state"] == "CLOSED"
+    assert cloud.succeeded == {"next"}
 
 
 def test_an_event_that_has_got_through_since_closes(breaker: Breaker, cloud: FakeCloud) -> None:
@@ -370,10 +443,11 @@ def test_a_copy_of_which_a_part_is_lost_is_none(
 
 
 @pytest.mark.parametrize("call", range(1, 16))
-def test_a_crash_around_the_taking_costs_no_second_receive(
-    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock, call: int
+def test_a_crash_around_the_taking_costs_no_second_receive(  # noqa: PLR0917 - fixtures
+    monkeypatch: pytest.MonkeyPatch, breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock, call: int
 ) -> None:
     """Dead after each call of a probe whose event is taken: it ends closed; who dies before the copy takes again."""
+    monkeypatch.setattr(State, "needs_another", lambda *_, **__: False)
     cloud.event = {}
     large(sqs, "big", size=1_000_000)
     breaker.handle(TRIP, FakeContext())
@@ -679,6 +753,49 @@ def test_a_trickle_trips_before_its_last_receive(wired: Worker, fake_aws: FakeAw
 
     wired.handle(batch("b", receive_count=3), FakeContext())
     assert types(fake_aws) == ["CircuitTripped"]
+
+
+def test_a_message_near_its_end_does_not_trip_where_others_get_through(
+    wired: Worker, fake_aws: FakeAws, step: Step, seconds: list[float]
+) -> None:
+    """It is its own trouble, and waits by itself; after a minute without any success it may be everybody's."""
+    wired.handle(batch("good"), FakeContext())
+    step.on_run = out
+    seconds[0] += 59
+    wired.handle(batch("a", receive_count=4), FakeContext())
+    assert "CircuitTripped" not in types(fake_aws)
+    assert fake_aws.visibility["receipt-m-a-4"] == 2730
+    seconds[0] += 1
+
+    wired.handle(batch("b", receive_count=4), FakeContext())
+    assert types(fake_aws).count("CircuitTripped") == 1
+
+
+def test_nobody_is_held_to_the_end(wired: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """Who has one receive left is worked instead: done with if it is good, and else it gets the long wait."""
+    step.on_run = out
+    wired.handle(batch("a", "b", "c"), FakeContext())
+    both = batch("young")["Records"] + batch("old", receive_count=4)["Records"]
+
+    assert wired.handle({"Records": both}, FakeContext()) == failures("m-young", "m-old")
+    assert (fake_aws.visibility["receipt-m-young-1"], fake_aws.visibility["receipt-m-old-4"]) == (60, 2730)
+    step.on_run = lambda _name: None
+    assert wired.handle({"Records": both}, FakeContext()) == failures("m-young")
+    assert step.runs == ["old"]
+
+
+def test_on_a_fifo_queue_nobody_overtakes_who_is_held(wired: Worker, step: Step) -> None:
+    """A message behind one of its group that is held is held with it, near its end or not."""
+    wired._ordered = True  # the same worker on a FIFO queue
+    step.on_run = out
+    for name in "abc":
+        wired.handle(batch(name), FakeContext())
+    step.on_run = lambda _name: None
+    groups = [("x1", 1, "X"), ("x2", 4, "X"), ("y1", 4, "Y")]
+    records = [record(f"m-{n}", {"n": n}, key=n, receive_count=c, group=group) for n, c, group in groups]
+
+    assert wired.handle({"Records": records}, FakeContext()) == failures("m-x1", "m-x2")
+    assert step.runs == ["y1"]
 
 
 def test_a_tripped_environment_holds_still(wired: Worker, fake_aws: FakeAws, step: Step, seconds: list[float]) -> None:

@@ -37,6 +37,7 @@ WORKER_ENV = WorkerEnv(
     table_name="ingestion_state",
     ttl_days=7,
     breaker_hold_seconds=0,
+    outage_seconds=2730,
 )
 
 

@@ -333,6 +333,7 @@ def entry_point(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         "NOTICES_DLQ_URL": "https://notices-dlq",
         "RETRY_BACKOFF_MAX_SECONDS": "300",
         "MAX_RECEIVE_COUNT": "5",
+        "OUTAGE_SECONDS": "27000",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -430,6 +431,18 @@ def test_a_notice_comes_to_its_end(lake: Lake, uploaded: Upload, entry_point: Ca
     }
     assert list(lake.aws.visibility) == ["receipt-late-1"]
     assert 150 <= lake.aws.visibility["receipt-late-1"] <= 300
+
+
+@pytest.mark.parametrize(("receives", "least", "most"), [(1, 150, 300), (3, 5400, 5400), (4, 27000, 27000)])
+def test_a_notice_outlasts_an_outage(  # noqa: PLR0917 - fixtures and the case
+    lake: Lake, uploaded: Upload, entry_point: Callable[..., Any], receives: int, least: int, most: int
+) -> None:
+    """What fails by S3, SQS or DynamoDB waits for longer at each receive, as in every worker."""
+    lake.aws.entry_failures["SendMessageBatch"] = lambda _entry: "InternalError"
+    notice = record("late", {"Records": [uploaded(b"x\n")]}, receive_count=receives)
+
+    assert entry_point({"Records": [notice]}, FakeContext()) == failures("late")
+    assert least <= lake.aws.visibility[f"receipt-late-{receives}"] <= most
 
 
 def test_a_dead_letter_that_is_not_taken(lake: Lake, entry_point: Callable[..., Any]) -> None:

@@ -356,13 +356,13 @@ def test_a_message_without_a_key_is_keyed_by_its_payload(worker: Worker, fake_aw
 
 def test_a_transient_error_is_returned_with_a_backoff(worker: Worker, fake_aws: FakeAws) -> None:
     """Full jitter over base · 2^(receives-1), and the record says FAILED, not for good, with its cause meanwhile."""
-    batch = {"Records": [record("m1", {"n": "a", "fail": "transient"}, key="k1", receive_count=3)]}
+    batch = {"Records": [record("m1", {"n": "a", "fail": "bug"}, key="k1", receive_count=3)]}
 
     assert worker.handle(batch, FakeContext()) == failures("m1")
 
     assert 0 <= fake_aws.visibility["receipt-m1-3"] <= 8
     assert status(fake_aws, "k1") == ("FAILED", 1)
-    assert fake_aws.items["k1"]["errorType"] == {"S": "DownstreamError"}
+    assert fake_aws.items["k1"]["errorType"] == {"S": "KeyError"}
     assert fake_aws.items["k1"]["final"] == {"BOOL": False}
     assert fake_aws.events == []
     assert fake_aws.sent == []

@@ -1,0 +1,132 @@
+"""An outage that only some events meet: who waits how long, and that what is good outlasts it."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers import jsontext
+from handlers.errors import DownstreamError
+from handlers.idempotency.store import StateStore
+from handlers.worker.trip_wire import TripWire, seconds_to_outlast
+from handlers.worker.worker import Worker
+from tests.handlers.conftest import SOURCE, WORKER_ENV, FakeClock, failures, record
+from tests.handlers.fakes import FakeAws, FakeContext
+
+VISIBILITY = 182
+
+
+@pytest.mark.parametrize(
+    ("most", "waits"),
+    [(1, [0]), (2, [1092, 0]), (3, [0, 1638, 0]), (5, [0, 109, 546, 2730, 0])],
+)
+def test_the_waits_between_receives(most: int, waits: list[int]) -> None:
+    """A blip costs the usual backoff; the last wait is as long as the outage to outlast, each before it a fifth."""
+    found = [
+        seconds_to_outlast(n, max_receive_count=most, outage_seconds=3 * most * VISIBILITY) for n in range(1, most + 1)
+    ]
+    assert found == waits
+
+
+def test_no_wait_is_longer_than_sqs_allows() -> None:
+    """Twelve hours from the receive, of which the invocation has used some."""
+    assert seconds_to_outlast(9, max_receive_count=10, outage_seconds=10**6) == 42_000
+
+
+class World:
+    """One queue with time: messages are delivered when they show, alone or with others, and moved after their last."""
+
+    def __init__(self, clock: FakeClock, most: int, *, fifo: bool) -> None:
+        self.clock = clock
+        self.aws = FakeAws()
+        client = cast("Any", self.aws)
+        outage = 3 * most * VISIBILITY
+        config = replace(WORKER_ENV, max_receive_count=most, outage_seconds=outage, breaker_hold_seconds=60)
+        config = replace(config, queue_url="https://queue.fifo", dlq_url="https://dlq.fifo") if fifo else config
+        self.most = most
+        self.began = clock.ms
+        self.out_until = self.began + outage * 1000
+        self.worker = Worker(
+            config,
+            SOURCE,
+            store=StateStore(client, "t", pipeline="events", ttl_days=7),
+            sqs=client,
+            events=client,
+            process=self.step,
+            trip_wire=TripWire(hold_seconds=60, max_receive_count=most),
+        )
+        self.waiting: dict[str, tuple[int, int]] = {}  # by name: when it shows (ms), receives so far
+        self.moved: list[str] = []
+
+    def step(self, event: jsontext.JsonObject) -> jsontext.Json:
+        """Large events meet an outage, bad ones fail by themselves, for ever."""
+        if event["kind"] == "bad" or (event["kind"] == "large" and self.clock.ms < self.out_until):
+            raise DownstreamError("out")
+        return {}
+
+    def deliver(self, names: list[str]) -> None:
+        """One batch; what has had its last receive is moved to the dead-letter queue instead."""
+        receives = {name: self.waiting[name][1] + 1 for name in names}
+        self.moved += [name for name in names if receives[name] > self.most]
+        names = [name for name in names if receives[name] <= self.most]
+        records = [
+            record(name, {"n": name, "kind": name.split("-")[0]}, key=name, receive_count=receives[name], group=name)
+            for name in names
+        ]
+        answer = self.worker.handle({"Records": records}, FakeContext()) if records else failures()
+        kept = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
+        self.waiting = {name: kept_ for name, kept_ in self.waiting.items() if name not in receives}
+        for name in kept:
+            seconds = self.aws.visibility.get(f"receipt-{name}-{receives[name]}", VISIBILITY)
+            self.waiting[name] = (self.clock.ms + seconds * 1000, receives[name])
+
+    def run(self, names: list[str]) -> None:
+        """Until nothing is left: what shows at one time comes in one batch, with a good event that is new."""
+        self.waiting = dict.fromkeys(names, (self.clock.ms, 0))
+        for n in range(1000):
+            if not self.waiting:
+                return
+            self.clock.ms = max(self.clock.ms, min(shows for shows, _ in self.waiting.values()))
+            due = sorted(name for name, (shows, _) in self.waiting.items() if shows <= self.clock.ms)[:9]
+            if n % 2:
+                self.waiting[f"small-{n}"] = (self.clock.ms, 0)
+                due.append(f"small-{n}")
+            self.deliver(due)
+        raise AssertionError(f"still there: {self.waiting}")
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch, fake_clock: FakeClock) -> FakeClock:
+    """One clock for the worker and its trip wire."""
+    monkeypatch.setattr("handlers.worker.trip_wire.monotonic", lambda: fake_clock.ms / 1000)
+    return fake_clock
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+@pytest.mark.parametrize("most", [2, 3, 5, 10])
+def test_only_what_is_bad_dies(still: FakeClock, most: int, *, fifo: bool) -> None:
+    """An outage of 3 x maxReceiveCount x visibility that large events meet: all of them succeed, and the bad one ends.
+
+    No breaker helps: the trips are heard by nobody.
+    """
+    world = World(still, most, fifo=fifo)
+    names = [f"{kind}-{n}" for kind in ("large", "small") for n in range(12)]
+    world.run([*names, "bad-1"])
+
+    dead = [*world.moved, *(letter["MessageAttributes"]["idempotencyKey"]["StringValue"] for letter in world.aws.sent)]
+    assert dead == ["bad-1"]
+    assert world.aws.items["bad-1"]["errorType"] == {"S": "DownstreamError"}
+    assert world.aws.items["bad-1"]["final"] == {"BOOL": True}
+    assert {world.aws.items[name]["status"]["S"] for name in names} == {"SUCCEEDED"}
+    assert still.ms - world.began < 2 * 3 * most * VISIBILITY * 1000  # the bad one's end: bounded
+
+
+@given(most=st.integers(2, 50), receives=st.integers(1, 49), outage=st.integers(1, 30_000))
+def test_whoever_has_a_receive_left_outlasts_the_outage(most: int, receives: int, outage: int) -> None:
+    """However many receives were lost to something else before the outage is met."""
+    waits = [seconds_to_outlast(n, max_receive_count=most, outage_seconds=outage) for n in range(1, most + 1)]
+    assert waits[-1] == 0
+    assert sum(waits[min(receives, most - 1) - 1 :]) >= outage
+    assert sum(waits) <= outage * 5 / 4
