@@ -355,8 +355,9 @@ class Breaker:
             FunctionName=self._config.worker_function_name,
             Payload=jsontext.compact({"Records": [dict(sample.record)], "probe": True}).encode(),
         )
-        result = jsontext.parse(answer["Payload"].read())
-        if answer.get("FunctionError") or result != {"batchItemFailures": []}:
+        if answer.get("FunctionError"):  # whatever it says then: a worker that dies says what Lambda makes of it
+            return Verdict.FAILS
+        if jsontext.load(answer["Payload"].read().decode()) != {"batchItemFailures": []}:
             return Verdict.FAILS
         if sample.receipt:
             self._queue.delete(sample)

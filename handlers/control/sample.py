@@ -76,7 +76,7 @@ class Copies:
         texts = [str(item["text"]) for item in items if item and item["kept"] == kept.id]
         if not texts or len(texts) < kept.parts:
             return None
-        value = cast("dict[str, Any]", jsontext.parse("".join(texts)))
+        value = cast("dict[str, Any]", jsontext.load("".join(texts)))
         return Sample(value["key"], value["record"])
 
     def _key(self, number: int) -> Key:

@@ -15,6 +15,10 @@ from handlers.errors import Detail, IdempotencyConflictError, IngestionError, Sc
 from handlers.idempotency.claims import KeyRequest
 from handlers.idempotency.keys import MAX_KEY_BYTES
 
+# As many as `X-Correlation-Id` may have. It goes into events, of which PutEvents takes 256 KB, and into each log line;
+# an attribute of a sender to the queue could be 1 MiB.
+_MAX_CORRELATION_CHARACTERS = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -112,7 +116,7 @@ def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
         checksum=checksum,
         receive_count=int(system["ApproximateReceiveCount"]),
         sent_at=int(system.get("SentTimestamp", 0)),
-        correlation_id=_text(attributes, "correlationId"),
+        correlation_id=_text(attributes, "correlationId")[:_MAX_CORRELATION_CHARACTERS],
         attributes=attributes,
         trace_header=system.get("AWSTraceHeader", ""),
         group_id=system.get("MessageGroupId", ""),

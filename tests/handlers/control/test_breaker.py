@@ -77,6 +77,7 @@ class FakeCloud:
     crash_after: int = 0
     calls: int = 0
     answer_lost: bool = False  # of the next write, which the SDK then repeats
+    error: bytes = b""  # what a worker that dies is answered with
 
     def _done(self) -> None:
         self.calls += 1
@@ -171,6 +172,8 @@ class FakeCloud:
         if self.tries and not fails and not self.for_good:
             self.succeeded.add(key)
         self._done()
+        if self.error:
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(self.error)}
         answer = failures("m1") if fails else failures()
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
@@ -520,6 +523,14 @@ def test_a_lost_state_waits_for_a_consumer_between_states(breaker: Breaker, clou
     assert cloud.state == {}
     cloud.mapping = "Disabled"
     assert breaker.handle(TICK, FakeContext())["state"] == "OPEN"
+
+
+@pytest.mark.parametrize("error", [b'{"errorMessage": "a", "errorMessage": "b"}', b"[" * 40 + b"]" * 40, b"\xff", b"-"])
+def test_whatever_a_dead_worker_says_is_a_failure(breaker: Breaker, cloud: FakeCloud, error: bytes) -> None:
+    """The answer of a worker that dies is Lambda's to word, and no input of ours: it only means that it stays open."""
+    breaker.handle(TRIP, FakeContext())
+    cloud.error = error
+    assert breaker.handle(TICK, FakeContext()) == {"state": "OPEN", "probes": 1}
 
 
 def test_a_trip_from_before_the_closing_is_ignored(breaker: Breaker, cloud: FakeCloud, fake_clock: FakeClock) -> None:

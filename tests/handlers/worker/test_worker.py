@@ -87,6 +87,14 @@ def test_the_success_event_names_the_outcome_and_not_the_payload(worker: Worker,
     assert len(detail["eventId"]) == 32
 
 
+def test_a_huge_correlation_id_is_cut(worker: Worker, fake_aws: FakeAws, log_stream: io.StringIO) -> None:
+    """A sender to the queue may give an attribute of 1 MiB, which no event of EventBridge could hold."""
+    correlation = {"correlationId": {"dataType": "String", "stringValue": "c" * 300_000}}
+    worker.handle({"Records": [record("m1", {"n": "a"}, key="k1", attributes=correlation)]}, FakeContext())
+    assert json.loads(fake_aws.events[0]["Detail"])["correlationId"] == "c" * 128
+    assert "c" * 129 not in log_stream.getvalue()
+
+
 def test_redelivery_of_the_message_that_succeeded_tells_the_same_event_again(
     worker: Worker, fake_aws: FakeAws, step: Step
 ) -> None:
