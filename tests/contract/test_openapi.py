@@ -15,8 +15,9 @@ import yaml
 from handlers import faults, jsontext
 from handlers.control.redrive.api.request import _PREVIEW, _START
 from handlers.events import ingest
-from handlers.events.message import MAX_BODY_BYTES
-from handlers.http.errors import MAX_DETAILS
+from handlers.events.message import MAX_BODY_BYTES, read
+from handlers.grouping import Grouping
+from handlers.http.errors import MAX_DETAILS, HttpError
 from handlers.http.request import MAX_CONTROL_BYTES, MAX_REQUEST_BYTES
 from tests.components.recording import ROOT, run_main, variables
 
@@ -105,6 +106,14 @@ def test_an_operation_that_refuses_for_now_says_when_to_come_again() -> None:
     answers = [_resolved(operation["responses"]["503"]) for operation in _OPERATIONS.values()]
 
     assert all(_resolved(answer["headers"]["Retry-After"])["required"] for answer in answers)
+
+
+def test_a_missing_group_is_refused_as_described() -> None:
+    """The example of the 400 is what the handler says of an event that has no group where order counts."""
+    shown = _OPERATIONS["POST /events"]["responses"]["400"]["content"]["application/json"]["examples"]["group"]["value"]
+    with pytest.raises(HttpError) as refused:
+        read({"orderId": "1", "amount": 1}, grouping=Grouping("/customerId", ordered=True))
+    assert (refused.value.status, refused.value.as_json() | {"requestId": shown["requestId"]}) == (400, shown)
 
 
 def test_limits_are_those_of_the_code() -> None:

@@ -204,6 +204,20 @@ def test_a_killer_dies_alone(fake_clock: FakeClock, pipeline: str, size: int, pl
     assert world.deaths <= 2 * len(killers) + 1
 
 
+@pytest.mark.parametrize("killers", [(0, 1, 2), (1, 5, 9), (3, 4, 8), (7, 8, 9)])
+def test_as_many_killers_as_the_receives_allow(fake_clock: FakeClock, killers: tuple[int, ...]) -> None:
+    """Three of ten with five receives: the first death is common to all, then each receive finds one, the last none."""
+    world = world_of("events", "crash")
+    batch = [world.message(world, number, number in killers) for number in range(10)]
+    queue = FakeQueue({one["messageId"]: one for one in batch})
+
+    world.play(queue, fake_clock, random.Random(1))  # noqa: S311 - an order, no secret
+
+    assert (queue.moved, world.deaths) == ([], 4)
+    assert world.letters() == [(f"m{number}", "WorkerDiedError") for number in killers]
+    assert sorted(world.statuses().values()) == ["FAILED"] * 3 + ["SUCCEEDED"] * 7
+
+
 # The rules, one by one: suspects are made by a worker that died with its batch.
 
 
