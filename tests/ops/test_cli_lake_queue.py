@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from handlers.aws import retry
+from handlers.grouping import Grouping
 from handlers.lake import ingest
 from ops.cli import target
 from ops.cli.lake.bronze import Item
 from ops.cli.lake.replay import Sender
 from ops.cli.lake.runs import Outcome
+from ops.cli.timing import Pace
 from ops.local.emulator import Emulator
+from tests.handlers.lake.fakes import BRONZE, FakeLake
 from tests.ops.lake_stage import CHUNK_BYTES, LINES, Stage, interrupt_at, report_of, set_up
 from tests.ops.stack import client
 
@@ -110,6 +113,15 @@ def test_queued_again(stage: Stage) -> None:
     assert {json.loads(message["Body"])["replay"] for message in messages} == {told["replayId"]}
     keys = [message["MessageAttributes"]["idempotencyKey"]["StringValue"] for message in messages]
     assert (len(keys), all(f"~{told['replayId']}/" in key for key in keys)) == (4, True)
+
+
+def test_queued_messages_have_the_group_of_ingest() -> None:
+    """The message of each chunk is in the group that `lakeGroupBy` leads to."""
+    lake = FakeLake()
+    version = lake.upload("bronze/shipments/a.jsonl", LINES)
+    sender = Sender(lake, lake, BRONZE, "https://lake", CHUNK_BYTES, "", "rp-1", Pace(0), Grouping("/type"))
+    assert sender(Item("bronze/shipments/a.jsonl", version.etag, len(LINES))).messages == 4
+    assert [sent["MessageGroupId"] for sent in lake.sent] == ["shipments"] * 4
 
 
 class PartialSqs:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from handlers import jsontext
+from handlers.grouping import Grouping
 from handlers.idempotency.store import StateStore
 from handlers.lake import notice
 from handlers.lake.intake import Env, Intake, Invocation
@@ -74,6 +75,7 @@ class Lake:
     chunk_bytes: int = 1000
     remaining_ms: int = 30_000
     first_day: date = START
+    group_by: str = ""
 
     def _store(self) -> StateStore:
         return StateStore(cast("Any", self.aws), "state", pipeline="lake", ttl_days=7)
@@ -89,6 +91,7 @@ class Lake:
             table_name="state",
             ttl_days=7,
             chunk_bytes=self.chunk_bytes,
+            group_by=self.group_by,
         )
         return Intake(config, s3=client, sqs=client, store=self._store())
 
@@ -103,6 +106,7 @@ class Lake:
             silver_bucket=SILVER,
             queue_url="https://lake",
             start=self.first_day,
+            grouping=Grouping(self.group_by),
         )
 
     def worker(self) -> Worker:

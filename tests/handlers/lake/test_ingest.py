@@ -14,6 +14,7 @@ import pytest
 from handlers import jsontext
 from handlers.aws import clients
 from handlers.errors import SchemaValidationError
+from handlers.grouping import sqs_id
 from handlers.idempotency.keys import partition_key
 from handlers.lake import ingest, notice
 from handlers.lake.intake import Intake, NotIngestedError
@@ -75,6 +76,15 @@ def test_an_object_becomes_its_chunks(lake: Lake, uploaded: Upload) -> None:
         },
         "result": {"S": '{"chunks":12,"bytes":192}'},
     }
+
+
+def test_chunks_have_the_group_of_their_object(lake: Lake, uploaded: Upload) -> None:
+    """Where `lakeGroupBy` leads to in a chunk's message, as SQS takes it; nowhere is no group, which is no fault."""
+    content = b"0123456\n" * 4
+    lake.chunk_bytes = 10  # two lines
+    for lake.group_by in ("/key", "/replay"):
+        lake.ingest(uploaded(content + lake.group_by.encode()))
+    assert [sent.get("MessageGroupId") for sent in lake.aws.sent] == [sqs_id(KEY)] * 3 + [None] * 3
 
 
 def test_an_object_that_is_announced_again_is_known(lake: Lake, uploaded: Upload) -> None:

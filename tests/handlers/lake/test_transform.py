@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from handlers.errors import DownstreamError, SchemaValidationError
+from handlers.grouping import sqs_id
 from handlers.idempotency.claims import Status
 from handlers.lake import output, step, store
 from handlers.lake.errors import ObjectChangedError, ObjectGoneError, PartChangedError
@@ -314,6 +315,7 @@ def test_parts_go_through_the_worker_and_are_told(
     monkeypatch.setattr(output, "MAX_FILES", 2)
     content = daily(5)
     lake.chunk_bytes = 10_000
+    lake.group_by = "/key"
     lake.ingest(uploaded(content))
     (first,) = lake.deliveries()
 
@@ -323,6 +325,7 @@ def test_parts_go_through_the_worker_and_are_told(
         lake.transform(*parts, *({**part, "messageId": f"again-{part['messageId']}"} for part in parts)) == failures()
     )
 
+    assert [sent["MessageGroupId"] for sent in lake.aws.sent] == [sqs_id(KEY)] * 3
     assert len(parts) == 2
     assert len(lake.rows()) == 5
     assert len({told["key"] for told in lake.told("SilverPartitionReady")}) == 5
