@@ -11,6 +11,7 @@ inside a string, where JSON has none, becomes a carriage return, which JSON has 
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from handlers.lake.lines import BOM, MAX_LINE_BYTES, BrokenContentError
 
@@ -21,7 +22,7 @@ _SHOWN = 1024  # bytes
 
 # A string without a newline, and a container of at most so many levels that has no others; possessive, so that time is
 # linear in what is read. What is nested deeper, or has not come as a whole, is read bit by bit.
-_LEVELS = 10
+_LEVELS = 16
 _STRING = rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
 _PLAIN = rb'[^"{}\[\]]'
 
@@ -32,7 +33,7 @@ def _container(levels: int, plain: bytes) -> bytes:
 
 
 _ANY = _container(_LEVELS, _PLAIN)
-_ON_A_LINE = _container(_LEVELS, rb'[^"{}\[\]\n]')
+_ON_A_LINE = _container(64, rb'[^"{}\[\]\n]')
 _FLAT = re.compile(rb'\{[^"{}\[\]]*+(?:%b[^"{}\[\]]*+)*+\}' % _STRING)
 _MEMBER = re.compile(rb"[ \t\r\n]*+(%b)[ \t\r\n]*+," % _ANY)  # of an array, with the comma behind it
 _OBJECT = re.compile(rb"[ \t\r\n]*+((?=\{)%b)" % _ANY)
@@ -79,7 +80,8 @@ def parted(stream: Iterable[bytes]) -> Iterator[bytes]:
     """JSON Lines, where each of several objects on one line gets a line of its own.
 
     Kinesis Firehose puts nothing between its records. A byte order mark between two objects, of files that were joined,
-    is dropped. A line that is longer than any row may be goes by as it comes.
+    is dropped. A line stays as it is from where no object follows, or one of more than 64 levels; one that is longer
+    than any row may be goes by as it comes.
     """
     held = b""  # the line that has begun
     is_long = False
@@ -395,5 +397,8 @@ def _loose(text: _Text, mark: bytes) -> Iterator[bytes]:
 def _broken(text: _Text, what: str, *, inside: bool = False) -> BrokenContentError:
     """A break `inside` a row, which then is part of what can't be read, or behind whole ones."""
     reason = f"MalformedDocument: {what}, at byte {text.offset}; what follows was not read"
+    with suppress(BrokenContentError):
+        while len(text.data) - text.at < _SHOWN and text.more():
+            pass
     row = text.data[text.at : text.at + _SHOWN]
     return BrokenContentError("MalformedDocument", reason, line_is_whole=not inside, row=row)

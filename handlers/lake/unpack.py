@@ -98,6 +98,7 @@ class _Members:
     current: Any = field(default_factory=lambda: zlib.decompressobj(_GZIP))
     inside: bool = True  # a member has been begun, or is still to come
     ended: int = 0
+    good: bool = False  # the member has given something
 
     def take(self, data: bytes) -> Iterator[bytes]:
         while data:
@@ -105,13 +106,14 @@ class _Members:
                 data = data.lstrip(b"\0")
                 if not data:
                     return
-                self.current, self.inside = zlib.decompressobj(_GZIP), True
+                self.current, self.inside, self.good = zlib.decompressobj(_GZIP), True, False
             before = self.current.copy()
             try:
                 piece = self.current.decompress(data, _PIECE)
             except zlib.error as exc:
                 yield from self._up_to_the_damage(before, data, exc)
             if piece:
+                self.good = True
                 yield piece
             data = self.current.unconsumed_tail
             if self.current.eof:
@@ -119,14 +121,13 @@ class _Members:
 
     def _up_to_the_damage(self, decompressor: Any, data: bytes, cause: zlib.error) -> Iterator[bytes]:  # noqa: ANN401 - zlib does not name its class
         """What zlib had unpacked when it gave up, which it keeps to itself unless it is fed byte by byte."""
-        good = False
         try:
             for i in range(len(data)):
                 if piece := decompressor.decompress(data[i : i + 1]):
-                    good = True
+                    self.good = True
                     yield piece
         except zlib.error:
-            if self.ended and not good:
+            if self.ended and not self.good:
                 reason = "TrailingGarbage: something else follows the gzip stream"
                 raise BrokenContentError("TrailingGarbage", reason, line_is_whole=True) from cause
             raise BrokenContentError("CorruptGzip", f"CorruptGzip: {cause}") from cause

@@ -67,6 +67,14 @@ def test_a_damaged_stream_gives_what_comes_before_the_damage(step: int) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 64, 10**6])
+def test_a_damaged_member_behind_a_whole_one_is_no_garbage(step: int) -> None:
+    """It has given rows by then, perhaps with an earlier piece."""
+    damaged = gzip.compress(b"first\n") + gzip.compress(_TEXT)[:-8] + bytes(8)
+
+    assert _unpack(gunzip(_pieces(damaged, step))) == (b"first\n" + _TEXT, "CorruptGzip")
+
+
+@pytest.mark.parametrize("step", [1, 64, 10**6])
 def test_what_is_no_gzip_is_corrupt(step: int) -> None:
     """Nothing can be read of it."""
     assert _unpack(gunzip(_pieces(b'{"plain": "json"}\n', step))) == (b"", "CorruptGzip")
