@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 MAX_LINE_BYTES = 8 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
 _CUT = 1024
@@ -55,7 +55,7 @@ def bad_row(line: int, error_type: str, reason: str, row: bytes) -> BadRow:
 class LineReader:
     """Cuts content at the ends of its lines; a line past the limit is skipped as it comes and reported as a bad row.
 
-    Blocks have about 4 MiB. Where they end has no meaning: a reader of them must come to the same rows for any cut.
+    Blocks have about 2 MiB. Where they end has no meaning: a reader of them must come to the same rows for any cut.
     """
 
     def __init__(self, *, first_line: int, offset: int) -> None:

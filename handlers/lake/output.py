@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_FILES = 500  # so that the work of a message is bounded, and its result fits its state record
-HELD_BYTES = 32 * 1024 * 1024  # of files that wait in memory
+HELD_BYTES = 16 * 1024 * 1024  # of files that wait in memory
 AT_ONCE = 16  # files that are put at the same time
 
 

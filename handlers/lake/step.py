@@ -1,6 +1,6 @@
 """The business step of the lake: one chunk becomes Parquet files, its bad rows a quarantine file.
 
-Content is worked in slices of at most 64 MiB, which bounds memory: a chunk is one, a gzip stream or a JSON document
+Content is worked in slices of at most 32 MiB, which bounds memory: a chunk is one, a gzip stream or a JSON document
 may be many. A slice is named by where it begins, so working a chunk again writes the same files over themselves.
 Nothing is put before all of a chunk has been read (`handlers.lake.output`).
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SOURCE = "myapp.lake"
 READY = "SilverPartitionReady"
-SLICE_BYTES = 64 * 1024 * 1024
+SLICE_BYTES = 32 * 1024 * 1024
 QUARANTINE_BYTES = 16 * 1024 * 1024  # of bad rows; a slice ends there too
 
 _Waiting = BadRow | tuple[Block, Future[Parsed | None]]

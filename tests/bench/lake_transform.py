@@ -14,15 +14,13 @@ import json
 import logging
 import os
 import random
-import re
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,8 +34,8 @@ from handlers.lake import ingest, schemas, worker
 from handlers.lake.explain import explain
 from handlers.lake.message import Source, kind_of
 from handlers.lake.model import parse_time
-from handlers.lake.step import Transformer
 from handlers.lake.validate import parse_schema, silver_schema
+from tests.bench.one_chunk import peak, transformer
 from tests.handlers.fakes import FakeAws, FakeContext
 from tests.handlers.lake.conftest import KEY, chunk, created, delivery
 from tests.handlers.lake.fakes import BRONZE, SILVER, FakeLake
@@ -98,9 +96,9 @@ def compare(days: int) -> bool:
     s3 = FakeLake()
     etag = s3.upload(KEY, content).etag
     payload = chunk(content, etag=etag).payload()
-    transformer = _transformer(s3)
+    step = transformer(s3)
     sides: dict[str, Callable[[], object]] = {
-        "transform": lambda: transformer.process(payload),
+        "transform": lambda: step.process(payload),
         "bare": lambda: _bare(s3),
         "row by row": lambda: _row_by_row(s3),
     }
@@ -116,19 +114,6 @@ def compare(days: int) -> bool:
     for name, bar in _BARS.items():
         print(f"  {ratios[name]:.2f} x {name} (bar {bar})")  # noqa: T201
     return all(ratios[name] >= bar for name, bar in _BARS.items())
-
-
-def _transformer(s3: FakeLake) -> Transformer:
-    client = cast("Any", s3)
-    return Transformer(
-        client,
-        client,
-        pipeline="lake",
-        bronze_bucket=BRONZE,
-        silver_bucket=SILVER,
-        queue_url="https://lake",
-        start=date(2020, 1, 1),
-    )
 
 
 def _timed(side: Callable[[], object]) -> tuple[float, float]:
@@ -215,18 +200,9 @@ def _function(name: str, scratch: Path, etag: str) -> None:
         messages = json.loads((scratch / "messages.json").read_text(encoding="utf-8"))
         kept = [worker.handler({"Records": [one]}, FakeContext(remaining_ms=300_000)) for one in messages]
         answer = {"batches": len(kept), "failures": sum(len(one["batchItemFailures"]) for one in kept)}
-    peak = _peak()
+    most = peak()
     seconds = round(time.perf_counter() - started, 1)
-    print(json.dumps({"peak": round(peak, 1), "seconds": seconds, **answer}))  # noqa: T201 - read by the parent
-
-
-def _peak() -> float:
-    """MiB of resident memory at most; `getrusage` would count what the parent had when it forked."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB  # macOS counts bytes
-    (kibibytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
-    return int(kibibytes) / 1024
+    print(json.dumps({"peak": round(most, 1), "seconds": seconds, **answer}))  # noqa: T201 - read by the parent
 
 
 def main(arguments: list[str]) -> int:
