@@ -67,7 +67,7 @@ def test_tables_fit(lake: Lake) -> None:
 
 def test_shown(lake: Lake) -> None:
     """Rows of a file or of an object, by line; a reason chooses; more than the limit is told."""
-    key = lake.put("shipments/day.jsonl", lines(b"{", shipment(1), b"[]", shipment(2, weight_kg="x")))
+    key = lake.put("shipments/day.jsonl", lines(b"oops", shipment(1), b"[]", shipment(2, weight_kg="x")))
     (file,) = lake.files("quarantine/")
 
     told = lake.told("quarantine", "show", key)
