@@ -198,6 +198,6 @@ def start(emulator: Emulator) -> Lake:
     file = emulator.home / "local.json"
     state = json.loads(file.read_text())
     state["outputs"]["lake"]["silverBucket"] = SILVER
-    state["outputs"]["DynamoTableName"] = _TABLE
+    state["outputs"] |= {"DynamoTableName": _TABLE, "EventBusName": _BUS}
     file.write_text(json.dumps(state))
     return Lake(stage)

@@ -1,9 +1,13 @@
-"""The types of rows: each module here is one, named like it, with its `FIELDS`, and `TIME`, `ROWS_AT` where needed."""
+"""The types of rows: each module here is one, named like it, with its `FIELDS`, and what else it needs.
+
+That is: `TIME`, `ROWS_AT`, and `EXPECTATIONS` of its days.
+"""
 
 import pkgutil
 from functools import cache
 from importlib import import_module
 
+from handlers.lake.expectations import Expectations
 from handlers.lake.model import EVENT_TIME, RecordType, Time
 
 
@@ -21,6 +25,14 @@ def rows_at(name: str) -> str | None:
     """The JSON pointer to the rows of a type's documents, where it has one."""
     kind = types().get(name)
     return kind.rows_at if kind else None
+
+
+def expectations(name: str) -> Expectations | None:
+    """What the days of a type are expected to be like, where its file says so."""
+    if name not in types():
+        return None
+    found: Expectations | None = getattr(import_module(f"{__name__}.{name}"), "EXPECTATIONS", None)
+    return found
 
 
 def _load(name: str) -> RecordType:

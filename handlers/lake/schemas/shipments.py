@@ -1,5 +1,6 @@
 """A parcel that has been handed over."""
 
+from handlers.lake.expectations import Expectations
 from handlers.lake.model import Number, Text
 
 FIELDS = (
@@ -9,3 +10,5 @@ FIELDS = (
     Text("carrier"),
     Number("weight_kg", minimum=0),
 )
+
+EXPECTATIONS = Expectations(unique=("shipment_id",), bounds={"weight_kg": (0, 50_000)}, quarantine_percent=5)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ops.cli import output, target, timing
-from ops.cli.lake import check_commands, compact_commands, quarantine_commands
+from ops.cli.lake import check_commands, compact_commands, gate_commands, quarantine_commands
 from ops.cli.lake import samples as made_up
 from ops.cli.lake.samples import TYPES, Samples, Written
 from ops.local.files import written_atomically
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.command()(check_commands.check)
 app.command()(compact_commands.compact)
+app.command()(gate_commands.gate)
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

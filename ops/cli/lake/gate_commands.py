@@ -1,0 +1,77 @@
+"""`lab lake gate`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from ops.cli import output, target
+
+TypeOption = Annotated[str, typer.Option("--type", help="Only of this type.")]
+DayOption = Annotated[str, typer.Option("--dt", metavar="DATE", help="Only this day; needs --type.")]
+AgainOption = Annotated[bool, typer.Option("--again", help="Also check days whose files have not changed since.")]
+
+
+def gate(
+    record_type: TypeOption = "",
+    dt: DayOption = "",
+    again: AgainOption = False,  # noqa: FBT002 - an option
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Check the days of silver by the EXPECTATIONS in the files of their types.
+
+    A verdict goes to gate/TYPE/dt=DAY.json beside silver and, as SilverPartitionChecked, onto the bus. No row is moved.
+    Exits with 1 when a day is not as expected, now or by a verdict that still holds.
+
+    Needs: s3:ListBucket on silver, s3:GetObject on silver/ and gate/, s3:PutObject on gate/, events:PutEvents on the
+    bus, and dynamodb:Scan on the state table where a share of quarantine is expected.
+
+    Example: lab lake gate --type shipments
+    """
+    from handlers.lake import schemas  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
+    from ops.cli.lake import jobs  # noqa: PLC0415 - see above
+    from ops.cli.lake.gate import Gate  # noqa: PLC0415 - see above
+
+    if dt and not record_type:
+        output.fail("--dt is a day of a type: it needs --type")
+    if record_type and schemas.expectations(record_type) is None:
+        output.fail(f"{record_type} has no EXPECTATIONS; docs/lake-care.md says how to give it some")
+    found, lake = jobs.lake_of(stack)
+    work = Gate(found, lake["silverBucket"], datetime.now(UTC))
+    days: list[dict[str, Any]] = []
+    left: Counter[str] = Counter()
+    with output.counting("checking days") as advance:
+        for day, is_last in work.days(record_type, dt):
+            advance(1)
+            wanted = schemas.expectations(day.type)
+            if wanted is None:
+                left["without expectations"] += 1
+                continue
+            # What is said of the last day's age changes by itself.
+            former = None if again or (is_last and wanted.fresh_hours is not None) else work.verdict(day)
+            if former is not None:
+                left["checked before"] += 1
+                days += [former] if not former["passed"] else []
+                continue
+            verdict = work.check(day, wanted, is_last=is_last)
+            work.tell(day, verdict)
+            days.append(dict(verdict.as_json()))
+    _report(days, left, as_json=as_json)
+    if not all(one["passed"] for one in days):
+        raise typer.Exit(output.FAILED)
+
+
+def _report(days: list[dict[str, Any]], left: Counter[str], *, as_json: bool) -> None:
+    if as_json:
+        output.as_json({"days": days, "left": dict(left)})
+        return
+    failed = [one for one in days if not one["passed"]]
+    output.result([f"{len(days) - len(failed)} days passed, {len(failed)} failed"])
+    output.result([f"left alone: {count} {why}" for why, count in sorted(left.items())])
+    if failed:
+        rows = [[one["type"], one["dt"], "\n".join(one["findings"])] for one in failed]
+        output.table("Not as expected", ["type", "day", "findings"], rows)
