@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 _BEFORE, _DURING = 3, 6
 _BROKEN = '"""The business step of orders."""\n\nfrom handlers.orders import a_module_that_nobody_has_added\n'
+_BREAK_BY_HAND = (
+    "# lab up refuses such code: it imports every function before it deploys; so past it:",
+    "aws lambda get-function --function-name orders-worker --query Code.Location --output text > place",
+    'curl -fsS -o good.zip "$(cat place)"',
+    "mkdir -p handlers/orders && echo 'import a_module_that_nobody_has_added' > handlers/orders/step.py",
+    "cp good.zip bad.zip && zip bad.zip handlers/orders/step.py",
+    "aws lambda update-function-code --function-name orders-worker --zip-file fileb://bad.zip",
+)
 
 
 def _before(context: Context) -> None:
@@ -89,7 +97,7 @@ GAMEDAY = GameDay(
             "inject",
             "a deploy: the orders worker imports a module that is not there",
             _inject,
-            ("echo 'import a_module_that_nobody_has_added' >> handlers/orders/step.py", "lab up"),
+            _BREAK_BY_HAND,
         ),
         Step("load", f"{_DURING} orders arrive, and are accepted", _load, ("lab orders send --count 6",)),
         Step(
@@ -102,7 +110,7 @@ GAMEDAY = GameDay(
             "repair",
             "the former code is deployed again",
             _repair,
-            ("git checkout handlers/orders/step.py", "lab up"),
+            ("aws lambda update-function-code --function-name orders-worker --zip-file fileb://good.zip",),
         ),
         Step("verify", "after their visibility time-out the orders come again", _verify, ("lab orders list",)),
     ),

@@ -134,7 +134,12 @@ GAMEDAY = GameDay(
     blast_radius="only the run's own files",
     checks=_checks,
     steps=(
-        Step("load", f"a good file of {_ROWS} rows is ingested", _before, ("lab lake generate --help",)),
+        Step(
+            "load",
+            f"a good file of {_ROWS} rows is ingested",
+            _before,
+            ("lab lake generate --type shipments --count 10 --format jsonl --output good.jsonl",),
+        ),
         Step(
             "inject",
             f"a file with {_BAD} bad rows arrives, and one that grows to {_BOMB_BYTES >> 20} MiB out of a few KB",

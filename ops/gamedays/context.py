@@ -26,6 +26,7 @@ T = TypeVar("T")
 MARK = "gameday"  # the field of an event by which a fault finds its own
 _POLL_SECONDS = 0.25
 _WAIT_SECONDS = 60.0
+_LISTEN_SECONDS = 60.0
 
 
 class GameDayError(LabError):
@@ -152,7 +153,7 @@ class Context:
         for line in self.journal.outstanding():
             if not kinds or line["what"] in kinds:
                 if line["what"] == "capture":
-                    self._told()  # what it has heard is gone with it
+                    self._listen_to_the_end()  # what it has not heard by then, a resumed run could never know
                 changes.revert(self.stack, self.journal.folder, line["what"], line["data"])
                 self.journal.add("undone", id=line["id"], what=line["what"], by=by)
 
@@ -217,10 +218,9 @@ class Context:
         """Note what the primary sources say now. The last look waits for the success events, which come a bit later."""
         accepted = Recording(self.journal.lines).accepted
         if moment == FINAL:
-            self.until("the queue is empty", lambda: sum(self.stack.depth().values()) == 0)
-            done = {one for one, record in self.stack.records(accepted).items() if record.status == SUCCEEDED}
-            self.until("each success was told", lambda: done <= {one.id for one in self._told()}, seconds=30)
-        facts = self.stack.facts(list(accepted), self._told(), self._disposed())
+            self.until("the queue is empty, and each success was told", self._all_told)
+        told = [one for one in self._told() if one.id in accepted]  # the bus is everybody's
+        facts = self.stack.facts(list(accepted), told, self._disposed())
         if not self.stack.is_laptop:  # others use the stack, too
             facts = replace(facts, letters=tuple(one for one in facts.letters if one.id in accepted))
         self.journal.add("facts", moment=moment, **facts_to(facts))
@@ -232,16 +232,32 @@ class Context:
         self.journal.add("disposed", why=why, letters=[asdict(letter) for letter in found])
         self.stack.delete_letters(ids)
 
+    def _listen_to_the_end(self) -> None:
+        deadline = time.monotonic() + _LISTEN_SECONDS * self.stack.patience
+        while not self._all_told() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+    def _all_told(self) -> bool:
+        """Whether nothing waits any more, and each success was told."""
+        told = {one.id for one in self._told()}
+        records = self.stack.records(list(Recording(self.journal.lines).accepted))
+        done = {one for one, record in records.items() if record.status == SUCCEEDED}
+        return done <= told and not sum(self.stack.depth().values())
+
+    def captures(self) -> list[str]:
+        """URLs of the queues that capture success events now; those of before an interruption are gone."""
+        held = {line["data"]["name"] for line in self.journal.outstanding() if line["what"] == "capture"}
+        return [line["url"] for line in self.journal.of("capturing") if line["name"] in held]
+
     def _disposed(self) -> Sequence[Letter]:
         return [Letter(**one) for line in self.journal.of("disposed") for one in line["letters"]]
 
     def _told(self) -> list[Told]:
-        """The success events that the capture has heard so far."""
-        captures = [line["data"] for line in self.journal.of("undo") if line["what"] == "capture"]
-        urls = dict.fromkeys(one["url"] for one in self.journal.of("capturing")) if captures else {}
-        accepted = Recording(self.journal.lines).accepted
-        for url in urls:
-            heard = self.stack.heard(url, accepted.keys())
-            if heard:
+        """The success events that were captured so far.
+
+        All of them: one may be told whose 202 was lost with an interruption, and is accepted when it is sent again.
+        """
+        for url in self.captures():
+            if heard := self.stack.heard(url):
                 self.journal.add("told", told=[asdict(one) for one in heard])
         return [Told(**one) for line in self.journal.of("told") for one in line["told"]]

@@ -64,6 +64,7 @@ def perform(
             name=gameday.name,
             stack=target.stack,
             life=target.life,
+            endpoint=target.emulator.endpoint if target.emulator else "",
             alarms=counted,
             foreign=sorted(foreign),
         )
@@ -123,8 +124,8 @@ def _begin(context: Context) -> None:
     context.at_step(-1)
     name = f"gameday-{context.run}-{len(journal.lines)}"  # SQS takes no name again within a minute
     held = {line["what"] for line in journal.outstanding()}
-    if "capture" not in held:
-        context.change("capture", lambda: journal.add("capturing", url=stack.capture(name)), name=name)
+    if not context.captures():
+        context.change("capture", lambda: journal.add("capturing", name=name, url=stack.capture(name)), name=name)
     if "dead letters" not in held:
         for role, redrive in _letter_queues(stack):
             context.change("dead letters", lambda: None, role=role, redrive=redrive)

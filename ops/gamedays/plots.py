@@ -104,6 +104,8 @@ def _errors(axes: Axes, recording: Recording) -> None:
 
 def _latency(axes: Axes, recording: Recording) -> None:
     """Each event from its 202 to its success, and the worker's own percentiles."""
+    from matplotlib.ticker import NullFormatter  # noqa: PLC0415
+
     done = latencies(recording)
     axes.plot(*_split(done), linestyle="", marker=".", color="#56B4E9", label="202 to SUCCEEDED, each event")
     for name, style in (("p50", ":"), ("p95", "--"), ("p99", "-")):
@@ -112,6 +114,8 @@ def _latency(axes: Axes, recording: Recording) -> None:
             axes.plot(*_split(points), linestyle=style, color="#009E73", marker=".", label=f"worker {name}")
     if any(value > 0 for _, value in done):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
     _label(axes, "latency (s)")
 
 
@@ -173,6 +177,6 @@ def _label(axes: Axes, unit: str) -> None:
     axes.set_ylabel(unit)
     handles, _ = axes.get_legend_handles_labels()
     if handles:
-        axes.legend(loc="upper right", fontsize=8, frameon=False)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False)  # beside what it names
     if axes.get_yscale() != "log":
         axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))

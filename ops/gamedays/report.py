@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
@@ -35,6 +36,10 @@ _ABOUT_HANDS = (
     "The same with <code>lab</code>, curl and the aws CLI;"
     " <code>export API_URL=$(lab status --output ApiEndpoint)</code> first."
 )
+_ON_THE_LAPTOP = (
+    " The aws CLI needs <code>export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
+    "</code> too."
+)
 _CSS = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 2rem auto; max-width: 62rem;
   padding: 0 1rem; }
@@ -67,6 +72,7 @@ def html(outcome: Outcome) -> str:
     head = recording.head
     began = datetime.fromtimestamp(recording.began, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     place = f"{head['run']} on stack {head['stack']}, pipeline {gameday.pipeline}"
+    endpoint = str(head["endpoint"])
     word, kind = ("PASSED: the hypothesis holds", "passed") if outcome.passed else ("FAILED", "failed")
     failed = [one for one in outcome.checks if not one.ok]
     reasons = "".join(f"<br>{escape(one.name)}: {escape(one.evidence)}" for one in failed)
@@ -90,9 +96,9 @@ def html(outcome: Outcome) -> str:
         _table(("", "what had to hold", "what was seen"), _checks(outcome)),
         f"<h2>What to learn</h2><p>{escape(gameday.lesson)}</p>",
         "<h2>By hand</h2>",
-        f"<p>{_ABOUT_HANDS}</p>",
+        f"<p>{_ABOUT_HANDS}{_ON_THE_LAPTOP if endpoint else ''}</p>",
         *(
-            f"<p>{escape(step.title)}</p><pre>{escape(chr(10).join(step.by_hand))}</pre>"
+            f"<p>{escape(step.title)}</p><pre>{escape(_typed(step.by_hand, endpoint))}</pre>"
             for step in gameday.steps
             if step.by_hand
         ),
@@ -127,6 +133,12 @@ def junit(outcomes: Sequence[Outcome]) -> str:
                 ET.SubElement(case, "failure", message=one.evidence)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _typed(commands: Sequence[str], endpoint: str) -> str:
+    """Commands as they are typed: on the laptop no line of the aws CLI may reach AWS."""
+    text = "\n".join(commands)
+    return re.sub(r"(^|\$\()aws ", rf"\1aws --endpoint-url {endpoint} ", text, flags=re.MULTILINE) if endpoint else text
 
 
 def _timeline(outcome: Outcome) -> Iterable[tuple[str, str, str]]:

@@ -123,7 +123,10 @@ GAMEDAY = GameDay(
             "inject",
             "the downstream of orders with the SKU SLOW takes longer than the time-out",
             _inject,
-            ("lab failure set slow_downstream --match customerId=gd-4 --ttl 600 --wait",),
+            (
+                "# the failure mode outlasts every time-out: reset it once the limits are raised",
+                "lab failure set slow_downstream --match customerId=gd-4 --ttl 600 --wait",
+            ),
         ),
         Step(
             "load",

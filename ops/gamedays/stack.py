@@ -349,14 +349,13 @@ class Stack:
         events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
         return url
 
-    def heard(self, url: str, prefixes: Collection[str]) -> list[Told]:
-        """The success events that were captured since the last call, of ids that begin so."""
+    def heard(self, url: str) -> list[Told]:
+        """The success events that were captured since the last call, whosoever they are."""
         sqs, found = self.client("sqs"), list[Told]()
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 detail = json.loads(message["Body"])["detail"]
-                if detail["idempotencyKey"].startswith(tuple(prefixes)):
-                    found.append(Told(detail["idempotencyKey"], detail["eventId"]))
+                found.append(Told(detail["idempotencyKey"], detail["eventId"]))
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
 

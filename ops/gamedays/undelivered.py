@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from ops.gamedays.recording import Recording
 
 _BEFORE, _DURING = 3, 6
+_QUEUE = '--queue-url "$(lab status --output orders.queueUrl)"'
 _FORBID_BY_HAND = (
-    'aws sqs set-queue-attributes --queue-url "$(lab status --output orders.queueUrl)" --attributes \'{"Policy":""}\''
+    f"aws sqs get-queue-attributes {_QUEUE} --attribute-names Policy --query Attributes > policy.json",
+    f'aws sqs set-queue-attributes {_QUEUE} --attributes \'{{"Policy":""}}\'',
 )
 
 
@@ -128,7 +130,7 @@ GAMEDAY = GameDay(
             "inject",
             "the bus can't deliver to the orders queue any more",
             _inject,
-            (_FORBID_BY_HAND,),
+            _FORBID_BY_HAND,
         ),
         Step(
             "load",
@@ -140,7 +142,12 @@ GAMEDAY = GameDay(
             ),
         ),
         Step("observe", "the alarm fires", _watch, ("lab alarms",)),
-        Step("repair", "the bus may deliver again", _repair, ("pulumi up",)),
+        Step(
+            "repair",
+            "the bus may deliver again",
+            _repair,
+            (f"aws sqs set-queue-attributes {_QUEUE} --attributes file://policy.json",),
+        ),
         Step(
             "repair",
             "what was put aside is redriven",

@@ -45,7 +45,8 @@ def document(gameday: GameDay, recording: Recording, checks: list[Check]) -> dic
 
 def _course(gameday: GameDay, recording: Recording) -> Iterator[Check]:
     """It was run to its end, nobody stopped it, and what it changed has been taken back."""
-    stopped = [line["why"] for line in recording.of("stopped")]
+    went_on = max((line["t"] for line in recording.of("resumed")), default=0.0)
+    stopped = [line["why"] for line in recording.of("stopped") if line["t"] >= went_on]
     done = {line["number"] for line in recording.of("step") if line["state"] == DONE}
     missing = [step.title for number, step in enumerate(gameday.steps) if number not in done]
     evidence = f"{len(done)} of {len(gameday.steps)} steps"

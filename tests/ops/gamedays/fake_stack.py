@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ class FakeTarget:
     outputs: dict[str, Any] = field(default_factory=lambda: {"FailureResetFunctionName": "failure-mode"})
     pipelines: dict[str, dict[str, str]] = field(default_factory=lambda: {"events": {}})
     look_seconds: float = 0.01
-    emulator: object = "an emulator"
+    emulator: Any = field(default_factory=lambda: SimpleNamespace(endpoint="http://127.0.0.1:1"))
 
 
 @dataclass
@@ -36,6 +37,9 @@ class FakeStack:
     firing: set[str] = field(default_factory=set)
     found: Facts = field(default_factory=Facts)
     log: list[str] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)  # what the captures hear next
+    looked: list[list[Told]] = field(default_factory=list)  # what the facts were made of
+    open: set[str] = field(default_factory=set)  # queues that capture
 
     def alarms(self) -> dict[str, str]:
         names = {"events-dlq-not-empty", "events-worker-errors", *self.firing}
@@ -58,15 +62,25 @@ class FakeStack:
 
     def capture(self, name: str) -> str:
         self.log.append("capture")
+        self.open.add(f"https://sqs/{name}")
         return f"https://sqs/{name}"
 
-    def heard(self, _url: str, _prefixes: Collection[str]) -> list[Told]:
-        return []
+    def heard(self, url: str) -> list[Told]:
+        assert url in self.open, "the queue does not exist"
+        heard, self.told = self.told, []
+        return heard
+
+    def revert(self, what: str, data: dict[str, Any]) -> None:
+        """What `changes.revert` does to it."""
+        self.log.append(f"undo {what}")
+        if what == "capture":
+            self.open.remove(f"https://sqs/{data['name']}")
 
     def records(self, _ids: Collection[str]) -> dict[str, Record]:
         return dict(self.found.records)
 
-    def facts(self, _ids: Collection[str], _told: Sequence[Told], _disposed: Sequence[Letter] = ()) -> Facts:
+    def facts(self, _ids: Collection[str], told: Sequence[Told], _disposed: Sequence[Letter] = ()) -> Facts:
+        self.looked.append(list(told))
         return self.found
 
     def series(self, _since: float, _until: float) -> dict[str, Any]:
@@ -77,5 +91,5 @@ def replace_stack(monkeypatch: pytest.MonkeyPatch) -> FakeStack:
     """The stack that the engine finds from now on; what takes a change back is noted in its log."""
     stack = FakeStack()
     monkeypatch.setattr(engine, "Stack", lambda _target, _pipeline: stack)
-    monkeypatch.setattr(changes, "revert", lambda _stack, _folder, what, _data: stack.log.append(f"undo {what}"))
+    monkeypatch.setattr(changes, "revert", lambda _stack, _folder, what, data: stack.revert(what, data))
     return stack

@@ -94,7 +94,7 @@ def falsifications(gameday: GameDay, recording: Recording) -> dict[str, tuple[Re
         "event processed twice": (twice(recording, one), EVEN),
         "success event lost": (untold(recording, one), EVEN),
         "count falsified": (miscounted(recording), COUNTS),
-        "another alarm": (stray(recording, f"{gameday.pipeline}-event-delivery-failed"), NO_OTHER),
+        "another alarm": (stray(recording, f"{gameday.pipeline}-breaker-errors"), NO_OTHER),
     }
     return found | {
         f"alarm {name} silenced": (silenced(recording, name), f"alarm {name} fired") for name in gameday.fires

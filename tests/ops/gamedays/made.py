@@ -10,7 +10,16 @@ BEFORE, GOOD, BROKEN = (
     [f"{RUN}-{group}-{number:03}" for number in range(count)]
     for group, count in (("before", 1), ("good", 2), ("broken", 3))
 )
-_ALARMS = [*GAMEDAY.fires, "events-error-rate", "events-event-delivery-failed", "api-5xx"]
+_ALARMS = [*GAMEDAY.fires, "events-error-rate", "events-breaker-errors", "api-5xx"]
+_HEAD = {
+    "run": RUN,
+    "name": GAMEDAY.name,
+    "stack": "local",
+    "life": 1,
+    "endpoint": "http://127.0.0.1:1",
+    "alarms": _ALARMS,
+    "foreign": [],
+}
 
 
 def good_run() -> Recording:
@@ -21,7 +30,7 @@ def good_run() -> Recording:
         return [(begun, "step", {"state": "begun", **fields}), (done, "step", {"state": "done", **fields})]
 
     events: list[tuple[float, str, dict[str, Any]]] = [
-        (0, "run", {"run": RUN, "name": GAMEDAY.name, "stack": "local", "life": 1, "alarms": _ALARMS, "foreign": []}),
+        (0, "run", _HEAD),
         (0.1, "steady", {}),
         (1, "undo", {"id": 0, "what": "capture", "data": {}, "step": -1}),
         *(moment for number in range(7) for moment in step(number, 2 + 4 * number, 5 + 4 * number)),

@@ -10,6 +10,7 @@ from ops.gamedays import catalogue, engine, runs
 from ops.gamedays.context import Context, RefusedError
 from ops.gamedays.journal import FILE, Journal, JournalError
 from ops.gamedays.lanes import Lanes
+from ops.gamedays.ledger import Told
 from ops.gamedays.model import GameDay, Step
 from tests.ops.gamedays.fake_stack import FakeStack, replace_stack
 
@@ -89,11 +90,30 @@ def test_an_interruption_rolls_back_and_can_be_resumed(stack: FakeStack, tmp_pat
     assert not Journal(tmp_path / "run").is_over
 
     stack.log.clear()
-    steps[2] = acting(stack, "three")
+
+    def three(context: Context) -> None:
+        stack.log.append("three")
+        context.look()
+
+    steps[2] = Step("verify", "t", three)
     outcome = engine.perform(gameday(*steps), target_of(stack), Journal(tmp_path / "run"))
 
     assert stack.log == ["capture", "do code", "two", "three", "undo code", *_ROLLBACK]
     assert outcome.checks[0].evidence.startswith("3 of 3 steps")
+
+
+def test_what_was_told_before_its_answer_came_is_known(stack: FakeStack, tmp_path: Path) -> None:
+    """An event may succeed whose 202 was lost with an interruption; sent again, it is accepted and told no more."""
+    stack.told = [Told("e-1", "x"), Told("somebody else's", "y")]
+
+    def act(context: Context) -> None:
+        context.look("before its answer")
+        context.journal.add("accepted", group="g", at=1.0, ms=1.0, count=1, ids=["e-1"])
+        context.look("after it")
+
+    engine.perform(gameday(Step("load", "t", act)), target_of(stack), Journal(tmp_path / "run"))
+
+    assert stack.looked == [[], [Told("e-1", "x")]]
 
 
 def test_a_killed_run_goes_on_where_it_was(stack: FakeStack, tmp_path: Path) -> None:
@@ -107,6 +127,7 @@ def test_a_killed_run_goes_on_where_it_was(stack: FakeStack, tmp_path: Path) -> 
     file.write_text("".join(killed) + '{"t": 1, "ki')  # as a kill in the middle of a write leaves it
 
     stack.log.clear()
+    stack.open = {line["url"] for line in Journal(tmp_path / "run").of("capturing")}
     engine.perform(gameday(steps[0], acting(stack, "two")), target_of(stack), Journal(tmp_path / "run"))
 
     assert stack.log == ["two", "undo code", *_ROLLBACK]
@@ -172,11 +193,11 @@ def test_a_killed_run_is_rolled_back_by_the_next(
     for name, life in (("20260101-a", 1), ("20260102-b", 2)):
         journal = Journal(runs.folder(tmp_path) / name)
         journal.add("run", run=name, name=catalogue.ALL[0].name, stack="local", life=life)
-        journal.add("undo", id=0, what="capture", data={}, step=-1)
+        journal.add("undo", id=0, what="queue policy", data={}, step=-1)
         journal.add("undo", id=1, what="code", data={}, step=0)
 
     assert runs.recover(tmp_path, target_of(stack)) == ["20260101-a", "20260102-b"]
-    assert stack.log == ["undo code", "undo capture"]
+    assert stack.log == ["undo code", "undo queue policy"]
     assert runs.recover(tmp_path, target_of(stack)) == []
 
 

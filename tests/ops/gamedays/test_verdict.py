@@ -45,7 +45,7 @@ def test_a_falsified_run_fails_for_its_reason(what: str) -> None:
 
 def test_a_stray_alarm_fails_nothing_else() -> None:
     """The reason is told alone where nothing else is wrong."""
-    assert failed(falsified.stray(good_run(), "events-event-delivery-failed")) == [falsified.NO_OTHER]
+    assert failed(falsified.stray(good_run(), "events-breaker-errors")) == [falsified.NO_OTHER]
 
 
 def test_an_alarm_that_a_neighbour_makes_does_not_count() -> None:
