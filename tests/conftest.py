@@ -17,6 +17,7 @@ from hypothesis import settings
 # Files go to processes one after the other: those that wait most and those that take longest begin first, so that the
 # many short ones fill the time that they leave.
 _FIRST = (
+    "tests/pipelines/test_gamedays.py",
     "tests/pipelines/test_redrive_many.py",
     "tests/pipelines/test_soak.py",
     "tests/contract/test_readme.py",
