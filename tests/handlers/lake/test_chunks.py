@@ -65,7 +65,7 @@ def _only_the_head(content: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize(
     "content",
     [
-        gzip.compress(b'{"a":1}\n{"a":2}\n'),
+        gzip.compress(b'{"a":1}\n{"a":2}\n', mtime=0),
         b'[{"a":1},\n{"a":2}]\n',
         b'{\n"a":1}\n{\n"a":2}\n',
         b'{"Records":[{"a":1}]}\n{"Records":[{"a":1}]}\n',
