@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 # that was cut short is taken up again.
 READY := $(VENV)/.ready-$(shell { cat uv.lock pyproject.toml; echo $(PYTHON); } | cksum | cut -d' ' -f1)
 
-# Files are the unit: what a file shares, it makes once. More processes than cores, because the long tests wait.
-SPREAD := --dist loadfile --no-loadscope-reorder --ignore tests/engine
+# More processes than cores, because many tests wait; tests/distribution.py says who takes what.
+SPREAD := --ignore tests/engine
 
 # Bytecode is kept, and out of the tree, whatever the shell says: without it every process compiles Pulumi, the SDK and
 # the tests anew, which is most of the time that a test process takes to begin.
@@ -28,7 +28,7 @@ down: $(READY)  ## stop what `make up` started
 	@$(BIN)/lab down
 
 test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
-	@$(BIN)/pytest $(SPREAD) -n 4 --durations=10 $(ARGS)
+	@$(BIN)/pytest $(SPREAD) -n 6 --durations=10 $(ARGS)
 
 test-fast: $(READY)  ## run the tests that need no emulator, in a minute (ARGS as above)
 	@$(BIN)/pytest $(SPREAD) -n 2 -m 'not emulator' $(ARGS)

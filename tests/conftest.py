@@ -1,36 +1,22 @@
-"""What holds for every test: the order that fills both cores, and which tests need the emulator."""
+"""What holds for every test: what a process of tests keeps and leaves out, and which tests need the emulator."""
 
 import gc
 import os
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import botocore.session
 import pytest
 from hypothesis import settings
 
-# Files go to processes one after the other: those that wait most and those that take longest begin first, so that the
-# many short ones fill the time that they leave.
-_FIRST = (
-    "tests/pipelines/test_gamedays.py",
-    "tests/pipelines/test_redrive_many.py",
-    "tests/pipelines/test_soak.py",
-    "tests/contract/test_readme.py",
-    "tests/live/test_faults.py",
-    "tests/live/test_faults_redrive.py",
-    "tests/pipelines/test_access.py",
-    "tests/live/test_faults_lake.py",
-    "tests/live/test_faults_orders.py",
-    "tests/pipelines/",
-    "tests/live/",
-    "tests/ops/",
-    "tests/contract/",
-)
+from tests import distribution
+
 _ON_THE_EMULATOR = (
     "tests/pipelines/",
     "tests/live/",
@@ -57,6 +43,22 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("untimed")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> distribution.Distribution:
+    """Who takes which tests (`-n`)."""
+    return distribution.Distribution(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Looking for garbage among modules that are imported takes a tenth of the time to begin."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Without the tests on the emulator, their files need not be read; most of a process's time to begin is theirs."""
     if config.option.markexpr != "not emulator":
@@ -66,8 +68,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; their own order stays. What starts an emulator is marked so."""
-    items.sort(key=_rank)
+    """In the order in which processes are given them. What starts an emulator is marked so."""
+    distribution.sort(items)
     for item in items:
         if item.nodeid.startswith(_ON_THE_EMULATOR) or _STARTS_ONE & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.emulator)
@@ -99,8 +101,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             walked.setdefault(test, Counter())[name] += cast("int", number)
     for test, numbers in sorted(walked.items()):
         terminalreporter.write_line(f"{test}: {', '.join(f'{number} {name}' for name, number in numbers.items())}")
-
-
-def _rank(item: pytest.Item) -> int:
-    ranks = (rank for rank, start in enumerate(_FIRST) if item.nodeid.startswith(start))
-    return next(ranks, len(_FIRST))
