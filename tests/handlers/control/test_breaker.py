@@ -61,6 +61,7 @@ class FakeCloud:
     attempts: Counter[str] = field(default_factory=Counter)
     tries: bool = True
     bad: set[str] = field(default_factory=set)  # keys that fail while others get through
+    kills: str = ""  # a key whose event ends the worker's process
     for_good: bool = False  # whatever is tried fails for good
     succeeded: set[str] = field(default_factory=set)
     tries_as: str = ""  # the place of the record, where it is not the message's own key
@@ -169,6 +170,8 @@ class FakeCloud:
         key = self.tries_as or attributes["idempotencyKey"]["stringValue"]
         self.attempts[key] += self.tries
         fails = not self.healthy or key in self.bad
+        if key == self.kills:
+            return {"Payload": io.BytesIO(b"{}"), "FunctionError": "Unhandled"}
         if self.tries and not fails and not self.for_good:
             self.succeeded.add(key)
         self._done()
@@ -340,6 +343,17 @@ def test_an_event_that_fails_by_itself_does_not_stop_the_others(
         later["trippedAt"] = fake_clock.ms
         assert breaker.handle({"detail-type": "CircuitTripped", "detail": later}, FakeContext())["state"] == state
     assert cloud.enabled is False
+
+
+def test_a_killer_neither_closes_nor_keeps_open(breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs) -> None:
+    """An event that ends its worker's process is no answer; the next that is asked is."""
+    breaker.handle(TRIP, FakeContext())
+    cloud.healthy, cloud.kills = True, "k1"
+    assert breaker.handle(TICK, FakeContext()) == {"state": "OPEN", "probes": 1}
+    large(sqs, "next")
+
+    assert breaker.handle(TICK, FakeContext())["state"] == "CLOSED"
+    assert cloud.succeeded == {"next"}
 
 
 def test_another_is_asked_after_1_2_4_8_failures(breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs) -> None:
