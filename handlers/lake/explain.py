@@ -8,7 +8,7 @@ from handlers.errors import SchemaValidationError
 from handlers.lake.lift import members
 from handlers.lake.model import EVER, RECORD_TYPE, Json, RecordType, Times, Written, describe
 
-_DECODER = json.JSONDecoder(parse_float=Written)
+_DECODER = json.JSONDecoder()
 _SCHEMA = SchemaValidationError.__name__
 
 
@@ -55,6 +55,8 @@ def _of_object(
     if name not in types:
         return Finding(default, "UnknownRecordTypeError", f"there is no record type {name[:64]!r}")
     kind = types[name]
+    if kind.is_exact:
+        value = json.loads(text, parse_float=Written)
     if any(isinstance(field, Json) for field in kind.lifted):
         raw = {key: value for key, value in (members(text) or {}).items() if value != "null"}
         value |= {field.key: raw.get(field.key) for field in kind.lifted if isinstance(field, Json)}

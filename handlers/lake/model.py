@@ -326,11 +326,15 @@ class RecordType:
     rows_at: str | None = None
     lifted: tuple[Field, ...] = field(init=False, repr=False, compare=False)  # those that Python has to read first
     keys: tuple[tuple[str, Field], ...] = field(init=False, repr=False, compare=False)  # each with its name in the row
+    is_exact: bool = field(init=False, repr=False, compare=False)  # whether it matters how a number was written
 
     def __post_init__(self) -> None:
         """Refuses names that break reading or every chunk."""
         object.__setattr__(self, "lifted", tuple(one for one in self.fields if one.is_lifted))
         object.__setattr__(self, "keys", tuple((one.key, one) for one in self.fields))
+        plain = {Text, Number, Integer, Boolean, Date, Json}
+        exact = self.time.form != "iso" or any(type(one) not in plain for one in self.fields)
+        object.__setattr__(self, "is_exact", exact)
         if not _TYPE_NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} can't be the name of a type: a-z, 0-9 and _, a letter first, at most 64")
         if self.time.name != EVENT_TIME or self.time.optional:
