@@ -74,10 +74,19 @@ class Lake:
     def ingest(self, name: str, content: bytes, **given: Any) -> str:
         """Puts an object and cuts it into messages, which wait; its key."""
         key = self.stage.put(name, content, **given)
+        self._take(key)
+        return key
+
+    def announced_work(self) -> int:
+        """Ingests and works all objects that S3 has announced; how many messages were new."""
+        for key in sorted({key for _, key in self.stage.announced()}):
+            self._take(key)
+        return self.work()
+
+    def _take(self, key: str) -> None:
         record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": self.stage.bucket}}}
         record["s3"]["object"] = {"key": key.replace("+", "%2B").replace(" ", "+")}  # type: ignore[index]
         self._intake().take_all(notice.read({"Records": [record]}, "lake"), Invocation.of(key, 60_000))
-        return key
 
     def work(self) -> int:
         """Works all messages that wait; how many."""
