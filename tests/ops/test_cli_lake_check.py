@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from handlers.lake import output as step_output
 from handlers.lake import silver
 from ops.cli.lake import check_commands, footers
 from tests.ops.lake_work import SILVER, Lake, lines, shipment
@@ -128,6 +129,21 @@ def test_left_over(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ([one["detail"] for one in told["first"]], told["problems"]) == ([second], {"leftOver": 1})
     assert lake.told("check", "--delete-left-over")["deleted"] == 1
     assert (lake.files(), lake.told("check")["problems"]) == ([first], {})
+
+
+def test_parts_of_a_chunk(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that further messages of a chunk have written belong to it; until they are, the chunk is not done."""
+    monkeypatch.setattr(step_output, "MAX_FILES", 2)
+    days = [shipment(n, event_time=f"2026-01-{n + 1:02}T00:00:00Z") for n in range(5)]
+    key = lake.put("shipments/a.jsonl", lines(*days, b"[]"))
+    told = lake.told("check", "--count-source")
+    assert (told["fine"], told["files"], len(lake.files("silver/"))) == (1, {"silver": 5, "quarantine": 1}, 5)
+
+    dynamodb = lake.client("dynamodb")
+    parts = [item for item in dynamodb.scan(TableName="state")["Items"] if '"part"' in item["payload"]["S"]]
+    assert len(parts) == 2
+    dynamodb.delete_item(TableName="state", Key={"idempotencyKey": parts[0]["idempotencyKey"]})
+    assert _found(lake.told("check", code=1)) == [("unfinished", key)]
 
 
 def test_records_that_have_expired(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
