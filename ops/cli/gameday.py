@@ -149,6 +149,7 @@ def _teller(gameday: GameDay, *, many: bool) -> Callable[[Line], None]:
             "seen": lambda: f"  {line['what']} (after {line['seconds']:.0f} s)" if line["seconds"] >= 1 else "",
             "note": lambda: f"  {line['text']}",
             "stopped": lambda: f"stopped: {line['why']}",
+            "left": lambda: f"  can't be rolled back: {line['what']}: {line['why']}",
             "undone": lambda: f"  rolled back: {line['what']}" if line["by"] == "rollback" else "",
         }.get(line["kind"], lambda: "")()
         if text:

@@ -6,22 +6,27 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops.cli.api import ApiError
 from ops.gamedays import changes
 from ops.gamedays.ledger import SUCCEEDED, Letter, Told
 from ops.gamedays.recording import FINAL, Recording, facts_to
-from ops.gamedays.stack import with_file
+from ops.gamedays.stack import StackError, with_file
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from ops.gamedays.journal import Journal
+    from ops.gamedays.journal import Journal, Line
     from ops.gamedays.ledger import Facts
     from ops.gamedays.model import GameDay
     from ops.gamedays.sampler import Sampler
     from ops.gamedays.stack import Stack, Taken
 
 T = TypeVar("T")
+
+FAILURES = (ApiError, StackError, BotoCoreError, ClientError, OSError)  # of a call of the stack
 
 MARK = "gameday"  # the field of an event by which a fault finds its own
 _POLL_SECONDS = 0.25
@@ -82,11 +87,15 @@ class Context:
         while True:
             if why := self._sampler.abort:
                 raise AbortedError(why)
-            if answer := probe():
-                self.journal.add("seen", what=what, seconds=round(time.monotonic() - began, 1))
-                return answer
+            failure = ""
+            try:
+                if answer := probe():
+                    self.journal.add("seen", what=what, seconds=round(time.monotonic() - began, 1))
+                    return answer
+            except FAILURES as error:  # a look may fail; the next one tells
+                failure = f" ({type(error).__name__}: {error})"
             if time.monotonic() > deadline:
-                raise MissedError(f"not seen within {seconds * self.stack.patience:.0f} s: {what}")
+                raise MissedError(f"not seen within {seconds * self.stack.patience:.0f} s: {what}{failure}")
             time.sleep(_POLL_SECONDS * (1 if self.stack.is_laptop else 8))
 
     def alarms(self, *names: str) -> None:
@@ -148,14 +157,25 @@ class Context:
         self.journal.add("undo", id=number, what=what, data=data, step=self._step)
         apply()
 
-    def revert(self, *kinds: str, by: str = "repair") -> None:
-        """Take back the latest changes of these kinds, or all there are."""
+    def revert(self, *kinds: str) -> None:
+        """Take back the changes of these kinds, the latest first."""
         for line in self.journal.outstanding():
-            if not kinds or line["what"] in kinds:
-                if line["what"] == "capture":
-                    self._listen_to_the_end()  # what it has not heard by then, a resumed run could never know
-                changes.revert(self.stack, self.journal.folder, line["what"], line["data"])
-                self.journal.add("undone", id=line["id"], what=line["what"], by=by)
+            if line["what"] in kinds:
+                self._revert(line, "repair")
+
+    def roll_back(self) -> None:
+        """Take back all that is still changed, the latest first. What can't be is told, and keeps nothing else."""
+        for line in self.journal.outstanding():
+            try:
+                self._revert(line, "rollback")
+            except FAILURES as error:
+                self.journal.add("left", what=line["what"], why=f"{type(error).__name__}: {error}")
+
+    def _revert(self, line: Line, by: str) -> None:
+        if line["what"] == "capture":
+            self._listen_to_the_end()  # what it has not heard by then, a resumed run could never know
+        changes.revert(self.stack, self.journal.folder, line["what"], line["data"])
+        self.journal.add("undone", id=line["id"], what=line["what"], by=by)
 
     def fault(self, mode: str, **match: object) -> None:
         """Switch a failure mode on for the run's own events; it ends by itself should nobody come back."""

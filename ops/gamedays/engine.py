@@ -86,7 +86,7 @@ def perform(
             journal.add("stopped", why=type(error).__name__, aborted=True)
             raise
         finally:
-            roll_back(context)
+            context.roll_back()
     _measure(stack, journal)
     outcome = judged(gameday, journal)
     journal.add("verdict", passed=outcome.passed)
@@ -109,13 +109,6 @@ def first_step(journal: Journal) -> int:
     back = [line["step"] for line in journal.of("undo") if line["id"] in rolled and line["step"] >= 0]
     first: int = min([number, *back])
     return first
-
-
-def roll_back(context: Context) -> None:
-    """Take back all that is still changed."""
-    if context.journal.outstanding():
-        context.at_step(-1)
-        context.revert(by="rollback")
 
 
 def _begin(context: Context) -> None:

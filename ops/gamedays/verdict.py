@@ -57,7 +57,8 @@ def _course(gameday: GameDay, recording: Recording) -> Iterator[Check]:
     yield Check("every step was done", not missing, evidence)
     undone = {line["id"] for line in recording.of("undone")}
     left = [line["what"] for line in recording.of("undo") if line["id"] not in undone]
-    yield Check("every change was taken back", not left, ", ".join(left) or f"{len(undone)} changes")
+    why = [line["why"] for line in recording.of("left") if line["what"] in left]
+    yield Check("every change was taken back", not left, "; ".join([*left, *why]) or f"{len(undone)} changes")
 
 
 def _alarms(gameday: GameDay, recording: Recording) -> Iterator[Check]:

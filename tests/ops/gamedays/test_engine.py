@@ -77,7 +77,8 @@ def test_a_change_is_on_the_disk_before_it_is_made(stack: FakeStack, tmp_path: P
 
     engine.perform(gameday(Step("inject", "t", act)), target_of(stack), Journal(tmp_path / "run"))
 
-    assert json.loads(seen[-1]) | {"t": 0} == {"t": 0, "kind": "undo", "id": 3, "what": "code", "data": {}, "step": 0}
+    undo = [line for line in map(json.loads, seen) if line["kind"] == "undo"]  # among looks, which a thread takes
+    assert undo[-1] | {"t": 0} == {"t": 0, "kind": "undo", "id": 3, "what": "code", "data": {}, "step": 0}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug")])
@@ -160,6 +161,50 @@ def test_an_alarm_that_is_expected_does_not_abort(stack: FakeStack, tmp_path: Pa
 
     shown = {check.name: check.ok for check in outcome.checks}
     assert (shown["alarm events-worker-errors fired"], shown["alarm events-worker-errors is over"]) == (True, True)
+
+
+def test_a_change_that_can_not_be_taken_back_keeps_no_other(
+    stack: FakeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All others are; the verdict names it, and the next run tries again."""
+
+    def revert(_stack: object, _folder: Path, what: str, data: dict[str, Any]) -> None:
+        if what == "code":
+            raise OSError("no answer")
+        stack.revert(what, data)
+
+    monkeypatch.setattr("ops.gamedays.changes.revert", revert)
+    journal = Journal(tmp_path / "run")
+    steps = [acting(stack, "one", what="queue policy"), acting(stack, "two", what="code")]
+    outcome = engine.perform(gameday(*steps), target_of(stack), journal)
+
+    assert stack.log[-4:] == ["undo queue policy", *_ROLLBACK]
+    assert [line["what"] for line in journal.outstanding()] == ["code"]
+    assert outcome.checks[1].evidence == "code; OSError: no answer"
+
+
+def test_a_look_that_fails_is_taken_again(stack: FakeStack, tmp_path: Path) -> None:
+    """AWS may refuse a call now and then; a wait ends by its deadline, with the last reason."""
+    looks: list[int] = []
+
+    def look() -> bool:
+        looks.append(1)
+        if len(looks) == 1:
+            raise OSError("no answer")
+        return True
+
+    def act(context: Context) -> None:
+        context.until("an answer", look, seconds=1000)
+        context.until("none", _fail, seconds=1)
+
+    outcome = engine.perform(gameday(Step("load", "t", act)), target_of(stack), Journal(tmp_path / "run"))
+
+    assert len(looks) == 2
+    assert "not seen within 0 s: none (OSError: gone)" in outcome.checks[0].evidence
+
+
+def _fail() -> bool:
+    raise OSError("gone")
 
 
 def test_what_does_not_come_fails_in_words(stack: FakeStack, tmp_path: Path) -> None:
