@@ -61,7 +61,7 @@ def run(
     if bool(name) == bool(resume):
         raise typer.BadParameter("a name, or --resume RUN")
     home = target.home()
-    chosen = list(catalogue.ALL) if name == _ALL else [runs.find(home, resume)[0] if resume else catalogue.named(name)]
+    chosen = list(catalogue.ALL) if name == _ALL else [runs.find(home, resume)[0] if resume else _named(name)]
     found = target.find(stack)
     try:
         _permit(found, chosen, yes=yes)
@@ -92,7 +92,14 @@ def export(name: NameArgument, stack: target.StackOption = target.LOCAL) -> None
 
     Example: lab gameday export outage > outage.json
     """
-    output.as_json(chaostoolkit.experiment(catalogue.named(name), stack))
+    output.as_json(chaostoolkit.experiment(_named(name), stack))
+
+
+def _named(name: str) -> GameDay:
+    try:
+        return catalogue.named(name)
+    except catalogue.UnknownGameDayError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _permit(found: Target, chosen: list[GameDay], *, yes: bool) -> None:

@@ -1,6 +1,7 @@
 """`lab gameday`: what it lists, what it refuses, how it leaves."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,9 @@ def test_usage(lab: Callable[..., Result], performed: list[str], words: tuple[st
 
 def test_an_unknown_name(lab: Callable[..., Result]) -> None:
     """Is refused with those that there are."""
-    refused = lab("run", "nope")
-
-    assert refused.exit_code == 1
-    assert "there is no GameDay 'nope'; there are: schema-break, " in refused.stderr
+    for refused in (lab("run", "nope"), lab("export", "nope")):
+        assert refused.exit_code == 2
+        assert "there is no GameDay 'nope'; there are: schema-break," in " ".join(re.split(r"[\s│]+", refused.stderr))
 
 
 def test_on_aws_its_name_must_be_typed(lab: Callable[..., Result], performed: list[str]) -> None:
