@@ -75,11 +75,14 @@ def every_method(routes: Mapping[str, Access]) -> Mapping[str, Access]:
     """`ANY <path>` for each path of these routes, as hard to enter as the hardest of the path's methods.
 
     A method that the path does not have is then answered by the function that knows the path; API Gateway prefers a
-    route that names the method.
+    route that names the method. A path that another's variable matches (`/a/new` beside `/a/{id}`) has none of its own:
+    it would take the other's methods, and `GET /a/{id}` would not be there for the id `new`.
     """
+    paths = {path for route in routes if (path := _path(route))}
     found: dict[str, Access] = {}
     for route, access in routes.items():
-        if path := _path(route):
+        path = _path(route)
+        if path and not any(_covers(other, path) for other in paths - {path}):
             found[f"ANY {path}"] = max(found.get(f"ANY {path}", access), access)
     return found
 
@@ -97,3 +100,9 @@ def preflights(routes: Mapping[str, Access]) -> Mapping[str, Access]:
 def _path(route: str) -> str:
     """The path of a route; `$default` has none."""
     return route.partition(" ")[2]
+
+
+def _covers(template: str, path: str) -> bool:
+    """Whether a path with variables matches another path."""
+    parts, others = template.split("/"), path.split("/")
+    return len(parts) == len(others) and all(a.startswith("{") or a == b for a, b in zip(parts, others, strict=True))
