@@ -56,7 +56,7 @@ audit: $(READY)  ## look every locked dependency up in the database of known vul
 	@$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes --requirement .build/audit.txt
 
 bench: $(READY)  ## measure what the README promises: the lake's speed and memory (minutes; BENCH=lake_transform to choose)
-	@for name in $(or $(BENCH),lake_rows lake_transform lake_memory); do $(BIN)/python -m tests.bench.$$name || exit 1; done
+	@for name in $(or $(BENCH),lake_rows lake_reading lake_transform lake_memory); do $(BIN)/python -m tests.bench.$$name || exit 1; done
 
 soak: $(READY)  ## kill, break and flood a local cloud of its own, then account for every event (minutes; SIZE=20000)
 	@$(BIN)/python -m tests.pipelines.soak --size $(or $(SIZE),20000)

@@ -34,7 +34,6 @@ def _container(levels: int, plain: bytes) -> bytes:
 
 _ANY = _container(_LEVELS, _PLAIN)
 _ON_A_LINE = _container(64, rb'[^"{}\[\]\n]')
-_FLAT = re.compile(rb'\{[^"{}\[\]]*+(?:%b[^"{}\[\]]*+)*+\}' % _STRING)
 _MEMBER = re.compile(rb"[ \t\r\n]*+(%b)[ \t\r\n]*+," % _ANY)  # of an array, with the comma behind it
 _OBJECT = re.compile(rb"[ \t\r\n]*+((?=\{)%b)" % _ANY)
 FIRST_VALUE = re.compile(_ANY)
@@ -44,6 +43,7 @@ _OPENING, _CLOSING = re.compile(rb"[{\[]*+"), re.compile(rb"[}\]]*+")
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _TOUCHING = re.compile(rb"\}(?:[ \t]|%b)*+\{" % BOM)
 _FOLLOWED = re.compile(rb"[ \t]*+((?=\{)%b(?<=\}))(?:[ \t]|%b)*+(?=\{)" % (_ON_A_LINE, BOM))
+_NO_MARKS = bytes(number for number in range(256) if number not in b'"{}[]\\\n')  # what has no part in a border
 _WORD = re.compile(rb'[^"{}\[\], \t\r\n]*+')
 _COMMA = re.compile(rb"\}[ \t\r\n]*+,[ \t\r\n]*+\{")  # between members
 _SPACE = re.compile(rb"\}[ \t\r\n]*+\{")  # between documents
@@ -61,10 +61,12 @@ def as_lines(stream: Iterable[bytes], pointer: Sequence[str] = ()) -> Iterator[b
     given = bytearray()
     try:
         for piece in _documents(_Text(stream), pointer):
-            given += piece
-            if len(given) >= _STEP:
-                yield bytes(given)
-                given.clear()
+            if len(given) + len(piece) < _STEP:
+                given += piece
+                continue
+            yield bytes(given)
+            yield piece
+            given.clear()
     except BrokenContentError:
         yield bytes(given)
         raise
@@ -293,7 +295,9 @@ def _many(text: _Text, one: re.Pattern[bytes], gap: re.Pattern[bytes]) -> Iterat
     """As many rows as can be told at once."""
     if text.is_new:
         text.is_new = False
-        yield _alike(text, gap)
+        if rows := _alike(text, gap):
+            yield rows
+            yield b"\n"
     found = []
     data, at = text.data, text.at
     while match := one.match(data, at):
@@ -307,30 +311,19 @@ def _many(text: _Text, one: re.Pattern[bytes], gap: re.Pattern[bytes]) -> Iterat
 def _alike(text: _Text, gap: re.Pattern[bytes]) -> bytes:
     """What has come of flat objects with one and the same gap between them, but for the last; nothing where in doubt.
 
-    There is no doubt where each part between gaps has no bracket but its own two, each quote its counterpart, and no
-    newline: then no gap is in a string, and none in a list of objects inside a row.
+    There is no doubt where each line that comes of it has no mark but its own two brackets and pairs of quotes between
+    them: then no gap is in a string, and none in a list of objects inside a row.
     """
     first = gap.search(text.data, text.at)
     last = text.data.rfind(first[0]) if first else -1
     if first is None or last < text.at:
         return b""
-    region = text.data[_end(_WHITE, text) : last + 1]
-    rows = region.split(first[0])
-    flat = region.startswith(b"{") and region.count(b"{") == region.count(b"}") == len(rows)
-    newlines = first[0].count(b"\n") * (len(rows) - 1)
-    if not flat or b"[" in region or b"]" in region or region.count(b"\n") != newlines:
-        return b""
-    if not all(map(_is_closed, rows)):
+    rows = text.data[_end(_WHITE, text) : last + 1].replace(first[0], b"}\n{")
+    marks = rows.translate(None, _NO_MARKS).replace(b'""', b"")
+    if marks != b"{}\n" * (len(marks) // 3) + b"{}":
         return b""
     text.at = last + len(first[0]) - 1
-    return region.replace(first[0], b"}\n{") + b"\n"
-
-
-def _is_closed(row: bytes) -> bool:
-    """Whether all strings of a flat object end; its brackets may be missing."""
-    if b"\\" in row:
-        return _FLAT.fullmatch(b"{" + row.removeprefix(b"{").removesuffix(b"}") + b"}") is not None
-    return not row.count(b'"') & 1
+    return rows
 
 
 def _value(text: _Text, *, alone: bool = False) -> Iterator[bytes]:

@@ -125,7 +125,7 @@ class LineReader:
     def _block(self, data: bytes) -> Block:
         newlines = data.count(b"\n")
         # Files that were joined have a mark at the start of each.
-        text = data.removeprefix(BOM).replace(b"\n" + BOM, b"\n")
+        text = data.removeprefix(BOM).replace(b"\n" + BOM, b"\n") if BOM[:1] in data else data
         block = Block(text, self._line, self._offset, newlines)
         self._line += newlines
         self._offset += len(data)
