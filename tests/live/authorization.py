@@ -149,5 +149,8 @@ _CHECKED: Mapping[tuple[str, str], Checked] = {
     ("lambda", "UpdateEventSourceMapping"): _on_mapping("UpdateEventSourceMapping"),
     ("s3", "GetObject"): _on_object("GetObject", versions=True),
     ("s3", "PutObject"): _on_object("PutObject"),
+    ("s3", "CreateMultipartUpload"): _on_object("PutObject"),
+    ("s3", "UploadPart"): _on_object("PutObject"),
+    ("s3", "CompleteMultipartUpload"): _on_object("PutObject"),
     ("s3", "DeleteObject"): _on_object("DeleteObject", versions=True),
 }

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from handlers.control.authorizer import KeysError
+from handlers.lake import output
 from tests.live.consumer import Consumer
 from tests.live.failing import Fault, Kind
 from tests.live.stage import API_KEY, Stage
@@ -76,6 +79,18 @@ class Uses:
             self._announce(notice)
         self._notices().deliver()
         self._gone(last)
+
+    def parts(self) -> None:
+        """The lake's worker with a chunk of more files than a message may put, and more than it may hold."""
+        consumer = Consumer(self.stage, self.stage.function("lake-worker"), self._outputs("lake")["queueUrl"])
+        self.mode("none")
+        self._announce(self._object(_GOOD + _GOOD.replace(b"2026-01-01", b"2026-01-02")))
+        self._notices().deliver()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(output, "MAX_FILES", 1)
+            patch.setattr(output, "HELD_BYTES", 0)
+            for _ in range(2):
+                consumer.deliver()
 
     def health(self) -> None:
         """The orders API where it is the only one, and so answers for its bus."""
@@ -271,6 +286,7 @@ USES: Sequence[Callable[[Uses], None]] = (
     lambda uses: uses.worker("orders-worker", uses.order),
     lambda uses: uses.breaker("orders", uses.order),
     Uses.ingest,
+    Uses.parts,
     lambda uses: uses.worker("lake-worker", uses.objects),
     lambda uses: uses.breaker("lake", uses.objects),
     Uses.redrive,
