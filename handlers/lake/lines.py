@@ -92,7 +92,12 @@ class LineReader:
         self._held.append(data)
         self._held_bytes += len(data)
         if self._held_bytes >= BLOCK_BYTES:
+            end = data.rfind(b"\n") + 1  # all up to it is copied once, and what is behind it by itself
+            self._held[-1] = data[:end] if end else data
             yield from self._cut(b"".join(self._held))
+            if end:
+                self._held.append(data[end:])
+                self._held_bytes += len(data) - end
 
     def _cut(self, held: bytes) -> Iterator[Block | BadRow]:
         first = held.find(b"\n") + 1

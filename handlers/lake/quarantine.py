@@ -10,7 +10,7 @@ from functools import lru_cache
 from handlers.lake.lines import BadRow
 
 CONTENT_TYPE = "application/x-ndjson"
-_SHORT = 48  # characters
+_SHORT = 16  # characters: what is shorter says little that its reason does not
 _FAULTS = 16  # that short rows are collected by at the same time
 _RANGES = 10_000  # of an entry
 _OWN_BYTES, _RANGE_BYTES = 300, 8  # of an entry and of a line in it, about

@@ -69,17 +69,23 @@ class RowReader:
         self._times = times
         self._default = default
         self._types = types
+        self._is_mixed = False  # whether rows have named other types: then they are parted before they are parsed
 
     def read_whole(self, block: Block) -> Parsed | None:
         """Every row of a block of which few are bad, else None."""
         parsed = Parsed(block.offset)
         data = block.data
         numbers = range(block.first_line, block.first_line + block.newlines + 1)
+        rows = block.newlines + (not data.endswith(b"\n"))
         try:
-            if b'"record_type"' in data or self._default not in self._types:
+            pieces = [] if self._is_mixed else self._together(data, rows, numbers, self._default)
+            if pieces and not self._name_others(pieces[0].table):
+                self._accept(pieces, self._default, parsed)
+            elif pieces or self._is_mixed or b'"record_type"' in data or self._default not in self._types:
+                self._is_mixed = True
                 self._read_by_type(*self._rows(data.split(b"\n"), numbers, parsed), parsed)
             else:
-                self._read(data, numbers, self._default, parsed)
+                self._accept(list(self._by_windows(data, numbers, self._default, parsed)), self._default, parsed)
         except _TooManyError:
             return None
         parsed.bad.sort(key=lambda row: row.line)
@@ -136,8 +142,11 @@ class RowReader:
 
     def _read(self, data: bytes, numbers: Sequence[int], kind: str, parsed: Parsed) -> None:
         """Reads rows of one type, without the bad ones; those that turn out to be of another are read by their own."""
-        if not (pieces := self._together(data, numbers, kind)):
-            pieces = list(self._by_windows(data, numbers, kind, parsed))
+        pieces = self._together(data, len(numbers), numbers, kind)
+        self._accept(pieces or list(self._by_windows(data, numbers, kind, parsed)), kind, parsed)
+
+    def _accept(self, pieces: Sequence[_Piece], kind: str, parsed: Parsed) -> None:
+        """Takes what Arrow has read, without the bad rows and those of another type."""
         if not pieces:
             return
         table, good = self._judge(pa.concat_tables([piece.table for piece in pieces]), kind)
@@ -147,9 +156,14 @@ class RowReader:
         if table.num_rows:
             parsed.tables.append((kind, table))
 
-    def _together(self, data: bytes, numbers: Sequence[int], kind: str) -> list[_Piece]:
-        """All of the rows at once; nothing where that can't be."""
-        if rows := _rows_if_clean(data):
+    def _name_others(self, table: pa.Table) -> bool:
+        """Whether rows say that they are of another type than the default one."""
+        named = table[RECORD_TYPE]
+        return named.null_count < len(named) and pc.any(pc.not_equal(named, self._default)).as_py() is True
+
+    def _together(self, data: bytes, rows: int, numbers: Sequence[int], kind: str) -> list[_Piece]:
+        """All of the rows, of which there are so many, at once; nothing where that can't be."""
+        if kind in self._types and _is_clean(data, rows):
             table = self._parse(data, kind)
             if isinstance(table, pa.Table) and table.num_rows == rows:
                 return [_Piece(table, numbers, data)]
@@ -163,7 +177,7 @@ class RowReader:
             window = data[start:end]
             rows = window.count(b"\n") + (end == len(data))
             own = numbers[row : row + rows]
-            if pieces := self._together(window, own, kind):
+            if pieces := self._together(window, rows, own, kind):
                 yield from pieces
             else:
                 yield from self._by_rows(*self._rows(window.split(b"\n")[:rows], own, parsed), kind, parsed)
@@ -321,21 +335,20 @@ def _parts(block: Block) -> Iterator[Block]:
         start, line = end, line + newlines
 
 
-def _rows_if_clean(data: bytes) -> int:
-    """How many rows there are where each line is plainly one (`{…}`, UTF-8, no blank lines), else 0.
+def _is_clean(data: bytes, rows: int) -> bool:
+    """Whether each of so many lines is plainly a row (`{…}`, UTF-8, no blank lines).
 
     Then no object spans lines, since after a `}` inside an object no `{` can come. Arrow must get no other lines:
     some of them it does not survive, and this guard stands before it.
     """
     if not (data.startswith(b"{") and data[-3:].rstrip(b"\r\n").endswith(b"}")):
-        return 0
+        return False
     if not (data.isascii() or _arrow_takes_as_text(data)):
-        return 0
-    rows = data.count(b"\n") + (not data.endswith(b"\n"))
+        return False
     borders = data.count(b"}\n{")
     if borders + 1 < rows and b"\r" in data:
         borders += data.count(b"}\r\n{")
-    return rows if borders + 1 == rows else 0
+    return borders + 1 == rows
 
 
 def _arrow_takes_as_text(data: bytes) -> bool:
