@@ -46,6 +46,7 @@ _FOLLOWED = re.compile(rb"[ \t]*+((?=\{)%b(?<=\}))(?:[ \t]|%b)*+(?=\{)" % (_ON_A
 _NO_MARKS = bytes(number for number in range(256) if number not in b'"{}[]\\\n')  # what has no part in a border
 _WORD = re.compile(rb'[^"{}\[\], \t\r\n]*+')
 _COMMA = re.compile(rb"\}[ \t\r\n]*+,[ \t\r\n]*+\{")  # between members
+_TOUCH = re.compile(rb"\}[ \t]*+\{")  # between objects on a line
 _SPACE = re.compile(rb"\}[ \t\r\n]*+\{")  # between documents
 
 
@@ -99,7 +100,10 @@ def parted(stream: Iterable[bytes]) -> Iterator[bytes]:
                 yield from _parted(held[:end])
                 held = held[end:]
             elif len(held) >= _STEP:
-                objects, end = _objects(held, 0)
+                text = _Text((), held)
+                if held.startswith(b"{") and (rows := _alike(text, _TOUCH)):
+                    yield rows + b"\n"
+                objects, end = _objects(held, text.at)
                 yield b"".join(one + b"\n" for one in objects)
                 held = held[end:]
                 is_long = is_long or len(held) > MAX_LINE_BYTES
@@ -133,11 +137,11 @@ def _objects(text: bytes, start: int) -> tuple[list[bytes], int]:
 class _Text:
     """What has been read and not been taken: `data` from `at` on."""
 
-    def __init__(self, stream: Iterable[bytes]) -> None:
+    def __init__(self, stream: Iterable[bytes], data: bytes = b"") -> None:
         self._stream = iter(stream)
         self._broken: BrokenContentError | None = None
         self._before = 0  # bytes of the content before `data`
-        self.data = b""
+        self.data = data
         self.at = 0
         self.is_new = True  # nobody has looked at all of it
 
