@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from handlers import clock, jsontext
 from handlers.aws import clients, eventbridge
-from handlers.aws.sqs import is_fifo
+from handlers.aws.sqs import change_visibility, is_fifo
 from handlers.deadline import seconds_to_work, time_limit
-from handlers.errors import IngestionError, RecordedError, UnhandledError, WorkerDiedError
+from handlers.errors import DownstreamError, IngestionError, RecordedError, UnhandledError, WorkerDiedError
 from handlers.faults import FaultSwitch, make_switch
 from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing, judge
 from handlers.idempotency.store import StateStore
-from handlers.observability import LambdaContext, start_invocation
+from handlers.observability import LambdaContext, logger, start_invocation
 from handlers.worker import messages, turns
 from handlers.worker.messages import Message
 from handlers.worker.outcome import FAILURE, SUCCESS, Announce, Outcome, Settlement, failed, measure
@@ -131,6 +131,7 @@ class Worker:
         remaining = context.get_remaining_time_in_millis()
         batch = _Batch(clock.now_ms() + remaining, time.monotonic() + seconds_to_work(remaining))
         claims = self._claim(received, batch.lease_until)
+        self._put_off(received, claims)
         plan = turns.schedule(
             turns.turns(received, claims), ordered=self._ordered, max_receive_count=self._config.max_receive_count
         )
@@ -141,6 +142,27 @@ class Worker:
             self._settle([outcome], self._trip([outcome], probe=probe))
             self._block_behind(outcome, batch)  # settling may have failed
         return batch.outcomes
+
+    def _put_off(self, received: Sequence[Message], claims: Mapping[str, Claim]) -> None:
+        """Gives who may meet an outage at its last receive but one the long wait beforehand, should this worker die.
+
+        Else it would come for the last time after the visibility time-out, and the outage would still be there.
+        """
+        last_but_one = self._config.max_receive_count - 1
+        waits = {
+            message.receipt: self._seconds_to_outlast(message)
+            for message in received
+            if message.receive_count == last_but_one and message.receipt and _has_met_an_outage(claims.get(message.key))
+        }
+        if waits and (refused := change_visibility(self._settlement.sqs, self._config.queue_url, waits)):
+            logger.warning("visibility not changed", extra={"errorTypes": sorted(set(refused.values()))})
+
+    def _seconds_to_outlast(self, message: Message) -> int:
+        return seconds_to_outlast(
+            message.receive_count,
+            max_receive_count=self._config.max_receive_count,
+            outage_seconds=self._config.outage_seconds,
+        )
 
     def _settle(self, outcomes: Sequence[Outcome], also: Sequence[eventbridge.Event] = ()) -> None:
         self._settlement.settle(outcomes, also)
@@ -239,10 +261,7 @@ class Worker:
             ordered=self._ordered,
         )
         if outcome.retry and is_downstream(outcome):
-            wait = seconds_to_outlast(
-                message.receive_count, max_receive_count=most, outage_seconds=self._config.outage_seconds
-            )
-            outcome.visibility = max(outcome.visibility or 0, wait)
+            outcome.visibility = max(outcome.visibility or 0, self._seconds_to_outlast(message))
         return outcome
 
     def _not_ours(self, message: Message, claim: Claim) -> Outcome:
@@ -279,6 +298,11 @@ class Worker:
         if same and first.name in ("succeeded", "duplicate", "redelivered"):
             return Outcome(message, "duplicate", lease=None, attempts=first.attempts)
         return Outcome(message, "handed_back", retry=True, visibility=0)
+
+
+def _has_met_an_outage(claim: Claim | None) -> bool:
+    """Whether the attempt before this one failed by the downstream."""
+    return bool(claim and claim.record and claim.record.error_type == DownstreamError.__name__)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from handlers.idempotency.store import StateStore
 from handlers.worker.trip_wire import TripWire, seconds_to_outlast
 from handlers.worker.worker import Worker
 from tests.handlers.conftest import SOURCE, WORKER_ENV, FakeClock, failures, record
-from tests.handlers.fakes import FakeAws, FakeContext
+from tests.handlers.fakes import Crash, FakeAws, FakeContext
 
 VISIBILITY = 182
 
@@ -121,6 +121,31 @@ def test_only_what_is_bad_dies(still: FakeClock, most: int, *, fifo: bool) -> No
     assert world.aws.items["bad-1"]["final"] == {"BOOL": True}
     assert {world.aws.items[name]["status"]["S"] for name in names} == {"SUCCEEDED"}
     assert still.ms - world.began < 2 * 3 * most * VISIBILITY * 1000  # the bad one's end: bounded
+
+
+def test_a_death_in_an_outage_costs_the_long_wait(still: FakeClock) -> None:
+    """A worker that dies with the last attempt but one in hand: the last one comes when the outage is over."""
+    world = World(still, 3, fifo=False)
+    world.waiting = {"large-1": (still.ms, 0)}
+    world.deliver(["large-1"])
+    assert world.aws.calls.count("ChangeMessageVisibilityBatch") == 1
+
+    world.worker._process = _die  # the process ends here
+    with pytest.raises(Crash):
+        world.deliver(["large-1"])
+    assert world.aws.visibility["receipt-large-1-2"] == 3 * 3 * VISIBILITY
+
+
+def test_who_has_met_no_outage_is_not_put_off(still: FakeClock) -> None:
+    """It costs no call more, and a death no more than the visibility timeout."""
+    world = World(still, 3, fifo=False)
+    world.waiting = {"small-1": (still.ms, 1)}
+    world.deliver(["small-1"])
+    assert "ChangeMessageVisibilityBatch" not in world.aws.calls
+
+
+def _die(_event: jsontext.JsonObject) -> jsontext.Json:
+    raise Crash
 
 
 @given(most=st.integers(2, 50), receives=st.integers(1, 49), outage=st.integers(1, 30_000))
