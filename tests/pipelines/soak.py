@@ -1,14 +1,15 @@
 """The soak: everything goes wrong at once, and then every accepted event must be accounted for (`make soak`).
 
-Of its events 5 % are poison, 20 % fail at first, 10 % are sent twice; in the middle, when large ones come, their
-downstream is out; a few kill their worker, before their side effect or after it. Meanwhile processes of the worker, of
-ingest, of the breaker and of the redrive are killed at random. `soak_ledger` tells what must come of it.
+Of its events 5 % are poison, 20 % fail at first, 10 % are sent twice; in the middle come large ones, too, and for those
+alone the downstream is out; a few kill their worker, before their side effect or after it. Meanwhile processes of the
+worker, of ingest, of the breaker and of the redrive are killed at random. `soak_ledger` tells what must come of it.
 """
 
 import argparse
 import io
 import json
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -30,32 +31,37 @@ from tests.pipelines.lab import ROOT, Ear, Lab, wait_for
 from tests.pipelines.soak_ledger import Accepted, Facts, Ledger, Record
 
 CONFIG: dict[str, Any] = {
-    "workerTimeoutSeconds": 2,  # so that a redelivery after a death is a matter of seconds
     "retryBackoffBaseSeconds": 1,
     "retryBackoffMaxSeconds": 2,
     "breakerHoldSeconds": 5,
-    "maxReceiveCount": 10,  # a killed worker costs its batch a receive; while the breaker is killed, so does an outage
 }
 _LARGE_BYTES = 150_000  # more than a state record keeps
 _BATCH = 100
 _COLD_START_SECONDS = 1.5  # whoever is killed before never gets to work
-_PROBES = 15  # that fail: more than the receives that a message has
+_TICK_SECONDS = 2.0  # the breaker's minute
+_TELL_SECONDS = 15.0
+_KILLER_LOOKS_SECONDS = 0.2
+_MOST_WAITING = 2000  # messages, so that what is sent is worked soon, and kills hit all functions at all times
 _TRIES = 50
 _LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How large and how rough. ``seconds`` bounds each wait.
+    """How large and how rough. ``seconds`` bounds the whole soak.
 
-    ``every`` is the mean time between two kills, ``kills`` how many there are at most of a function's processes.
+    ``every`` is how many events are sent or worked on average between two kills: by time, a slow machine would do
+    nothing but start processes. ``kills`` is how many there are at most of a function's processes, ``outage`` how long
+    the outage of the large ones lasts (seconds; 0: until each has met it).
     """
 
     size: int
     seconds: float
-    every: float
+    outage: float
+    every: int
     kills: int
     victims: tuple[str, ...]
+    kills_redrive: bool = False  # once, in the middle of a run
     seed: int = 7
 
     def events(self) -> list[dict[str, Any]]:
@@ -85,6 +91,7 @@ class Killing:
 
     emulator: Emulator
     plan: Plan
+    done: Callable[[], int]  # how many events have been sent, and worked
     killed: Counter[str] = field(default_factory=Counter)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -99,7 +106,11 @@ class Killing:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(random.uniform(0, 2 * self.plan.every)):  # noqa: S311 - chaos needs no secrecy
+        due = 0
+        while not self._stop.wait(_KILLER_LOOKS_SECONDS):
+            if self.done() < due:
+                continue
+            due = self.done() + random.randrange(2 * self.plan.every)  # noqa: S311 - chaos needs no secrecy
             # Whoever was killed least comes first: some run for a moment only.
             for function in sorted(self.plan.victims, key=lambda name: self.killed[name]):
                 running = lambdas.running(self.emulator, function)
@@ -122,14 +133,18 @@ class Soak:
     sent: int = 0
     killed: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
+    _told: float = 0.0
+    _outage_began: float = 0.0  # 0: there is none
+    _large: int = 0
 
     def run(self) -> tuple[Ledger, Ledger]:
         """The ledgers before and after the redrive of what was repaired."""
         (self.place / "tried").mkdir()
-        (self.place / "effects").touch()
+        for log in ("effects", "met"):
+            (self.place / log).touch()
         known = self._records().keys()
-        with self._step(), self.lab.events() as ear:
-            killing = Killing(self.lab.emulator, self.plan, self.killed)
+        with self._step(), self.lab.events() as ear, self._ticking():
+            killing = Killing(self.lab.emulator, self.plan, self._done, self.killed)
             with killing:
                 self._send()
             self._drain()
@@ -167,22 +182,37 @@ class Soak:
             functions.update_function_code(FunctionName="events-worker", ZipFile=original)
 
     def _send(self) -> None:
-        """The events in three parts; in the second their downstream is out, until the breaker has probed."""
+        """Small events; then large ones among others, while the downstream of the large ones is out; then the rest."""
         events = self.plan.events()
         large = [event for event in events if event["drill"] == "large"]
         small = [event for event in events if event["drill"] != "large"]
         third = len(small) // 3
+        others = third + 5 * len(large)
+        middle = [*large, *small[third:others]]
+        random.Random(self.plan.seed).shuffle(middle)  # noqa: S311
         self._post_all(small[:third])
         (self.place / "outage").touch()
-        self._post_all([*large, *small[third : 2 * third]])
-        failed = 0
-        deadline = time.monotonic() + self.plan.seconds
-        while failed < _PROBES and time.monotonic() < deadline:
-            failed += self._tick().get("state") == "OPEN"
-        assert failed == _PROBES, f"the breaker has probed {failed} times within {self.plan.seconds} s"
-        self._say(f"outage: the breaker is open, {failed} probes have failed")
+        self._outage_began, self._large = time.monotonic(), len(large)
+        self._say(f"outage of the large ones, {len(large)}: begins")
+        self._post_all(middle)
+        self._post_all(small[others:])
+        wait_for("the end of the outage", self._is_over, seconds=self._left())
+
+    def _is_over(self) -> bool:
+        self._progress()
+        time.sleep(_LOOK_SECONDS)
+        return not self._outage_began
+
+    def _end_outage(self) -> None:
+        """Ends it when it has lasted for as long as was planned, or where no time is, once every large event met it."""
+        lasted = time.monotonic() - self._outage_began
+        met = Counter(line.split()[0] for line in (self.place / "met").read_text().splitlines())
+        if lasted < self.plan.outage or (not self.plan.outage and len(met) < self._large):
+            return
         (self.place / "outage").unlink()
-        self._post_all(small[2 * third :])
+        self._outage_began = 0.0
+        most = max(met.values(), default=0)
+        self._say(f"outage: over after {lasted:.0f} s; {len(met)} have met it, {met.total()} times, {most} at most")
 
     def _post_all(self, events: Sequence[dict[str, Any]]) -> None:
         chance = random.Random(self.plan.seed)  # noqa: S311
@@ -192,8 +222,10 @@ class Soak:
             waiting.insert(chance.randrange(len(waiting)), event)
         for batch in _batches(waiting):
             self._post(batch)
-            if self.sent % 1000 < len(batch):
-                self._say(f"sent {self.sent}, {self.lab.depth(self.lab.outputs['MainQueueUrl'])} on the queue")
+            self._progress()
+            while self.lab.depth(self.lab.outputs["MainQueueUrl"]) > _MOST_WAITING:
+                self._progress()
+                time.sleep(_LOOK_SECONDS)
 
     def _post(self, events: Sequence[dict[str, Any]]) -> None:
         """Sends until every event has its 202, as a caller must: an answer may be lost with ingest's process."""
@@ -219,35 +251,71 @@ class Soak:
         found = self.accepted.setdefault(event["orderId"], Accepted(event["drill"], key))
         assert found.key == key, f"{event['orderId']} has two keys: {found.key}, {key}"
 
-    def _tick(self) -> dict[str, Any]:
-        """The breaker's minute; {} where its process was killed in it."""
-        answer = self.lab.client("lambda").invoke(FunctionName="events-breaker", Payload=b"{}")
-        found = json.load(answer["Payload"])
-        return {} if "FunctionError" in answer else found
+    @contextmanager
+    def _ticking(self) -> Iterator[None]:
+        """The breaker's minutes, shorter ones, whether its process lives or not."""
+        stop, functions = threading.Event(), self.lab.client("lambda")
+
+        def tick() -> None:
+            while not stop.wait(_TICK_SECONDS):
+                functions.invoke(FunctionName="events-breaker", InvocationType="Event", Payload=b"{}")
+
+        thread = threading.Thread(target=tick, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _done(self) -> int:
+        return self.sent + (self.place / "effects").read_bytes().count(b"\n")
+
+    def _left(self) -> float:
+        """Seconds until the soak has taken too long."""
+        return max(1.0, self.began + self.plan.seconds - time.monotonic())
+
+    def _progress(self) -> None:
+        """Goes on with what depends on the time, and says now and then how far it is."""
+        if self._outage_began:
+            self._end_outage()
+        if time.monotonic() - self._told < _TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        sent, depth = self.sent, self.lab.depth(self.lab.outputs["MainQueueUrl"])
+        key = {"id": {"S": "breaker#events"}, "item": {"S": "state"}}
+        item = self.lab.client("dynamodb").get_item(TableName=self.lab.outputs["ControlTableName"], Key=key).get("Item")
+        breaker = item["state"]["S"] if item else "CLOSED"
+        self._say(f"sent {sent}, {depth} on the queue, breaker {breaker}, killed {dict(self.killed)}")
 
     def _drain(self) -> None:
-        """Waits until nothing is on the queue; the breaker goes on to tick."""
-        url = self.lab.outputs["MainQueueUrl"]
+        """Waits until nothing is on the queue."""
 
         def empty() -> bool:
-            self._tick()
+            self._progress()
             time.sleep(_LOOK_SECONDS)
-            return self.lab.depth(url) == 0
+            return self.lab.depth(self.lab.outputs["MainQueueUrl"]) == 0
 
-        wait_for("an empty queue", empty, seconds=self.plan.seconds)
+        wait_for("an empty queue", empty, seconds=self._left())
 
     def _redrive(self, cause: str) -> None:
         """Brings the letters of one cause back; a run whose process was killed is taken up again by the tick."""
-        body = {"maxMessages": 100_000, "errorType": cause, "ratePerSecond": 100}
-        started = wait_for("a start", lambda: self._asked("POST", "/redrive/start", body), seconds=self.plan.seconds)
+        rate = max(1, len(self._letters()) // 20)  # so that there is a middle to be killed in
+        body = {"maxMessages": 100_000, "errorType": cause, "ratePerSecond": rate}
+        started = wait_for("a start", lambda: self._asked("POST", "/redrive/start", body), seconds=self._left())
 
         def ended() -> dict[str, Any]:
+            self._progress()
             self.lab.client("lambda").invoke(FunctionName="redrive", InvocationType="Event", Payload=b"{}")
             time.sleep(_LOOK_SECONDS)
             found = self._asked("GET", f"/redrive/{started['redriveId']}?limit=1")
+            moved = found.get("counts", {}).get("moved", 0)
+            if self.plan.kills_redrive and not self.killed["redrive"] and found.get("state") == "RUNNING" and moved:
+                self.killed["redrive"] += lambdas.kill(self.lab.emulator, "redrive")
+                self._say(f"redrive of {cause}: killed, {moved} were moved; its lease lapses in 90 s")
             return {} if found.get("state", "RUNNING") == "RUNNING" else found
 
-        run = wait_for("the end of the redrive", ended, seconds=self.plan.seconds)
+        run = wait_for("the end of the redrive", ended, seconds=self._left())
         self._say(f"redrive of {cause}: {run['state']} {run['counts']}")
         assert run["state"] == "SUCCEEDED"
 
@@ -266,7 +334,7 @@ class Soak:
         effects = [line.split() for line in (self.place / "effects").read_text().splitlines()]
         records = {key: record for key, record in self._records().items() if key not in known}
         succeeded = sum(record.status == "SUCCEEDED" for record in records.values())
-        told = ear.wait(succeeded, seconds=self.plan.seconds)
+        told = ear.wait(succeeded, seconds=self._left())
         return Facts(
             records,
             [(name, int(at)) for name, at in effects],
@@ -292,9 +360,7 @@ class Soak:
     def _letters(self) -> list[tuple[str, str]]:
         """Every dead letter, which stays where it is."""
         sqs, url, found = self.lab.client("sqs"), self.lab.outputs["DlqUrl"], list[dict[str, Any]]()
-        wait_for(
-            "what a killed run held", lambda: self.lab.visible(url) == self.lab.depth(url), seconds=self.plan.seconds
-        )
+        wait_for("what a killed run held", lambda: self.lab.visible(url) == self.lab.depth(url), seconds=self._left())
         while more := sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=60, MessageAttributeNames=["All"]
         ).get("Messages"):
@@ -336,14 +402,17 @@ def main() -> int:
     """Starts a local cloud of its own, soaks it, prints the ledgers and stops it; 1 where they do not come out even."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--size", type=int, default=20_000, help="events (default %(default)s)")
-    parser.add_argument("--minutes", type=float, default=20, help="for each wait at most (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=25, help="for all of it at most (default %(default)s)")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: its cloud does not outlive it
     plan = Plan(
         size=given.size,
         seconds=given.minutes * 60,
+        outage=450,  # three times maxReceiveCount x visibility: 5 x 30 s
         kills=given.size,
-        every=4.0,  # a cold start takes a second or two: more often, and nothing gets done in between
-        victims=("events-breaker", "redrive", "events-ingest", "events-worker"),
+        every=200,
+        victims=("events-breaker", "events-ingest", "events-worker"),
+        kills_redrive=True,
     )
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         home = Path(folder)
@@ -358,6 +427,9 @@ def main() -> int:
             except KeyboardInterrupt:
                 _say("stopped")
                 return 130
+            except AssertionError as exc:
+                _say(f"not finished: {exc}")
+                return 1
     faults = [fault for ledger in ledgers for fault in ledger.faults()]
     _say("\n  ".join([f"{len(faults)} faults", *faults[:50]]))
     return int(bool(faults))

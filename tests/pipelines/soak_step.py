@@ -29,7 +29,8 @@ class FlakyError(TransientError):
 def process(event: jsontext.JsonObject) -> jsontext.Json:
     """Does what the event's drill says."""
     name, drill = str(event["orderId"]), event["drill"]
-    if (PLACE / "outage").exists():
+    if drill == "large" and (PLACE / "outage").exists():
+        _note("met", name)
         raise DownstreamError(name)
     if drill == "broken":
         raise BrokenError(name)
@@ -39,7 +40,7 @@ def process(event: jsontext.JsonObject) -> jsontext.Json:
         raise FlakyError(name)
     if drill == "dies before" and _first(name):
         os._exit(1)
-    _effect(name)
+    _note("effects", name)
     if drill == "dies after" and _first(name):
         os._exit(1)
     return {"did": name}
@@ -54,7 +55,7 @@ def _first(name: str) -> bool:
     return True
 
 
-def _effect(name: str) -> None:
-    log = os.open(PLACE / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def _note(log_name: str, name: str) -> None:
+    log = os.open(PLACE / log_name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(log, f"{name} {time.time_ns() // 1_000_000}\n".encode())
     os.close(log)

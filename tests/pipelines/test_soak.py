@@ -12,14 +12,14 @@ from tests.pipelines.lab import Lab
 from tests.pipelines.soak_ledger import Accepted, Facts, Ledger, Record
 
 _PLAN = soak.Plan(
-    size=300, seconds=60, every=0.4, kills=2, victims=("events-breaker", "events-ingest", "events-worker")
+    size=300, seconds=150, outage=0, every=20, kills=2, victims=("events-breaker", "events-ingest", "events-worker")
 )  # `test_redrive_many` kills the redrive, whose lease lasts too long for here
 
 
 @pytest.fixture
 def soaked(lab: Lab) -> Iterator[Lab]:
     """The stack as the soak wants it."""
-    lab.deploy(**soak.CONFIG)
+    lab.deploy(**CONFIG | soak.CONFIG)
     yield lab
     lab.deploy(**CONFIG)
 
@@ -92,3 +92,10 @@ _EVEN = Ledger(
 def test_the_ledger_sees_a_planted_fault(planted: dict[str, object], fault: list[str]) -> None:
     """A record dropped, an effect doubled, a letter nobody can explain: each is said, and nothing where all is even."""
     assert replace(_EVEN, facts=replace(_EVEN.facts, **planted)).faults() == fault  # type: ignore[arg-type]
+
+
+def test_the_ledger_expects_what_was_repaired() -> None:
+    """After the redrive a letter of what was repairable is a fault, and so is an event that the redrive has lost."""
+    assert replace(_EVEN, repaired=True).faults() == ["d is good and dead with ['RepairableError']"]
+    lost = replace(_EVEN.facts, letters=_EVEN.facts.letters[:2])
+    assert replace(_EVEN, facts=lost, repaired=True).faults() == ["d is lost: neither SUCCEEDED nor dead-lettered"]
