@@ -15,7 +15,8 @@ _PROBE_SECONDS = 60
 def experiment(gameday: GameDay, stack: str) -> dict[str, Any]:
     """The experiment (format 1.0.0): steady state by HTTP and by `lab`, the run as its method, rollback by `lab`.
 
-    The GameDay's own engine injects, watches and judges; its exit status is the method's tolerance.
+    The GameDay's own engine injects, watches and judges. The Chaos Toolkit judges by its steady state alone: the
+    GameDay's verdict is the exit status of the method, in the journal that it writes.
     """
     run = ["gameday", "run", gameday.name, "--stack", stack, "--yes"]
     seconds = gameday.limit_seconds * (1 if stack == "local" else AWS_PATIENCE) * 2
@@ -44,9 +45,8 @@ def experiment(gameday: GameDay, stack: str) -> dict[str, Any]:
         },
         "method": [
             {
-                "type": "probe",
+                "type": "action",
                 "name": f"GameDay {gameday.name}",
-                "tolerance": 0,
                 "provider": _lab(*run, seconds=seconds),
             }
         ],

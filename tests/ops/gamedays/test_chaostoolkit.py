@@ -29,7 +29,6 @@ def test_it_is_valid(name: str) -> None:
     ensure_experiment_is_valid(experiment)
     (run,) = experiment["method"]
     assert run["provider"]["arguments"] == ["gameday", "run", name, "--stack", "dev", "--yes"]
-    assert run["tolerance"] == 0
 
 
 def test_the_rules_can_refuse() -> None:
