@@ -32,6 +32,7 @@ def queue_url(found: Target, pipeline: str) -> str:
     groups = found.pipelines
     urls = {name: group["dlqUrl"] for name, group in groups.items()}
     urls |= {f"{name}-undelivered": one["undeliveredUrl"] for name, one in groups.items() if "undeliveredUrl" in one}
+    urls |= {f"{name}-notices": one["noticesDlqUrl"] for name, one in groups.items() if "noticesDlqUrl" in one}
     if pipeline not in urls:
         raise LetterError(f"--pipeline must be one of {', '.join(urls)}, got {pipeline!r}")
     return urls[pipeline]

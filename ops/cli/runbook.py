@@ -18,6 +18,8 @@ from ops.local.emulator import ROOT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ops.cli.target import Target
+
 FOLDER = ROOT / "ops" / "runbooks"
 NOTE = "`lab runbook NAME` prints this with its commands filled in: pipeline, functions, queues, stack, endpoint.\n\n"
 # What is not an alarm's, but each pipeline has it: a runbook is named PIPELINE-TOPIC.
@@ -114,17 +116,7 @@ def runbook(
 
     Example: lab runbook orders-dlq-not-empty
     """
-    found = target.find(stack)
-    place = Place(
-        stack=stack,
-        endpoint=found.emulator.endpoint if found.emulator else "",
-        outputs=found.outputs,
-        pipelines=list(found.pipelines),
-        runbooks=alarms.runbooks(found.client("cloudwatch"), stack),
-        region=found.region,
-        today=datetime.now(UTC).date().isoformat(),
-        profile=os.environ.get("AWS_PROFILE", ""),
-    )
+    place = here(target.find(stack))
     if not name:
         _list(place, as_json=as_json)
         return
@@ -133,6 +125,20 @@ def runbook(
         output.as_json({"runbook": name, "stack": stack, "text": text})
     else:
         output.result(text.splitlines())
+
+
+def here(found: Target) -> Place:
+    """A stack as runbooks are read for it, now."""
+    return Place(
+        stack=found.stack,
+        endpoint=found.emulator.endpoint if found.emulator else "",
+        outputs=found.outputs,
+        pipelines=list(found.pipelines),
+        runbooks=alarms.runbooks(found.client("cloudwatch"), found.stack),
+        region=found.region,
+        today=datetime.now(UTC).date().isoformat(),
+        profile=os.environ.get("AWS_PROFILE", ""),
+    )
 
 
 def render(name: str, place: Place, key: str = "") -> str:

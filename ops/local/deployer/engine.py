@@ -123,7 +123,7 @@ class Engine(pulumi.runtime.Mocks):
             return self._tune(kind, replace(it, id=found), recorded)
         changed = wanted.changed(known)
         if not changed and self._refresh:
-            return self._tune(kind, replace(it, id=found), recorded)  # as what is found there and was not recorded
+            return self._tune(kind, replace(it, id=found, before=known.inputs, changed=None), recorded)
         it = replace(it, id=found, before=known.inputs, changed=changed)
         if not changed:
             self.changes.unchanged.append(known.key)

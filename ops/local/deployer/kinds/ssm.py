@@ -38,7 +38,7 @@ class Parameter(Kind):
 
     def update(self, it: Resource) -> None:
         """Value, key and description where they changed, tags."""
-        if it.before and it.touches("value", "keyId", "description"):
+        if it.changed and it.touches("value", "keyId", "description"):
             it.aws.ssm.put_parameter(Name=it.id, Overwrite=True, **it.pick("Type", "Value", "KeyId", "Description"))
         sync_tags(
             it,
