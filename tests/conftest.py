@@ -17,6 +17,18 @@ from hypothesis import settings
 
 from tests import distribution
 
+
+class _WithoutNumpy:
+    """As in Lambda: Arrow takes NumPy where it is, which a tool of the tests brings, and begins a second later."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        """Refuse NumPy, and leave the rest to others."""
+        if name == "numpy":
+            raise ModuleNotFoundError(name)
+
+
+sys.meta_path.insert(0, cast("Any", _WithoutNumpy))
 _ON_THE_EMULATOR = (
     "tests/pipelines/",
     "tests/live/",

@@ -5,8 +5,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -56,6 +54,8 @@ def _newest() -> Path:
 @pytest.mark.usefixtures("order")
 def test_duckdb_with_its_option() -> None:
     """Both rows, the field where it is, and the day as a date: by the query of the documentation."""
+    import duckdb  # noqa: PLC0415 - every process that collects would wait for it
+
     asked = duckdb.connect().sql(_documented("sql", "SELECT dt, count(*)"))
 
     assert (asked.columns, asked.fetchall()) == (["dt", "rows", "classed"], [(date(2026, 1, 31), 2, 1)])
@@ -63,6 +63,8 @@ def test_duckdb_with_its_option() -> None:
 
 def test_duckdb_without(order: str) -> None:
     """The column is missing, silently, or the query fails: as the first file has it or not."""
+    import duckdb  # noqa: PLC0415 - every process that collects would wait for it
+
     query = f"SELECT * EXCLUDE event_time FROM read_parquet('{_files()}', hive_partitioning = true)"  # noqa: S608
     if order == "old first":
         assert "weight_class" not in duckdb.connect().sql(query).columns
@@ -93,6 +95,8 @@ def test_pyarrow_without(order: str) -> None:
 @pytest.mark.usefixtures("order")
 def test_polars_with_a_schema() -> None:
     """Both rows, and the day as a date: by the lines of the documentation."""
+    import polars as pl  # noqa: PLC0415 - every process that collects would wait for it
+
     names: dict[str, Any] = {"polars": pl, "newest_file": _newest()}
     exec(_documented("python", "newest ="), names)  # noqa: S102 - our own documentation
     table = names["table"]
@@ -105,12 +109,16 @@ def test_polars_with_a_schema() -> None:
 @pytest.mark.usefixtures("order")
 def test_polars_without() -> None:
     """It fails, whichever file comes first."""
+    import polars as pl  # noqa: PLC0415 - every process that collects would wait for it
+
     with pytest.raises((pl.exceptions.SchemaError, pl.exceptions.ColumnNotFoundError)):
         pl.scan_parquet(_files(), hive_partitioning=True).collect()
 
 
 def test_polars_that_ignores(order: str) -> None:
     """Told to ignore columns that are too many, it leaves the new one out where an old file comes first."""
+    import polars as pl  # noqa: PLC0415 - every process that collects would wait for it
+
     found = pl.scan_parquet(
         _files(), hive_partitioning=True, missing_columns="insert", extra_columns="ignore"
     ).collect()
@@ -121,6 +129,8 @@ def test_polars_that_ignores(order: str) -> None:
 @pytest.mark.usefixtures("order")
 def test_day_of_a_session_elsewhere() -> None:
     """A cast gives the day of the session's zone; `dt`, and a cast that says UTC, do not."""
+    import duckdb  # noqa: PLC0415 - every process that collects would wait for it
+
     session = duckdb.connect()
     session.execute(f"CREATE VIEW silver AS FROM read_parquet('{_files()}', union_by_name = true)")
     documented = _documented("sql", "SELECT (event_time AT TIME ZONE")
@@ -135,6 +145,8 @@ def test_day_of_a_session_elsewhere() -> None:
 @pytest.mark.usefixtures("order")
 def test_compacted_by_an_engine() -> None:
     """Into a new folder each row is there once; in place, rows double, or the input is gone before it is read."""
+    import duckdb  # noqa: PLC0415 - every process that collects would wait for it
+
     session = duckdb.connect()
     Path("compacted-new").mkdir()
     session.execute(_documented("sql", "COPY (SELECT"))

@@ -10,7 +10,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-import duckdb
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -95,6 +94,8 @@ def test_silver_is_read_by_duckdb_and_pyarrow(lake: Lake, tmp_path: Path) -> Non
     for key, content in lake.aws.silver().items():
         (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / key).write_bytes(content)
+
+    import duckdb  # noqa: PLC0415 - every process that collects would wait for it
 
     asked = duckdb.connect().execute(_BY_DATE, [f"{tmp_path}/silver/shipments/*/*.parquet"]).fetchall()
     dataset = ds.dataset(tmp_path / "silver" / "shipments", partitioning="hive")
