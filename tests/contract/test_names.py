@@ -41,14 +41,17 @@ def _names(recording: Recording) -> frozenset[tuple[str, str]]:
 
 
 @cache
-def _of_stack(stack: str) -> frozenset[tuple[str, str]]:
+def _recorded(stack: str) -> Recording:
     production = {"production": True} if stack.startswith("prod") else {"failureInjection": True}
-    return _names(run(main_program, stack=stack, config={**_EVERYTHING, **production}))
+    return run(main_program, stack=stack, config={**_EVERYTHING, **production})
 
 
-def _shared(one: str, other: str) -> set[tuple[str, str]]:
+def _of_stack(stack: str) -> frozenset[tuple[str, str]]:
+    return _names(_recorded(stack))
+
+
+def _shared(names: frozenset[tuple[str, str]], one: str, other: str) -> set[tuple[str, str]]:
     """The names that two stacks share, by the registrations of one with each name in place of its own."""
-    names = _of_stack(_PLACEHOLDER)
     first, second = ({(type_, name.replace(_PLACEHOLDER, stack)) for type_, name in names} for stack in (one, other))
     return first & second
 
@@ -73,17 +76,18 @@ def test_every_name_has_the_stack_in_it() -> None:
 def test_no_two_stack_names_make_a_shared_name(record_property: Any) -> None:
     """Not even names such as dev and dev-events, of which one goes on with what could be a name of the other."""
     compared: set[tuple[str, str]] = set()
+    names = _of_stack(_PLACEHOLDER)
 
     @given(_STACKS, _STACKS)
     @settings(max_examples=300, deadline=None)
     def check(one: str, other: str) -> None:
         if one != other:
             compared.add((one, other))
-            assert _shared(one, other) == set()
+            assert _shared(names, one, other) == set()
 
     check()
     record_property("pairs of stacks", len(compared))
-    record_property("names of each", len(_of_stack(_PLACEHOLDER)))
+    record_property("names of each", len(names))
     assert len(compared) > 100
 
 
@@ -95,12 +99,9 @@ def test_lab_knows_every_function_by_its_name() -> None:
     assert [name for name in made for other in made if name.endswith(f"-{other}")] == []
 
 
-@cache
 def _own_metrics(stack: str) -> frozenset[tuple[str, str, str]]:
     """Namespace, name and dimensions of our own metrics: those of AWS have generated names in them, a search none."""
-    production = {"production": True} if stack.startswith("prod") else {}
-    recording = run(main_program, stack=stack, config={**_EVERYTHING, **production})
-    return frozenset(metric for metric in metrics(recording) if metric[0].partition("/")[0] not in {"AWS", ""})
+    return frozenset(metric for metric in metrics(_recorded(stack)) if metric[0].partition("/")[0] not in {"AWS", ""})
 
 
 def test_the_stacks_of_an_account_share_no_metric() -> None:
@@ -113,7 +114,7 @@ def test_the_stacks_of_an_account_share_no_metric() -> None:
 
 def test_a_shared_name_would_be_found() -> None:
     """The checks above can fail: an alarm without the stack is everybody's."""
-    recording = run(main_program, stack=_PLACEHOLDER, config=_EVERYTHING)
+    recording = _recorded(_PLACEHOLDER)
     (alarm,) = [r for r in recording.of("MetricAlarm") if r.name == "api-5xx"]
     names = _names(recording) - {("MetricAlarm", alarm.inputs["name"])} | {("MetricAlarm", "api-5xx")}
 
