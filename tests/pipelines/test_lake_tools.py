@@ -25,9 +25,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         yield Lake(Lab(emulator, home, made))
 
 
-def _lab(lake: Lake, *arguments: str) -> dict[str, Any]:
+def _lab(lake: Lake, *arguments: str, code: int = 0) -> dict[str, Any]:
     done = CliRunner().invoke(app, ["lake", *arguments, "--json"], env={"LAB_HOME": str(lake.lab.home)})
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == code, done.output
     told: dict[str, Any] = json.loads(done.stdout)
     return told
 
@@ -55,3 +55,18 @@ def test_rows_are_made_up_worked_and_replayed(lake: Lake, tmp_path: Path) -> Non
     assert (sent["objects"], sent["messages"]) == (1, len(done.chunks))
     lake.until("each file three times", lambda: lake.versions() == dict.fromkeys(keys, 3))
     assert _lab(lake, "replay-queue", "--start", "2020-01-01", "--end", "2020-01-02")["messages"] == 0
+
+    rows = {"silver": done.silver, "quarantine": done.quarantined}
+    checked = _lab(lake, "check", "--count-source")
+    assert (checked["records"], checked["files"], checked["sourceLines"]) == (rows, rows, 10_000)
+    assert _lab(lake, "quarantine", "list")["rows"] == done.quarantined
+    retried = _lab(lake, "quarantine", "retry", "--yes", code=1)  # they are as bad as before
+    assert (retried["done"], retried["stillInQuarantine"], retried["silverGained"], retried["filesDeleted"]) == (
+        retried["chunks"],
+        done.quarantined,
+        0,
+        0,
+    )
+    assert _lab(lake, "check")["files"] == rows
+    compacted = _lab(lake, "compact", "--min-files", "1", "--quiet-minutes", "0")
+    assert sum(day["rows"] for day in compacted["days"]) == done.silver
