@@ -6,6 +6,7 @@ from dataclasses import dataclass
 BLOCK_BYTES = 2 * 1024 * 1024
 MAX_LINE_BYTES = 8 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
+WHITE = b" \t\r"  # a line of nothing else is no row
 _CUT = 1024
 _STEP = 1024 * 1024
 

@@ -16,7 +16,7 @@ import pyarrow.json as pj
 
 from handlers.lake.explain import Finding, explain
 from handlers.lake.lift import lift
-from handlers.lake.lines import BadRow, Block, bad_row
+from handlers.lake.lines import WHITE, BadRow, Block, bad_row
 from handlers.lake.model import EVER, RECORD_TYPE, Decimal, Field, Integer, RecordType, Text, Time, Times
 from handlers.lake.validate import judge, parse_schema
 
@@ -26,7 +26,6 @@ _FEW = (
     1000  # bad rows of a block; where there are more, it is read bit by bit, for they take more memory than good ones
 )
 _FEW_IN_WINDOW = 32  # that Arrow refuses
-_WHITE = b" \t\r"
 _NO_TYPE = RecordType("none", (Text("none", optional=True),))
 _FAILED_ROW = re.compile(r" in row (\d+)$")
 _NAMED = re.compile(rb'("record_type" ?: ?"([^"\\]{1,64})")')
@@ -115,7 +114,7 @@ class RowReader:
         odd = [i for i, text in enumerate(texts) if text[:1] != b"{" or text[-1:] != b"}" or not text.isascii()]
         dropped: set[int] = set()
         for i in odd:
-            texts[i] = texts[i].strip(_WHITE)
+            texts[i] = texts[i].strip(WHITE)
             if not _may_be_row(texts[i]):
                 dropped.add(i)
                 if texts[i]:
@@ -277,7 +276,7 @@ class RowReader:
         """The table, or what Arrow has against it."""
         wanted = self._types.get(kind, _NO_TYPE)
         if wanted.lifted:
-            data = b"\n".join(lift(line, wanted) for line in bytes(data).split(b"\n") if line.strip(_WHITE))
+            data = b"\n".join(lift(line, wanted) for line in bytes(data).split(b"\n") if line.strip(WHITE))
         options = pj.ParseOptions(explicit_schema=parse_schema(wanted), unexpected_field_behavior="ignore")
         reading = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
         try:
@@ -372,5 +371,5 @@ def _may_be_row(text: bytes) -> bool:
 
 
 def _lines(block: Block) -> list[Line]:
-    texts = (text.strip(_WHITE) for text in block.data.split(b"\n"))
+    texts = (text.strip(WHITE) for text in block.data.split(b"\n"))
     return [(number, text) for number, text in enumerate(texts, block.first_line) if text]

@@ -19,10 +19,10 @@ from handlers.aws import eventbridge
 from handlers.aws.sqs import send_messages
 from handlers.errors import DownstreamError
 from handlers.grouping import UNGROUPED, Grouping
-from handlers.lake import documents, form, quarantine, schemas, silver, store, unpack
+from handlers.lake import documents, quarantine, schemas, silver, store, unpack
 from handlers.lake.errors import ForeignBucketError
 from handlers.lake.lines import BadRow, Block, LineReader
-from handlers.lake.message import Chunk, Kind, Part, Place
+from handlers.lake.message import Chunk, Part, Place
 from handlers.lake.model import Times
 from handlers.lake.output import Output
 from handlers.lake.rows import Parsed, RowReader
@@ -125,7 +125,12 @@ class Transformer:
 
     def _content(self, chunk: Chunk) -> Iterator[Block | BadRow]:
         stream = store.read(self._s3, chunk.source, chunk.start, chunk.end)
-        lines = _lines(stream, chunk.kind) if chunk.is_whole else documents.parted(stream)
+        kind = chunk.kind
+        lines = (
+            unpack.lines(stream, kind.format, schemas.rows_at(kind.type))
+            if chunk.is_whole
+            else documents.parted(stream)
+        )
         return LineReader(first_line=chunk.first_line, offset=chunk.start).read(lines)
 
     def _slices(self, chunk: Chunk) -> Iterator[_Slice]:
@@ -175,14 +180,6 @@ class Transformer:
             },
         }
         return eventbridge.Event(str(index), SOURCE, READY, detail)
-
-
-def _lines(stream: Iterable[bytes], kind: Kind) -> Iterable[bytes]:
-    """The content of a whole object as lines, each a row."""
-    head, whole = form.look(stream)
-    if (packed := form.compression(head)) != "none":
-        head, whole = form.look(unpack.unpacked(whole, packed))
-    return form.of(head, kind.format, schemas.rows_at(kind.type)).as_lines(whole)
 
 
 def _log(result: dict[str, jsontext.Json]) -> None:

@@ -1,5 +1,7 @@
 """A compressed stream as plain bytes, a piece at a time; its end is reported as whole, cut off or damaged.
 
+`lines` are the rows of a whole object, whatever contains them.
+
 How much it grows is not limited: equal rows shrink to a thousandth. What is read of it is bounded by the time of an
 invocation, memory by the size of a piece.
 """
@@ -12,13 +14,27 @@ from typing import Any
 
 import pyarrow as pa
 
-from handlers.lake.form import Compression
+from handlers.lake import form
+from handlers.lake.form import Claim, Compression
 from handlers.lake.lines import BrokenContentError
 
 _PIECE = 1024 * 1024
 _GZIP = 31  # zlib's name for a gzip header with the largest window
 _SMALL_PIECE = 64 * 1024  # what Arrow has unpacked of a piece before a damage is lost
 _OF_ARROW = {"zstd": "zstd", "bzip2": "bz2"}
+
+
+def lines(stream: Iterable[bytes], claim: Claim, rows_at: str | None) -> Iterable[bytes]:
+    """The content of a whole object as lines, each a row: of what its name claims and its type says (`form.of`).
+
+    Raises:
+        UnreadableObjectError: it is nothing that the lake reads.
+        BrokenContentError: it can be read no further; what comes before has been given by then.
+    """
+    head, whole = form.look(stream)
+    if (packed := form.compression(head)) != "none":
+        head, whole = form.look(unpacked(whole, packed))
+    return form.of(head, claim, rows_at).as_lines(whole)
 
 
 def unpacked(stream: Iterable[bytes], compression: Compression) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """`lab lake check` on a lake at work: what agrees is fine, each kind of difference is found and named."""
 
+import bz2
 import gzip
 import io
 import json
@@ -9,11 +10,27 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.response import StreamingBody
 
 from handlers.lake import output as step_output
 from handlers.lake import silver
-from ops.cli.lake import check_commands, footers
+from ops.cli.lake import check, check_commands, footers
+from ops.local.errors import LabError
 from tests.ops.lake_work import SILVER, Lake, lines, shipment
+
+_ROWS = [b'{"a": 1}', b'{"b": [{}]}', b'{"c": "}{"}']
+_LINES = b"\n \r\n".join(_ROWS)
+_ARRAY = b"[\n" + b",\n".join(_ROWS) + b"]"
+_CONTAINERS = {
+    "lines": ("a.jsonl", _LINES),
+    "gzip without its suffix": ("a.jsonl", gzip.compress(_LINES)),
+    "gzip with something behind it": ("a.jsonl.gz", gzip.compress(b"{}\n[]\n") + b"x"),
+    "zstd": ("a.json", bytes(pa.compress(_LINES, "zstd", asbytes=True))),
+    "bzip2 of an array": ("a.json.bz2", bz2.compress(_ARRAY)),
+    "Records": ("a.json", b'{"Records": ' + _ARRAY + b"}"),
+    "nothing between them": ("stream-1", b"".join(_ROWS)),
+    "UTF-16": ("a.json", _ARRAY.decode().encode("utf-16")),
+}
 
 
 def _found(told: dict[str, Any]) -> list[tuple[str, str]]:
@@ -21,27 +38,28 @@ def _found(told: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def test_fine(lake: Lake) -> None:
-    """Records, files and lines of each object agree: many chunks, gzip, bad rows, replays; empty objects are none."""
+    """Records, files and rows of each object agree: chunks, gzip, an array, bad rows, replays; empty ones are none."""
     lake.put("shipments/day.jsonl", lines(*(shipment(n) for n in range(30)), b"", b"{"))
     lake.put("shipments/b ü.jsonl.gz", gzip.compress(lines(shipment(1), b"[]", shipment(2))))
+    lake.put("shipments/c.json", gzip.compress(b"[%s,\n{]" % lines(shipment(1)).strip()))
     lake.put("shipments/empty.jsonl", b"")
     lake.lab("replay-queue", "--again")
     lake.work()
     told = lake.told("check", "--count-source")
 
-    rows = {"silver": 32, "quarantine": 2}
+    rows = {"silver": 33, "quarantine": 4}
     assert told == {
-        "objects": 3,
-        "fine": 3,
+        "objects": 4,
+        "fine": 4,
         "records": rows,
         "files": rows,
-        "sourceLines": 34,
+        "sourceRows": 37,
         "problems": {},
         "first": [],
         "deleted": 0,
     }
     text = lake.lab("check")
-    assert (text.exit_code, "3 of 3 objects are fine\n" in text.stdout) == (0, True)
+    assert (text.exit_code, "4 of 4 objects are fine\n" in text.stdout) == (0, True)
     assert lake.told("check", "--start", (datetime.now(UTC) + timedelta(days=1)).isoformat())["problems"] == {}
 
 
@@ -99,7 +117,7 @@ def _change(lake: Lake, key: str, **values: Any) -> None:
 
 
 def test_source_with_other_lines(lake: Lake) -> None:
-    """A record that counts other rows than the object has lines is found by counting those; a document has none."""
+    """A record that counts other rows than the object has lines is found by counting those."""
     key = lake.put("shipments/a.jsonl", lines(shipment(1), shipment(2)))
     (file,) = lake.files()
     lake.s3.put_object(
@@ -109,10 +127,32 @@ def test_source_with_other_lines(lake: Lake) -> None:
     _change(lake, key, result={"S": json.dumps(result)})
     assert lake.told("check")["problems"] == {}
     told = lake.told("check", "--count-source", code=1)
-    assert (_found(told), told["sourceLines"]) == ([("source", key)], 2)
+    assert (_found(told), told["sourceRows"]) == ([("source", key)], 2)
 
-    document = lake.put("shipments/b.json", b"[]")
-    assert ("notChecked", document) in _found(lake.told("check", "--count-source", code=1))
+
+class _Given:
+    """S3, which gives these bytes for any key."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def get_object(self, **_: Any) -> dict[str, Any]:
+        return {"Body": StreamingBody(io.BytesIO(self._content), len(self._content))}
+
+
+@pytest.mark.parametrize("name", _CONTAINERS)
+def test_rows_of_every_container_are_counted(name: str) -> None:
+    """As the lake counts them, whatever the object's name says of its content."""
+    key, content = _CONTAINERS[name]
+    assert check.count_rows(_Given(content), "b", f"bronze/shipments/{key}", "e") == 3
+
+
+def test_rows_that_cannot_be_counted() -> None:
+    """Are told with the reason, and are no mismatch."""
+    with pytest.raises(LabError, match="its rows can't be counted: the object is a zip archive"):
+        check.count_rows(_Given(b"PK\x03\x04"), "b", "bronze/shipments/a.json", "e")
+    with pytest.raises(LabError, match="its name is none that the lake reads"):
+        check.count_rows(_Given(b""), "b", "bronze/shipments/a.csv", "e")
 
 
 def test_left_over(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +200,7 @@ def test_records_that_have_expired(lake: Lake, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(check_commands, "datetime", Later)
     assert _found(lake.told("check", code=1)) == [("notChecked", key)]
     told = lake.told("check", "--count-source")
-    assert (told["fine"], told["files"], told["sourceLines"]) == (1, {"silver": 1, "quarantine": 1}, 2)
+    assert (told["fine"], told["files"], told["sourceRows"]) == (1, {"silver": 1, "quarantine": 1}, 2)
     lake.s3.delete_object(Bucket=SILVER, Key=lake.files("silver/")[0])
     assert _found(lake.told("check", "--count-source", code=1)) == [("source", key)]
 

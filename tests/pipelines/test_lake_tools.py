@@ -58,7 +58,7 @@ def test_rows_are_made_up_worked_and_replayed(lake: Lake, tmp_path: Path) -> Non
 
     rows = {"silver": done.silver, "quarantine": done.quarantined}
     checked = _lab(lake, "check", "--count-source")
-    assert (checked["records"], checked["files"], checked["sourceLines"]) == (rows, rows, 10_000)
+    assert (checked["records"], checked["files"], checked["sourceRows"]) == (rows, rows, 10_000)
     assert _lab(lake, "quarantine", "list")["rows"] == done.quarantined
     retried = _lab(lake, "quarantine", "retry", "--yes", code=1)  # they are as bad as before
     assert (retried["done"], retried["stillInQuarantine"], retried["silverGained"], retried["filesDeleted"]) == (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ops.cli.lake.keys import Duplicates
 
 StartOption = Annotated[str, typer.Option(metavar="ISO", help="Only objects and files of this time or later; in UTC.")]
-CountOption = Annotated[bool, typer.Option("--count-source", help="Also count the lines of JSON Lines in bronze.")]
+CountOption = Annotated[bool, typer.Option("--count-source", help="Also count the rows in bronze; needs pyarrow.")]
 DeleteOption = Annotated[bool, typer.Option("--delete-left-over", help="Delete files that a replay has superseded.")]
 
 
@@ -99,7 +99,7 @@ def _tell(report: Report, deleted: int, *, as_json: bool) -> None:
                 "fine": report.fine,
                 "records": _rows(report.recorded),
                 "files": _rows(report.counted),
-                "sourceLines": report.source,
+                "sourceRows": report.source,
                 "problems": dict(report.counts),
                 "first": [asdict(one) for one in report.problems],
                 "deleted": deleted,
@@ -110,7 +110,7 @@ def _tell(report: Report, deleted: int, *, as_json: bool) -> None:
     output.table("Rows", ["by", "in silver", "in quarantine"], counts)
     output.result([f"{report.fine} of {report.objects} objects are fine"])
     if report.source:
-        output.result([f"{report.source} lines were counted in bronze"])
+        output.result([f"{report.source} rows were counted in bronze"])
     if report.counts:
         found = [[kind, count, KINDS[kind]] for kind, count in report.counts.most_common()]
         output.table("Not fine", ["what", "count", "that is"], found)
