@@ -8,7 +8,10 @@ from ops.cli import output, target
 from ops.local.emulator import Emulator, clean, stale_record
 
 
-def down(stack: target.StackOption = target.LOCAL) -> None:
+def down(
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
     """Stop a stack and delete its data. Succeeds when nothing runs, too.
 
     On the laptop: ends the local cloud and every process it started. Other stacks: pulumi destroy.
@@ -27,3 +30,5 @@ def down(stack: target.StackOption = target.LOCAL) -> None:
         output.say(f"stopped: {emulator.endpoint} (pid {emulator.pid})")
     else:
         output.say(f"{reason}; cleaned up" if reason else "nothing runs")
+    if as_json:
+        output.as_json({"stopped": emulator.endpoint if emulator else None})

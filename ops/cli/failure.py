@@ -79,7 +79,7 @@ def _switch(stack: str, path: str, body: dict[str, Any], *, wait: bool) -> dict[
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        output.fail(f"--match must be FIELD=TEXT, got {text!r}")
+        output.misuse(f"--match must be FIELD=TEXT, got {text!r}")
     return name, value
 
 

@@ -102,7 +102,9 @@ def query(
     found = target.find(stack)
     known = saved(found)
     if name not in known:
-        output.fail(f"there is no query {name}; there are: {', '.join(sorted(known)) or 'none (observabilityEnabled)'}")
+        output.misuse(
+            f"there is no query {name}; there are: {', '.join(sorted(known)) or 'none (observabilityEnabled)'}"
+        )
     with output.busy(f"asking for {name}"):
         rows = _ask(found, filled(known[name], key), start, now + 1)
     if as_json:
@@ -150,7 +152,7 @@ def _word(value: object) -> str:
 def _seconds(text: str) -> int:
     number, unit = text[:-1], text[-1:]
     if unit not in _UNITS or not number.isdigit() or int(number) == 0:
-        output.fail(f"--since must be a number and s, m, h or d, as in 90s or 2h, got {text!r}")
+        output.misuse(f"--since must be a number and s, m, h or d, as in 90s or 2h, got {text!r}")
     return int(number) * _UNITS[unit]
 
 

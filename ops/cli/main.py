@@ -21,7 +21,6 @@ from ops.cli.orders import commands as orders
 from ops.cli.queues import commands as queues
 from ops.cli.runbook import runbook
 from ops.cli.status import status
-from ops.cli.target import NotRunningError
 from ops.cli.up import up
 from ops.cli.watch import watch
 from ops.local.errors import LabError
@@ -37,9 +36,9 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             output.fail("interrupted", output.INTERRUPTED)
-        except NotRunningError as error:
-            output.fail(str(error), output.NOT_RUNNING)
-        except (LabError, OSError) as error:
+        except LabError as error:
+            output.fail(str(error), output.REFUSED if error.is_refusal else output.FAILED)
+        except OSError as error:
             output.fail(str(error))
         except Exception as error:
             if not type(error).__module__.startswith("botocore."):  # not imported here: most commands do without it
@@ -53,7 +52,7 @@ app = typer.Typer(
     help="A reliable ingestion pipeline, and the lab that proves it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    rich_markup_mode=None,  # its tables are wider than a screen is high
 )
 for _command in (up, down, status, watch, alarms, runbook, doctor, events.send):
     app.command()(_command)

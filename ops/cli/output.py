@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 FAILED = 1  # the work was done, with failures, or could not be done
-NOT_RUNNING = 3  # there is nothing to ask
+USAGE = 2  # the command can't be meant so; Typer's own refusals leave with it, too
+REFUSED = 3  # a safety rule forbids it, or nobody has said yes
 INTERRUPTED = 130  # Ctrl-C
 
 Advance: TypeAlias = "Callable[[int], None]"
@@ -39,6 +40,16 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
     """Say what is wrong and leave with `code`."""
     _messages().print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def misuse(message: str) -> NoReturn:
+    """Say what is wrong with the command, and leave."""
+    fail(message, USAGE)
+
+
+def refuse(message: str) -> NoReturn:
+    """Say which safety rule forbids it, and leave."""
+    fail(message, REFUSED)
 
 
 def result(lines: Sequence[str]) -> None:
@@ -71,7 +82,7 @@ def typed(question: str) -> str:
 def confirm(question: str) -> None:
     """Ask, and leave unless the answer is yes."""
     if not agreed(question):
-        fail("nothing was changed; --yes skips this question")
+        refuse("nothing was changed; --yes skips this question")
 
 
 @contextmanager

@@ -162,6 +162,7 @@ def delete(
     pipeline: QueueOption = "events",
     yes: YesOption = False,  # noqa: FBT002 - an option
     stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
     """Delete one dead letter for good, after a question. Its state record stays.
 
@@ -177,6 +178,8 @@ def delete(
             output.confirm("Delete this dead letter? Nothing brings it back.")
         letters.delete(sqs, url, letter)
     output.say(f"deleted: {message_id}")
+    if as_json:
+        output.as_json({"deleted": message_id, "pipeline": pipeline})
 
 
 @app.command()
@@ -184,6 +187,7 @@ def purge(
     pipeline: Annotated[str, typer.Option("--pipeline", help="Of which pipeline.")],
     yes: YesOption = False,  # noqa: FBT002 - an option
     stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
     """Delete all dead letters of a pipeline for good, after a question. Refuses while a redrive of them runs.
 
@@ -194,12 +198,14 @@ def purge(
     found = target.find(stack)
     sqs, url = found.client("sqs"), letters.queue_url(found, pipeline)
     if running := _running(found, pipeline):
-        output.fail(f"redrive {running} of {pipeline} runs; first: lab redrive cancel {running}")
+        output.refuse(f"redrive {running} of {pipeline} runs; first: lab redrive cancel {running}")
     number = letters.count(sqs, url)
     if not yes:
         output.confirm(f"Delete all dead letters of {pipeline} (about {number})? Nothing brings them back.")
     sqs.purge_queue(QueueUrl=url)
     output.say(f"purged: about {number} dead letters of {pipeline}")
+    if as_json:
+        output.as_json({"purged": number, "pipeline": pipeline})
 
 
 def _running(found: Target, pipeline: str) -> str:

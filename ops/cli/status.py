@@ -53,8 +53,6 @@ def status(
 ) -> None:
     """Show a stack: outputs, depths, functions and their late errors, who hears of alarms, state records by status.
 
-    Exits with 3 when the laptop's stack is down.
-
     Example: export API_URL=$(lab status --output ApiEndpoint)
     """
     found = target.find(stack)
@@ -83,7 +81,7 @@ def status(
 def _one(outputs: dict[str, Any], name: str) -> str:
     values = dict(_flat(outputs))
     if name not in values:
-        output.fail(f"there is no output {name}; there are: {', '.join(values)}")
+        output.misuse(f"there is no output {name}; there are: {', '.join(values)}")
     return values[name]
 
 

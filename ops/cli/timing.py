@@ -38,5 +38,5 @@ def moment(option: str, text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        output.fail(f"{option} must be a date or a time, as in 2026-01-31 or 2026-01-31T12:00:00Z, got {text!r}")
+        output.misuse(f"{option} must be a date or a time, as in 2026-01-31 or 2026-01-31T12:00:00Z, got {text!r}")
     return found if found.tzinfo else found.replace(tzinfo=UTC)

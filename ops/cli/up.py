@@ -68,7 +68,7 @@ def up(
     """
     if stack != target.LOCAL:
         if empty:
-            output.fail(f"--empty is for the laptop; stack {stack!r} is on AWS")
+            output.misuse(f"--empty is for the laptop; stack {stack!r} is on AWS")
         raise typer.Exit(target.pulumi("up", *(["--refresh"] if refresh else []), stack=stack))
     if empty:
         with locked_within(target.home() / "up.lock", _WAIT_SECONDS, _wait):

@@ -39,7 +39,7 @@ def test_nothing_runs(laptop: Laptop) -> None:
     assert (laptop.lab("down").exit_code, laptop.lab("down").stderr.splitlines()[-1]) == (0, "nothing runs")
     for command in ("status", "send"):
         refused = laptop.lab(command)
-        assert (refused.exit_code, refused.stdout) == (3, "")
+        assert (refused.exit_code, refused.stdout) == (1, "")
         assert refused.stderr == "error: the laptop's stack is down; start it with: lab up\n"
 
 
@@ -51,14 +51,14 @@ def test_up_empty(laptop: Laptop) -> None:
     assert (started.exit_code, started.stdout) == (0, f"{emulator.endpoint}\n")
     refused = laptop.lab("status")  # a cloud with nothing on it is not a stack
     assert (refused.exit_code, refused.stderr) == (
-        3,
+        1,
         "error: the emulator runs, but nothing is deployed to it; deploy with: lab up\n",
     )
     assert json.loads(laptop.lab("up", "--empty", "--json").stdout) == {"endpoint": emulator.endpoint}
     assert laptop.lab("down").stderr.endswith(f"stopped: {emulator.endpoint} (pid {emulator.pid})\n")
 
     elsewhere = laptop.lab("up", "--empty", "--stack", "dev")
-    assert (elsewhere.exit_code, elsewhere.stderr) == (1, "error: --empty is for the laptop; stack 'dev' is on AWS\n")
+    assert (elsewhere.exit_code, elsewhere.stderr) == (2, "error: --empty is for the laptop; stack 'dev' is on AWS\n")
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
@@ -232,7 +232,7 @@ def test_state_file_that_is_none(laptop: Laptop, content: str, monkeypatch: pyte
     laptop.home.mkdir()
     (laptop.home / "local.json").write_text(content.replace("HERE", f"http://127.0.0.1:{laptop.port}"))
     refused = laptop.lab("status")
-    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == "error: the emulator runs, but nothing is deployed to it; deploy with: lab up\n"
 
 

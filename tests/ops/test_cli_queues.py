@@ -156,7 +156,7 @@ def test_creating_again_with_another_wish(cloud: Cloud) -> None:
     cloud.lab("create", "inbox", "--max-receive-count", "5")
     before = cloud.queue("inbox")
     refused = cloud.lab("create", "inbox", "--max-receive-count", "7", "--visibility", "60")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 3
     assert "change inbox\n    VisibilityTimeout: 182 -> 60\n    RedrivePolicy: " in refused.stderr
     assert refused.stderr.endswith("differs as shown; nothing was changed; --update changes it\n")
     assert cloud.queue("inbox") == before
@@ -171,7 +171,7 @@ def test_creating_again_with_another_wish(cloud: Cloud) -> None:
 def test_unsafe_queue_made_safe(cloud: Cloud) -> None:
     """A queue that somebody made by hand is not touched without --update, and as safe as the others with it."""
     cloud.sqs.create_queue(QueueName="inbox")
-    assert cloud.lab("create", "inbox").exit_code == 1
+    assert cloud.lab("create", "inbox").exit_code == 3
     assert cloud.names() == ["inbox"]
 
     assert cloud.lab("create", "inbox", "--update").exit_code == 0
@@ -249,7 +249,7 @@ def test_attaching_is_asked_for(cloud: Cloud, typed: str) -> None:
     before = cloud.queue("legacy")
     refused = cloud.lab("attach-dlq", "legacy", typed=typed)
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 3
     assert refused.stderr.endswith("error: nothing was changed; --yes skips this question\n")
     assert (cloud.names(), cloud.queue("legacy")) == (["legacy"], before)
     assert cloud.lab("attach-dlq", "legacy", typed="y\n").exit_code == 0
@@ -370,7 +370,7 @@ def test_change_of_encryption() -> None:
 def test_queues_need_no_deployment(laptop: Laptop) -> None:
     """A running cloud is enough, so that a queue can be there before the program that adopts it."""
     refused = laptop.lab("queues", "create", "inbox")
-    assert (refused.exit_code, refused.stderr) == (3, "error: the laptop's stack is down; start it with: lab up\n")
+    assert (refused.exit_code, refused.stderr) == (1, "error: the laptop's stack is down; start it with: lab up\n")
     with Emulator.start(laptop.home):
         assert laptop.lab("queues", "create", "inbox").exit_code == 0
 

@@ -88,7 +88,7 @@ def test_one_output(running: Laptop) -> None:
     """For scripts: the value of one output and nothing else; a name that does not exist is told with those that do."""
     assert running.lab("status", "--output", "events.workerFunctionName").stdout == "events-worker\n"
     refused = running.lab("status", "--output", "nothing")
-    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert (refused.exit_code, refused.stdout) == (2, "")
     assert refused.stderr.startswith("error: there is no output nothing; there are: ApiEndpoint, ")
 
 
@@ -174,7 +174,7 @@ def test_dead_letters_one_by_one(running: Laptop) -> None:
     assert "FAIL-ME" in running.lab("redrive", "show", first, *letters).stdout
 
     kept = running.lab("redrive", "delete", first, *letters, typed="n\n")
-    assert (kept.exit_code, len(waiting())) == (1, 4)
+    assert (kept.exit_code, len(waiting())) == (3, 4)
     assert kept.stderr.endswith("nothing was changed; --yes skips this question\n")
     assert running.lab("redrive", "delete", first, *letters, "--yes").stderr == f"deleted: {first}\n"
     assert waiting() == sorted([second, *others])
@@ -182,7 +182,7 @@ def test_dead_letters_one_by_one(running: Laptop) -> None:
     assert (gone.exit_code, gone.stderr.startswith(f"error: there is no dead letter {first} among the 3 ")) == (1, True)
     assert running.lab("redrive", "show", second, "--pipeline", "nope").exit_code == 1
 
-    assert running.lab("redrive", "purge", *letters, typed="").exit_code == 1
+    assert running.lab("redrive", "purge", *letters, typed="").exit_code == 3
     assert len(waiting()) == 3
     assert running.lab("redrive", "purge", *letters, "--yes").stderr == "purged: about 3 dead letters of orders\n"
     assert waiting() == []

@@ -40,7 +40,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def test_data_is_kept(laptop: Laptop, told: list[bool], typed: str) -> None:
     """Without a yes nothing that holds data is deleted, and the mend is named."""
     done = laptop.lab("up", typed=typed)
-    assert (done.exit_code, told) == (1, [False])
+    assert (done.exit_code, told) == (3, [False])
     assert _QUESTION in done.stderr
     assert "error: what has left the program holds data, and was kept: " in done.stderr
     assert done.stderr.endswith("delete it with its data: lab up --yes\n")

@@ -67,9 +67,9 @@ def generate(  # noqa: PLR0913, PLR0917 - one option each
     """
     _check_type(record_type)
     if as_json and file == "-":
-        output.fail("--json describes the written file: it needs --output FILE")
+        output.misuse("--json describes the written file: it needs --output FILE")
     if count is not None and target_size:
-        output.fail("give --count or --target-size, not both")
+        output.misuse("give --count or --target-size, not both")
     samples = Samples(
         type=record_type,
         seed=seed,
@@ -155,7 +155,7 @@ def replay_queue(  # noqa: PLR0913, PLR0917 - one option each
     from ops.cli.lake import jobs  # noqa: PLC0415 - see above
 
     if prefix and not record_type:
-        output.fail("--prefix is relative to a type's folder: it needs --type")
+        output.misuse("--prefix is relative to a type's folder: it needs --type")
     asked = jobs.Asked(
         "replay-queue",
         stack,
@@ -179,12 +179,12 @@ def _write(
 
 def _check_type(text: str) -> None:
     if text not in TYPES:
-        output.fail(f"--type must be one of {', '.join(TYPES)}, got {text!r}")
+        output.misuse(f"--type must be one of {', '.join(TYPES)}, got {text!r}")
 
 
 def _type(text: str) -> str:
     if not _TYPE.fullmatch(text):
-        output.fail(f"--type must be the name of a folder in bronze/, got {text!r}")
+        output.misuse(f"--type must be the name of a folder in bronze/, got {text!r}")
     return text
 
 
@@ -193,22 +193,22 @@ def _day(text: str, days: int) -> date:
         first = date.fromisoformat(text)
         last = first + timedelta(days=days)
     except (ValueError, OverflowError):
-        output.fail(f"--first-day must be a date, as in 2026-01-31, got {text!r}")
+        output.misuse(f"--first-day must be a date, as in 2026-01-31, got {text!r}")
     if first.year < _FIRST_YEAR or last.year > _LAST_YEAR:
-        output.fail(f"events must lie in the years {_FIRST_YEAR}-{_LAST_YEAR}, got {first} to {last}")
+        output.misuse(f"events must lie in the years {_FIRST_YEAR}-{_LAST_YEAR}, got {first} to {last}")
     return first
 
 
 def _size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?I?)B?", text.upper())
     if match is None or match[2] not in _UNITS or float(match[1]) == 0:
-        output.fail(f"--target-size must be a number and a unit, as in 500KB, 64MB or 1GiB, got {text!r}")
+        output.misuse(f"--target-size must be a number and a unit, as in 500KB, 64MB or 1GiB, got {text!r}")
     return max(1, int(float(match[1]) * _UNITS[match[2]]))
 
 
 def _path(file: str) -> Path:
     if not file:
-        output.fail("--output must be the name of a file, or - for stdout, got ''")
+        output.misuse("--output must be the name of a file, or - for stdout, got ''")
     return Path(file)
 
 

@@ -122,12 +122,12 @@ def replay(  # noqa: PLR0913, PLR0917 - one option each
     """
     archive = replays.find(_with_orders(stack))
     if resume and (start or end):
-        output.fail("--resume takes its window from the earlier replay: give neither --start nor --end")
+        output.misuse("--resume takes its window from the earlier replay: give neither --start nor --end")
     if not resume and not start:
-        output.fail("give a start, as in --start 2026-01-31T00:00:00Z, or --resume NAME")
+        output.misuse("give a start, as in --start 2026-01-31T00:00:00Z, or --resume NAME")
     window = archive.left_of(resume) if resume else (_moment("--start", start), _moment("--end", end))
     if window[0] >= window[1]:
-        output.fail(f"--start must be before --end, got {window[0].isoformat()} and {window[1].isoformat()}")
+        output.misuse(f"--start must be before --end, got {window[0].isoformat()} and {window[1].isoformat()}")
     if archive.is_young(window[1]):
         output.say("the archive may still lack events of the last ten minutes: replay those later")
     if dry_run:

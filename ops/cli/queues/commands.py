@@ -66,7 +66,9 @@ def create(  # noqa: PLR0913, PLR0917 - one option each
     _tell(steps)
     if not dry_run:
         if any(not step.creates for step in steps) and not update:
-            output.fail("a queue of that name is there and differs as shown; nothing was changed; --update changes it")
+            output.refuse(
+                "a queue of that name is there and differs as shown; nothing was changed; --update changes it"
+            )
         _carry_out(sqs, steps)
     _report(sqs, wanted.prefix, (wanted.queue_name, wanted.dlq_name), steps, dry_run=dry_run, as_json=as_json)
 

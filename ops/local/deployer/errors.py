@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ops.local.errors import LabError
 
 
@@ -11,6 +13,8 @@ class DeployError(LabError):
 
 class DataLossError(DeployError):
     """What has left the program holds data; nothing of it was deleted."""
+
+    is_refusal: ClassVar[bool] = True
 
     def __init__(self, lost: list[str]) -> None:
         super().__init__(

@@ -1,0 +1,80 @@
+"""What holds for every command of `lab`: its help, its exit codes, its JSON, its completion."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner, Result
+
+from ops.cli import output
+from ops.cli.main import app
+
+_SCREEN = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
+_LINES = 40
+
+
+def _all(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _all(child, (*path, name))
+
+
+_COMMANDS = {" ".join(("lab", *path)): (path, command) for path, command in _all(typer.main.get_command(app))}
+_LEAVES = [name for name, (_, command) in _COMMANDS.items() if not getattr(command, "commands", {})]
+
+
+def _run(*words: str, **environment: str) -> Result:
+    return CliRunner().invoke(app, words, env=_SCREEN | environment, prog_name="lab")
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_help_fits_a_screen(name: str) -> None:
+    """Of 80 columns; an example is shown where something is done (tests/contract/test_docs.py holds what it is)."""
+    path, _ = _COMMANDS[name]
+    lines = _run(*path, "--help").stdout.splitlines()
+
+    assert 5 < len(lines) <= _LINES
+    assert max(map(len, lines)) <= int(_SCREEN["COLUMNS"])
+
+
+@pytest.mark.parametrize("name", _LEAVES)
+def test_programs_can_read_it(name: str) -> None:
+    """Every command has --json."""
+    _, command = _COMMANDS[name]
+
+    assert "--json" in {option for parameter in command.params for option in parameter.opts}
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_what_can_not_be_meant_is_a_usage_error(name: str) -> None:
+    """An option that is not there, and a command that is not."""
+    path, _ = _COMMANDS[name]
+
+    assert _run(*path, "--no-such-option").exit_code == output.USAGE
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("logs", "tail", "--since", "soon"),
+        ("failure", "set", "poison_payload", "--match", "id"),
+        ("lake", "generate", "--type", "nothing"),
+        ("lake", "replay-copy", "--type", "shipments", "--start", "soon"),
+        ("up", "--empty", "--stack", "dev"),
+    ],
+    ids=" ".join,
+)
+def test_values_that_can_not_be_meant_are_usage_errors(words: tuple[str, ...]) -> None:
+    """Told before anything is asked."""
+    done = _run(*words)
+
+    assert (done.exit_code, done.stderr.startswith("error: ")) == (output.USAGE, True)
+
+
+@pytest.mark.parametrize(("typed", "wanted"), [("lab red", "redrive"), ("lab redrive pur", "purge")])
+def test_shells_complete(typed: str, wanted: str) -> None:
+    """Typer's own completion, as bash asks for it."""
+    number = str(len(typed.split()) - 1)
+
+    assert wanted in _run(_LAB_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=number).stdout.split()
