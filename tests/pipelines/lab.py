@@ -239,9 +239,9 @@ class Ear:
     def heard(self) -> list[dict[str, Any]]:
         """Every event that has arrived, oldest first."""
         while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                self._heard.append(json.loads(json.loads(message["Body"])["Message"]))
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+            self._heard += [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+            entries = [{"Id": str(i), "ReceiptHandle": one["ReceiptHandle"]} for i, one in enumerate(messages)]
+            self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
         return self._heard
 
     def wait(

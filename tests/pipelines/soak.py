@@ -351,6 +351,7 @@ class Soak:
                 int(item["attempts"]["N"]),
                 _ms(item.get("processedAt", {}).get("S", "")),
                 item.get("errorType", {}).get("S", ""),
+                item["status"]["S"] == "SUCCEEDED" or item.get("final", {}).get("BOOL", False),
             )
             for page in scan.paginate(TableName=self.lab.outputs["DynamoTableName"])
             for item in page["Items"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 CAUSES = {"broken": "BrokenError", "repairable": "RepairableError"}  # of what is to be dead-lettered, by drill
-_BY_DEATHS = {"WorkerDiedError", ""}  # causes of a good event's letter; SQS moves a message without any
+_DIED = "WorkerDiedError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Record:
     attempts: int
     processed_at: int
     error_type: str = ""
+    is_final: bool = False  # whether the last attempt lived to write how it ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,18 @@ class Ledger:
         ]
 
     def felled(self) -> dict[str, str]:
-        """Good events whose workers died until they were given up, with the cause on the letter."""
+        """Good events whose workers died until they were given up, with the cause on the letter or of the record.
+
+        Either we have counted the deaths, or SQS has moved the message after a receive of which nobody wrote the end.
+        """
+        moved = {name for name, cause in self.facts.letters if not cause}
         return {
             name: cause
             for name, cause in self.causes().items()
-            if name in self.accepted and not self._expected(name) and cause in _BY_DEATHS and self._tries(name) > 1
+            if name in self.accepted
+            and not self._expected(name)
+            and (record := self._record(name))
+            and (cause == _DIED or (name in moved and not record.is_final))
         }
 
     def causes(self) -> dict[str, str]:

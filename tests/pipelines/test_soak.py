@@ -99,3 +99,16 @@ def test_the_ledger_expects_what_was_repaired() -> None:
     assert replace(_EVEN, repaired=True).faults() == ["d is good and dead with ['RepairableError']"]
     lost = replace(_EVEN.facts, letters=_EVEN.facts.letters[:2])
     assert replace(_EVEN, facts=lost, repaired=True).faults() == ["d is lost: neither SUCCEEDED nor dead-lettered"]
+
+
+@pytest.mark.parametrize(("is_final", "faults"), [(False, []), (True, ["b is good and dead with ['DownstreamError']"])])
+def test_who_was_felled_by_deaths_is_no_fault(is_final: bool, faults: list[str]) -> None:  # noqa: FBT001 - a case
+    """SQS moved it, and nobody had lived to write how its last attempt ended; where somebody did, it is a fault."""
+    record = Record("FAILED", 5, 10, "DownstreamError", is_final)
+    facts = replace(
+        _EVEN.facts,
+        records={**_EVEN.facts.records, "key-b": record},
+        letters=[*_EVEN.facts.letters, ("b", "")],
+        told=[one for one in _EVEN.facts.told if one[0] != "key-b"],
+    )
+    assert replace(_EVEN, facts=facts).faults() == faults
