@@ -19,12 +19,12 @@ from tests import distribution
 
 
 class _WithoutNumpy:
-    """As in Lambda: Arrow takes NumPy where it is, which a tool of the tests brings, and begins a second later."""
+    """As in Lambda: Arrow takes NumPy where it is, and begins a second later. Only a GameDay's plots need it."""
 
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
-        """Refuse NumPy, and leave the rest to others."""
-        if name == "numpy":
+        """Refuse NumPy until somebody plots, and leave the rest to others."""
+        if name == "numpy" and "matplotlib" not in sys.modules:
             raise ModuleNotFoundError(name)
 
 

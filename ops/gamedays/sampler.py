@@ -73,7 +73,8 @@ class Sampler:
 
     def _run(self) -> None:
         pause = self._stack.target.look_seconds
-        while not self._stop.is_set():
+        is_over = False
+        while not is_over:  # at least one look, however soon the run is over
             try:
                 found = self.look()
             except (BotoCoreError, ClientError, OSError) as error:
@@ -83,7 +84,7 @@ class Sampler:
                 self._judge(set(found["alarms"]) & self._counted)
             if time.monotonic() > self._deadline:
                 self._abort = self._abort or f"it has taken longer than {self._gameday.limit_seconds} s may take"
-            self._stop.wait(pause)
+            is_over = self._stop.wait(pause)
 
     def _judge(self, firing: set[str]) -> None:
         self.seen |= firing

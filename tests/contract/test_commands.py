@@ -40,10 +40,10 @@ def test_help_fits_a_screen(name: str) -> None:
 
 @pytest.mark.parametrize("name", _LEAVES)
 def test_programs_can_read_it(name: str) -> None:
-    """Every command has --json."""
+    """Every command has --json, but for one that prints nothing else."""
     _, command = _COMMANDS[name]
 
-    assert "--json" in {option for parameter in command.params for option in parameter.opts}
+    assert name == "lab gameday export" or "--json" in {option for parameter in command.params for option in parameter.opts}
 
 
 @pytest.mark.parametrize("name", _COMMANDS)

@@ -61,6 +61,7 @@ def test_what_the_lake_has_that_events_do_not(preview: bool) -> None:  # noqa: F
             ("aws:cloudwatch/metricAlarm:MetricAlarm", f"lake-notices-{name}")
             for name in ("dead", "stalled", "backlog")
         ),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "lake-objects-ignored"),
         *((token, f"lake-{role}{part}") for role in ("bronze", "silver") for token, part in _BUCKET_PARTS),
     }
 
