@@ -7,10 +7,10 @@ large payload), one message is taken from the queue, and a copy kept for the pro
 succeeded, the consumer goes on. With nothing to try it stays paused: that is no answer, nor is an event that fails for
 good.
 
-It may be the event and not the downstream. So after 1, 2, 4, 8 … failed probes another message is taken to probe with
-(on a FIFO queue once, for what is taken cannot be sent anew). Where another one succeeds, no trip is believed for five
-minutes: only some events meet this outage, and each of their messages waits for itself (handlers.worker.trip_wire), so
-nothing is lost by it, and the others are not stopped again and again.
+It may be the event and not the downstream. So after 1, 2, 4, 8, 16, 24 … failed probes another message is taken to
+probe with (on a FIFO queue once, for what is taken cannot be sent anew). Where another one succeeds, no trip is
+believed for five minutes: only some events meet this outage, and each of their messages waits for itself
+(handlers.worker.trip_wire), so nothing is lost by it, and the others are not stopped again and again.
 
 States: CLOSED → OPEN → HALF_OPEN (a probe is under way, under a lease) → CLOSED or OPEN. Each write is conditional on
 the version that was read, so of two invocations one probes and the other leaves. Opening writes the state before it
@@ -67,6 +67,7 @@ _LOOKS = 20
 _BETWEEN_LOOKS_SECONDS = 5.0  # at most
 _LAST_LOOK_MS = 6_000  # before the invocation's end: a pause, and the call after it
 _AFTER_A_PROBE_SECONDS = 30  # that a message stays out of sight for, should the invocation die
+_PROBES_PER_EVENT = 8  # at most, before another is asked
 _PARTIAL_MS = 5 * 60_000  # for which no trip is believed once another event than the failed one has got through
 
 
@@ -106,10 +107,15 @@ class State:
     deaf_until: int = 0
 
     def needs_another(self, *, fifo: bool) -> bool:
-        """Whether it is time to ask another event: after 1, 2, 4, 8 … failed probes."""
+        """Whether it is time to ask another event: after 1, 2, 4, 8 failed probes, then after every eighth.
+
+        Seldom, for it costs a receive; but not ever more seldom: a breaker that has been open for hours because of one
+        event, with no other to ask, must not take hours to ask the first that comes.
+        """
         if not self.probes or (fifo and self.replaced_at):
             return False
-        return self.replaced_at < 1 << (self.probes.bit_length() - 1)
+        step = min(1 << (self.probes.bit_length() - 1), _PROBES_PER_EVENT)
+        return self.replaced_at < self.probes - self.probes % step
 
 
 class Verdict(Enum):
@@ -341,7 +347,10 @@ class Breaker:
         found = self._copies.read(state.kept) or _recorded(state.key, item)
         if found and not state.needs_another(fifo=is_fifo(self._config.queue_url)):
             return found, state
-        taken = self._queue.take(seconds=context.get_remaining_time_in_millis() // 1000 + _AFTER_A_PROBE_SECONDS)
+        seconds = context.get_remaining_time_in_millis() // 1000 + _AFTER_A_PROBE_SECONDS
+        taken = self._queue.take(seconds=seconds)
+        if found and taken and taken.receipt and taken.key == state.key:  # no other one, and now out of sight
+            taken = self._queue.take(seconds=seconds) or taken
         if taken is None:
             return found, state
         # Noted before it is tried: should this invocation die, the next one takes no other.

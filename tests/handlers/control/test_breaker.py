@@ -345,6 +345,25 @@ def test_an_event_that_fails_by_itself_does_not_stop_the_others(
     assert cloud.enabled is False
 
 
+def test_what_is_asked_is_another_event(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs, fake_clock: FakeClock
+) -> None:
+    """A bad event, alone on its queue for hours, is taken for the outage: the first to come after it is asked soon."""
+    cloud.healthy, cloud.bad = True, {"k1"}
+    large(sqs, "k1")
+    breaker.handle(TRIP, FakeContext())
+    for _ in range(300):
+        assert breaker.handle(TICK, FakeContext())["state"] == "OPEN"
+        fake_clock.advance(60_000)
+    large(sqs, "good")
+
+    ticks = 1
+    while breaker.handle(TICK, FakeContext())["state"] == "OPEN":
+        fake_clock.advance(60_000)
+        ticks += 1
+    assert (ticks, cloud.succeeded) == (5, {"good"})  # the 304th probe
+
+
 def test_a_killer_neither_closes_nor_keeps_open(breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs) -> None:
     """An event that ends its worker's process is no answer; the next that is asked is."""
     breaker.handle(TRIP, FakeContext())
@@ -356,17 +375,22 @@ def test_a_killer_neither_closes_nor_keeps_open(breaker: Breaker, cloud: FakeClo
     assert cloud.succeeded == {"next"}
 
 
-def test_another_is_asked_after_1_2_4_8_failures(breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs) -> None:
-    """An outage costs few messages a receive; where none is there at the time, the next tick looks again."""
+def test_another_is_asked_after_1_2_4_8_failures_and_every_eighth(
+    breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs
+) -> None:
+    """An outage costs few messages a receive; where none is there at the time, the next tick looks again.
+
+    However long it has been open, what comes in is asked within eight probes: one bad event may be all that is wrong.
+    """
     breaker.handle(TRIP, FakeContext())
-    for tick in range(20):
+    for tick in range(40):
         if tick == 10:  # so far it has only had the failed event
             for n in range(9):
                 large(sqs, f"n{n}")
         breaker.handle(TICK, FakeContext())
 
     keys = [e["Records"][0]["messageAttributes"]["idempotencyKey"]["stringValue"] for e in cloud.invoked]
-    assert keys == ["k1"] * 10 + ["n0"] * 6 + ["n1"] * 4
+    assert keys == ["k1"] * 10 + ["n0"] * 6 + ["n1"] * 8 + ["n2"] * 8 + ["n3"] * 8
 
 
 def test_a_fifo_queue_is_asked_once_more(cloud: FakeCloud, fake_clock: FakeClock) -> None:
