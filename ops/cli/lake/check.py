@@ -5,6 +5,7 @@ What is compared lies in a database in a temporary file, so that memory does not
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections import Counter
@@ -22,7 +23,7 @@ from handlers.lake.message import PREFIX, Source, kind_of
 from ops.cli.lake import footers, ledger
 from ops.cli.lake.ledger import DONE, ChunkRecord
 from ops.cli.lake.quarantine import PREFIX as QUARANTINE
-from ops.cli.lake.quarantine import delete
+from ops.cli.lake.quarantine import delete, rows_of
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
@@ -236,9 +237,11 @@ class Check:
             if file.startswith(SILVER):
                 return footers.read(self._s3, self._silver, footers.File(file, etag, size)).num_rows, None
             body = self._s3.get_object(Bucket=self._silver, Key=file, IfMatch=etag)["Body"]
-            return sum(1 for line in body.iter_lines() if line), None
+            return sum(rows_of(json.loads(line)) for line in body.iter_lines() if line), None
         except footers.NotParquetError as error:
             return None, str(error)
+        except (ValueError, AttributeError) as error:
+            return None, f"{file} is no quarantine file: {error!r}"
         except ClientError as error:
             return None, f"{file}: {error.response['Error']['Code']}"
 

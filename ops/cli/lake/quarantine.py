@@ -125,7 +125,7 @@ class Quarantine:
         held = Held(key, key.split("/")[1], object_key)
         reasons: Counter[tuple[str, str]] = Counter()
         for entry in self.entries(key):
-            rows = _rows(entry["lines"])
+            rows = rows_of(entry)
             held.errors[entry["errorType"]] += rows
             found = (entry["errorType"], entry["reason"])
             reasons[found if found in reasons or len(reasons) < _MAX_REASONS else (entry["errorType"], _OTHER)] += rows
@@ -136,9 +136,13 @@ class Quarantine:
         return any(entry["errorType"] == error_type for key in one.quarantine for entry in self.entries(key))
 
 
-def _rows(lines: str) -> int:
-    """How many lines `1-5,9` are."""
-    ranges = [part.partition("-") for part in lines.split(",")]
+def rows_of(entry: Entry) -> int:
+    """How many rows an entry stands for: one, or as many as its `lines` (`1-5,9`) are.
+
+    Raises:
+        ValueError: they are none.
+    """
+    ranges = [part.partition("-") for part in str(entry.get("lines", "1")).split(",")]
     return sum(int(end or start) - int(start) + 1 for start, _, end in ranges)
 
 
