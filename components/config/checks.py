@@ -212,6 +212,11 @@ def _lake(s: Settings) -> Iterator[Agreement]:
         s.glue_database is None or "lake" in s.pipelines,
         "empty unless pipelines has lake, whose tables it holds",
     )
+    yield Agreement(
+        ("lake_quality_gate", "pipelines"),
+        not s.lake_quality_gate or "lake" in s.pipelines,
+        "false unless pipelines has lake, whose days it checks",
+    )
 
 
 def _alarms(s: Settings) -> Iterator[Agreement]:

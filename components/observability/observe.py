@@ -26,6 +26,7 @@ class ObservedPipeline(Protocol):
     producers: dict[str, InstrumentedFunction]
     functions: dict[str, InstrumentedFunction]
     breaker: InstrumentedFunction | None
+    gate: InstrumentedFunction | None
     tables: dict[str, pulumi.Output[str]]
     rules: dict[str, pulumi.Output[str]]
     topics: dict[str, OutcomeTopic]
@@ -92,6 +93,7 @@ def pipeline_targets(name: str, pipeline: ObservedPipeline, shared: SharedServic
         rules=pipeline.rules,
         topics={role: made.topic.name for role, made in pipeline.topics.items()},
         breaker=pipeline.breaker.function.name if pipeline.breaker else None,
+        gate=pipeline.gate.function.name if pipeline.gate else None,
         undelivered=pipeline.rule.undelivered.name if pipeline.rule else None,
         notices=pipeline.notices.queue_arn.apply(naming.of_arn) if pipeline.notices else None,
         notices_dlq=pipeline.notices.dlq_arn.apply(naming.of_arn) if pipeline.notices else None,

@@ -48,6 +48,7 @@ class Pipeline(pulumi.ComponentResource):
     notices: ReliableQueue | None = None  # of what the producer fetches its work from, where it has a queue
     group_by: str = ""  # where in a message its group is
     breaker: InstrumentedFunction | None = None  # the circuit breaker's function
+    gate: InstrumentedFunction | None = None  # that checks what the worker has written, where there is one
 
     def __init__(self, token: str, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(token, name, None, opts)
@@ -108,6 +109,7 @@ class Pipeline(pulumi.ComponentResource):
             **{f"{role}FunctionName": producer.function.name for role, producer in self.producers.items()},
             "workerFunctionName": self.worker.function.name,
             **({"breakerFunctionName": self.breaker.function.name} if self.breaker else {}),
+            **({"gateFunctionName": self.gate.function.name} if self.gate else {}),
             "successTopicArn": self.topics["success"].topic.arn,
             "failureTopicArn": self.topics["failure"].topic.arn,
             **(outputs or {}),

@@ -9,6 +9,7 @@ from components.compute import packaging
 from components.compute.function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.config.settings import NO_LAYER
 from components.messaging.consumer import QueueConsumer, QueueConsumerArgs
+from components.messaging.function_rule import FunctionRule, FunctionRuleArgs
 from components.messaging.queue import ReliableQueue, ReliableQueueArgs
 from components.messaging.queue_access import QueueSenders, limit_senders
 from components.pipelines.base import Pipeline, PipelineArgs
@@ -19,11 +20,16 @@ from components.storage.lake_buckets import LakeStorage, LakeStorageArgs, notify
 from components.storage.types import record_types
 
 _MIB = 1024 * 1024
+_SOURCE = "myapp.lake"
+_HELD_SHARE = 8  # of the gate's memory; grouping by a business key takes several times what is grouped
 _BATCH = 2  # a chunk is work for seconds: a failed neighbour costs more time than a larger batch saves in calls
 
 
 class LakePipeline(Pipeline):
-    """Buckets, the function that cuts objects into chunks, queue, and the worker that writes Parquet."""
+    """Buckets, the function that cuts objects into chunks, queue, and the worker that writes Parquet.
+
+    Where it is wanted, another function checks each day of silver that something has come into.
+    """
 
     storage: LakeStorage
     notices: ReliableQueue
@@ -34,11 +40,14 @@ class LakePipeline(Pipeline):
         self.group_by = settings.lake_group_by
         storage_args = LakeStorageArgs(kms_key_arn=args.shared.kms_key_arn, disposable=not settings.keeps_data)
         self.storage = LakeStorage(name, storage_args, self.child)
-        self._make_worker(self._worker_spec())
+        layers = self._layers()
+        self._make_worker(self._worker_spec(layers))
         self.notices = ReliableQueue(f"{name}-notices", self._notices_args(), self.child)
         self.dead_letters[f"{name}-notices"] = self.notices.dead_letters()
         ingest = self._make_producer("ingest", self._ingest_args(self.notices))
         QueueConsumer(f"{name}-ingest", self._consumer_args(self.notices, ingest), self.child)
+        if settings.lake_quality_gate:
+            self._make_gate(layers)
         types = record_types()  # read without a catalog, too: a type that breaks every chunk stops the program
         if settings.glue_database:
             self._catalog(settings.glue_database, types)
@@ -81,11 +90,53 @@ class LakePipeline(Pipeline):
         archive = packaging.layer_zip(settings.architecture, layer=packaging.LAKE)
         return (self.shared.platform.layer(packaging.LAKE.name, archive),)
 
-    def _worker_spec(self) -> WorkerSpec:
+    def _make_gate(self, layers: Sequence[pulumi.Input[str]]) -> None:
+        name = f"{self.name}-gate"
+        self.gate = self.functions[name] = InstrumentedFunction(name, self._gate_args(layers), self.child)
+        rule = FunctionRuleArgs(
+            function=self.gate.function,
+            description=f"Lets the days of silver be checked that the pipeline {self.name} has written to",
+            pattern={
+                "source": [_SOURCE],
+                "detail-type": ["SilverPartitionReady"],
+                "detail": {"pipeline": [self.name]},
+            },
+            bus_name=self.shared.bus.bus.name,
+        )
+        self.rules["gate"] = FunctionRule(name, rule, self.child).rule.name
+
+    def _gate_args(self, layers: Sequence[pulumi.Input[str]]) -> InstrumentedFunctionArgs:
+        settings = self.shared.settings
+        memory = settings.lake_transform_memory_mb
+        return InstrumentedFunctionArgs(
+            handler="handlers.lake.gate.handler",
+            platform=self.shared.platform,
+            timeout_seconds=settings.lake_transform_timeout_seconds,
+            memory_mb=memory,
+            # events of one day come by the hundred: the first is checked, and all that came meanwhile with the next
+            reserved_concurrency=1,
+            environment={
+                "PIPELINE": self.name,
+                "TABLE_NAME": self.shared.state_table.table.name,
+                "SILVER_BUCKET": self.storage.silver.id,
+                "EVENT_BUS_NAME": self.shared.bus.bus.name,
+                "HELD_MEBIBYTES": str(memory // _HELD_SHARE),
+            },
+            statements=[
+                *self.storage.gates_silver(),
+                policies.allow("State", ["dynamodb:Scan"], self.shared.state_table.table.arn),
+                policies.allow("Verdicts", ["events:PutEvents"], self.shared.bus.bus.arn),
+                *self.shared.platform.table_key(),
+            ],
+            layer_arns=layers,
+            async_failure_queue_arn=self.shared.control.failures.arn,
+        )
+
+    def _worker_spec(self, layers: Sequence[pulumi.Input[str]]) -> WorkerSpec:
         settings = self.shared.settings
         return WorkerSpec(
             handler="handlers.lake.worker.handler",
-            event_source="myapp.lake",
+            event_source=_SOURCE,
             timeout_seconds=settings.lake_transform_timeout_seconds,
             batch_size=_BATCH,
             batching_window_seconds=0,  # chunks come in bursts, so batches fill by themselves
@@ -103,7 +154,7 @@ class LakePipeline(Pipeline):
                 # to publish the stored result again
                 policies.allow("Result", ["dynamodb:GetItem"], self.shared.state_table.table.arn),
             ],
-            layer_arns=self._layers(),
+            layer_arns=layers,
         )
 
     def _worker_statements(self) -> list[policies.Statement]:

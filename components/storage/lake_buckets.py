@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BRONZE_PREFIX = "bronze/"
 SILVER_PREFIX = "silver/"
 QUARANTINE_PREFIX = "quarantine/"
+GATE_PREFIX = "gate/"
 _MULTIPART_DAYS = 7  # parts of an upload that nobody completes are billed and shown nowhere
 _OVERWRITTEN_DAYS = 30
 _QUARANTINE_DAYS = 90  # its rows are in bronze too
@@ -65,6 +66,18 @@ class LakeStorage(pulumi.ComponentResource):
             policies.allow("Silver", ["s3:PutObject"], [silver, quarantine]),
             policies.allow("StaleQuarantine", ["s3:DeleteObject"], quarantine),
             *([] if key is None else [policies.use_key_of_buckets(key, writes=True)]),
+        ]
+
+    def gates_silver(self) -> list[policies.Statement]:
+        """Return what a checker of silver's days may do: read them and their marks, list them, and put marks."""
+        silver, marks = (self._objects(self.silver, prefix) for prefix in (SILVER_PREFIX, GATE_PREFIX))
+        key = self._args.kms_key_arn
+        keys = [] if key is None else [policies.use_key_of_buckets(key), policies.use_key_of_buckets(key, writes=True)]
+        return [
+            policies.allow("Silver", ["s3:GetObject"], [silver, marks]),
+            policies.allow("SilverDays", ["s3:ListBucket"], self.silver.arn),
+            policies.allow("Marks", ["s3:PutObject"], marks),
+            *keys,
         ]
 
     def _bucket(

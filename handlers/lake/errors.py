@@ -1,6 +1,6 @@
 """Why a whole object or chunk can't be read; what is wrong with single rows is in their quarantine entries."""
 
-from handlers.errors import PermanentError
+from handlers.errors import PermanentError, TransientError
 
 
 class ObjectGoneError(PermanentError):
@@ -25,3 +25,7 @@ class TooMuchWorkError(PermanentError):
 
 class PartChangedError(PermanentError):
     """A part of a chunk no longer has the rows that the chunk's first message counted: the types have changed since."""
+
+
+class DayNotCheckedError(TransientError):
+    """A day of silver can't be checked: a file was overwritten meanwhile, or can't be read, or has other fields."""

@@ -51,6 +51,7 @@ _ALL_ON: Mapping[str, Any] = {
     "useKmsCmk": True,
     "tracing": True,
     "glueDatabase": "lake",
+    "lakeQualityGate": True,
     "workerReservedConcurrency": 20,
     "alarmEmail": "oncall@team.example",
     "webhookUrl": _WEBHOOK,
@@ -182,7 +183,7 @@ def _backoff(draw: Draw, _: Config) -> Config:
 
 def _concurrency(draw: Draw, _: Config) -> Config:
     most = draw(st.integers(2, 1000))
-    reserved = st.integers(most, 300) if most <= 300 else st.nothing()  # three workers in the usual quota of 1,000
+    reserved = st.integers(most, 299) if most < 300 else st.nothing()  # three workers, and a gate, in the usual 1,000
     return {"workerMaxConcurrency": most, "workerReservedConcurrency": draw(st.just(0) | reserved)}
 
 
@@ -226,7 +227,10 @@ def _faults(draw: Draw, config: Config) -> Config:
 
 def _catalog(draw: Draw, config: Config) -> Config:
     lake = "lake" in config["pipelines"]
-    return {"glueDatabase": draw(st.sampled_from(("", "lake_of_the_team"))) if lake else ""}
+    return {
+        "glueDatabase": draw(st.sampled_from(("", "lake_of_the_team"))) if lake else "",
+        "lakeQualityGate": lake and draw(st.booleans()),
+    }
 
 
 def _hearers(draw: Draw, config: Config) -> Config:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -22,7 +23,8 @@ from handlers.events import ingest
 from handlers.idempotency.claims import KeyRequest
 from handlers.idempotency.store import StateStore
 from handlers.jsontext import JsonObject, checksum
-from handlers.lake import notice
+from handlers.lake import gate, notice, quality
+from handlers.lake.partition import Partition
 from handlers.observability import logger, start_invocation
 from handlers.worker import trip_wire as breaker
 from handlers.worker.trip_wire import TripWire
@@ -132,6 +134,7 @@ def morning(monkeypatch: pytest.MonkeyPatch) -> list[LogEvent]:
     _redrive(day)
     _alarm(day)
     _foreign_object(day)
+    _failed_day(day)
     return recorder.events
 
 
@@ -218,6 +221,32 @@ def _foreign_object(day: Morning) -> None:
     day.now.ms = NOW_MS + 9 * MINUTE_MS
     with day.speaking("lake-ingest"):
         notice.read({"Records": [created("v1", "e", "bronze/shipments/report.csv")]}, "lake")
+
+
+def _failed_day(day: Morning) -> None:
+    """08:09: a day of silver has a shipment twice."""
+
+    class Silver:
+        def get_paginator(self, _operation: str) -> Any:
+            return self
+
+        def paginate(self, **_: str) -> list[dict[str, Any]]:
+            key = "silver/shipments/dt=2026-01-31/0-0.parquet"
+            return [{"Contents": [{"Key": key, "ETag": "e", "Size": 1, "LastModified": datetime.now(UTC)}]}]
+
+    class Gate:
+        def verdict(self, _partition: Partition) -> None:
+            return None
+
+        def check(self, it: Partition, *_: object, **__: object) -> quality.Verdict:
+            return quality.Verdict(it.type, it.dt, it.inputs, 2, ("1 rows share shipment_id with another",), "now")
+
+        def tell(self, *_: object) -> None:
+            return
+
+    with day.speaking("lake-gate"):
+        keeper = gate.Keeper(cast("Any", Silver()), cast("Any", Gate()), pipeline="lake", bucket="silver")
+        keeper.take({"detail": {"type": "shipments", "dt": "2026-01-31"}})
 
 
 def _order(name: str) -> dict[str, Any]:

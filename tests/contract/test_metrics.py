@@ -32,10 +32,16 @@ class Used(NamedTuple):
     dimensions: frozenset[str]
 
 
-@pytest.fixture(scope="module", params=["local", "dev", "prod"])
+_PROGRAMS: dict[str, tuple[str, dict[str, object]]] = {
+    **{stack: (stack, {}) for stack in ("local", "dev", "prod")},
+    "gate": ("local", {"lakeQualityGate": True}),
+}
+
+
+@pytest.fixture(scope="module", params=_PROGRAMS)
 def program(request: pytest.FixtureRequest) -> Recording:
-    """The program as a stack's YAML configures it."""
-    return run_main(request.param)
+    """The program as a stack's YAML configures it, and with what only a configuration of one's own brings."""
+    return run_main(*_PROGRAMS[request.param])
 
 
 def _of_alarms(program: Recording) -> Iterator[Used]:
@@ -134,7 +140,7 @@ def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
     sums: Counter[str] = Counter()
     for event in log_set:
         for datum in log_metrics.embedded(event.message):
-            pipeline = "lake" if datum.metric.name == "ObjectsIgnored" else "events"
+            pipeline = "lake" if datum.metric.name in {"ObjectsIgnored", "QualityFailed"} else "events"
             assert datum.metric.dimensions == (("pipeline", pipeline),)
             sums[datum.metric.name] += int(datum.point.value)
 
@@ -152,6 +158,7 @@ def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
         "RetriedAge": 60,
         "CircuitOpen": 2,
         "ObjectsIgnored": 1,
+        "QualityFailed": 1,
         "RedriveMoved": 2,
         "RedriveStopped": 1,
     }

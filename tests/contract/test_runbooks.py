@@ -7,7 +7,7 @@ such commands, with such options and with what they can't do without.
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,11 @@ from tests.components.recording import EVERY_PIPELINE, REGION, ROOT, run_main
 
 _RUNBOOKS = ROOT / "ops" / "runbooks"
 _FILES = sorted(_RUNBOOKS.glob("*.md"))
+_EVERYTHING: Mapping[str, object] = {
+    "pipelines": list(EVERY_PIPELINE),
+    "useKmsCmk": True,
+    "lakeQualityGate": True,
+}
 _FORM = ["Meaning", "Look", "Decide", "Act", "Verify", "If it comes back"]
 _PROGRAMS = {"aws", "curl", "date", "lab", "pulumi"}
 _WITHOUT_STACK = (("lab", "up"), ("lab", "lake", "generate"))
@@ -58,7 +63,7 @@ class Step(NamedTuple):
 
 @cache
 def _place(stack: str) -> runbooks.Place:
-    program = run_main(stack, {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True})
+    program = run_main(stack, _EVERYTHING)
     files = {
         one.inputs["name"].removeprefix(f"IngestionLab-{stack}-"): Path(
             alarm_text.runbook(one.inputs["alarmDescription"]) or ""
@@ -115,7 +120,7 @@ def _of(program: str) -> set[tuple[str, ...]]:
 @pytest.mark.parametrize("stack", ["local", "dev", "prod"])
 def test_runbooks_are_those_of_the_alarms_and_topics(stack: str) -> None:
     """There is a runbook for every alarm and topic, and for nothing else; each alarm's description names its own."""
-    alarms = run_main(stack, {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True}).of("MetricAlarm")
+    alarms = run_main(stack, _EVERYTHING).of("MetricAlarm")
     named = {alarm_text.runbook(alarm.inputs["alarmDescription"]) for alarm in alarms}
     topics = {f"ops/runbooks/{topic}.md" for topic in runbooks.TOPICS}
 

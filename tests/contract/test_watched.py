@@ -25,7 +25,7 @@ _CONFIGURATIONS: dict[str, tuple[str, Mapping[str, object]]] = {
     **{f"dev with {name}": ("dev", {"pipelines": [name]}) for name in EVERY_PIPELINE},
     "dev with all": ("dev", _ALL),
     "prod with all": ("prod", {**_ALL, **_TOLD}),
-    "dev with everything on": ("dev", {**_ALL, **_TOLD, "useKmsCmk": True, "tracing": True}),
+    "dev with everything on": ("dev", {**_ALL, **_TOLD, "useKmsCmk": True, "tracing": True, "lakeQualityGate": True}),
     "dev with the longest ages": ("dev", {"alarms": _LONGEST}),
     "dev without breakers": ("dev", {**_ALL, "breakerHoldSeconds": 0}),
     **{one.name: (one.stack, one.config) for one in CONFIGURATIONS if one.whole.get("observabilityEnabled", True)},
@@ -155,6 +155,7 @@ def _changed(recording: Recording, type_: str, name: str, **inputs: object) -> R
         ("events-breaker-errors", {"events-breaker"}),
         ("lake-notices-dead", {"lake-notices-dlq"}),
         ("lake-notices-stalled", {"lake-notices-queue"}),
+        ("lake-gate-errors", {"lake-gate"}),
         ("control-errors", {"alarm-webhook", "failure-mode", "redrive", "redrive-api"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""`lab lake gate` on a lake at work: days that are as expected, days that are not, each told once."""
+"""The quality gate on a lake at work, by `lab lake gate` and by its function: each day is judged, and told once."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from handlers.aws import eventbridge
-from handlers.lake import schemas
+from handlers.errors import DownstreamError
+from handlers.lake import gate, schemas
+from handlers.lake.errors import DayNotCheckedError
 from handlers.lake.expectations import Expectations
+from handlers.lake.quality import Gate, Limits, Place
 from tests.ops.lake_work import SILVER, Lake, lines, shipment
 
 _MARK = "gate/shipments/dt=2026-01-31.json"
@@ -132,6 +135,100 @@ def test_refused(lake: Lake, expect: Callable[..., None], monkeypatch: pytest.Mo
     assert lake.files("gate/") == [], "a verdict that was not told is not written down"
     lake.s3.put_object(Bucket=SILVER, Key=lake.files("silver/")[0], Body=b"no")
     assert "can't be read" in lake.lab("gate").stderr
+
+
+class _Function:
+    """The gate's function on a lake, with limits of its own."""
+
+    def __init__(self, lake: Lake, files: int = 1000, held_bytes: int = 1024**2) -> None:
+        s3, dynamodb, events = (lake.client(name) for name in ("s3", "dynamodb", "events"))
+        checks = Gate(s3, dynamodb, events, Place(SILVER, "state", "lake-bus"), Limits(files, held_bytes))
+        self._keeper = gate.Keeper(lake.s3, checks, pipeline="lake", bucket=SILVER)
+
+    def take(self, record_type: str = "shipments", dt: str = "2026-01-31") -> str:
+        return self._keeper.take({"detail": {"type": record_type, "dt": dt}})
+
+
+@pytest.fixture(autouse=True)
+def _named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment, which metrics are named by."""
+    monkeypatch.setenv("ENVIRONMENT", "local")
+
+
+def test_the_function_checks_what_an_event_tells_of(
+    lake: Lake,
+    expect: Callable[..., None],
+    bus: Callable[[], list[dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A day is checked once for the same files, however many events tell of them; a failed one counts."""
+    expect(unique=("shipment_id",), quarantine_percent=0, fresh_hours=24)
+    key = lake.put("shipments/a.jsonl", lines(shipment(1, event_time=datetime.now(UTC).isoformat()), shipment(2)))
+    today, function = datetime.now(UTC).date().isoformat(), _Function(lake)
+    assert [function.take(), function.take(dt=today), function.take(), function.take(dt=today)] == [
+        "passed",
+        "passed",
+        "checked before",
+        "checked before",
+    ]
+    assert [(one["dt"], one["passed"]) for one in bus()] == [("2026-01-31", True), (today, True)]
+    assert "QualityFailed" not in capsys.readouterr().out
+
+    lake.put("shipments/b.jsonl", lines(shipment(2), b"[]"))
+    assert function.take() == "failed"
+    (told,) = bus()
+    assert told["findings"] == [
+        "1 rows share shipment_id with another",
+        "25.00 % of the objects' rows are in quarantine, 0 % are expected at most",
+    ]
+    assert json.loads(lake.read(_MARK)) == {name: told[name] for name in json.loads(lake.read(_MARK))}
+    (metric,) = [line for line in capsys.readouterr().out.splitlines() if "QualityFailed" in line]
+    assert (json.loads(metric)["QualityFailed"], json.loads(metric)["pipeline"]) == (1, "lake")
+    assert lake.told("gate", code=1)["days"][0]["findings"] == told["findings"], "the command knows its verdicts"
+
+    assert [function.take("tracking_events"), function.take(dt="2026-02-01")] == ["without expectations", "gone"]
+    lake.forget(key)
+    lake.put("shipments/c.jsonl", lines(shipment(9)))
+    assert function.take() == "failed"
+    findings = json.loads(lake.read(_MARK))["findings"]
+    assert "not known: 1 objects" in " ".join(findings), "records are read anew for each day"
+
+
+def test_the_function_reads_no_more_than_it_can(lake: Lake, expect: Callable[..., None]) -> None:
+    """A day of too many files, or of too much to compare, is not known, so it has not passed."""
+    expect(unique=("shipment_id",))
+    lake.put("shipments/a.jsonl", lines(shipment(1)))
+    lake.put("shipments/b.jsonl", lines(shipment(2)))
+    assert _Function(lake, files=1).take() == "failed"
+    (finding,) = json.loads(lake.read(_MARK))["findings"]
+    assert finding == "not checked: the day has 2 files, at most 1 are read"
+    assert json.loads(lake.read(_MARK))["rows"] is None
+    lake.put("shipments/c.jsonl", lines(shipment(3)))
+    assert _Function(lake, held_bytes=10).take() == "failed"
+    assert json.loads(lake.read(_MARK))["findings"] == [
+        "not checked: the columns that are compared have more than 0 MiB"
+    ]
+    assert lake.told("gate", "--again")["days"][0]["passed"] is True
+
+
+def test_the_function_fails_where_a_day_is_not_checked(
+    lake: Lake, expect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that Lambda tries again, and puts the event aside in the end: no mark, or a bus or a bucket that refuses."""
+    expect(bounds={"weight_kg": (0, None)})
+    lake.put("shipments/a.jsonl", lines(shipment(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(eventbridge, "put", lambda *_: {"0": "InternalFailure"})
+        with pytest.raises(DownstreamError, match="the bus did not take the verdict"):
+            _Function(lake).take()
+    assert lake.files("gate/") == []
+    lake.s3.put_object(Bucket=SILVER, Key=lake.files("silver/")[0], Body=b"no")
+    with pytest.raises(DayNotCheckedError, match="can't be read"):
+        _Function(lake).take()
+    unused = Gate(lake.s3, lake.s3, lake.s3, Place("none", "t", "b"))
+    nowhere = gate.Keeper(lake.s3, unused, pipeline="lake", bucket="none")
+    with pytest.raises(DownstreamError, match="silver was not listed: NoSuchBucket"):
+        nowhere.take({"detail": {"type": "shipments", "dt": "2026-01-31"}})
 
 
 def test_expectations_of_the_types_that_ship() -> None:

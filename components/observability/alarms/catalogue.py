@@ -39,6 +39,7 @@ _LEFT = {  # the effect of a producer that died; the lake's ingest has a queue, 
     "ingest": "its caller got a 5xx, or of the lake's, SQS delivers the notice again",
 }
 _NOTHING_IGNORED = Missing("notBreaching", "ingest counts what it ignores, which is seldom anything")
+_NO_CHECK = Missing("notBreaching", "the gate reports a day that has failed; one that has passed is no news")
 _NO_RUN = Missing("notBreaching", "redrive reports when a run ends, which is rare")
 
 
@@ -49,6 +50,7 @@ def pipeline_alarms(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]
         *_queue(of, limits),
         *(_notices(of, limits) if of.notices is not None else []),
         *_functions(of, limits),
+        *(_gate(of) if of.gate is not None else []),
         *_outcomes(of, limits),
         *_control(of),
         Alarm(
@@ -302,6 +304,25 @@ def _functions(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             comparison="GreaterThanOrEqualToThreshold",
             threshold=of.worker_timeout_seconds * 10 * limits.duration_percent,  # ms: 1000 / 100 per cent
             span=Span.most_of(limits.evaluation_periods),
+            missing=_NOT_INVOKED,
+        ),
+    )
+
+
+def _gate(of: PipelineTargets) -> Sequence[Alarm]:
+    return (
+        Alarm(
+            name="quality-failed",
+            severity=WARNING,
+            description="A day of silver is not what its type expects of it: it is marked, and where it was.",
+            source=sources.own(of, "QualityFailed", "Sum"),
+            missing=_NO_CHECK,
+        ),
+        Alarm(
+            name="gate-errors",
+            severity=WARNING,
+            description="The quality gate could not check a day of silver, or died: the day has no verdict yet.",
+            source=sources.function("Errors", of.gate),
             missing=_NOT_INVOKED,
         ),
     )

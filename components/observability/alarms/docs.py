@@ -23,7 +23,11 @@ TARGETS = PipelineTargets(
 )
 FED_BY_A_RULE = replace(TARGETS, producers={"api": "API function"}, undelivered="queue of undelivered events")
 FED_BY_NOTICES = replace(
-    TARGETS, notices="queue of notices", notices_dlq="dead-letter queue of notices", notices_timeout_seconds=900
+    TARGETS,
+    notices="queue of notices",
+    notices_dlq="dead-letter queue of notices",
+    notices_timeout_seconds=900,
+    gate="quality gate",
 )
 SHARED = StackTargets(
     api_id="API",
@@ -87,6 +91,7 @@ _LAKE = """
 ## Of the lake only
 
 S3 tells ingest of objects through a queue of notices. `redrive-failed` includes the redrives of `lake-notices`.
+`quality-failed` and `gate-errors` are there where `lakeQualityGate` is true; `event-delivery-failed` includes its rule.
 
 """
 _SIGNS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}

@@ -110,7 +110,8 @@ class PipelineTargets:
     `breaker` is the circuit breaker's function, where there is one. `undelivered` is the queue of events that
     EventBridge could not deliver to the main queue, where it is EventBridge that sends to it. `notices` is the queue
     of what a producer fetches its work from, `notices_dlq` that of what it gave up, and `notices_timeout_seconds` its
-    time-out, where it has one. `is_grouped` says that messages have groups, and `is_fifo` that those keep their order.
+    time-out, where it has one. `gate` is the function that checks what the worker has written, where there is one.
+    `is_grouped` says that messages have groups, and `is_fifo` that those keep their order.
     """
 
     pipeline: str
@@ -128,6 +129,7 @@ class PipelineTargets:
     notices: object | None = None
     notices_dlq: object | None = None
     notices_timeout_seconds: int = 0
+    gate: object | None = None
     is_grouped: bool = False
     is_fifo: bool = False
 

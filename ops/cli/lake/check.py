@@ -20,6 +20,7 @@ from handlers.lake import content
 from handlers.lake.errors import UnreadableObjectError
 from handlers.lake.lines import WHITE, BadRow, Block, LineReader
 from handlers.lake.message import PREFIX, Source, kind_of
+from handlers.lake.partition import File
 from ops.cli.lake import footers, ledger
 from ops.cli.lake.ledger import DONE, ChunkRecord
 from ops.cli.lake.quarantine import PREFIX as QUARANTINE
@@ -235,7 +236,7 @@ class Check:
     def _rows(self, file: str, etag: str, size: int) -> tuple[int | None, str | None]:
         try:
             if file.startswith(SILVER):
-                return footers.read(self._s3, self._silver, footers.File(file, etag, size)).num_rows, None
+                return footers.read(self._s3, self._silver, File(file, etag, size)).num_rows, None
             body = self._s3.get_object(Bucket=self._silver, Key=file, IfMatch=etag)["Body"]
             return sum(rows_of(json.loads(line)) for line in body.iter_lines() if line), None
         except footers.NotParquetError as error:

@@ -13,7 +13,8 @@ import typer
 from ops.cli import output, target
 
 if TYPE_CHECKING:
-    from ops.cli.lake.compaction import Choice, Compactor, Partition
+    from handlers.lake.partition import Partition
+    from ops.cli.lake.compaction import Choice, Compactor
 
 TypeOption = Annotated[str, typer.Option("--type", help="Only of this type.")]
 DayOption = Annotated[str, typer.Option("--dt", metavar="DATE", help="Only this day; needs --type.")]

@@ -7,18 +7,15 @@ one object under one key, so that a reader sees the old one or the new one: S3 r
 
 from __future__ import annotations
 
-import hashlib
 import io
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from handlers.lake.partition import Partition, partitions
 from ops.cli.lake import footers
-from ops.cli.lake.footers import File
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
@@ -26,11 +23,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from handlers.lake.partition import File
     from ops.cli.target import Target
 
 PREFIX = "compacted/"
-_SILVER = "silver/"
-_PARTITION = re.compile(r"silver/(?P<type>[^/]+)/dt=(?P<dt>\d{4}-\d{2}-\d{2})/[^/]+\.parquet")
 _CONTENT_TYPE = "application/vnd.apache.parquet"
 _MAX_BYTES = 5 * 1024**3  # what S3 takes in one call
 _GROUP_ROWS = 1024 * 1024  # of a row group; fewer, bigger ones than silver's
@@ -46,32 +42,6 @@ class RefusedError(LabError):
 
 class OvertakenError(LabError):
     """Files changed while they were read, or another run was faster: nothing was replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """The files of one type and day, as they were listed."""
-
-    type: str
-    dt: str
-    files: Sequence[File]
-    modified: datetime  # the newest of them
-
-    @property
-    def key(self) -> str:
-        """Where its copy is."""
-        return f"{PREFIX}{self.type}/dt={self.dt}/all.parquet"
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
-
-    @property
-    def inputs(self) -> str:
-        """What tells these files from any others."""
-        text = "".join(f"{file.key} {file.etag}\n" for file in self.files)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +79,7 @@ class Compactor:
 
     def partitions(self, record_type: str = "", dt: str = "") -> Iterator[Partition]:
         """The days of a type, or of all; in order, one at a time."""
-        prefix = _SILVER + (f"{record_type}/" if record_type else "") + (f"dt={dt}/" if dt else "")
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        listed = (one for page in pages for one in page.get("Contents", []))
-        named = ((match.groups(), one) for one in listed if (match := _PARTITION.fullmatch(one["Key"])))
-        for (kind, day), members in groupby(named, key=lambda one: one[0]):
-            found = [one for _, one in members]
-            files = [File(one["Key"], one["ETag"], one["Size"]) for one in found]
-            yield Partition(kind, day, files, max(one["LastModified"] for one in found))
+        return partitions(self._s3, self._bucket, record_type, dt)
 
     def state(self, day: Partition, choice: Choice) -> str:
         """Whether it is to be compacted (`NEW`, `STALE`), and if not, why."""
@@ -149,7 +112,7 @@ class Compactor:
 
     def _head(self, day: Partition) -> dict[str, Any] | None:
         try:
-            head: dict[str, Any] = self._s3.head_object(Bucket=self._bucket, Key=day.key)
+            head: dict[str, Any] = self._s3.head_object(Bucket=self._bucket, Key=_key(day))
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"404", "NoSuchKey"}:
                 raise
@@ -202,7 +165,7 @@ class Compactor:
             with file.open("rb") as body:
                 self._s3.put_object(
                     Bucket=self._bucket,
-                    Key=day.key,
+                    Key=_key(day),
                     Body=body,
                     ContentType=_CONTENT_TYPE,
                     Metadata=metadata,
@@ -265,3 +228,8 @@ def _changed(error: ClientError, file: File) -> Exception:
     if code in {*_LOST, "NoSuchKey", "404"}:
         return OvertakenError(f"{file.key} was overwritten or deleted meanwhile")
     return error
+
+
+def _key(day: Partition) -> str:
+    """Where the copy of a day is."""
+    return f"{PREFIX}{day.type}/dt={day.dt}/all.parquet"

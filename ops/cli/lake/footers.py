@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from handlers.lake.partition import File
 
 _TAIL = 64 * 1024  # bytes that are read first: most footers are smaller
 _END = 8  # the footer's length and the magic
@@ -31,15 +32,6 @@ def parquet() -> ModuleType:
         raise LabError("this reads Parquet and needs pyarrow: uv sync --group lake") from error
     module: ModuleType = pyarrow.parquet
     return module
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file of a bucket as it was listed; `etag` in quotes, as S3 gives it."""
-
-    key: str
-    etag: str
-    size: int
 
 
 def read(s3: Any, bucket: str, file: File) -> Any:  # noqa: ANN401 - a boto3 client and pyarrow's FileMetaData

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from handlers.errors import DownstreamError
+from handlers.lake.partition import partitions
 from ops.cli import output, target
+from ops.local.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from handlers.lake.partition import Partition
 
 TypeOption = Annotated[str, typer.Option("--type", help="Only of this type.")]
 DayOption = Annotated[str, typer.Option("--dt", metavar="DATE", help="Only this day; needs --type.")]
@@ -33,19 +41,24 @@ def gate(
     Example: lab lake gate --type shipments
     """
     from handlers.lake import schemas  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
-    from ops.cli.lake import jobs  # noqa: PLC0415 - see above
-    from ops.cli.lake.gate import Gate  # noqa: PLC0415 - see above
+    from ops.cli.lake import footers, jobs  # noqa: PLC0415 - see above
 
     if dt and not record_type:
         output.fail("--dt is a day of a type: it needs --type")
     if record_type and schemas.expectations(record_type) is None:
         output.fail(f"{record_type} has no EXPECTATIONS; docs/lake-care.md says how to give it some")
     found, lake = jobs.lake_of(stack)
-    work = Gate(found, lake["silverBucket"], datetime.now(UTC))
+    footers.parquet()  # so that a missing pyarrow is told
+    from handlers.lake.errors import DayNotCheckedError  # noqa: PLC0415 - see above
+    from handlers.lake.quality import Gate, Place  # noqa: PLC0415 - see above
+
+    place = Place(lake["silverBucket"], found.outputs["DynamoTableName"], found.outputs["EventBusName"])
+    work = Gate(found.client("s3"), found.client("dynamodb"), found.client("events"), place)
+    now = datetime.now(UTC)
     days: list[dict[str, Any]] = []
     left: Counter[str] = Counter()
     with output.counting("checking days") as advance:
-        for day, is_last in work.days(record_type, dt):
+        for day, is_last in _days(partitions(found.client("s3"), lake["silverBucket"], record_type, dt), dt):
             advance(1)
             wanted = schemas.expectations(day.type)
             if wanted is None:
@@ -57,12 +70,26 @@ def gate(
                 left["checked before"] += 1
                 days += [former] if not former["passed"] else []
                 continue
-            verdict = work.check(day, wanted, is_last=is_last)
-            work.tell(day, verdict)
+            try:
+                verdict = work.check(day, wanted, now, is_last=is_last)
+                work.tell(day, verdict)
+            except (DayNotCheckedError, DownstreamError) as error:
+                raise LabError(f"{error}; run the same command again") from error
             days.append(dict(verdict.as_json()))
     _report(days, left, as_json=as_json)
     if not all(one["passed"] for one in days):
         raise typer.Exit(output.FAILED)
+
+
+def _days(listed: Iterable[Partition], dt: str) -> Iterator[tuple[Partition, bool]]:
+    """Days of silver, and whether each is the last one of its type."""
+    former: Partition | None = None
+    for day in listed:
+        if former:
+            yield former, former.type != day.type
+        former = day
+    if former:
+        yield former, not dt
 
 
 def _report(days: list[dict[str, Any]], left: Counter[str], *, as_json: bool) -> None:

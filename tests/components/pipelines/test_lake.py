@@ -293,3 +293,52 @@ def test_keys_that_do_not_fit_the_rest_are_refused() -> None:
     assert problems({"glueDatabase": "lab"}) == [
         "glueDatabase must be empty unless pipelines has lake, whose tables it holds; got 'lab'"
     ]
+
+
+def test_the_quality_gate_is_made_where_it_is_wanted(lake: Recording) -> None:
+    """One check at a time; the rule is for files of silver only, and what Lambda gives up is kept."""
+    gated = run_main("dev", _LAKE | {"lakeQualityGate": True})
+    function = gated.inputs("Function", "lake-gate")
+
+    assert gated.names() - lake.names() == {
+        ("lab:compute:InstrumentedFunction", "lake-gate"),
+        ("aws:lambda/function:Function", "lake-gate"),
+        ("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", "lake-gate-async"),
+        ("aws:cloudwatch/logGroup:LogGroup", "lake-gate-logs"),
+        ("aws:iam/role:Role", "lake-gate-role"),
+        ("aws:iam/rolePolicy:RolePolicy", "lake-gate-policy"),
+        ("lab:control:RuleTrigger", "lake-gate"),
+        ("aws:cloudwatch/eventRule:EventRule", "lake-gate"),
+        ("aws:cloudwatch/eventTarget:EventTarget", "lake-gate-target"),
+        ("aws:lambda/permission:Permission", "lake-gate-invocation"),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "lake-quality-failed"),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "lake-gate-errors"),
+    }
+    assert (function["handler"], function["layers"]) == ("handlers.lake.gate.handler", ["arn:dependencies", "arn:lake"])
+    assert (function["timeout"], function["memorySize"], function["reservedConcurrentExecutions"]) == (300, 1024, 1)
+    assert variables(gated, "lake-gate")["HELD_MEBIBYTES"] == "128"
+    assert json.loads(gated.inputs("EventRule", "lake-gate")["eventPattern"]) == {
+        "source": ["myapp.lake"],
+        "detail-type": ["SilverPartitionReady"],
+        "detail": {"pipeline": ["lake"]},
+    }
+    assert gated.outputs["lake"]["gateFunctionName"] == "lake-gate"
+    assert problems({"lakeQualityGate": True}) == [
+        "lakeQualityGate must be false unless pipelines has lake, whose days it checks; got 'true'"
+    ]
+
+
+def test_rights_of_the_quality_gate() -> None:
+    """It reads silver and marks, lists days, puts marks and tells verdicts; with a key, that of buckets and tables."""
+    gated = run_main("dev", _LAKE | {"lakeQualityGate": True, "useKmsCmk": True})
+    found = grants(gated, "lake-gate")
+
+    assert {sid: found[sid] for sid in ("Silver", "SilverDays", "Marks", "State", "Verdicts")} == {
+        "Silver": ({"s3:GetObject"}, ["arn:lake-silver/silver/*", "arn:lake-silver/gate/*"]),
+        "SilverDays": ({"s3:ListBucket"}, "arn:lake-silver"),
+        "Marks": ({"s3:PutObject"}, "arn:lake-silver/gate/*"),
+        "State": ({"dynamodb:Scan"}, "arn:ingestion_state"),
+        "Verdicts": ({"events:PutEvents"}, "arn:ingestion-bus"),
+    }
+    assert {"ReadBucketKey", "WriteBucketKey", "TableKey", "FailedInvocations"} <= found.keys()
+    assert not {"Bronze", "Queue", "QueueKey"} & found.keys()
