@@ -407,6 +407,27 @@ def test_a_fifo_queue_is_asked_once_more(cloud: FakeCloud, fake_clock: FakeClock
     assert [message.receives for message in sqs.queues[url]] == [1]
 
 
+def test_a_fifo_queue_is_asked_anew_when_its_state_is_deleted(cloud: FakeCloud, fake_clock: FakeClock) -> None:
+    """The way out where the one that was asked is bad as well."""
+    url = "https://queue.fifo"
+    sqs = FakeSqs(fake_clock, {url: []})
+    breaker = make_breaker(cloud, sqs, replace(ENV, queue_url=url))
+    sqs.put(url, json.dumps({"n": "bad"}), {"idempotencyKey": text("k1")}, MessageGroupId="a")
+    cloud.healthy, cloud.bad = True, {"k1"}
+    breaker.handle(TRIP, FakeContext())
+    states = []
+    for tick in range(24):
+        if tick == 10:
+            sqs.put(url, json.dumps({"n": "good"}), {"idempotencyKey": text("good")}, MessageGroupId="b")
+        if tick == 20:
+            cloud.state = {}
+        states.append(breaker.handle(TICK, FakeContext())["state"])
+        fake_clock.advance(60_000)
+
+    assert states == ["OPEN"] * 21 + ["CLOSED"] * 3
+    assert cloud.succeeded == {"good"}
+
+
 def test_an_event_that_fails_for_good_is_no_answer(breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs) -> None:
     """It may never have come to the downstream: the breaker stays open, and the next tick takes another."""
     breaker.handle(TRIP, FakeContext())
