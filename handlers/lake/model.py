@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as Exact
 from decimal import InvalidOperation
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from handlers import jsontext
 
@@ -32,6 +32,7 @@ _TYPE_NAME = re.compile("[a-z][a-z0-9_]{0,63}")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Form = Literal["iso", "s", "ms"]  # of a time
 
 
 class Written(float):
@@ -219,7 +220,7 @@ class Time(Field):
     or six digits behind the point. Digits finer than microseconds are cut off.
     """
 
-    form: Literal["iso", "s", "ms"] = "iso"
+    form: Form = "iso"
 
     @property
     def scale(self) -> int:
@@ -329,17 +330,22 @@ class RecordType:
     is_exact: bool = field(init=False, repr=False, compare=False)  # whether it matters how a number was written
 
     def __post_init__(self) -> None:
-        """Refuses names that break reading or every chunk."""
-        object.__setattr__(self, "lifted", tuple(one for one in self.fields if one.is_lifted))
-        object.__setattr__(self, "keys", tuple((one.key, one) for one in self.fields))
-        plain = {Text, Number, Integer, Boolean, Date, Json}
-        exact = self.time.form != "iso" or any(type(one) not in plain for one in self.fields)
-        object.__setattr__(self, "is_exact", exact)
+        """Refuses what breaks reading or every chunk."""
+        if not hasattr(self.fields, "__iter__"):
+            raise ValueError(f"{self.name}: FIELDS must be a tuple, which takes a comma behind a field that is alone")
+        check_field(self.name, self.time)
+        if self.rows_at and not self.rows_at.startswith("/"):
+            raise ValueError(f"{self.name}: ROWS_AT must be empty or begin with a slash, got {self.rows_at!r}")
         if not _TYPE_NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} can't be the name of a type: a-z, 0-9 and _, a letter first, at most 64")
         if self.time.name != EVENT_TIME or self.time.optional:
             raise ValueError(f"{self.name}: TIME must be named {EVENT_TIME} and not be optional, say its `source`")
         check_names(self.name, [EVENT_TIME, RECORD_TYPE, DT], self.fields)
+        object.__setattr__(self, "lifted", tuple(one for one in self.fields if one.is_lifted))
+        object.__setattr__(self, "keys", tuple((one.key, one) for one in self.fields))
+        plain = {Text, Number, Integer, Boolean, Date, Json}
+        exact = self.time.form != "iso" or any(type(one) not in plain for one in self.fields)
+        object.__setattr__(self, "is_exact", exact)
         keys = [self.time.key, RECORD_TYPE, *(key for key, _ in self.keys)]
         if twice := next((key for key in keys if keys.count(key) > 1), None):
             raise ValueError(f"{self.name} reads {twice!r} twice")
@@ -355,6 +361,7 @@ def check_names(where: str, taken: Sequence[str], fields: Sequence[Field], depth
         raise ValueError(f"{where} must have fields, and at most {_MAX_DEPTH} levels of them")
     known = {name.lower(): name for name in taken}
     for one in fields:
+        check_field(where, one)
         if not _NAME.fullmatch(one.name):
             raise ValueError(
                 f"{where}: {one.name!r} can't be a column: letters, digits and _, no digit first, at most 128"
@@ -370,6 +377,25 @@ def check_names(where: str, taken: Sequence[str], fields: Sequence[Field], depth
             raise ValueError(f"{where}: {one.name!r} holds what only a row itself can have: Json, or from_text")
         if isinstance(inner, Object):
             check_names(f"{where}.{one.name}", [], inner.fields, depth + 1)
+
+
+def check_field(where: str, one: Field) -> None:
+    """Refuses what would break every chunk or take no row.
+
+    Raises:
+        ValueError: says which, and why.
+    """
+    if not isinstance(one, Field):
+        raise ValueError(f"{where}: {one!r} is no field")  # noqa: TRY004 - as for all that is wrong with a type
+    if isinstance(one, Time) and one.form not in get_args(Form):
+        raise ValueError(
+            f"{where}: {one.name} must have one of the forms {', '.join(get_args(Form))}, got {one.form!r}"
+        )
+    minimum, maximum = getattr(one, "minimum", None), getattr(one, "maximum", None)
+    if minimum is not None and maximum is not None and minimum > maximum:
+        raise ValueError(f"{where}: {one.name} takes nothing between {minimum} and {maximum}")
+    if isinstance(one, List):
+        check_field(where, one.of)
 
 
 def describe(value: jsontext.Json) -> str:

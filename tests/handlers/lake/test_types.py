@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal as Exact
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -275,6 +275,15 @@ def test_names_that_break_readers_are_refused(fields: tuple[Field, ...], message
         (lambda: RecordType("t", (Text("a"),), Time("ts")), "TIME must be named event_time"),
         (lambda: RecordType("t", (Text("a", source="record_type"),)), "t reads 'record_type' twice"),
         (lambda: RecordType("t", (List("a", Json("b")),)), "'a' holds what only a row itself can have"),
+        (lambda: RecordType("t", cast("Any", Text("a"))), "t: FIELDS must be a tuple, which takes a comma"),
+        (lambda: RecordType("t", (cast("Any", "a"),)), "t: 'a' is no field"),
+        (lambda: RecordType("t", (List("a", cast("Any", "b")),)), "t: 'b' is no field"),
+        (
+            lambda: RecordType("t", (Time("a", cast("Any", "us")),)),
+            "t: a must have one of the forms iso, s, ms",
+        ),
+        (lambda: RecordType("t", (Object("a", (Text("b", 5, 2),)),)), "t.a: b takes nothing between 5 and 2"),
+        (lambda: RecordType("t", (Text("a"),), rows_at="items"), "t: ROWS_AT must be empty or begin with a slash"),
         (lambda: Decimal("a", 39, 2), "a precision of 1 to 38 and a scale of 0 to that, got 39 and 2"),
         (lambda: Decimal("a", 2, 3), "a precision of 1 to 38 and a scale of 0 to that, got 2 and 3"),
     ],
