@@ -31,6 +31,7 @@ FUNCTIONS = frozenset(
 ) | {
     "events-ingest",
     "orders-api",
+    "lake-gate",
     "lake-ingest",
     "redrive",
     "redrive-api",

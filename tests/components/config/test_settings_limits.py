@@ -110,6 +110,7 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("lakeIngestMemoryMb", 127),
     ("lakeIngestMaxConcurrency", 1),
     ("lakeTransformMemoryMb", 511),
+    ("lakeQualityGate", "yes"),
     ("lakeLayerArn", "pyarrow"),
     ("lakeStartDate", "2026-02-30"),
     ("lakeStartDate", "20260131"),
