@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 import threading
+import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 from ministack import app as server
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc, s3
+from ministack.services import eventbridge, lambda_svc, s3
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -31,6 +32,9 @@ _ADMIN = ("/_ministack", "/_localstack")
 _API = "/_aws/execute-api/"
 _INIT = "Worker init failed: "
 _FAILURES = ("Traceback (most recent call last):", "Task timed out after ", "Worker process died")
+
+_EVENT_AGE_SECONDS = 6 * 3600
+_LONGEST_PAUSE_SECONDS = 8
 
 _extracting = threading.Lock()
 _get_object = s3._get_object  # noqa: SLF001 - see above
@@ -140,6 +144,27 @@ def _acquire_within_limit(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401 
     return worker, reason
 
 
+def _dispatch_to_lambda(arn: str, payload: str) -> None:
+    """Invoke the target of a rule as Lambda's own queue does, which keeps an event that is refused for want of room.
+
+    The emulator loses it. Each waits by itself, at growing intervals.
+    """
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001
+    if not function or not config:
+        return
+    record = lambda_svc._execution_record_for_config(function, config)  # noqa: SLF001
+    threading.Thread(target=_until_taken, args=(record, json.loads(payload)), daemon=True).start()
+
+
+def _until_taken(record: dict[str, Any], event: Any) -> None:  # noqa: ANN401 - any JSON
+    waited, pause = 0.0, 0.25
+    while lambda_svc._execute_function_with_config_scope(record, event).get("throttle"):  # noqa: SLF001
+        if waited > _EVENT_AGE_SECONDS:
+            return
+        time.sleep(pause)
+        waited, pause = waited + pause, min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
 class _Shared(zipfile.ZipFile):
     """A zip that is extracted once, however many processes run what is in it: a thousand files each are slow to remove.
 
@@ -174,6 +199,7 @@ if __name__ == "__main__":
     server._enforce_execute_api = _enforce_signature  # noqa: SLF001
     lambda_svc._execute_function_warm = _execute_told  # noqa: SLF001
     lambda_svc.acquire_worker = _acquire_within_limit
+    eventbridge._dispatch_to_lambda = _dispatch_to_lambda  # noqa: SLF001
     lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": _Shared})
     lambda_runtime._PYTHON_WORKER_SCRIPT = _tell_where(lambda_runtime._PYTHON_WORKER_SCRIPT)  # noqa: SLF001
     sys.exit(server.main())

@@ -155,6 +155,24 @@ def test_failures_are_in_the_log(stack: Stack, code: str, told: str, message: st
     assert [one.failed for one in invocations(events, {"/aws/lambda/broken": "broken"})] == [True]
 
 
+def test_events_of_a_rule_wait_for_a_function_that_is_busy(stack: Stack) -> None:
+    """As in Lambda's own queue: with room for one invocation, none of several events is lost."""
+    slow = "import time\ndef handler(event, context):\n    time.sleep(0.3)\n    print('took', event['detail']['n'])\n"
+    arn = _function(stack.client, "slow", slow)
+    stack.client("lambda").put_function_concurrency(FunctionName="slow", ReservedConcurrentExecutions=1)
+    events = stack.client("events")
+    events.put_rule(Name="slow", EventPattern=json.dumps({"source": ["test"]}))
+    events.put_targets(Rule="slow", Targets=[{"Id": "f", "Arn": arn}])
+    entries = [{"Source": "test", "DetailType": "t", "Detail": json.dumps({"n": n})} for n in range(3)]
+    events.put_events(Entries=entries)
+
+    def taken() -> bool:
+        text = [event.message for event in logs.read(stack.client("logs"), ["/aws/lambda/slow"], 0)]
+        return sorted(line.strip() for line in text if line.startswith("took")) == ["took 0", "took 1", "took 2"]
+
+    wait_for(taken, "all events taken")
+
+
 def test_processes_share_their_code(stack: Stack) -> None:
     """It is extracted once for each content, and once more when it has changed."""
     tells = "import os\nplace = os.path.realpath(__file__)\ndef handler(event, context): return place\n"

@@ -17,9 +17,9 @@ from tests.pipelines.lakes import Lake
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """A stack with nothing but the lake."""
+    """A stack with nothing but the lake, and its quality gate."""
     home = tmp_path_factory.mktemp("lake")
-    config = {"pipelines": ["lake"]}
+    config = {"pipelines": ["lake"], "lakeQualityGate": True}
     with Emulator.start(home) as emulator:
         made = deploy(ROOT, "local", endpoint=emulator.endpoint, state_file=home / "local.json", config=config)
         yield Lake(Lab(emulator, home, made))
@@ -32,6 +32,11 @@ def _lab(lake: Lake, *arguments: str, code: int = 0) -> dict[str, Any]:
     return told
 
 
+def _written(lake: Lake) -> dict[str, int]:
+    """How often the worker has written each file."""
+    return lake.versions("silver/") | lake.versions("quarantine/")
+
+
 def test_rows_are_made_up_worked_and_replayed(lake: Lake, tmp_path: Path) -> None:
     """Rows are counted as they were made; a copy adds nothing; with --again, copy and messages write each file anew."""
     file = tmp_path / "shipments.jsonl"
@@ -42,18 +47,18 @@ def test_rows_are_made_up_worked_and_replayed(lake: Lake, tmp_path: Path) -> Non
     assert (done.silver, done.quarantined) == (10_000 - made["bad"], made["bad"])
     assert (len(done.chunks) > 1, made["bad"] > 0) == (True, True)
     keys = sorted({*done.files, *done.quarantine})
-    assert lake.versions() == dict.fromkeys(keys, 1)
+    assert _written(lake) == dict.fromkeys(keys, 1)
 
     # The lake knows the copy: were it worked again, each file would have one version more in the end.
     assert _lab(lake, "replay-copy", "--type", "shipments", "--yes")["objects"] == 1
     again = _lab(lake, "replay-copy", "--type", "shipments", "--again", "--yes")
     replayed = lake.ingested(f"{identity}~{again['replayId']}")
     assert (replayed.files, replayed.chunks) == (done.files, done.chunks)
-    lake.until("each file twice", lambda: lake.versions() == dict.fromkeys(keys, 2))
+    lake.until("each file twice", lambda: _written(lake) == dict.fromkeys(keys, 2))
 
     sent = _lab(lake, "replay-queue", "--type", "shipments", "--again")
     assert (sent["objects"], sent["messages"]) == (1, len(done.chunks))
-    lake.until("each file three times", lambda: lake.versions() == dict.fromkeys(keys, 3))
+    lake.until("each file three times", lambda: _written(lake) == dict.fromkeys(keys, 3))
     assert _lab(lake, "replay-queue", "--start", "2020-01-01", "--end", "2020-01-02")["messages"] == 0
 
     rows = {"silver": done.silver, "quarantine": done.quarantined}
@@ -68,5 +73,9 @@ def test_rows_are_made_up_worked_and_replayed(lake: Lake, tmp_path: Path) -> Non
         0,
     )
     assert _lab(lake, "check")["files"] == rows
+    days = {key.partition("dt=")[2][:10] for key in done.files}
+    lake.until("each day checked", lambda: set(lake.versions("gate/")) == {f"gate/shipments/dt={d}.json" for d in days})
+    checked_before = {"days": [], "left": {"checked before": len(days)}}
+    assert _lab(lake, "gate") == checked_before, "the function's verdicts are on the files as they are, and passed"
     compacted = _lab(lake, "compact", "--min-files", "1", "--quiet-minutes", "0")
     assert sum(day["rows"] for day in compacted["days"]) == done.silver
