@@ -113,6 +113,12 @@ def _commands(line: str) -> Iterator[tuple[str, ...]]:
             yield tuple(words)
 
 
+def _named_in_prose() -> set[tuple[str, ...]]:
+    """The words of the `lab` commands that sentences name."""
+    prose = {re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE) for _, _, text in _rendered()}
+    return {tuple(shlex.split(found)) for text in prose for found in re.findall(r"`(lab [^`]+)`", text)}
+
+
 def _of(program: str) -> set[tuple[str, ...]]:
     return {step.words for step in _steps() if step.words[0] == program}
 
@@ -272,9 +278,9 @@ def test_every_page_says_how_to_fill_it_in() -> None:
 
 
 def test_lab_has_the_commands() -> None:
-    """Each `lab` line is a command of it, with options that the command has."""
+    """Each `lab` line, and each `lab` command in a sentence, is a command of it, with options that the command has."""
     lab = typer.main.get_command(app)
-    for words in _of("lab"):
+    for words in _of("lab") | _named_in_prose():
         command, path = lab, words[1:]
         while path and (found := getattr(command, "commands", {}).get(path[0])) is not None:
             command, path = found, path[1:]
