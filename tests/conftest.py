@@ -37,6 +37,7 @@ _ON_THE_EMULATOR = (
     "tests/ops/test_cli_orders.py",
     "tests/ops/test_cli_stack.py",
     "tests/ops/test_emulator",
+    "tests/ops/test_runbooks.py",
 )
 _STARTS_ONE = {"emulator", "laptop"}  # fixtures
 

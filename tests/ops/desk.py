@@ -8,14 +8,14 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from unittest.mock import patch
 
-from awscli import clidriver  # type: ignore[import-untyped]
+from awscli import argprocess, clidriver  # type: ignore[import-untyped]
 
 from ops.cli import runbook, target
 from ops.local.emulator import Emulator
@@ -78,8 +78,8 @@ class Desk:
         return [line for block in _BLOCK.findall(text) for line in block.splitlines() if not line.startswith("#")]
 
     def follow(self, name: str, part: str, having: str = "", key: str = "") -> str:
-        """Run the lines of a part that have not been run yet, or those that have these words; what they print."""
-        wanted = [line for line in self.lines(name, part, key) if having in line]
+        """Run the lines of a part that have not been run yet, or those that have these words, once; what they print."""
+        wanted = dict.fromkeys(line for line in self.lines(name, part, key) if having in line)
         assert wanted, f"{name} has no line with {having!r} in {part}"
         return "".join(self.run(line) for line in wanted if having or line not in self.ran)
 
@@ -88,16 +88,16 @@ class Desk:
         lines = {line: None for name in names for line in self.lines(name, part) if having in line}
         assert lines, f"none has a line with {having!r} in {part}"
         self.ran.update(lines)
-        return self.at_once([shlex.split(line)[1:] for line in lines])
+        return self._at_once([shlex.split(line)[1:] for line in lines])
 
-    def at_once(self, commands: Iterable[Sequence[str]], code: int = 0) -> list[str]:
-        """What `lab` prints for each, run side by side; all leave with that code."""
+    def _at_once(self, commands: Iterable[Sequence[str]]) -> list[str]:
+        """What `lab` prints for each, run side by side."""
         runs = [self.laptop.start(*words) for words in commands]
         printed = []
         for run in runs:
             with run:
                 stdout, stderr = run.communicate(timeout=120)
-            if run.returncode != code:
+            if run.returncode:
                 raise StepError(f"{run.args!r} left with {run.returncode}: {stdout} {stderr}")
             printed.append(stdout)
         return printed
@@ -164,9 +164,14 @@ class Desk:
 
 
 def _aws(words: list[str], variables: Mapping[str, str]) -> str:
-    """The aws CLI, without the second that each process of it takes to begin."""
+    """The aws CLI, without the second that each process of it takes to begin; it leaves files to the process's end."""
     printed, told = io.StringIO(), io.StringIO()
-    with patch.dict(os.environ, variables), redirect_stdout(printed), redirect_stderr(told):
+    with ExitStack() as files, patch.dict(os.environ, variables), redirect_stdout(printed), redirect_stderr(told):
+
+        def opened(path: str, mode: str) -> IO[Any]:
+            return files.enter_context(Path(path).open(mode))
+
+        files.enter_context(patch.object(argprocess, "open", opened, create=True))
         code = clidriver.create_clidriver().main(words)
     if code:
         raise StepError(f"aws {shlex.join(words)} left with {code}: {told.getvalue()}")
