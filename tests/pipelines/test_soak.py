@@ -12,7 +12,7 @@ from tests.pipelines.lab import Lab
 from tests.pipelines.soak_ledger import Accepted, Facts, Ledger, Record
 
 _PLAN = soak.Plan(
-    size=300, seconds=150, outage=0, every=20, kills=2, victims=("events-breaker", "events-ingest", "events-worker")
+    size=300, seconds=420, outage=0, every=20, kills=2, victims=("events-breaker", "events-ingest", "events-worker")
 )  # `test_redrive_many` kills the redrive, whose lease lasts too long for here
 
 
