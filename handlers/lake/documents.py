@@ -315,8 +315,9 @@ def _many(text: _Text, one: re.Pattern[bytes], gap: re.Pattern[bytes]) -> Iterat
 def _alike(text: _Text, gap: re.Pattern[bytes]) -> bytes:
     """What has come of flat objects with one and the same gap between them, but for the last; nothing where in doubt.
 
-    There is no doubt where each line that comes of it has no mark but its own two brackets and pairs of quotes between
-    them: then no gap is in a string, and none in a list of objects inside a row.
+    There is no doubt where each line that comes of it begins and ends with its own two brackets and has no mark but
+    pairs of quotes between them: then no gap is in a string, none in a list of objects inside a row, and nothing
+    stands between two rows.
     """
     first = gap.search(text.data, text.at)
     last = text.data.rfind(first[0]) if first else -1
@@ -324,7 +325,9 @@ def _alike(text: _Text, gap: re.Pattern[bytes]) -> bytes:
         return b""
     rows = text.data[_end(_WHITE, text) : last + 1].replace(first[0], b"}\n{")
     marks = rows.translate(None, _NO_MARKS).replace(b'""', b"")
-    if marks != b"{}\n" * (len(marks) // 3) + b"{}":
+    if marks != b"{}\n" * (len(marks) // 3) + b"{}" or not rows.startswith(b"{"):
+        return b""
+    if rows.count(b"\n") != rows.count(b"}\n{"):
         return b""
     text.at = last + len(first[0]) - 1
     return rows

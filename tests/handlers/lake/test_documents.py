@@ -28,6 +28,9 @@ _ODD = st.lists(
         [
             *(bytes([mark]) for mark in b'{}[]",: \n\r\\x'),
             b'{"a":1}',
+            b'{"a":1},',
+            b"null",
+            b",null,",
             b"},{",
             b"},\n{",
             b'"},{"',
@@ -83,7 +86,12 @@ def test_objects_one_after_the_other_are_lines_too(
 
 
 @settings(deadline=None, max_examples=300)
-@given(_ODD, st.integers(1, 30), st.sampled_from(["", "/a", "/0"]), st.sampled_from([b"", b"[", b'{"a":[']))
+@given(
+    _ODD,
+    st.integers(1, 30) | st.just(10**6),
+    st.sampled_from(["", "/a", "/0"]),
+    st.sampled_from([b"", b"[", b'{"a":[']),
+)
 def test_anything_gives_the_same_however_it_arrives(content: bytes, window: int, rows_at: str, start: bytes) -> None:
     """The rows, the break and its place: what is quick finds the borders that reading bit by bit finds."""
     assert _read(start + content, 3, rows_at, window) == _read(start + content, 1, rows_at, 1)
@@ -96,6 +104,22 @@ def test_a_row_has_its_own_bytes(values: list[Any], layout: dict[str, Any]) -> N
     content = json.dumps(values, **layout).encode("utf-8", "surrogatepass")
 
     assert _read(content)[0] == [json.dumps(value, **layout).encode("utf-8", "surrogatepass") for value in values]
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b'[null,{"a":1},{"b":2}]', [b"null", b'{"a":1}', b'{"b":2}']),
+        (b'[{"a":1},null,{"b":2}]', [b'{"a":1}', b"null", b'{"b":2}']),
+        (b'[{"a":1},null\n,{"b":2},{"c":3},{"d":4}]', [b'{"a":1}', b"null", b'{"b":2}', b'{"c":3}', b'{"d":4}']),
+        (b'[{"a":1},{"b":2}\n,{"c":3},{"d":4}]', [b'{"a":1}', b'{"b":2}', b'{"c":3}', b'{"d":4}']),
+        (b'[7,\n{"a":1},{"b":2},{"c":3},7]', [b"7", b'{"a":1}', b'{"b":2}', b'{"c":3}', b"7"]),
+    ],
+)
+@pytest.mark.parametrize("step", [7, 10**6])
+def test_what_is_no_object_is_a_row_too(content: bytes, lines: list[bytes], step: int) -> None:
+    """Wherever it stands among flat objects, and whatever is between them."""
+    assert _read(content, window=step) == (lines, "")
 
 
 @pytest.mark.parametrize(
