@@ -28,7 +28,7 @@ down: $(READY)  ## stop what `make up` started
 	@$(BIN)/lab down
 
 test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
-	@$(BIN)/pytest $(SPREAD) -n 6 --durations=10 $(ARGS)
+	@$(BIN)/pytest $(SPREAD) -n 5 --durations=10 $(ARGS)
 
 test-fast: $(READY)  ## run the tests that need no emulator, in a minute (ARGS as above)
 	@$(BIN)/pytest $(SPREAD) -n 2 -m 'not emulator' $(ARGS)

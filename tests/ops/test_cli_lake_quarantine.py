@@ -166,7 +166,7 @@ def test_asked_first(lake: Lake) -> None:
     assert lake.told("quarantine", "retry", "--dry-run", "--error-type", "TruncatedGzip")["chunks"] == 0
     refused = lake.lab("quarantine", "retry", typed="n\n")
 
-    assert (refused.exit_code, lake.work()) == (1, 0)
+    assert (refused.exit_code, lake.work()) == (3, 0)
     assert refused.stderr.endswith("error: nothing was changed; --yes skips this question\n")
 
 

@@ -126,10 +126,11 @@ def test_what_is_refused_changes_nothing(stack: Stack, tmp_path: Path, before: s
 
 
 _FUNCTION = """
+role = aws.iam.Role("r", name="r", assume_role_policy='{{"Version": "2012-10-17", "Statement": []}}')
 layer = aws.lambda_.LayerVersion("deps", layer_name="deps", code=pulumi.AssetArchive(
     {{"python/{module}.py": pulumi.StringAsset("")}}))
 aws.lambda_.Function("f", name="f", runtime="python3.13", handler="app.handler", layers=[layer.arn],
-    role="arn:aws:iam::000000000000:role/r",
+    role=role.arn,
     code=pulumi.AssetArchive({{"app.py": pulumi.StringAsset("import deps\\ndef handler(event, context): {body}")}}))
 """
 

@@ -29,6 +29,7 @@ def test_with_the_breaker(short_lived: Lab) -> None:
     wait_for(
         "a paused consumer",
         lambda: lab.client("lambda").get_event_source_mapping(UUID=mapping["UUID"])["State"] == "Disabled",
+        seconds=120,  # a worker whose cold start took all its time is tried again after the long wait
     )
     keys += post_all(lab, orders(16))
     wait_for("the end of every visibility time-out", lambda: lab.visible(lab.outputs["MainQueueUrl"]) == len(keys))
