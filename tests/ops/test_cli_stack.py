@@ -117,7 +117,7 @@ def test_refused_change(running: Laptop) -> None:
     assert running.lab("orders", "send", "--count", "1").exit_code == 0
     state = running.home / "local.json"
     before = json.loads(state.read_text())
-    with pytest.raises(DataLossError, match="holds data, and was kept: .*orders-"):  # the queue, the table or the archive
+    with pytest.raises(DataLossError, match=r"holds data, and was kept: .*orders-"):  # queue, table or archive
         deploy(
             ROOT,
             "local",
