@@ -301,8 +301,12 @@ class Worker:
 
 
 def _has_met_an_outage(claim: Claim | None) -> bool:
-    """Whether the attempt before this one failed by the downstream."""
-    return bool(claim and claim.record and claim.record.error_type == DownstreamError.__name__)
+    """Whether the attempt before this one failed by the downstream, also by an adopter's own kind of that error."""
+    return bool(claim and claim.record and claim.record.error_type in _names(DownstreamError))
+
+
+def _names(error: type[Exception]) -> set[str]:
+    return {error.__name__}.union(*map(_names, error.__subclasses__()))
 
 
 @dataclass(slots=True)

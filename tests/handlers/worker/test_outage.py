@@ -11,7 +11,7 @@ from handlers import jsontext
 from handlers.errors import DownstreamError
 from handlers.idempotency.store import StateStore
 from handlers.worker.trip_wire import TripWire, seconds_to_outlast
-from handlers.worker.worker import Worker
+from handlers.worker.worker import Process, Worker
 from tests.handlers.conftest import SOURCE, WORKER_ENV, FakeClock, failures, record
 from tests.handlers.fakes import Crash, FakeAws, FakeContext
 
@@ -123,9 +123,15 @@ def test_only_what_is_bad_dies(still: FakeClock, most: int, *, fifo: bool) -> No
     assert still.ms - world.began < 2 * 3 * most * VISIBILITY * 1000  # the bad one's end: bounded
 
 
-def test_a_death_in_an_outage_costs_the_long_wait(still: FakeClock) -> None:
+class BankDownError(DownstreamError):
+    """An adopter's own kind."""
+
+
+@pytest.mark.parametrize("error", [DownstreamError, BankDownError])
+def test_a_death_in_an_outage_costs_the_long_wait(still: FakeClock, error: type[DownstreamError]) -> None:
     """A worker that dies with the last attempt but one in hand: the last one comes when the outage is over."""
     world = World(still, 3, fifo=False)
+    world.worker._process = _out(error)
     world.waiting = {"large-1": (still.ms, 0)}
     world.deliver(["large-1"])
     assert world.aws.calls.count("ChangeMessageVisibilityBatch") == 1
@@ -142,6 +148,13 @@ def test_who_has_met_no_outage_is_not_put_off(still: FakeClock) -> None:
     world.waiting = {"small-1": (still.ms, 1)}
     world.deliver(["small-1"])
     assert "ChangeMessageVisibilityBatch" not in world.aws.calls
+
+
+def _out(error: type[DownstreamError]) -> Process:
+    def fail(_event: jsontext.JsonObject) -> jsontext.Json:
+        raise error("out")
+
+    return fail
 
 
 def _die(_event: jsontext.JsonObject) -> jsontext.Json:
