@@ -212,3 +212,6 @@ def test_refused(lake: Lake) -> None:
     """A day without its type, and what is no day."""
     assert "--dt is a day of a type: it needs --type" in lake.lab("compact", "--dt", "2026-01-31").stderr
     assert "--dt must be a date" in lake.lab("compact", "--type", "shipments", "--dt", "31.1.").stderr
+    mistyped = lake.lab("compact", "--type", "shipment")
+    assert mistyped.exit_code == 1
+    assert "nothing was found of 'shipment', and no type has that name: invoice_lines, shipments" in mistyped.stderr

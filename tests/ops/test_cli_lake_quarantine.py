@@ -171,7 +171,10 @@ def test_asked_first(lake: Lake) -> None:
 
 
 def test_refused(lake: Lake) -> None:
-    """What is not there is told with the next step."""
+    """What is not there is told with the next step; nothing of a type that there is not is no empty result."""
+    for words in (("list",), ("retry", "--dry-run")):
+        mistyped = lake.lab("quarantine", *words, "--type", "shipment")
+        assert (mistyped.exit_code, "no type has that name: invoice_lines, ship" in mistyped.stderr) == (1, True)
     for key, message in (
         ("quarantine/shipments/none.jsonl", "is not there; lab lake quarantine list shows what is"),
         ("bronze/shipments/none.jsonl", "no record names rows of bronze/shipments/none.jsonl in quarantine; lab lake"),

@@ -56,6 +56,8 @@ def compact(  # noqa: PLR0913, PLR0917 - one option each
         for day in work.compactor.partitions(record_type, dt):
             work.take(day)
             advance(1)
+    if not work.days and not work.left:
+        jobs.refuse_unknown(record_type)
     work.report(as_json=as_json)
     if any("refused" in one for one in work.days):
         raise typer.Exit(output.FAILED)
@@ -69,14 +71,14 @@ class _Work:
         self.days: list[dict[str, Any]] = []
         self._choice = choice
         self._dry_run = dry_run
-        self._left: Counter[str] = Counter()
+        self.left: Counter[str] = Counter()
 
     def take(self, day: Partition) -> None:
         from ops.cli.lake.compaction import NEW, STALE, OvertakenError, RefusedError  # noqa: PLC0415 - see above
 
         state = self.compactor.state(day, self._choice)
         if state not in {NEW, STALE}:
-            self._left[state] += 1
+            self.left[state] += 1
             return
         told: dict[str, Any] = {"type": day.type, "dt": day.dt, "files": len(day.files), "was": state}
         self.days.append(told)
@@ -92,7 +94,7 @@ class _Work:
 
     def report(self, *, as_json: bool) -> None:
         if as_json:
-            output.as_json({"dryRun": self._dry_run, "days": self.days, "left": dict(self._left)})
+            output.as_json({"dryRun": self._dry_run, "days": self.days, "left": dict(self.left)})
             return
         said = "would be compacted" if self._dry_run else "compacted"
         refused = [[one["type"], one["dt"], one["refused"]] for one in self.days if "refused" in one]
@@ -104,7 +106,7 @@ class _Work:
             output.table("Days", ["type", "day", "files", "rows"], shown)
         if refused:
             output.table("Not compacted", ["type", "day", "why"], refused)
-        output.result([f"left alone: {count} ({state})" for state, count in sorted(self._left.items())])
+        output.result([f"left alone: {count} ({state})" for state, count in sorted(self.left.items())])
         changed = sum(not one.get("stillFresh", True) for one in self.days)
         if changed:
             output.result([f"{changed} of them got new files meanwhile: the next run takes those in"])

@@ -37,6 +37,7 @@ def list_(
 
     Example: lab lake quarantine list --type shipments
     """
+    from ops.cli.lake import jobs  # noqa: PLC0415 - as below
     from ops.cli.lake.quarantine import Tally  # noqa: PLC0415 - as below
 
     lake = _open(stack)
@@ -49,6 +50,8 @@ def list_(
             tally.add(one, reasons)
             more += len(held) >= limit
             held += [one] if len(held) < limit else []
+    if not tally.files:
+        jobs.refuse_unknown(record_type)
     ranked = tally.reasons.most_common()
     if as_json:
         output.as_json(
@@ -131,11 +134,15 @@ def retry(  # noqa: PLR0913, PLR0917 - one option each
 
     Example: lab lake quarantine retry --type shipments --error-type SchemaValidationError --dry-run
     """
+    from ops.cli.lake import jobs  # noqa: PLC0415 - as below
+
     lake = _open(stack)
     with output.busy("looking for chunks with rows in quarantine"):
         chunks = lake.chunks(record_type, key)
         if error_type:
             chunks = [one for one in chunks if lake.has(one, error_type)]
+    if not chunks:
+        jobs.refuse_unknown(record_type)
     rows = sum(one.quarantined for one in chunks)
     said = f"{len(chunks)} chunks of {len({one.chunk.source.key for one in chunks})} objects, {rows} rows in quarantine"
     if dry_run or not chunks:
