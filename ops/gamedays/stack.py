@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from handlers.aws import retry
 from handlers.idempotency.keys import partition_key
 from ops.cli import letters
 from ops.cli.api import ATTEMPTS, ApiClient
+from ops.cli.records import standing
 from ops.cli.subscribers import described
-from ops.gamedays.ledger import SUCCEEDED, Facts, Letter, Record, Told
+from ops.gamedays.ledger import Facts, Letter, Record, Told
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _SUCCESS = "IngestionSuccess"
 _READ_LIMIT = 100  # keys that BatchGetItem takes at once
+_READ_ATTEMPTS = 8
 _HELD_SECONDS = 20  # how long letters are out of others' sight while they are read
 _BARREN = 2  # receives in a row that bring nothing new: the queue has been gone through
 _DEPTHS = {
@@ -152,20 +155,28 @@ class Stack:
     # what is found
 
     def records(self, ids: Collection[str]) -> dict[str, Record]:
-        """The state records of ids, read from the table, consistently."""
+        """The state records of ids, read from the table, consistently.
+
+        Raises:
+            StackError: DynamoDB did not give all of them.
+        """
         places = {partition_key(self.pipeline, one): one for one in ids}
         table = self.target.outputs["DynamoTableName"]
         found: dict[str, Record] = {}
-        wanted = list(places)
-        while wanted:
-            keys = [{"idempotencyKey": {"S": place}} for place in wanted[:_READ_LIMIT]]
-            answer = self.client("dynamodb").batch_get_item(
-                RequestItems={table: {"Keys": keys, "ConsistentRead": True}}
-            )
-            left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-            wanted = [*(one["idempotencyKey"]["S"] for one in left), *wanted[_READ_LIMIT:]]
-            for item in answer["Responses"].get(table, []):
-                found[places[item["idempotencyKey"]["S"]]] = _record(item)
+        wanted = [{"idempotencyKey": {"S": place}} for place in places]
+        for start in range(0, len(wanted), _READ_LIMIT):
+            keys = wanted[start : start + _READ_LIMIT]
+            for _ in retry.attempts(_READ_ATTEMPTS):
+                answer = self.client("dynamodb").batch_get_item(
+                    RequestItems={table: {"Keys": keys, "ConsistentRead": True}}
+                )
+                for item in answer["Responses"].get(table, []):
+                    found[places[item["idempotencyKey"]["S"]]] = _record(item)
+                keys = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+                if not keys:
+                    break
+            else:
+                raise StackError(f"DynamoDB left {len(keys)} state records unread in {_READ_ATTEMPTS} attempts")
         return found
 
     def depth(self, role: str = "main") -> dict[str, int]:
@@ -400,9 +411,8 @@ def _taken(body: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
 
 def _record(item: Mapping[str, Any]) -> Record:
     at = item.get("processedAt", {}).get("S", "")
-    status = item["status"]["S"]
     return Record(
-        status if status == SUCCEEDED or item.get("final", {}).get("BOOL", True) else "RETRYING",
+        standing(item["status"]["S"], final=item.get("final", {}).get("BOOL", True)),
         int(item.get("attempts", {}).get("N", 0)),
         datetime.fromisoformat(at).timestamp() if at else 0.0,
         item.get("errorType", {}).get("S", ""),
