@@ -31,7 +31,9 @@ _SUCCESS = "IngestionSuccess"
 _READ_LIMIT = 100  # keys that BatchGetItem takes at once
 _READ_ATTEMPTS = 8
 _HELD_SECONDS = 20  # how long letters are out of others' sight while they are read
-_BARREN = 2  # receives in a row that bring nothing new: the queue has been gone through
+_BARREN = 2  # receives in a row that bring nothing new
+_SEARCH_SECONDS = 30  # for letters that somebody else holds; longer than our own last look does
+_PAUSE_SECONDS = 0.25
 _DEPTHS = {
     "visible": "ApproximateNumberOfMessages",
     "hidden": "ApproximateNumberOfMessagesNotVisible",
@@ -203,8 +205,17 @@ class Stack:
 
     def _letters(self, url: str) -> Iterator[Letter]:
         sqs, held, barren = self.client("sqs"), dict[str, dict[str, Any]](), 0
+        deadline = time.monotonic() + _SEARCH_SECONDS
         try:
-            while barren < _BARREN:
+            # An empty answer is no proof of an empty queue: its count must agree, too.
+            while barren < _BARREN or len(held) < (count := letters.count(sqs, url)):
+                if barren >= _BARREN:
+                    if time.monotonic() > deadline:
+                        raise StackError(
+                            f"SQS handed out {len(held)} of {count} letters of {url}: others are in the hand of a"
+                            " redrive or a preview; run it again when that is over"
+                        )
+                    time.sleep(_PAUSE_SECONDS)
                 answer = sqs.receive_message(
                     QueueUrl=url,
                     MaxNumberOfMessages=10,

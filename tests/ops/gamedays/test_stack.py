@@ -1,4 +1,4 @@
-"""What a GameDay reads of the state table, of one that leaves keys unprocessed."""
+"""What a GameDay reads of a table that leaves keys unprocessed, and of a queue whose letters somebody else holds."""
 
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from handlers.aws import retry
-from ops.gamedays.ledger import Record
+from ops.gamedays.ledger import Letter, Record
 from ops.gamedays.stack import Stack, StackError
 
 if TYPE_CHECKING:
@@ -49,3 +49,45 @@ def test_what_is_never_given_is_no_missing_record(monkeypatch: pytest.MonkeyPatc
     """Records that were not read must not look like events that are lost."""
     with pytest.raises(StackError, match="left 3 state records unread in 8 attempts"):
         _stack(0, monkeypatch).records(["a", "b", "c"])
+
+
+class _Queue:
+    """A dead-letter queue with two letters, one of them in somebody's hand until it is asked for often enough."""
+
+    def __init__(self, held_for: int) -> None:
+        self.left = held_for
+
+    def receive_message(self, **_: Any) -> dict[str, Any]:
+        self.left -= 1
+        return {"Messages": [_letter(number) for number in range(1 + (self.left < 0))]}
+
+    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
+        return {"Attributes": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "2"}}
+
+    def change_message_visibility_batch(self, **_: Any) -> None:
+        """Take them back."""
+
+
+def _letter(number: int) -> dict[str, Any]:
+    key = {"idempotencyKey": {"DataType": "String", "StringValue": f"k{number}"}}
+    return {"MessageId": f"m{number}", "ReceiptHandle": "r", "Body": "{}", "MessageAttributes": key}
+
+
+def _stack_with(queue: _Queue, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    monkeypatch.setattr("ops.gamedays.stack._PAUSE_SECONDS", 0)
+    target = SimpleNamespace(
+        stack="local", emulator=object(), pipelines={"events": {"dlqUrl": "u"}}, client=lambda _service: queue
+    )
+    return Stack(cast("Target", target), "events")
+
+
+def test_letters_in_the_hand_of_somebody_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receives that bring nothing new are no proof that there is nothing."""
+    assert _stack_with(_Queue(9), monkeypatch).letters() == [Letter("k0"), Letter("k1")]
+
+
+def test_letters_that_nobody_shows_are_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else "none is dead" would be said of a queue that could not be looked through."""
+    monkeypatch.setattr("ops.gamedays.stack._SEARCH_SECONDS", 0)
+    with pytest.raises(StackError, match="handed out 1 of 2 letters"):
+        _stack_with(_Queue(10**9), monkeypatch).letters()
