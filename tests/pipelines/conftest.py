@@ -10,6 +10,7 @@ from ops.local.emulator import Emulator
 from tests.pipelines.lab import ROOT, Lab
 
 # Short enough that a redelivery after a death (6 x timeout) is a matter of seconds.
+BREAKER = {"id": {"S": "breaker#events"}, "item": {"S": "state"}}  # the key of its state
 CONFIG: dict[str, Any] = {
     "workerTimeoutSeconds": 2,
     "ordersWorkerTimeoutSeconds": 2,
@@ -29,8 +30,12 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture
 def lab(deployed: Lab) -> Lab:
-    """The stack with its queues empty."""
+    """The stack with its queues empty, no failure mode, and a breaker that has seen nothing.
+
+    After an outage that only some events met, the breaker believes no trip for five minutes.
+    """
     for url in (deployed.outputs["MainQueueUrl"], deployed.outputs["DlqUrl"]):
         deployed.client("sqs").purge_queue(QueueUrl=url)
+    deployed.client("dynamodb").delete_item(TableName=deployed.outputs["ControlTableName"], Key=BREAKER)
     deployed.client("ssm").put_parameter(Name="/ingestion/failure_mode", Value="none", Type="String", Overwrite=True)
     return deployed

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.pipelines.conftest import CONFIG
+from tests.pipelines.conftest import BREAKER, CONFIG
 from tests.pipelines.lab import Lab, orders, post_all, wait_for
 
 _RECEIVES = 3
-_STATE = {"id": {"S": "breaker#events"}, "item": {"S": "state"}}
 
 
 @pytest.fixture
@@ -29,11 +28,10 @@ def test_with_the_breaker(short_lived: Lab) -> None:
     wait_for(
         "a paused consumer",
         lambda: lab.client("lambda").get_event_source_mapping(UUID=mapping["UUID"])["State"] == "Disabled",
-        seconds=120,  # a worker whose cold start took all its time is tried again after the long wait
     )
     keys += post_all(lab, orders(16))
     wait_for("the end of every visibility time-out", lambda: lab.visible(lab.outputs["MainQueueUrl"]) == len(keys))
-    state = {"TableName": lab.outputs["ControlTableName"], "Key": _STATE}
+    state = {"TableName": lab.outputs["ControlTableName"], "Key": BREAKER}
     for probe in range(3 * _RECEIVES):  # of messages that have three receives each
         if probe == _RECEIVES:
             lab.client("dynamodb").delete_item(**state)
