@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# DuckDB 2.0.0: COPY … TO a folder with OVERWRITE, from a query that reads the same folder, leaves the folder empty.
+# DuckDB 2.0.0: COPY … TO a folder with OVERWRITE, from a query that reads the same folder, mostly leaves the folder empty.
 #
 # Valid input: two small Parquet files under a partition, rewritten in place as one (`PARTITION_BY (dt), OVERWRITE`).
-# Seen: the files are deleted before the query has read them, the statement fails, and nothing is left of the rows.
+# Seen: in about four runs of five the files are deleted before the query has read them, the statement fails, and nothing
+# is left of the rows; in the fifth it ends well, with one file. Which of the two is a race between threads.
 # With OVERWRITE_OR_IGNORE the old files stay beside the new one, and every row is there twice; no error either.
 #
 # Why it matters: this is the first thing that comes to mind to compact a day of silver. `lab lake compact` and the examples
@@ -17,6 +18,7 @@ cat > "$folder/case.py" <<'PY'
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -42,9 +44,12 @@ def rewritten(option):
         return told, files, rows
 
 
-found = {option: rewritten(option) for option in ("OVERWRITE", "OVERWRITE_OR_IGNORE")}
-for option, (told, files, rows) in found.items():
-    print(f"2 files with 2 rows, in place with {option}: {told}, then {files} files with {rows} rows")
-sys.exit(found != {"OVERWRITE": ("IOException", 0, 0), "OVERWRITE_OR_IGNORE": ("no error", 3, 4)})
+ROUNDS = 20  # which of the two deletes or reads first is a race
+found = {option: Counter(rewritten(option) for _ in range(ROUNDS)) for option in ("OVERWRITE", "OVERWRITE_OR_IGNORE")}
+for option, seen in found.items():
+    for (told, files, rows), times in seen.most_common():
+        print(f"2 files with 2 rows, in place with {option}: {told}, then {files} files with {rows} rows: {times} of {ROUNDS}")
+lost, doubled = ("IOException", 0, 0), ("no error", 3, 4)
+sys.exit(not found["OVERWRITE"][lost] or set(found["OVERWRITE_OR_IGNORE"]) != {doubled})
 PY
 "$folder/venv/bin/python" "$folder/case.py"

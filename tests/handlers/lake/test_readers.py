@@ -144,7 +144,10 @@ def test_day_of_a_session_elsewhere() -> None:
 
 @pytest.mark.usefixtures("order")
 def test_compacted_by_an_engine() -> None:
-    """Into a new folder each row is there once; in place, rows double, or the input is gone before it is read."""
+    """Into a new folder each row is there once; in place, rows double.
+
+    What OVERWRITE leaves in place depends on whether the engine deletes or reads first: nothing that can be asserted.
+    """
     import duckdb  # noqa: PLC0415 - every process that collects would wait for it
 
     session = duckdb.connect()
@@ -158,6 +161,3 @@ def test_compacted_by_an_engine() -> None:
     in_place = _documented("sql", "COPY (SELECT").replace("compacted-new/shipments", "silver/shipments")
     session.execute(in_place.replace("PARTITION_BY (dt)", "PARTITION_BY (dt), OVERWRITE_OR_IGNORE"))
     assert session.sql(read.format("silver/shipments")).fetchall() == [(4, 2)]
-    with pytest.raises(duckdb.IOException, match="No such file"):
-        session.execute(in_place.replace("PARTITION_BY (dt)", "PARTITION_BY (dt), OVERWRITE"))
-    assert list(Path("silver").rglob("*.parquet")) == []
