@@ -18,6 +18,7 @@ from handlers.worker.outcome import Outcome
 TRIPPED = "CircuitTripped"
 _THRESHOLD = 3  # downstream failures in a row; below every useful maxReceiveCount
 _QUIET_SECONDS = 60.0  # without a success: only then does one message's trouble tell of the downstream
+_RECEIVES_TO_HOLD = 2  # so that who was held has an attempt, and another one after the long wait
 _GROWTH = 5  # of the wait, from one receive to the next
 _LONGEST_WAIT = 42_000  # SQS counts its 12 hours from the receive, and the invocation has had up to 15 minutes of them
 
@@ -27,9 +28,12 @@ def is_downstream(outcome: Outcome) -> bool:
     return isinstance(outcome.error, DownstreamError)
 
 
-def is_near_end(receive_count: int, max_receive_count: int) -> bool:
-    """Whether a message has no more than one receive left after this one."""
-    return receive_count >= max_receive_count - 1
+def may_be_held(receive_count: int, max_receive_count: int) -> bool:
+    """Whether a message may be handed back unworked: once, at its first receive, where two more are left.
+
+    It costs a receive as an attempt does, but is none, and the wait after an attempt grows.
+    """
+    return receive_count == 1 and max_receive_count > _RECEIVES_TO_HOLD
 
 
 def seconds_to_outlast(receive_count: int, *, max_receive_count: int, outage_seconds: int) -> int:

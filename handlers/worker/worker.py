@@ -26,7 +26,7 @@ from handlers.observability import LambdaContext, logger, start_invocation
 from handlers.worker import messages, turns
 from handlers.worker.messages import Message
 from handlers.worker.outcome import FAILURE, SUCCESS, Announce, Outcome, Settlement, failed, measure
-from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream, is_near_end, seconds_to_outlast
+from handlers.worker.trip_wire import TRIPPED, TripWire, is_downstream, may_be_held, seconds_to_outlast
 from handlers.worker.turns import Turn
 
 if TYPE_CHECKING:
@@ -111,16 +111,16 @@ class Worker:
         return {"batchItemFailures": [{"itemIdentifier": o.message.id} for o in outcomes if o.retry]}
 
     def _hold(self, received: Sequence[Message]) -> list[Outcome]:
-        """Hands messages back unworked while the breaker is asked to open, but none for which it would be the end.
+        """Hands new messages back unworked while the breaker is asked to open.
 
-        Of those near their last receive the good ones are done with, and others get the long wait.
+        Of those that were received before the good ones are done with, and others get their longer wait.
         """
         if self._trip_wire is None or not (seconds := self._trip_wire.hold_seconds()):
             return []
         held, groups = [], set[str]()
         for message in received:
             behind = self._ordered and message.group_id in groups
-            if behind or not is_near_end(message.receive_count, self._config.max_receive_count):
+            if behind or may_be_held(message.receive_count, self._config.max_receive_count):
                 groups.add(message.group_id)
                 held.append(Outcome(message, "held", retry=True, visibility=seconds))
         self._settle(held)

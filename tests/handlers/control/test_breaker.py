@@ -841,14 +841,16 @@ def test_a_message_near_its_end_does_not_trip_where_others_get_through(
     assert types(fake_aws).count("CircuitTripped") == 1
 
 
-def test_nobody_is_held_to_the_end(wired: Worker, fake_aws: FakeAws, step: Step) -> None:
-    """Who has one receive left is worked instead: done with if it is good, and else it gets the long wait."""
+@pytest.mark.parametrize(("receive_count", "wait"), [(2, 109), (3, 546), (4, 2730)])
+def test_nobody_is_held_twice(wired: Worker, fake_aws: FakeAws, step: Step, receive_count: int, wait: int) -> None:
+    """Who was received before is worked instead: done with if it is good, and else it gets its longer wait."""
     step.on_run = out
     wired.handle(batch("a", "b", "c"), FakeContext())
-    both = batch("young")["Records"] + batch("old", receive_count=4)["Records"]
+    both = batch("young")["Records"] + batch("old", receive_count=receive_count)["Records"]
 
     assert wired.handle({"Records": both}, FakeContext()) == failures("m-young", "m-old")
-    assert (fake_aws.visibility["receipt-m-young-1"], fake_aws.visibility["receipt-m-old-4"]) == (60, 2730)
+    assert fake_aws.visibility["receipt-m-young-1"] == 60
+    assert fake_aws.visibility[f"receipt-m-old-{receive_count}"] == wait
     step.on_run = lambda _name: None
     assert wired.handle({"Records": both}, FakeContext()) == failures("m-young")
     assert step.runs == ["old"]
