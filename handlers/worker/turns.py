@@ -32,16 +32,21 @@ class Turn:
         is_one = self.claim is not None and self.claim.standing is Standing.SUSPECT and not self.is_repeat
         return self.claim.record if is_one and self.claim else None
 
+    @property
+    def lapsed(self) -> Lease | None:
+        """The lease of the last worker that died with the suspect; None where there is none, or it was given up."""
+        record = self.suspect
+        if record is None or record.status is Status.FAILED:
+            return None
+        return Lease(record.key, record.attempts, record.lease_until)
+
     def condemned(self, max_receive_count: int) -> Lease | None:
         """The lease of the last worker that died, where the suspect is to be given up.
 
         That is after enough deaths, or where SQS would move the message without its cause: it has had its turn alone.
         """
-        record = self.suspect
         is_last = self.deaths > 1 and self.message.receive_count >= max_receive_count
-        if record is None or not (is_last or self.deaths >= MAX_DEATHS):
-            return None
-        return Lease(record.key, record.attempts, record.lease_until)
+        return self.lapsed if is_last or self.deaths >= MAX_DEATHS else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,14 @@ class Schedule:
 
     together: list[Turn]
     alone: list[list[Turn]]
+
+
+def most_received_first(received: Sequence[Message]) -> list[Message]:
+    """Puts those first who have the fewest receives left.
+
+    Who is not reached before the time is up is handed back, which costs a receive; so he comes early the next time.
+    """
+    return sorted(received, key=lambda message: -message.receive_count)
 
 
 def turns(received: Sequence[Message], claims: Mapping[str, Claim]) -> list[Turn]:
@@ -69,8 +82,9 @@ def turns(received: Sequence[Message], claims: Mapping[str, Claim]) -> list[Turn
 def schedule(batch: Sequence[Turn], *, ordered: bool, max_receive_count: int) -> Schedule:
     """Puts suspects last, and with them what must not come before them: repeats and, if `ordered`, their groups' rest.
 
-    Among them those who have died least come first, else in an order that changes from one receive to the next. A key
-    whose last attempt took all the time that there was comes last of the others, where no order is to be kept.
+    Among them those who have died least come first, of these those who were received most, else in an order that
+    changes from one receive to the next. A key whose last attempt took all the time that there was comes last of the
+    others, where no order is to be kept.
     """
     together: list[Turn] = []
     alone: dict[str, list[Turn]] = {}
@@ -98,7 +112,7 @@ def _ran_out_of_time(turn: Turn) -> bool:
     return record is not None and record.error_type == DeadlineExceededError.__name__
 
 
-def _place(unit: Sequence[Turn]) -> tuple[int, bytes]:
+def _place(unit: Sequence[Turn]) -> tuple[int, int, bytes]:
     first = unit[0].message
     shuffled = hashlib.sha256(f"{first.key}\n{first.receive_count}".encode("utf-8", "replace")).digest()
-    return max(turn.deaths for turn in unit), shuffled
+    return max(turn.deaths for turn in unit), -max(turn.message.receive_count for turn in unit), shuffled

@@ -18,7 +18,14 @@ from handlers import clock, jsontext
 from handlers.aws import clients, eventbridge
 from handlers.aws.sqs import change_visibility, is_fifo
 from handlers.deadline import seconds_to_work, time_limit
-from handlers.errors import DownstreamError, IngestionError, RecordedError, UnhandledError, WorkerDiedError
+from handlers.errors import (
+    DeadlineExceededError,
+    DownstreamError,
+    IngestionError,
+    RecordedError,
+    UnhandledError,
+    WorkerDiedError,
+)
 from handlers.faults import FaultSwitch, make_switch
 from handlers.idempotency.claims import Claim, KeyRequest, Lease, Standing, judge
 from handlers.idempotency.store import StateStore
@@ -103,6 +110,7 @@ class Worker:
         """
         start_invocation(context.aws_request_id)
         received = messages.unique(event["Records"], self._form)
+        received = received if self._ordered else turns.most_received_first(received)
         probe = bool(event.get("probe"))
         outcomes = [] if probe else self._hold(received)
         held = {outcome.message.id for outcome in outcomes}
@@ -222,11 +230,18 @@ class Worker:
         if claim.lease is None and suspect is None:
             return self._not_ours(message, claim)
         if batch.seconds_left() <= 0:
-            return Outcome(message, "handed_back", claim.lease, retry=True, visibility=0)
+            return self._too_late(turn, claim)
         if suspect:
             self._settlement.delete_last(batch.outcomes, self._config.max_receive_count)
             claim = self._store.take_over(message.request(), suspect, lease_until=batch.lease_until, deaths=turn.deaths)
         return self._timed(message, claim.lease, batch) if claim.lease else self._not_ours(message, claim)
+
+    def _too_late(self, turn: Turn, claim: Claim) -> Outcome:
+        """Hands back who has no time left; at its last receive, after which SQS moves it, that is its cause."""
+        if turn.message.receive_count >= self._config.max_receive_count:
+            error = DeadlineExceededError("no time was left for it at its last receive")
+            return self._failed(turn.message, error, claim.lease or turn.lapsed)
+        return Outcome(turn.message, "handed_back", claim.lease, retry=True, visibility=0)
 
     def _timed(self, message: Message, lease: Lease, batch: "_Batch") -> Outcome:
         started = time.monotonic()

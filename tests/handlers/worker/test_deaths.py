@@ -395,6 +395,55 @@ def test_suspects_for_whom_there_is_no_time_are_handed_back_untouched(events: Wo
     assert json.dumps(events.aws.items) == before
 
 
+def test_nobody_is_handed_back_while_others_with_more_receives_left_have_their_turn(
+    events: World, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time for two records of four: those who were received most come first, of suspects, too, and of equals."""
+    seconds = [0.0]
+    monkeypatch.setattr("handlers.worker.worker.time.monotonic", lambda: seconds[0])
+    step = Step()
+
+    def run(payload: jsontext.JsonObject) -> jsontext.Json:
+        events.started.append(str(payload["n"]))
+        seconds[0] += 2.0  # of the four that are for business steps
+        return step(payload)
+
+    events.make = lambda w: _worker(w, WORKER_ENV, run, w.switch())
+    mixed = [*_batch(2, receive_count=1), *_batch(1, first=2, receive_count=3), *_batch(1, first=3, receive_count=2)]
+
+    assert events.make(events).handle({"Records": mixed}, _CONTEXT) == failures("m0", "m1")
+    assert events.started == ["k2", "k3"]
+    _die(events, _batch(4, 10, first=10), fake_clock)
+    events.started.clear()
+    events.parameter.fault = Fault()
+    mixed = [*_batch(3, 10, first=10, receive_count=2), *_batch(1, first=13, receive_count=3)]
+
+    answer = events.make(events).handle({"Records": mixed}, _CONTEXT)
+
+    assert (events.started[0], len(events.started), len(answer["batchItemFailures"])) == ("k13", 2, 2)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_who_has_no_time_at_the_last_receive_fails_for_that(
+    events: World, fake_clock: FakeClock, *, dies: bool
+) -> None:
+    """SQS will move it, so its record and an event say why; suspect or not."""
+    if dies:
+        _die(events, _batch(1, 0, receive_count=4), fake_clock)
+
+    answer = events.make(events).handle({"Records": _batch(1, 0, receive_count=5)}, FakeContext(remaining_ms=0))
+
+    assert answer == failures("m0")
+    item = events.aws.items["k0"]
+    assert (item["status"], item["errorType"], item["final"]) == (
+        {"S": "FAILED"},
+        {"S": "DeadlineExceededError"},
+        {"BOOL": True},
+    )
+    assert [event["DetailType"] for event in events.aws.events] == ["IngestionFailure"]
+    assert events.started == []
+
+
 def test_what_is_redriven_counts_as_repaired_but_is_worked_alone(events: World, fake_clock: FakeClock) -> None:
     """A redrive of a killer is neither given up at once nor started among others."""
     for receive_count in (1, 2, 3):
