@@ -1,11 +1,14 @@
 """Why a record failed: permanent (trying again cannot help) or transient (it can). The type decides, never a string."""
 
+import os
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 _CODE = str(Path(__file__).parents[1])  # the folder of our own code, beside which the packages are
+_NOT_THE_STEP = ("handlers/worker/", "handlers/deadline.py")  # what calls a step, and what interrupts it
 _MAX_MESSAGE = 1024  # characters of an error message in a record or an event
+_MAX_FRAMES = 10
 
 
 class IngestionError(Exception):
@@ -85,15 +88,24 @@ class UnhandledError(TransientError):
     def __init__(self, cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {cause}")
         self._name = type(cause).__name__
-        own = [
-            frame
-            for frame in traceback.extract_tb(cause.__traceback__)
-            if frame.filename.startswith(_CODE) and "site-packages" not in frame.filename
-        ]
-        # file and line of our own code that raised it, or that called what did
-        self.place = f"{own[-1].filename[len(_CODE) + 1 :]}:{own[-1].lineno}" if own else ""
+        self.__traceback__ = cause.__traceback__
 
     @property
     def error_type(self) -> str:
         """The type that the business step raised."""
         return self._name
+
+
+def trace(error: BaseException) -> list[str]:
+    """Where in our own code a step failed or was interrupted: `file:line in function`, the innermost last.
+
+    At most the last ten, without the packages it called and without what called it; no value is among them.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [(f.filename[len(_CODE) + 1 :], f) for f in frames if f.filename.startswith(_CODE + os.sep)]
+    steps = [
+        f"{file}:{f.lineno} in {f.name}"
+        for file, f in own
+        if "site-packages" not in f.filename and not file.startswith(_NOT_THE_STEP)
+    ]
+    return steps[-_MAX_FRAMES:]

@@ -786,8 +786,32 @@ def test_a_bug_in_the_step_is_logged_with_its_place(worker: Worker, log_stream: 
 
     (line,) = [json.loads(text) for text in log_stream.getvalue().splitlines()]
     assert (line["errorType"], line["errorMessage"]) == ("KeyError", "KeyError: '…'")
-    file, _, number = line["errorPlace"].partition(":")
-    assert (ROOT / file).read_text().splitlines()[int(number) - 1].strip() == "raise KeyError(name)"
+    assert _source(line["errorPlace"]) == "raise KeyError(name)"
+    assert line["errorTrace"] == [f"{line['errorPlace']} in __call__"]
+
+
+def test_a_step_without_an_end_is_logged_with_its_place(worker: Worker, step: Step, log_stream: io.StringIO) -> None:
+    """Where it was when the time was up, from the outermost of its calls to the innermost."""
+
+    def forever() -> None:
+        while True:
+            pass
+
+    step.on_run = lambda _name: forever()
+
+    worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext(remaining_ms=100))
+
+    (line,) = [json.loads(text) for text in log_stream.getvalue().splitlines()]
+    assert (line["errorType"], _source(line["errorPlace"]) in ("while True:", "pass")) == (
+        "DeadlineExceededError",
+        True,
+    )
+    assert [frame.split(" in ")[1] for frame in line["errorTrace"]] == ["__call__", "<lambda>", "forever"]
+
+
+def _source(place: str) -> str:
+    file, _, number = place.partition(":")
+    return (ROOT / file).read_text().splitlines()[int(number) - 1].strip()
 
 
 def _request() -> KeyRequest:
