@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from ops.cli.main import app
 from ops.local.deployer import deploy
 from ops.local.emulator import Emulator
 from tests.pipelines.lab import ROOT, Lab
-from tests.pipelines.lakes import Lake
+from tests.pipelines.lakes import Lake, lines
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +81,37 @@ def test_rows_are_made_up_worked_and_replayed(lake: Lake, tmp_path: Path) -> Non
     assert _lab(lake, "gate") == checked_before, "the function's verdicts are on the files as they are, and passed"
     compacted = _lab(lake, "compact", "--min-files", "1", "--quiet-minutes", "0")
     assert sum(day["rows"] for day in compacted["days"]) == done.silver
+
+
+def test_a_row_for_each_of_many_days_becomes_further_messages(lake: Lake) -> None:
+    """What makes more files than a message puts goes on in another: each row once, a file for each day, no letter."""
+    first = date(2020, 1, 1)
+    days = [str(first + timedelta(days=i)) for i in range(600)]
+    rows = [
+        {"event_time": f"{day}T12:00:00Z", "shipment_id": f"S-{day}", "status": "late", "city": "Bergen"}
+        for day in days
+    ]
+    with _no_gate(lake):
+        identity = lake.put("bronze/tracking_events/years.jsonl", lines(rows))
+        done = lake.ingested(identity, seconds=240)
+
+    assert sorted((chunk["silver"], chunk["quarantined"], chunk.get("parts", 0)) for chunk in done.chunks) == [
+        (100, 0, 0),
+        (500, 0, 1),
+    ]
+    assert sorted(key.split("/")[2] for key in done.files) == [f"dt={day}" for day in days]
+    _lab(lake, "check", "--count-source")  # all of it agrees
+    assert lake.lab.depth(lake.lab.outputs["lake"]["dlqUrl"]) == 0
+
+
+@contextmanager
+def _no_gate(lake: Lake) -> Iterator[None]:
+    """Without the rule that would start the gate's function for each file."""
+    bus = lake.lab.outputs["EventBusName"]
+    events = lake.lab.client("events")
+    (rule,) = [one["Name"] for one in events.list_rules(EventBusName=bus)["Rules"] if "gate" in one["Name"]]
+    events.disable_rule(Name=rule, EventBusName=bus)
+    try:
+        yield
+    finally:
+        events.enable_rule(Name=rule, EventBusName=bus)
