@@ -35,7 +35,8 @@ def record_types(root: Path = ROOT) -> Mapping[str, Mapping[str, str]]:
     Names of columns are in lower case, as Glue keeps them.
 
     Raises:
-        ValueError: a file of a type does not have `FIELDS` that can be read off, or names that readers do not take.
+        ValueError: a file of a type does not have `FIELDS` that can be read off, or names that readers do not take, or
+            expects something of a field that it has not.
     """
     files = sorted((root / "handlers" / "lake" / "schemas").glob("[!_]*.py"))
     return {file.stem: {EVENT_TIME: "timestamp", **_columns(file)} for file in files}
@@ -44,11 +45,32 @@ def record_types(root: Path = ROOT) -> Mapping[str, Mapping[str, str]]:
 def _columns(file: Path) -> dict[str, str]:
     if not _TYPE_NAME.fullmatch(file.stem):
         raise ValueError(f"{file.name} can't be a type: its name may have a-z, 0-9 and _, a letter first, at most 64")
+    columns: dict[str, str] | None = None
+    expected: list[str] = []
     for statement in ast.parse(file.read_text(encoding="utf-8")).body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="FIELDS")], value=ast.Tuple(elts=fields)):
-                return dict(_checked(file, _OWN, [_column(file, field) for field in fields]))
-    raise ValueError(f"{file.name} must have FIELDS, a tuple of fields")
+                columns = dict(_checked(file, _OWN, [_column(file, field) for field in fields]))
+            case ast.Assign(targets=[ast.Name(id="EXPECTATIONS")], value=ast.Call(keywords=words)):
+                expected = [name for word in words for name in _named(word)]
+    if columns is None:
+        raise ValueError(f"{file.name} must have FIELDS, a tuple of fields")
+    for name in expected:
+        if name.lower() not in {*columns, EVENT_TIME}:
+            raise ValueError(f"{file.name}: something is expected of {name!r}, which is none of its fields")
+    return columns
+
+
+def _named(word: ast.keyword) -> Sequence[str]:
+    """The fields that an expectation is of, as far as they can be read off."""
+    match word:
+        case ast.keyword(arg="unique", value=ast.Tuple(elts=names)):
+            pass
+        case ast.keyword(arg="bounds", value=ast.Dict(keys=names)):
+            pass
+        case _:
+            return ()
+    return [name.value for name in names if isinstance(name, ast.Constant) and isinstance(name.value, str)]
 
 
 def _checked(file: Path, own: Sequence[str], columns: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -4,8 +4,15 @@ A row that breaks its type's limits goes to quarantine. A day that breaks an exp
 (`lab lake gate`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+
+from handlers.lake.model import EVENT_TIME, Decimal, Field, Integer, List, Number, Object, RecordType
+
+_NUMBERS = (Number, Integer, Decimal)
+_ALL = 100  # percent
+_UNCOMPARABLE = (List, Object)  # Arrow groups by neither
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +28,42 @@ class Expectations:
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     quarantine_percent: float | None = None
     fresh_hours: float | None = None
+
+
+def check(kind: RecordType, wanted: Expectations) -> None:
+    """Refuses what no day of the type could be checked by.
+
+    Raises:
+        ValueError: says which expectation, and why.
+    """
+    if not isinstance(wanted, Expectations):
+        raise ValueError(f"{kind.name}: EXPECTATIONS must be Expectations, got {wanted!r}")  # noqa: TRY004 - as for types
+    fields = {one.name: one for one in kind.fields}
+    if fault := next(chain(_names(fields, wanted), _bounds(fields, wanted), _numbers(wanted)), ""):
+        raise ValueError(f"{kind.name}: {fault}")
+
+
+def _names(fields: Mapping[str, Field], wanted: Expectations) -> Iterator[str]:
+    given: object = wanted.unique  # a type's file is not checked by mypy where it is an adopter's
+    if not isinstance(given, tuple) or len({*given}) != len(given):
+        yield f"unique must be a tuple of different names, got {wanted.unique!r}"
+    if unknown := sorted({*wanted.unique, *wanted.bounds} - {*fields, EVENT_TIME}):
+        yield f"something is expected of {', '.join(unknown)}, which is none of its fields"
+    for name in wanted.unique:
+        if isinstance(fields.get(name), _UNCOMPARABLE):
+            yield f"{name} is a list or an object, which can't be unique"
+
+
+def _bounds(fields: Mapping[str, Field], wanted: Expectations) -> Iterator[str]:
+    for name, (least, greatest) in wanted.bounds.items():
+        if not isinstance(fields.get(name), _NUMBERS):
+            yield f"{name} is no number, which bounds are for"
+        if least is not None and greatest is not None and least > greatest:
+            yield f"{name} can't lie between {least} and {greatest}"
+
+
+def _numbers(wanted: Expectations) -> Iterator[str]:
+    if wanted.quarantine_percent is not None and not 0 <= wanted.quarantine_percent <= _ALL:
+        yield f"quarantine_percent must be 0 to 100, got {wanted.quarantine_percent}"
+    if wanted.fresh_hours is not None and wanted.fresh_hours <= 0:
+        yield f"fresh_hours must be more than 0, got {wanted.fresh_hours}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from handlers.errors import DownstreamError
-from handlers.lake.partition import partitions
+from handlers.lake.partition import last_day, partitions
 from ops.cli import output, target
 from ops.local.errors import LabError
 
@@ -58,7 +58,9 @@ def gate(
     days: list[dict[str, Any]] = []
     left: Counter[str] = Counter()
     with output.counting("checking days") as advance:
-        for day, is_last in _days(partitions(found.client("s3"), lake["silverBucket"], record_type, dt), dt):
+        listed = partitions(found.client("s3"), lake["silverBucket"], record_type, dt)
+        last = last_day(found.client("s3"), lake["silverBucket"], record_type) if dt else ""
+        for day, is_last in _days(listed, last):
             advance(1)
             wanted = schemas.expectations(day.type)
             if wanted is None:
@@ -81,15 +83,15 @@ def gate(
         raise typer.Exit(output.FAILED)
 
 
-def _days(listed: Iterable[Partition], dt: str) -> Iterator[tuple[Partition, bool]]:
-    """Days of silver, and whether each is the last one of its type."""
+def _days(listed: Iterable[Partition], last: str) -> Iterator[tuple[Partition, bool]]:
+    """Days of silver, and whether each is the last one of its type, which is known where they are not all listed."""
     former: Partition | None = None
     for day in listed:
         if former:
             yield former, former.type != day.type
         former = day
     if former:
-        yield former, not dt
+        yield former, former.dt == last if last else True
 
 
 def _report(days: list[dict[str, Any]], left: Counter[str], *, as_json: bool) -> None:

@@ -70,6 +70,14 @@ def test_tables_look_for_days_from_the_configured_one_on() -> None:
         ("FIELDS = tuple(all())", "pets.py must have FIELDS, a tuple of fields"),
         ("FIELDS = (Flag('tame'),)", r"each of FIELDS in pets.py must be one of .* with a name, got Flag\('tame'\)"),
         ("FIELDS = (Text(name),)", r"got Text\(name\)"),
+        (
+            "FIELDS = (Text('a'),)\nEXPECTATIONS = Expectations(unique=('a', 'event_time', 'b'))",
+            "pets.py: something is expected of 'b', which is none of its fields",
+        ),
+        (
+            "FIELDS = (Number('a'),)\nEXPECTATIONS = Expectations(fresh_hours=1, bounds={'a': (0, 1), 'B': (0, 1)})",
+            "pets.py: something is expected of 'B', which is none of its fields",
+        ),
     ],
 )
 def test_types_that_can_not_be_read_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handlers.lake.expectations import Expectations, check
 from handlers.lake.explain import explain
 from handlers.lake.lines import BadRow, Block
 from handlers.lake.model import (
@@ -292,3 +293,27 @@ def test_types_that_can_not_be_are_refused(make: Any, message: str) -> None:
     """By themselves, too."""
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Expectations(unique=("b",)), "something is expected of b, which is none of its fields"),
+        (Expectations(bounds={"c": (0, 1)}), "something is expected of c, which is none of its fields"),
+        (Expectations(unique="a"), "unique must be a tuple of different names, got 'a'"),  # type: ignore[arg-type]
+        (Expectations(unique=("a", "a")), r"unique must be a tuple of different names, got \('a', 'a'\)"),
+        (Expectations(unique=("many",)), "many is a list or an object, which can't be unique"),
+        (Expectations(bounds={"a": (0, 1)}), "a is no number, which bounds are for"),
+        (Expectations(bounds={"n": (2, 1)}), "n can't lie between 2 and 1"),
+        (Expectations(quarantine_percent=101), "quarantine_percent must be 0 to 100, got 101"),
+        (Expectations(fresh_hours=0), "fresh_hours must be more than 0, got 0"),
+        ({"unique": ("a",)}, "EXPECTATIONS must be Expectations, got"),
+    ],
+)
+def test_expectations_that_no_day_could_be_checked_by_are_refused(wanted: Any, message: str) -> None:
+    """When the type is loaded, not when its first day is checked."""
+    fields = (Text("a"), Number("n"), List("many", Text("x")))
+    kind = RecordType("tried", fields)
+    check(kind, Expectations(unique=("a", "event_time"), bounds={"n": (0, None)}, quarantine_percent=0, fresh_hours=1))
+    with pytest.raises(ValueError, match=f"tried: {message}"):
+        check(kind, wanted)
