@@ -41,6 +41,7 @@ def main() -> None:
 
     pulumi.export("ApiEndpoint", api.api.api_endpoint)
     pulumi.export("AuthMode", settings.auth_mode)
+    pulumi.export("Production", settings.production)
     pulumi.export("EventBusName", shared.bus.bus.name)
     pulumi.export("MainQueueUrl", pipelines[settings.pipelines[0]].queue.queue_url)
     pulumi.export("DlqUrl", pipelines[settings.pipelines[0]].queue.dlq_url)

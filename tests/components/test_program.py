@@ -203,6 +203,7 @@ def test_outputs(dev: Recording) -> None:
     assert dev.outputs == {
         "ApiEndpoint": "https://api.ingestion-api",
         "AuthMode": "iam",
+        "Production": False,
         "EventBusName": "ingestion-bus",
         "MainQueueUrl": "https://events-queue",
         "DlqUrl": "https://events-dlq",
