@@ -56,6 +56,22 @@ def read(client: Any, stack: str) -> list[AlarmState]:  # noqa: ANN401 - a boto3
     return sorted(states, key=lambda one: (_ORDER.get(one.state, 1), one.name))
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An alarm's change of state; `at` is RFC 3339."""
+
+    at: str
+    summary: str
+
+
+def history(client: Any, name: str, most: int) -> list[Change]:  # noqa: ANN401 - a boto3 client, made by name
+    """The last changes of an alarm's state, the newest first; CloudWatch keeps them for 30 days."""
+    found = client.describe_alarm_history(
+        AlarmName=name, HistoryItemType="StateUpdate", MaxRecords=most, ScanBy="TimestampDescending"
+    )["AlarmHistoryItems"]
+    return [Change(_moment(one["Timestamp"]), one["HistorySummary"]) for one in found]
+
+
 def runbooks(client: Any, stack: str) -> dict[str, str]:  # noqa: ANN401 - a boto3 client, made by name
     """File of the runbook of each alarm, by the alarm's name without what all names of the stack begin with."""
     prefix = f"IngestionLab-{stack}-"

@@ -67,8 +67,8 @@ def status(
         "queues": queues(found.client("sqs"), found.pipelines),
         "functions": _functions(found),
         "functionErrors": _errors(found, datetime.now(UTC)),
-        "breakers": _breakers(found, consumers := _consumers(found)),
-        "consumers": consumers,
+        "consumers": (feeding := consumers(found.client("lambda"), found.pipelines)),
+        "breakers": breakers(found.client("dynamodb"), found.outputs["ControlTableName"], feeding),
         "subscribers": _subscribers(found),
         "states": records.counts(found) if count else None,
     }
@@ -143,24 +143,25 @@ def function_names(found: Target) -> list[str]:
     return [value for name, value in _flat(found.outputs) if name.endswith("FunctionName")]
 
 
-def _consumers(found: Target) -> dict[str, str]:
+def consumers(client: Any, pipelines: dict[str, dict[str, str]]) -> dict[str, str]:  # noqa: ANN401
     """State of what feeds each pipeline's worker, as Lambda names it; "" where there is nothing."""
-    client = found.client("lambda")
     states = {}
-    for pipeline, group in found.pipelines.items():
+    for pipeline, group in pipelines.items():
         mappings = client.list_event_source_mappings(FunctionName=group["workerFunctionName"])["EventSourceMappings"]
         states[pipeline] = mappings[0]["State"] if mappings else ""
     return states
 
 
-def _breakers(found: Target, consumers: dict[str, str]) -> dict[str, str]:
-    """State of each pipeline's circuit breaker; where none is kept, the consumer tells it, as to the breaker."""
-    client, table = found.client("dynamodb"), found.outputs["ControlTableName"]
+def breakers(client: Any, table: str, feeding: dict[str, str]) -> dict[str, str]:  # noqa: ANN401
+    """State of each pipeline's circuit breaker; where none is kept, the consumer tells it, as to the breaker.
+
+    `feeding` is what `consumers` tells, `table` the control table.
+    """
     states = {}
-    for pipeline in found.pipelines:
+    for pipeline, consumer in feeding.items():
         key = {"id": {"S": f"breaker#{pipeline}"}, "item": {"S": "state"}}
         item = client.get_item(TableName=table, Key=key).get("Item", {})
-        paused = consumers[pipeline] in ("Disabled", "Disabling")
+        paused = consumer in ("Disabled", "Disabling")
         states[pipeline] = item["state"]["S"] if item else "OPEN" if paused else "CLOSED"
     return states
 

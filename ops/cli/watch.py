@@ -70,12 +70,12 @@ class _Eyes:
             "at": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "stack": self._found.stack,
             "queues": status.queues(self._sqs, self._found.pipelines),
-            "functions": _counts(self._cloudwatch, self._functions, now),
+            "functions": counts(self._cloudwatch, self._functions, now),
             "alarms": [asdict(one) for one in alarms.read(self._cloudwatch, self._found.stack)],
         }
 
 
-def _counts(client: Any, functions: Sequence[str], now: datetime) -> dict[str, dict[str, int]]:  # noqa: ANN401 - a boto3 client, made by name
+def counts(client: Any, functions: Sequence[str], now: datetime) -> dict[str, dict[str, int]]:  # noqa: ANN401 - a boto3 client, made by name
     """Function -> its counts of the last minutes, the running one included."""
     wanted = [(function, metric) for function in functions for metric in _METRICS]
     queries = [
@@ -95,10 +95,10 @@ def _counts(client: Any, functions: Sequence[str], now: datetime) -> dict[str, d
     ]
     answer = client.get_metric_data(MetricDataQueries=queries, StartTime=now - _SPAN, EndTime=now)
     sums = {one["Id"]: int(sum(one["Values"])) for one in answer["MetricDataResults"]}
-    counts: dict[str, dict[str, int]] = {function: {} for function in functions}
+    found: dict[str, dict[str, int]] = {function: {} for function in functions}
     for number, (function, metric) in enumerate(wanted):
-        counts[function][metric.lower()] = sums.get(f"m{number}", 0)
-    return counts
+        found[function][metric.lower()] = sums.get(f"m{number}", 0)
+    return found
 
 
 def _tables(document: dict[str, Any]) -> list[output.Tabular]:

@@ -1,0 +1,14 @@
+"""The console's pages: one module each, with its routes; its templates have its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.console.pages import alarms, overview
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+ROUTES: Sequence[Route] = [*overview.ROUTES, *alarms.ROUTES]

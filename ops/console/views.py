@@ -1,0 +1,187 @@
+"""What every page is made of: its templates, the head that says where one is, forms, and answers to trouble."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from ops.cli.target import LOCAL
+from ops.console.link import Link, trouble
+from ops.local.errors import LabError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from ops.console.snapshot import Reader
+
+FOLDER = Path(__file__).parent
+_MOST_BYTES = 2 * 1024 * 1024  # of a form: an event has at most 1 MiB
+
+Form: TypeAlias = Mapping[str, str]
+Show: TypeAlias = "Callable[[Desk, Request], Response]"
+Act: TypeAlias = "Callable[[Desk, Request, Form], Response]"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a page works with: the stack and how it stands."""
+
+    link: Link
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one is, for the head of each page."""
+
+    stack: str
+    region: str
+    where: str
+    is_production: bool
+    pipelines: tuple[str, ...]
+
+
+class FieldError(ValueError):
+    """What was typed into a field is not what it takes; the message says what it does take."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+    return made
+
+
+_TEMPLATES = _environment()
+
+
+def place(link: Link) -> Place:
+    """Where the stack is.
+
+    Raises:
+        TargetError: it is not there.
+    """
+    found = link.target
+    # A stack from before there was this output might be one: better a question too many.
+    is_production = bool(found.outputs.get("Production", found.stack != LOCAL))
+    where = f"laptop, {found.emulator.endpoint}" if found.emulator else "AWS"
+    return Place(found.stack, found.region, where, is_production, tuple(found.pipelines))
+
+
+def page(desk: Desk, template: str, **values: object) -> Response:
+    """A whole page."""
+    text = _TEMPLATES.get_template(template).render(place=place(desk.link), stack=desk.link.stack, **values)
+    return HTMLResponse(text)
+
+
+def fragment(template: str, *, status: int = 200, **values: object) -> Response:
+    """A part of a page, in answer to one of its requests."""
+    return HTMLResponse(_TEMPLATES.get_template(template).render(**values), status)
+
+
+def live(request: Request, template: str, **values: object) -> Response:
+    """A part of a page that asks for itself again and again; 204 where nothing has changed since its `seen`."""
+    text = _TEMPLATES.get_template(template).render(**values)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+    if request.query_params.get("seen") == mark:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return HTMLResponse(text, headers={"X-Seen": mark})
+
+
+def show(path: str, work: Show) -> Route:
+    """A route that only looks."""
+
+    def endpoint(request: Request) -> Response:  # Starlette runs it in a thread
+        desk: Desk = request.app.state.desk
+        try:
+            return work(desk, request)
+        except Exception as error:  # noqa: BLE001 - what is not trouble with the stack is raised again
+            return apology(desk, request, error)
+
+    return Route(path, endpoint, methods=["GET"])
+
+
+def act(path: str, work: Act) -> Route:
+    """A route that changes something; takes a form."""
+
+    async def endpoint(request: Request) -> Response:
+        desk: Desk = request.app.state.desk
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MOST_BYTES:
+                return HTMLResponse("This is more than the console takes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        form = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        try:
+            return await run_in_threadpool(work, desk, request, form)
+        except Exception as error:  # noqa: BLE001 - what is not trouble with the stack is raised again
+            return apology(desk, request, error)
+
+    return Route(path, endpoint, methods=["POST"])
+
+
+def confirm(desk: Desk, form: Form) -> None:
+    """Ask for the stack's name before a dangerous action on a production stack.
+
+    Raises:
+        FieldError: it was not typed.
+    """
+    here = place(desk.link)
+    if here.is_production and form.get("confirm", "").strip() != here.stack:
+        raise FieldError("confirm", f"This is production. Type the name of the stack: {here.stack}")
+
+
+def whole(form: Form, field: str, least: int, most: int, default: int | None = None) -> int:
+    """A whole number from a form.
+
+    Raises:
+        FieldError: it is none, or not between `least` and `most`.
+    """
+    text = form.get(field, "").strip()
+    if not text and default is not None:
+        return default
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise FieldError(field, f"A whole number from {least:,} to {most:,}")
+    return int(text)
+
+
+def apology(desk: Desk, request: Request, error: Exception) -> Response:
+    """Trouble with the stack as an answer; any other error is raised again.
+
+    A part of a page leaves what is shown there and says so in the page's bar; a whole page is replaced by one that
+    waits until the stack is back.
+    """
+    told = trouble(error)
+    if told is None:
+        raise error
+    if not isinstance(error, LabError):
+        desk.link.lose()
+    if request.headers.get("HX-Request"):
+        return Response(told, HTTPStatus.SERVICE_UNAVAILABLE, media_type="text/plain")
+    text = _TEMPLATES.get_template("trouble.html").render(place=None, stack=desk.link.stack, told=told, current="")
+    return HTMLResponse(text, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def fields(values: Mapping[str, Any], error: FieldError | None = None) -> dict[str, Any]:
+    """What a form is shown with again: what was typed, and what is wrong with it, by field."""
+    return {"values": values, "errors": {error.field: str(error)} if error else {}}

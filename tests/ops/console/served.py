@@ -1,0 +1,133 @@
+"""The console at work on a port of its own, and a browser's requests to it without a browser."""
+
+import http.client
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import uvicorn
+
+from ops.cli.target import NotRunningError, Target
+from ops.console import app
+from ops.console.guard import Session
+from ops.console.link import Link
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the console said."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running console."""
+
+    session: Session
+
+    def call(self, method: str, path: str, body: str | None = None, **headers: str | None) -> Answer:
+        """A request with exactly these headers; `_` stands for `-`, None leaves one out."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.session.port, timeout=60)
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            given = {"Host": f"127.0.0.1:{self.session.port}", "Cookie": self.cookie, **headers}
+            if body is not None:
+                given |= {"Content-Length": str(len(body)), "Content-Type": "application/x-www-form-urlencoded"}
+            for name, value in given.items():
+                if value is not None:
+                    connection.putheader(name.replace("_", "-"), value)
+            connection.endheaders(body.encode() if body is not None else None)
+            answer = connection.getresponse()
+            named = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, named, answer.read().decode())
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Answer:
+        """As a page's own request."""
+        return self.call("GET", path)
+
+    def post(self, path: str, **form: object) -> Answer:
+        """As a page's own form, sent by htmx."""
+        return self.call("POST", path, urlencode(form), Origin=self.origin, HX_Request="true")
+
+    @property
+    def origin(self) -> str:
+        """As browsers name it."""
+        return f"http://127.0.0.1:{self.session.port}"
+
+    @property
+    def cookie(self) -> str:
+        """That of the session."""
+        return f"{self.session.cookie}={self.session.secret}"
+
+
+class FakeStack:
+    """A stack on AWS that answers its API from a table: (method, path without query) -> answer or error."""
+
+    stack = "dev"
+    region = "eu-west-1"
+    emulator = None
+    look_seconds = 0.0
+    api = "https://a1.execute-api.eu-west-1.amazonaws.com"
+
+    def __init__(self, **outputs: Any) -> None:
+        self.outputs: dict[str, Any] = {"ApiEndpoint": self.api, "Production": False, **outputs}
+        self.answers: dict[tuple[str, str], Any] = {}
+        self.clients: dict[str, Any] = {}
+        self.asked: list[tuple[str, str, Any]] = []
+
+    @property
+    def pipelines(self) -> dict[str, dict[str, str]]:
+        """As `Target` has them."""
+        return {name: group for name, group in self.outputs.items() if isinstance(group, dict)}
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """As `Target` does."""
+        self.asked.append((method, path, body))
+        answer = self.answers[method, path.partition("?")[0]]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def client(self, service: str) -> Any:
+        """A fake of one."""
+        return self.clients[service]
+
+
+def nothing(_: str) -> Target:
+    """What `find` does where nothing runs."""
+    raise NotRunningError("the laptop's stack is down; start it with: lab up")
+
+
+def found(stack: FakeStack) -> Callable[[str], Target]:
+    """What `find` does where this stack is."""
+    return lambda _: cast("Target", stack)
+
+
+@contextmanager
+def serving(find: Callable[[str], Target], stack: str = "local") -> Iterator[Served]:
+    """A console of this stack until the block ends."""
+    listener = app.listen(0)
+    session = Session(listener.getsockname()[1])
+    made = app.make(Link(stack, find), session)
+    server = uvicorn.Server(uvicorn.Config(made, log_level="critical", lifespan="off", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not server.started:
+        assert time.monotonic() < deadline, "the console did not start"
+        time.sleep(0.01)
+    try:
+        yield Served(session)
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        listener.close()
