@@ -90,16 +90,17 @@ def parted(stream: Iterable[bytes]) -> Iterator[bytes]:
     is_long = False
     try:
         for piece in stream:
-            held += piece
             if is_long:
-                end = held.find(b"\n") + 1
+                end = piece.find(b"\n") + 1
                 is_long = not end
-                yield held[: end or len(held)]
-                held = held[end or len(held) :]
-            if end := held.rfind(b"\n") + 1:
-                yield from _parted(held[:end])
-                held = held[end:]
-            elif len(held) >= _STEP:
+                yield held + piece[: end or len(piece)]
+                held, piece = b"", piece[end or len(piece) :]  # noqa: PLW2901 - what is left of it
+            if end := piece.rfind(b"\n") + 1:
+                yield from _parted(b"".join((held, memoryview(piece)[:end])))  # the one copy of what is clean
+                held = piece[end:]
+                continue
+            held += piece
+            if len(held) >= _STEP:
                 text = _Text((), held)
                 if held.startswith(b"{") and (rows := _alike(text, _TOUCH)):
                     yield rows + b"\n"

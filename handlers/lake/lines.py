@@ -8,7 +8,7 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
 WHITE = b" \t\r"  # a line of nothing else is no row
 _CUT = 1024
-_STEP = 1024 * 1024
+_STEP = BLOCK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
