@@ -8,9 +8,14 @@ succeeded, the consumer goes on. With nothing to try it stays paused: that is no
 good.
 
 It may be the event and not the downstream. So after 1, 2, 4, 8, 16, 24 … failed probes another message is taken to
-probe with (on a FIFO queue once, for what is taken cannot be sent anew). Where another one succeeds, no trip is
-believed for five minutes: only some events meet this outage, and each of their messages waits for itself
-(handlers.worker.trip_wire), so nothing is lost by it, and the others are not stopped again and again.
+probe with. Where another one succeeds, no trip is believed for five minutes: only some events meet this outage, and
+each of their messages waits for itself (handlers.worker.trip_wire), so nothing is lost by it, and the others are not
+stopped again and again.
+
+What is taken from a FIFO queue cannot be sent anew, so one message is taken there, once. Where all of 16 probes have
+failed, nobody can tell an outage from two bad events. So it closes without an answer, its consumer is the probe, and
+for those five minutes each message waits for itself, bad ones come to their end, the groups of others go on. If it was
+an outage, it opens again, and takes no other message, until a probe succeeds.
 
 States: CLOSED → OPEN → HALF_OPEN (a probe is under way, under a lease) → CLOSED or OPEN. Each write is conditional on
 the version that was read, so of two invocations one probes and the other leaves. Opening writes the state before it
@@ -68,7 +73,8 @@ _BETWEEN_LOOKS_SECONDS = 5.0  # at most
 _LAST_LOOK_MS = 6_000  # before the invocation's end: a pause, and the call after it
 _AFTER_A_PROBE_SECONDS = 30  # that a message stays out of sight for, should the invocation die
 _PROBES_PER_EVENT = 8  # at most, before another is asked
-_PARTIAL_MS = 5 * 60_000  # for which no trip is believed once another event than the failed one has got through
+_FIFO_PROBES = 16  # that fail before the queue's own consumer is the probe
+_PARTIAL_MS = 5 * 60_000  # for which no trip is believed, for perhaps it is not everybody's outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,8 @@ class State:
 
     `key` is the event that probes ("": another is to be found), `kept` where its copy is; `probes` counts those that
     failed, `replaced_at` is their count when another event took over last (0: none has). Trips up to `deaf_until` (ms)
-    are not believed. `version` 0 was never written, or is lost.
+    are not believed. `unanswered` is whether it closed last without a success (FIFO). `version` 0 was never written, or
+    is lost.
     """
 
     name: str = CLOSED
@@ -105,6 +112,7 @@ class State:
     kept: Kept = NOWHERE
     replaced_at: int = 0
     deaf_until: int = 0
+    unanswered: bool = False
 
     def needs_another(self, *, fifo: bool) -> bool:
         """Whether it is time to ask another event: after 1, 2, 4, 8 failed probes, then after every eighth.
@@ -112,7 +120,7 @@ class State:
         Seldom, for it costs a receive; but not ever more seldom: a breaker that has been open for hours because of one
         event, with no other to ask, must not take hours to ask the first that comes.
         """
-        if not self.probes or (fifo and self.replaced_at):
+        if not self.probes or (fifo and (self.replaced_at or self.unanswered)):
             return False
         step = min(1 << (self.probes.bit_length() - 1), _PROBES_PER_EVENT)
         return self.replaced_at < self.probes - self.probes % step
@@ -164,6 +172,7 @@ class States:
             Kept(item.get("keptId", ""), item.get("keptParts", 0)),
             item.get("replacedAt", 0),
             item.get("deafUntil", 0),
+            item.get("unanswered", False),
         )
 
     def save(self, state: State) -> State:
@@ -184,6 +193,7 @@ class States:
             "keptParts": saved.kept.parts,
             "replacedAt": saved.replaced_at,
             "deafUntil": saved.deaf_until,
+            "unanswered": saved.unanswered,
             "mark": uuid.uuid4().hex,
         }
         try:
@@ -261,6 +271,7 @@ class Breaker:
 
     def __init__(self, config: Env, services: Services) -> None:
         self._config = config
+        self._is_fifo = is_fifo(config.queue_url)
         self._dynamodb = services.dynamodb
         control = ControlTable(services.dynamodb, config.control_table_name)
         self._states = States(control, config.pipeline)
@@ -301,7 +312,7 @@ class Breaker:
             return state
         if tripped_at <= max(state.changed_at, state.deaf_until):
             return state  # the trip is older than the last change: its outage is over; or not everybody's
-        state = self._states.save(State(OPEN, clock.now_ms(), key, version=state.version))
+        state = self._states.save(State(OPEN, clock.now_ms(), key, version=state.version, unanswered=state.unanswered))
         self._consumer.pause(context)
         self._publish(OPENED_EVENT, state)
         return state
@@ -322,14 +333,21 @@ class Breaker:
         self._consumer.pause(context)
         verdict, state = self._verdict(state, context)
         if verdict is Verdict.FAILS:
+            if self._is_fifo and state.probes + 1 >= _FIFO_PROBES:
+                return self._close(state, context, answered=False)
             return self._states.save(replace(state, name=OPEN, probes=state.probes + 1, lease_until=0))
         if verdict is Verdict.NONE:  # the next tick finds another event
             logger.info("nothing to probe with", extra={"pipeline": self._config.pipeline})
             return self._states.save(replace(state, name=OPEN, key="", kept=NOWHERE, lease_until=0))
+        return self._close(state, context, answered=True)
+
+    def _close(self, state: State, context: LambdaContext, *, answered: bool) -> State:
+        """Resumes the consumer, then writes it: a crash in between is mended by the next tick."""
         self._consumer.run(context)
         now = clock.now_ms()
-        deaf_until = now + _PARTIAL_MS if state.replaced_at else 0
-        closed = self._states.save(State(CLOSED, now, version=state.version, deaf_until=deaf_until))
+        deaf_until = now + _PARTIAL_MS if state.replaced_at or not answered else 0
+        closed = State(CLOSED, now, version=state.version, deaf_until=deaf_until, unanswered=not answered)
+        closed = self._states.save(closed)
         self._publish(CLOSED_EVENT, closed)
         return closed
 
@@ -345,7 +363,7 @@ class Breaker:
     def _sample(self, state: State, item: Mapping[str, Any], context: LambdaContext) -> tuple[Sample | None, State]:
         """The event to probe with: a kept copy, else of its state record, else (or where it is time) of the queue."""
         found = self._copies.read(state.kept) or _recorded(state.key, item)
-        if found and not state.needs_another(fifo=is_fifo(self._config.queue_url)):
+        if found and not state.needs_another(fifo=self._is_fifo):
             return found, state
         seconds = context.get_remaining_time_in_millis() // 1000 + _AFTER_A_PROBE_SECONDS
         taken = self._queue.take(seconds=seconds)

@@ -407,25 +407,62 @@ def test_a_fifo_queue_is_asked_once_more(cloud: FakeCloud, fake_clock: FakeClock
     assert [message.receives for message in sqs.queues[url]] == [1]
 
 
-def test_a_fifo_queue_is_asked_anew_when_its_state_is_deleted(cloud: FakeCloud, fake_clock: FakeClock) -> None:
-    """The way out where the one that was asked is bad as well."""
+@pytest.fixture
+def fifo(cloud: FakeCloud, fake_clock: FakeClock) -> tuple[Breaker, FakeSqs]:
+    """A breaker of a FIFO queue, which is empty."""
     url = "https://queue.fifo"
     sqs = FakeSqs(fake_clock, {url: []})
-    breaker = make_breaker(cloud, sqs, replace(ENV, queue_url=url))
-    sqs.put(url, json.dumps({"n": "bad"}), {"idempotencyKey": text("k1")}, MessageGroupId="a")
-    cloud.healthy, cloud.bad = True, {"k1"}
+    return make_breaker(cloud, sqs, replace(ENV, queue_url=url)), sqs
+
+
+def test_bad_events_alone_do_not_stop_a_fifo_queue_for_ever(
+    fifo: tuple[Breaker, FakeSqs], cloud: FakeCloud, fake_clock: FakeClock
+) -> None:
+    """Both that can be asked fail: after 16 probes the consumer goes on, and for five minutes no trip stops it.
+
+    So the bad ones come to their end by their own receives, and the groups of others follow.
+    """
+    breaker, sqs = fifo
+    for name, group in (("k1", "a"), ("bad", "b")):
+        sqs.put("https://queue.fifo", json.dumps({"n": name}), {"idempotencyKey": text(name)}, MessageGroupId=group)
+    cloud.healthy, cloud.bad = True, {"k1", "bad"}
     breaker.handle(TRIP, FakeContext())
-    states = []
-    for tick in range(24):
-        if tick == 10:
-            sqs.put(url, json.dumps({"n": "good"}), {"idempotencyKey": text("good")}, MessageGroupId="b")
-        if tick == 20:
-            cloud.state = {}
-        states.append(breaker.handle(TICK, FakeContext())["state"])
+
+    answers = []
+    for _ in range(17):
+        answers.append(breaker.handle(TICK, FakeContext()))
         fake_clock.advance(60_000)
 
-    assert states == ["OPEN"] * 21 + ["CLOSED"] * 3
-    assert cloud.succeeded == {"good"}
+    assert answers == [
+        *({"state": "OPEN", "probes": probes} for probes in range(1, 16)),
+        *[{"state": "CLOSED", "probes": 0}] * 2,
+    ]
+    assert (cloud.enabled, cloud.told) == (True, ["CircuitOpened", "CircuitClosed"])
+    detail = {"idempotencyKey": "bad", "trippedAt": fake_clock.ms}
+    assert breaker.handle({"detail-type": "CircuitTripped", "detail": detail}, FakeContext())["state"] == "CLOSED"
+
+
+def test_an_outage_opens_a_fifo_queue_again_and_takes_no_more_of_it(
+    fifo: tuple[Breaker, FakeSqs], cloud: FakeCloud, fake_clock: FakeClock
+) -> None:
+    """Each episode would cost the head of a group a receive; once a probe has succeeded, the next outage may ask."""
+    breaker, sqs = fifo
+    for name in ("x", "y"):
+        sqs.put("https://queue.fifo", json.dumps({"n": name}), {"idempotencyKey": text(name)}, MessageGroupId=name)
+    receives = []
+    for answered in (False, False, True, False):
+        fake_clock.advance(301_000)
+        detail = {"idempotencyKey": "k1", "trippedAt": fake_clock.ms}
+        assert breaker.handle({"detail-type": "CircuitTripped", "detail": detail}, FakeContext())["state"] == "OPEN"
+        probes = 0
+        cloud.healthy = answered
+        while breaker.handle(TICK, FakeContext())["state"] == "OPEN":
+            probes += 1
+        assert (cloud.state["state"], probes) == ({"S": "CLOSED"}, 0 if answered else 15)
+        receives.append(sum(message.receives for message in sqs.queues["https://queue.fifo"]))
+        cloud.succeeded.clear()
+
+    assert receives == [1, 1, 1, 2]
 
 
 def test_an_event_that_fails_for_good_is_no_answer(breaker: Breaker, cloud: FakeCloud, sqs: FakeSqs) -> None:
