@@ -286,7 +286,7 @@ def test_laptop_stack_is_quick_and_points_the_provider_at_the_laptop() -> None:
         "ordersWorkerTimeoutSeconds": 5,
         "lakeChunkMebibytes": 1,
         "lakeIngestTimeoutSeconds": 60,
-        "lakeTransformTimeoutSeconds": 20,
+        "lakeTransformTimeoutSeconds": 60,
         "lakeLayerArn": "none",
         "workerMaxConcurrency": 5,
         "authMode": "none",
