@@ -15,7 +15,7 @@ from tests.engine.standin import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 600.0
-_FOLDERS = ("components", "handlers", "ops")
+_FOLDERS = ("components", "handlers", "ops", "policy")
 _FILES = ("Pulumi*.yaml", "__main__.py", "pyproject.toml", "uv.lock", "README.md", "LICENSE", ".build/*-*.zip")
 _COUNT = re.compile(r"^ +(?:[~+-]+ )?([0-9]+) (?:to )?(\w+)$", re.MULTILINE)
 
@@ -88,7 +88,7 @@ class Project:
 def copied(folder: Path) -> Path:
     """Copy into the folder what a deployment needs, layers that are built already included."""
     for name in _FOLDERS:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "venv"))
     for pattern in _FILES:
         for path in ROOT.glob(pattern):
             (folder / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
