@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from ops.cli import failure, gameday, logs, output, redrive
 from ops.cli.alarms import alarms
 from ops.cli.console import console
+from ops.cli.cost import cost
 from ops.cli.doctor.commands import doctor
 from ops.cli.down import down
 from ops.cli.events import commands as events
@@ -55,7 +56,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its tables are wider than a screen is high
 )
-for _command in (up, down, status, watch, alarms, runbook, doctor, console, events.send):
+for _command in (up, down, status, watch, alarms, runbook, doctor, cost, console, events.send):
     app.command()(_command)
 _GROUPS = {
     "events": events.app,

@@ -1,13 +1,15 @@
-"""The documentation says what a stack costs that nobody uses."""
+"""The documentation says what a stack costs, before the first event and for each million."""
 
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from ops.cost import fixed
+from ops.cost.fixed import ITEMS
 from tests.components.configurations import FIXED
-from tests.components.recording import ROOT, Recording, Registered
-from tests.contract.cost import ITEMS, render
+from tests.components.recording import ROOT, Registered, run_main
+from tests.contract.cost import render
 
 
 def test_the_page_says_what_is_registered(record_property: Any) -> None:
@@ -16,15 +18,23 @@ def test_the_page_says_what_is_registered(record_property: Any) -> None:
     assert (ROOT / "docs" / "cost.md").read_text(encoding="utf-8") == render()
 
 
-def _registered(kind: str, **inputs: object) -> Registered:
+def _registered(kind: str, name: str = "n", **inputs: object) -> Registered:
     return Registered(
-        kind, "n", inputs, "", protect=False, retained=False, depends_on=frozenset(), ignore_changes=(), secrets=()
+        kind, name, inputs, "", protect=False, retained=False, depends_on=frozenset(), ignore_changes=(), secrets=()
     )
 
 
 def _alarm(*names: str) -> Registered:
     parts = [{"metric": {"namespace": "IngestionLab/dev", "metricName": name, "dimensions": {}}} for name in names]
     return _registered("aws:cloudwatch/metricAlarm:MetricAlarm", metricQueries=[*parts, {"expression": "a + b"}])
+
+
+_FIFO = [
+    _registered("aws:x:Queue", "one", fifoQueue=True),
+    _registered("aws:x:EventSourceMapping", eventSourceArn="arn:one"),
+    _registered("aws:x:EventSourceMapping", eventSourceArn="arn:two"),
+    _registered("aws:x:EventSourceMapping", eventSourceArn="arn:three"),
+]
 
 
 @pytest.mark.parametrize(
@@ -36,12 +46,21 @@ def _alarm(*names: str) -> Registered:
         ("customer key", [_registered("aws:kms/key:Key")], 1),
         ("invocation", [_registered("aws:x:EventRule", scheduleExpression="rate(1 minute)")], 43_800),
         ("invocation", [_registered("aws:x:EventRule", scheduleExpression="rate(1 hour)", state="DISABLED")], 0),
-        ("receive", [_registered("aws:x:EventSourceMapping")], 657_000),
+        ("receive from an empty queue", _FIFO, 2 * 657_000),
+        ("receive from an empty FIFO queue", _FIFO, 657_000),
     ],
 )
 def test_each_item_is_counted(item: str, registered: list[Registered], count: int) -> None:
-    """A metric that two alarms read is two alarm metrics and one metric."""
+    """A metric that two alarms read is two alarm metrics and one metric; a FIFO queue's receives have their price."""
     (found,) = [each for each in ITEMS if each.name.startswith(item)]
-    recording = Recording(resources=registered)
-    assert found.count(recording) == count
-    assert found.price > Decimal()
+    assert found.count(registered) == count
+    assert found.price.dollars > Decimal()
+
+
+def test_what_observability_costs() -> None:
+    """Without it, nothing of what is said to go with it is left."""
+    optional = [item for item in ITEMS if item.is_optional]
+    off = run_main("dev", {"observabilityEnabled": False}).resources
+
+    assert [item.count(off) for item in optional] == [0] * len(optional)
+    assert fixed.of(off, "Function")

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.cli import logs
+from ops.cost.fixed import metrics
 from tests.components.configurations import CONFIGURATIONS
 from tests.components.recording import EVERY_PIPELINE, Recording, main_program, run
-from tests.contract.cost import metrics
 
 _NAMES = ("name", "layerName", "alarmName", "dashboardName")  # what is left out is generated, and ends in random digits
 _WITHIN = {"CatalogTable", "Stage"}  # named within something of the stack's own
@@ -101,7 +101,9 @@ def test_lab_knows_every_function_by_its_name() -> None:
 
 def _own_metrics(stack: str) -> frozenset[tuple[str, str, str]]:
     """Namespace, name and dimensions of our own metrics: those of AWS have generated names in them, a search none."""
-    return frozenset(metric for metric in metrics(_recorded(stack)) if metric[0].partition("/")[0] not in {"AWS", ""})
+    return frozenset(
+        metric for metric in metrics(_recorded(stack).resources) if metric[0].partition("/")[0] not in {"AWS", ""}
+    )
 
 
 def test_the_stacks_of_an_account_share_no_metric() -> None:

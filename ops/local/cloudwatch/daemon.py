@@ -113,6 +113,7 @@ class Daemon:
     def _from_logs(self, events: Sequence[LogEvent]) -> Iterator[Datum]:
         found = invocations.invocations(events, self._definitions.functions)
         yield from invocations.data(found, self._definitions.api_functions, self._cold)
+        yield from log_metrics.ingested(events)
         for event in events:
             yield from log_metrics.embedded(event.message)
         for metric_filter in self._definitions.filters:

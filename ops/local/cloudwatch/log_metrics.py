@@ -1,4 +1,4 @@
-"""Metrics out of log lines: metric filters, and CloudWatch's embedded metric format."""
+"""Metrics out of log lines: metric filters, CloudWatch's embedded metric format, and how much came in."""
 
 from __future__ import annotations
 
@@ -93,3 +93,16 @@ def _directive(
         for value in found if isinstance(found, list) else [found]:
             if isinstance(value, int | float):
                 yield Datum(metric, Point(at, float(value)), definition.get("Unit", "None"))
+
+
+def ingested(events: Sequence[LogEvent]) -> Iterator[Datum]:
+    """Yield AWS/Logs IncomingBytes of each group that events came to.
+
+    Lines of Lambda's own, which are no JSON, are left out: on AWS the functions have them off (systemLogLevel).
+    """
+    mine = [event for event in events if event.message.startswith("{")]
+    for group in dict.fromkeys(event.group for event in mine):
+        lines = [event for event in mine if event.group == group]
+        metric = Metric.of("AWS/Logs", "IncomingBytes", {"LogGroupName": group})
+        size = sum(len(event.message.encode()) for event in lines)
+        yield Datum(metric, Point(lines[-1].timestamp / 1000, float(size)), "Bytes")

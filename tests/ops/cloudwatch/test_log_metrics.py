@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ops.local.cloudwatch.errors import UnsupportedError
-from ops.local.cloudwatch.log_metrics import MetricFilter, embedded
+from ops.local.cloudwatch.log_metrics import MetricFilter, embedded, ingested
 from ops.local.cloudwatch.logs import LogEvent
 from ops.local.cloudwatch.metrics import Datum, Metric, Point
 
@@ -103,3 +103,13 @@ def test_embedded_metrics() -> None:
     ]
     assert list(embedded(json.dumps(line))) == found
     assert [list(embedded(other)) for other in ('{"_aws": 1}', '{"a": 1}', "START", "{")] == [[]] * 4
+
+
+def test_bytes_that_came_in() -> None:
+    """A point for each group, of its lines in JSON: Lambda's own lines are off on AWS."""
+    events = [_event(1000, a="é"), LogEvent("g", "s", 1500, "START RequestId: 1"), _event(2000, a=1), _event(3000, "h")]
+
+    assert list(ingested(events)) == [
+        Datum(Metric.of("AWS/Logs", "IncomingBytes", {"LogGroupName": "g"}), Point(2, 15 + 8), "Bytes"),
+        Datum(Metric.of("AWS/Logs", "IncomingBytes", {"LogGroupName": "h"}), Point(3, 2), "Bytes"),
+    ]

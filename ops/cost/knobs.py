@@ -1,0 +1,108 @@
+"""What a change of the configuration, or of how callers send, changes of the price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ops.cost import fixed, paths, prices
+from ops.cost.paths import Figure, Function, Shape, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ops.cost.fixed import Resource
+
+_BATCH_OF_CALLER = 100  # what POST /events/batch takes
+_LARGE_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a knob changes: dollars each month, and dollars a million events of the pipelines that it touches."""
+
+    knob: str
+    monthly: float
+    per_million: Mapping[str, float]
+
+
+def changes(resources: Sequence[Resource], usages: Mapping[str, Usage]) -> list[Change]:
+    """Each knob turned from where it stands, one at a time."""
+    shape = Shape.of(resources)
+    found = [Change(name, monthly, {}) for name, monthly in _monthly(resources)]
+    for name, other in _shapes(shape):
+        found.append(Change(name, 0.0, _differences(shape, other, usages, usages)))
+    for name, change in _uses(shape).items():
+        changed = {pipeline: change(pipeline, usage) for pipeline, usage in usages.items()}
+        found.append(Change(name, 0.0, _differences(shape, shape, usages, changed)))
+    keys = {name: sum(line.per_million for line in paths.own_key(usages[name])) for name in usages if name != "lake"}
+    found.append(Change("an Idempotency-Key on each event", 0.0, keys))
+    return [one for one in found if one.monthly or one.per_million]
+
+
+def _monthly(resources: Sequence[Resource]) -> Iterator[tuple[str, float]]:
+    optional = sum(item.dollars(resources) for item in fixed.ITEMS if item.is_optional)
+    if optional:
+        yield "observabilityEnabled: false", -float(optional)
+    key = float(prices.CUSTOMER_KEY.dollars)
+    if fixed.of(resources, "Key"):
+        yield "useKmsCmk: false", -key
+    else:
+        yield "useKmsCmk: true", key
+
+
+def _shapes(shape: Shape) -> Iterator[tuple[str, Shape]]:
+    """The knobs of the configuration, as they are called there."""
+    yield f"tracing: {str(not shape.tracing).lower()}", replace(shape, tracing=not shape.tracing)
+    for other in prices.GB_SECOND:
+        if any(one.architecture != other for one in shape.functions.values()):
+            yield f"architecture: {other}", _functions(shape, lambda one, to=other: replace(one, architecture=to))  # type: ignore[misc]
+    yield "twice the memory, no quicker", _functions(shape, lambda one: replace(one, memory_mb=2 * one.memory_mb))
+    yield "logRetentionDays: 90", replace(shape, log_days=90)
+    yield "ttlDays: 30", replace(shape, ttl_days=30)
+    if shape.archive_days:
+        yield "archiveRetentionDays: 0", replace(shape, archive_days=0)
+    if not shape.fifo & {"events"} and "events" in shape.pipelines:
+        yield "queueType: fifo", replace(shape, fifo=shape.fifo | {"events"}, grouped=shape.grouped - {"events"})
+        if "events" not in shape.grouped:
+            yield "groupBy on a standard queue", replace(shape, grouped=shape.grouped | {"events"})
+    if shape.told:
+        yield "no rule of each success (no key yet)", replace(shape, told=frozenset())
+
+
+def _functions(shape: Shape, change: Callable[[Function], Function]) -> Shape:
+    return replace(shape, functions={name: change(one) for name, one in shape.functions.items()})
+
+
+def _uses(shape: Shape) -> Mapping[str, Callable[[str, Usage], Usage]]:
+    """What depends on the traffic: fuller or emptier batches, callers that send many at once."""
+
+    def batches(size: int) -> Callable[[str, Usage], Usage]:
+        return lambda _, usage: replace(usage, batch=Figure(size), worker_ms=_stretched(usage, size))
+
+    def together(pipeline: str, usage: Usage) -> Usage:
+        if pipeline != "events":  # the only one whose callers can
+            return usage
+        slower = Figure(usage.producer_ms.value * _BATCH_OF_CALLER / 10)  # a send for ten, one after the other
+        return replace(usage, events=Figure(_BATCH_OF_CALLER), producer_ms=slower)
+
+    known: dict[str, Callable[[str, Usage], Usage]] = {
+        "a trickle: batches of 1": batches(1),
+        f"batchSize: {_LARGE_BATCH}, full": batches(_LARGE_BATCH),
+    }
+    if "events" in shape.pipelines:
+        known[f"POST /events/batch with {_BATCH_OF_CALLER}"] = together
+    return known
+
+
+def _stretched(usage: Usage, size: int) -> Figure:
+    """The worker's time with another batch: half of it is taken to be the invocation's, half the messages'."""
+    now, milliseconds = usage.batch.value, usage.worker_ms.value
+    return Figure(milliseconds / 2 + milliseconds / 2 * size / now)
+
+
+def _differences(old: Shape, new: Shape, before: Mapping[str, Usage], after: Mapping[str, Usage]) -> dict[str, float]:
+    found = {
+        name: paths.per_million(name, new, after[name]) - paths.per_million(name, old, before[name]) for name in before
+    }
+    return {name: change for name, change in found.items() if abs(change) >= 0.005}  # a cent is shown

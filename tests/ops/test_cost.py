@@ -1,0 +1,244 @@
+"""What a stack costs: what a path is made of, what was measured, what a knob changes, and how `lab` tells it."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.cli import cost, target
+from ops.cost import knobs, meter, paths
+from ops.cost.fixed import Resource
+from ops.cost.paths import Figure, Function, Shape, Usage
+from tests.components.configurations import FIXED
+from tests.ops.laptop import Laptop
+
+_SHAPE = Shape(
+    pipelines=("events",),
+    functions={"events-ingest": Function(256, "arm64"), "events-worker": Function(512, "x86_64")},
+    batch_sizes={"events-worker": 10},
+    told=frozenset({"events"}),
+)
+_NOW = datetime(2026, 11, 28, tzinfo=UTC)
+
+
+def _resources(name: str) -> list[Resource]:
+    (found,) = [one for one in FIXED if one.name == name]
+    return list(found.recording().resources)
+
+
+def _dollars(shape: Shape, usage: Usage, pipeline: str = "events") -> dict[str, float]:
+    return {line.name: round(line.per_million, 3) for line in paths.lines(pipeline, shape, usage)}
+
+
+def test_the_shape_of_a_configuration() -> None:
+    """Everything that a price depends on is read from what the program registers."""
+    shape = Shape.of(_resources("everything on dev"))
+
+    assert shape.pipelines == ("events", "orders", "lake")
+    assert shape.functions["lake-worker"] == Function(1024, "arm64")
+    assert {name: shape.batch_sizes[f"{name}-worker"] for name in shape.pipelines} == {
+        "events": 10,
+        "orders": 5,
+        "lake": 2,
+    }
+    assert shape.fifo == frozenset()
+    assert shape.grouped == {"events", "lake"}
+    assert shape.told == {"events", "orders", "lake"}
+    assert (shape.tracing, shape.asks_authorizer) == (True, True)
+    assert (shape.log_days, shape.ttl_days, shape.archive_days) == (7, 7, 14)
+    assert Shape.of(_resources("FIFO on prod")).fifo == {"events"}
+    assert not Shape.of(_resources("prod")).asks_authorizer
+
+
+def test_the_path_of_an_event() -> None:
+    """Each call of it at its price; a batch shares what it shares."""
+    assert _dollars(_SHAPE, Usage.assumed("events", _SHAPE)) == {
+        "request of the API": 1.0,
+        "API or ingest: invocation": 0.2,
+        "API or ingest: time": 0.067,  # 20 ms x 256 MB of arm64
+        "send": 0.4,
+        "receive and delete": 0.08,
+        "worker: invocation": 0.02,
+        "worker: time": 0.083,  # 100 ms x 512 MB of x86_64 for ten
+        "claim and outcome": 1.25,
+        "event of the outcome": 1.0,
+        "publish to the success topic": 0.5,
+        "traces": 0.275,
+        "logs": 0.675,
+        "logs kept for 14 days": 0.019,
+        "record kept for 7 days": 0.038,
+        "its point-in-time recovery": 0.03,
+    }
+
+
+def test_what_sizes_change() -> None:
+    """An item just over 1 KB doubles its writes, a message over 64 KB its requests, events and publishes."""
+    usage = replace(Usage.assumed("events", _SHAPE), item_bytes=Figure(1025), message_bytes=Figure(64 * 1024 + 1))
+    found = _dollars(_SHAPE, usage)
+
+    assert found["claim and outcome"] == 2.5
+    assert (found["event of the outcome"], found["publish to the success topic"]) == (2.0, 1.0)
+    assert (found["send"], found["receive and delete"]) == (0.8, 0.88)
+
+
+@given(size=st.integers(1, 1024 * 1024), batch=st.integers(1, 1000), together=st.integers(1, 100))
+def test_sqs_is_billed_by_calls_and_by_bytes(size: int, batch: int, together: int) -> None:
+    """Never less than the bytes of a message in chunks of 64 KB, nor than its share of a call, which takes ten."""
+    usage = replace(
+        Usage.assumed("events", _SHAPE), batch=Figure(batch), message_bytes=Figure(size), events=Figure(together)
+    )
+    found = {line.name: line.quantity for line in paths.lines("events", _SHAPE, usage)}
+
+    assert found["send"] >= max(size / (64 * 1024), 1 / min(together, 10)) - 1e-9
+    assert found["receive and delete"] >= 2 * max(size / (64 * 1024), 1 / min(batch, 10)) - 1e-9
+
+
+def test_knobs() -> None:
+    """Each turned from where it stands; what a configuration has not is no knob of it."""
+    resources = _resources("everything on dev")
+    shape = Shape.of(resources)
+    usages = {name: Usage.assumed(name, shape) for name in shape.pipelines}
+    found = {one.knob: one for one in knobs.changes(resources, usages)}
+
+    assert (found["useKmsCmk: false"].monthly, found["useKmsCmk: false"].per_million) == (-1.0, {})
+    assert found["observabilityEnabled: false"].monthly == pytest.approx(-15.1)
+    assert {name: round(one, 3) for name, one in found["tracing: false"].per_million.items()} == {
+        "events": -0.275,
+        "orders": -0.3,
+        "lake": -0.375,
+    }
+    assert found["no rule of each success (no key yet)"].per_million == pytest.approx(dict.fromkeys(usages, -0.5))
+    assert found["an Idempotency-Key on each event"].per_million == {"events": 1.375, "orders": 1.375}
+    assert found["POST /events/batch with 100"].per_million.keys() == {"events"}
+    assert found["archiveRetentionDays: 0"].per_million.keys() == {"orders"}
+    assert "groupBy on a standard queue" not in found
+    plain, ordered = (
+        {one.knob for one in knobs.changes(_resources(name), {"events": usages["events"]})}
+        for name in ("dev", "FIFO on prod")
+    )
+    assert {"groupBy on a standard queue", "useKmsCmk: true"} <= plain - ordered
+    assert "queueType: fifo" in plain - ordered
+
+
+class FakeAws:
+    """CloudWatch and DynamoDB of a stack: values by metric and dimension, and the records of its table."""
+
+    def __init__(self, values: dict[tuple[str, str], float], items: list[dict[str, Any]]) -> None:
+        self.values = values
+        self.items = items
+
+    def client(self, _service: str) -> "FakeAws":
+        return self
+
+    def get_metric_data(self, **given: Any) -> dict[str, Any]:
+        assert (given["StartTime"], given["EndTime"]) == (_NOW - timedelta(hours=1), _NOW)
+        results = []
+        for query in given["MetricDataQueries"]:
+            metric = query["MetricStat"]["Metric"]
+            (dimension,) = metric["Dimensions"]
+            value = self.values.get((metric["MetricName"], dimension["Value"]))
+            results.append({"Id": query["Id"], "Values": [] if value is None else [value]})
+        return {"MetricDataResults": results}
+
+    def scan(self, **given: Any) -> dict[str, Any]:
+        assert given == {"TableName": "state", "Limit": 100}
+        return {"Items": self.items}
+
+
+def _place(aws: FakeAws) -> meter.Place:
+    outputs = {"DynamoTableName": "state", "ApiEndpoint": "https://abc.execute-api.eu-west-1.amazonaws.com"}
+    group = {"workerFunctionName": "events-worker-1", "ingestFunctionName": "events-ingest-1"}
+    return meter.Place("dev", aws.client, outputs, {"events": group}, _resources("dev"))
+
+
+def test_what_a_run_was_like() -> None:
+    """A batch by what its workers were given, logs by what they are of, records by the sizes of some."""
+    values = {
+        ("Succeeded", "events"): 36.0,
+        ("Retried", "events"): 4.0,
+        ("Invocations", "events-worker-1"): 8.0,
+        ("Invocations", "events-ingest-1"): 20.0,
+        ("Duration", "events-worker-1"): 55.0,
+        ("IncomingBytes", "/aws/lambda/ingestion-lab-dev-events-worker"): 20_000.0,
+        ("IncomingBytes", "/aws/lambda/ingestion-lab-dev-events-ingest"): 8_000.0,
+        ("IncomingBytes", "/aws/vendedlogs/ingestion-lab-dev-ingestion-api"): 9_000.0,
+        ("Count", "abc"): 20.0,
+    }
+    items = [{"pipeline": {"S": "events"}, "payload": {"S": "{}"}}, {"pipeline": {"S": "orders"}}]
+    assumed = {"events": Usage.assumed("events", _SHAPE)}
+
+    found = meter.measured(_place(FakeAws(values, items)), assumed, _NOW - timedelta(hours=1), _NOW)
+
+    assert found["events"] == replace(
+        assumed["events"],
+        batch=Figure(5, "measured"),
+        worker_ms=Figure(55, "measured"),
+        worker_log_bytes=Figure(500, "measured"),
+        producer_log_bytes=Figure(400, "measured"),
+        access_log_bytes=Figure(450, "measured"),
+        item_bytes=Figure(len("pipelineeventspayload{}"), "measured"),
+        message_bytes=Figure(2, "measured"),
+    )
+
+
+def test_nothing_has_run() -> None:
+    """No data is no measurement: what is assumed stays so, as it does for a pipeline that the stack does not have."""
+    assumed = {name: Usage.assumed(name, _SHAPE) for name in ("events", "lake")}
+
+    assert meter.measured(_place(FakeAws({}, [])), assumed, _NOW - timedelta(hours=1), _NOW) == assumed
+
+
+def test_the_size_of_an_item() -> None:
+    """Names and values: text by its bytes, numbers by their digits, flags one."""
+    item = {"name": {"S": "süß"}, "n": {"N": "12345"}, "flag": {"BOOL": True}}
+
+    assert meter.item_bytes(item) == 4 + 5 + 1 + 4 + 4 + 1
+
+
+@pytest.fixture
+def priced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Laptop:
+    """`lab` on a machine where nothing runs."""
+    monkeypatch.setattr(cost, "_registered", lambda stack: _resources("everything on dev" if stack == "dev" else stack))
+    monkeypatch.setattr(target, "_pulumi_outputs", _no_cli)
+    return Laptop(tmp_path, 1)
+
+
+def _no_cli(_stack: str) -> dict[str, Any]:
+    raise target.TargetError("no Pulumi CLI")
+
+
+def test_lab_cost(priced: Laptop) -> None:
+    """As one document: totals are the sums of what they are of, and nothing passes for measured that is not."""
+    shown = priced.lab("cost", "--stack", "dev", "--json")
+    document = json.loads(shown.stdout)
+
+    assert (shown.exit_code, document["runs"]) == (0, "nothing is measured: no Pulumi CLI")
+    assert document["monthlyTotal"] == pytest.approx(sum(one["dollars"] for one in document["monthly"]))
+    for found in document["pipelines"].values():
+        assert found["total"] == pytest.approx(sum(one["dollars"] for one in found["perMillion"]))
+        assert {figure["origin"] for figure in found["figures"].values()} == {"assumed", "configured"}
+    assert document["unknown"]
+
+
+def test_lab_cost_for_people(priced: Laptop) -> None:
+    """Fits 80 columns, with three pipelines, and ends with what is not known."""
+    shown = priced.lab("cost", "--stack", "dev", COLUMNS="80")
+    lines = shown.stdout.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert "Not known, or not in it:" in lines
+    assert [line for line in lines if line.startswith("│ in all")]
+    assert "observabilityEnabled: false" in shown.stdout
+
+
+def test_runs_of_a_stack_that_does_not_answer(priced: Laptop) -> None:
+    """Asked for by name, they are not replaced by assumptions."""
+    shown = priced.lab("cost", "--stack", "dev", "--measured-on", "local")
+
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert shown.stderr.endswith("error: the laptop's stack is down; start it with: lab up\n")
