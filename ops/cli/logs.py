@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.cli import output, target
+from ops.cli import loglines, output, target
 from ops.cli.target import TargetError
 from ops.local.cloudwatch import insights
 from ops.local.cloudwatch import logs as laptop
 from ops.local.cloudwatch.definitions import SavedQuery, definitions
-from ops.local.cloudwatch.logs import LogEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ops.cli.target import Target
 
 app = typer.Typer(help="Read the functions' logs.", no_args_is_help=True)
 
-# The program's functions, of every configuration; a contract test keeps them equal. The log groups of a stack dev-eu
-# begin as those of dev do: the whole name tells them apart.
-FUNCTIONS = frozenset(
-    f"{pipeline}-{role}" for pipeline in ("events", "orders", "lake") for role in ("worker", "breaker")
-) | {
-    "events-ingest",
-    "orders-api",
-    "lake-gate",
-    "lake-ingest",
-    "redrive",
-    "redrive-api",
-    "failure-mode",
-    "alarm-webhook",
-    "authorizer",
-}
 _POLL_SECONDS = 1.0
-_OVERLAP_MS = 10_000  # events of one moment do not come at one moment
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-# Lambda's own lines; a failure of Lambda's (a time-out, a process that died) is none of them.
-_CHATTER = re.compile(r"(INIT_START|START|END|REPORT|EXTENSION) ")
-_HEAD = ("timestamp", "level", "message", "service")
-_SEEN_KEPT = 100_000
 _KEY = '"KEY"'
 _ANSWER_POLL_SECONDS = 0.5
 _QUERY_SECONDS = 900  # Logs Insights gives up after an hour; who waits at a terminal does so before
@@ -74,13 +51,19 @@ def tail(
     """
     start = int((time.time() - _seconds(since)) * 1000)
     found = target.find(stack)
-    chosen = dict([_group_of(found, function)]) if function else _groups(found)
+    chosen = dict([loglines.group_of(found, function)]) if function else loglines.groups(found)
+    tail = loglines.Tail(found, chosen, start)
     try:
-        for name, event in _stream(found, chosen, start, follow=follow):
-            if as_json:
-                output.result([json.dumps({"timestamp": event.timestamp, "function": name, "message": event.message})])
-            else:
-                output.result(_shown(name, event))
+        while True:
+            for name, event in tail.new():
+                if as_json:
+                    line = {"timestamp": event.timestamp, "function": name, "message": event.message}
+                    output.result([json.dumps(line)])
+                else:
+                    output.result(loglines.shown(name, event))
+            if not follow:
+                return
+            time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         if not follow:  # Ctrl-C is how a reader leaves what would go on for ever
             raise
@@ -117,82 +100,11 @@ def query(
         output.table(name, columns, [[row.get(column, "") for column in columns] for row in rows])
 
 
-def _stream(found: Target, chosen: Mapping[str, str], start: int, *, follow: bool) -> Iterator[tuple[str, LogEvent]]:
-    """Events of all groups by time, each once; while following, what came late comes when it comes."""
-    seen: dict[tuple[str, str], None] = {}
-    while True:
-        events = [(name, event) for name, group in chosen.items() for event in _events(found, group, start)]
-        new = [one for one in events if (one[0], one[1].id) not in seen]
-        yield from sorted(new, key=lambda one: one[1].timestamp)
-        if not follow:
-            return
-        seen |= {(name, event.id): None for name, event in new}
-        for old in list(seen)[: max(len(seen) - _SEEN_KEPT, 0)]:
-            del seen[old]
-        start = max([start, *(event.timestamp - _OVERLAP_MS for _, event in new)])
-        time.sleep(_POLL_SECONDS)
-
-
-def _shown(function: str, event: LogEvent) -> list[str]:
-    """A line for people: when, who, how bad, what, and the fields; nothing for chatter and metrics."""
-    text = event.message.rstrip()
-    line = laptop.fields(text)
-    if not text or _CHATTER.match(text) or "_aws" in line:
-        return []
-    when = datetime.fromtimestamp(event.timestamp / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
-    if "message" not in line:
-        return [f"{when} {function} {text}"]
-    fields = " ".join(f"{name}={_word(value)}" for name, value in line.items() if name not in _HEAD)
-    return [f"{when} {function} {line.get('level', '-')} {line['message']} {fields}".rstrip()]
-
-
-def _word(value: object) -> str:
-    return value if isinstance(value, str) and value and " " not in value else json.dumps(value)
-
-
 def _seconds(text: str) -> int:
     number, unit = text[:-1], text[-1:]
     if unit not in _UNITS or not number.isdigit() or int(number) == 0:
         output.misuse(f"--since must be a number and s, m, h or d, as in 90s or 2h, got {text!r}")
     return int(number) * _UNITS[unit]
-
-
-def _groups(found: Target) -> dict[str, str]:
-    """The stack's functions -> their log groups."""
-    prefix = f"/aws/lambda/{target.PROJECT}-{found.stack}-"
-    pages = found.client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
-    names = sorted(group["logGroupName"] for page in pages for group in page["logGroups"])
-    return {short: name for name in names if (short := name.removeprefix(prefix)) in FUNCTIONS}
-
-
-def _group_of(found: Target, function: str) -> tuple[str, str]:
-    """A function's name without what a deployment adds to it, and its log group.
-
-    Raises:
-        TargetError: the stack has no such function.
-    """
-    known = _groups(found)
-    if function not in known:
-        client = found.client("lambda")
-        try:
-            group = client.get_function_configuration(FunctionName=function)["LoggingConfig"]["LogGroup"]
-        except client.exceptions.ResourceNotFoundException:
-            group = ""
-        function = next((name for name, one in known.items() if one == group), function)
-    if function not in known:
-        raise TargetError(f"there is no function {function}; there are: {', '.join(known)}")
-    return function, known[function]
-
-
-def _events(found: Target, group: str, since: int) -> Iterator[LogEvent]:
-    """The events of a log group from `since` (milliseconds since the epoch) on, by time; none where it is not there."""
-    client = found.client("logs")
-    if not found.has_logs_insights:
-        yield from laptop.read(client, [group], since)
-        return
-    pages = client.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since)
-    for event in (event for page in pages for event in page["events"]):
-        yield LogEvent(group, event["logStreamName"], event["timestamp"], event["message"], id=event["eventId"])
 
 
 def saved(found: Target) -> dict[str, SavedQuery]:

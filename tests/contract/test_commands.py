@@ -64,6 +64,8 @@ def test_what_can_not_be_meant_is_a_usage_error(name: str) -> None:
         ("lake", "generate", "--type", "nothing"),
         ("lake", "replay-copy", "--type", "shipments", "--start", "soon"),
         ("up", "--empty", "--stack", "dev"),
+        ("up", "--empty", "--watch"),
+        ("up", "--watch", "--stack", "dev"),
     ],
     ids=" ".join,
 )

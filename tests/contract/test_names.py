@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.cli import logs
+from ops.cli import loglines
 from ops.cost.fixed import metrics
 from tests.components.configurations import CONFIGURATIONS
 from tests.components.recording import EVERY_PIPELINE, Recording, main_program, run
@@ -95,7 +95,7 @@ def test_lab_knows_every_function_by_its_name() -> None:
     """Its log group is told from those of a stack whose name goes on where this one's ends, by the whole name."""
     made = {function.name for one in CONFIGURATIONS for function in one.recording().of("Function")}
 
-    assert made == logs.FUNCTIONS
+    assert made == loglines.FUNCTIONS
     assert [name for name in made for other in made if name.endswith(f"-{other}")] == []
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from ops.local import processes
+from ops.cli import samples, target
+from ops.local import processes, venv
 from ops.local.cloudwatch import service
-from ops.local.deployer import DataLossError, deploy
+from ops.local.deployer import Code, DataLossError, Runtime, deploy
 from ops.local.emulator import ROOT, Emulator
 from tests.ops.laptop import Laptop
 from tests.ops.stack import client, free_port, wait_for
@@ -126,6 +127,33 @@ def test_refused_change(running: Laptop) -> None:
             config={"pipelines": ["events"], "batchSize": 3, "lakeStartDate": "2026-01-01"},
         )
     assert json.loads(state.read_text()) == before
+
+
+def test_an_edit_reaches_the_functions_that_import_it(running: Laptop, tmp_path: Path) -> None:
+    """A changed step works the next event, and nothing else of the stack has changed."""
+    emulator = Emulator.attach(running.home)
+    assert emulator is not None
+    state = running.home / "local.json"
+    runtime = Runtime(venv.python(ROOT), emulator.environment())
+    deployed = deploy(ROOT, "local", endpoint=emulator.endpoint, state_file=state, runtime=runtime)
+    for folder in ("handlers", "components"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    step = Path("handlers/events/step.py")
+    (tmp_path / step).write_text("def process(event):\n    return 'edited'\n")
+
+    def code(root: Path) -> Code:
+        return Code(root, emulator.endpoint, deployed.region, state, runtime, deployed.layers)
+
+    try:
+        assert code(tmp_path).update({tmp_path / step}) == ["events-worker"]
+        found = target.Target("local", deployed.outputs, emulator)
+        (key,) = samples.send(found, 1)
+        wait_for(lambda: samples.standing(found, key) == "SUCCEEDED", "its record")
+        assert found.ask("GET", f"/events/{key}")["result"] == "edited"
+    finally:
+        assert code(ROOT).update({ROOT / step}) == ["events-worker"]
+    again = deploy(ROOT, "local", endpoint=emulator.endpoint, state_file=state, runtime=runtime)
+    assert (again.changes.updated, again.changes.created) == ([], [])
 
 
 def test_up_under_a_failure_mode(running: Laptop) -> None:

@@ -6,12 +6,13 @@ create-or-update, with a state file that makes the second run tune the first one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from ops.local.deployer.aws import Aws
+from ops.local.deployer.code import Code
 from ops.local.deployer.config import encrypted_keys, project_name, stack_config
 from ops.local.deployer.engine import Changes, Engine
 from ops.local.deployer.errors import DataLossError, DeployError
@@ -27,7 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["Changes", "DataLossError", "DeployError", "Deployment", "Registered", "Runtime", "deploy", "rehearse"]
+    from ops.local.deployer.assets import Blob
+
+__all__ = [
+    "Changes",
+    "Code",
+    "DataLossError",
+    "DeployError",
+    "Deployment",
+    "Registered",
+    "Runtime",
+    "deploy",
+    "rehearse",
+]
 
 _REGION = "us-east-1"
 
@@ -38,6 +51,8 @@ class Deployment:
 
     outputs: dict[str, Any]  # what the program exported
     changes: Changes
+    region: str = _REGION
+    layers: dict[str, Blob] = field(default_factory=dict)  # by ARN: what functions import beside their code
 
 
 def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
@@ -75,13 +90,14 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
                     plan.refuse_losses(lose_data=lose_data)
                     if plan.changes_nothing() and not refresh:
                         state.finish(outputs.shown())
-                        return Deployment(outputs.values, Changes(unchanged=list(state.resources)))
+                        done = Changes(unchanged=list(state.resources))
+                        return Deployment(outputs.values, done, aws.region, imports.layers)
                 engine = Engine(aws, state, program.root, notify, imports, refresh=refresh)
                 outputs = _run(program, engine)
             engine.settle()
             engine.remove_strays(lose_data=lose_data)
             state.finish(outputs.shown())
-            return Deployment(outputs.values, engine.changes)
+            return Deployment(outputs.values, engine.changes, aws.region, imports.layers)
     except BusyError as busy:
         raise DeployError(f"another deployment to this stack is running: {busy}") from busy
 

@@ -43,10 +43,10 @@ class Imports:
     Without a runtime to ask it refuses none. Safe for threads.
     """
 
-    def __init__(self, runtime: Runtime | None, region: str) -> None:
+    def __init__(self, runtime: Runtime | None, region: str, layers: Mapping[str, Blob] | None = None) -> None:
         self._runtime = runtime
         self._region = region
-        self._layers: dict[str, Blob] = {}  # by ARN
+        self.layers: dict[str, Blob] = dict(layers or {})  # by ARN
         self._folders: dict[str, Path] = {}  # by digest of what was extracted
         self._probes: dict[tuple[Path, ...], subprocess.Popen[str]] = {}
         self._good: set[tuple[tuple[Path, ...], str]] = set()  # folders and request of what can be imported
@@ -66,7 +66,7 @@ class Imports:
     def remember(self, deployed: Deployed, content: object) -> None:
         """Hear of a resource that is there now; functions name layers by ARN."""
         if deployed.type == "aws:lambda/layerVersion:LayerVersion" and isinstance(content, Blob):
-            self._layers[deployed.id] = content
+            self.layers[deployed.id] = content
 
     def check(self, it: Resource) -> None:
         """Refuse a function that is about to be made or changed and could not be started.
@@ -81,7 +81,7 @@ class Imports:
         with self._lock:
             base = self._base(self._runtime)
             code = self._extracted(base, it.inputs["code"])
-            layers = [self._layers[arn] for arn in it.inputs.get("layers", []) if arn in self._layers]
+            layers = [self.layers[arn] for arn in it.inputs.get("layers", []) if arn in self.layers]
             packages = [self._extracted(base, layer) / "python" for layer in layers]
             self._ask(self._runtime, (code, *packages), it)
 
