@@ -79,7 +79,7 @@ def _ping(request: Request) -> Response:
 
 
 def _missing(request: Request, _: Exception) -> Response:
-    return views.fragment("nowhere.html", status=404, path=request.url.path)
+    return HTMLResponse(views.fragment("nowhere.html", path=request.url.path).body, 404)
 
 
 def _fault(_: Request, __: Exception) -> Response:

@@ -94,9 +94,9 @@ def page(desk: Desk, template: str, **values: object) -> Response:
     return HTMLResponse(text)
 
 
-def fragment(template: str, *, status: int = 200, **values: object) -> Response:
+def fragment(template: str, **values: object) -> Response:
     """A part of a page, in answer to one of its requests."""
-    return HTMLResponse(_TEMPLATES.get_template(template).render(**values), status)
+    return HTMLResponse(_TEMPLATES.get_template(template).render(**values))
 
 
 def live(request: Request, template: str, **values: object) -> Response:

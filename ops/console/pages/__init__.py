@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.console.pages import alarms, overview
+from ops.console.pages import alarms, events, failure, orders, overview
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.routing import Route
 
-ROUTES: Sequence[Route] = [*overview.ROUTES, *alarms.ROUTES]
+ROUTES: Sequence[Route] = [
+    *overview.ROUTES,
+    *events.ROUTES,
+    *orders.ROUTES,
+    *alarms.ROUTES,
+    *failure.ROUTES,
+]

@@ -1,16 +1,19 @@
 """The console at work on a port of its own, and a browser's requests to it without a browser."""
 
 import http.client
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 from urllib.parse import urlencode
 
 import uvicorn
 
+from ops.cli.api import Identity
 from ops.cli.target import NotRunningError, Target
 from ops.console import app
 from ops.console.guard import Session
@@ -76,6 +79,7 @@ class FakeStack:
     region = "eu-west-1"
     emulator = None
     look_seconds = 0.0
+    identity = Identity("none", is_laptop=True, session=lambda: None)
     api = "https://a1.execute-api.eu-west-1.amazonaws.com"
 
     def __init__(self, **outputs: Any) -> None:
@@ -100,6 +104,35 @@ class FakeStack:
     def client(self, service: str) -> Any:
         """A fake of one."""
         return self.clients[service]
+
+
+@contextmanager
+def answering(stack: FakeStack) -> Iterator[FakeStack]:
+    """The stack's API over HTTP while the block runs: its `answers` are pairs of status and body; 404 for others."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
+            stack.asked.append((self.command, self.path, body))
+            status, answer = stack.answers.get((self.command, self.path.partition("?")[0]), (404, {"error": "none"}))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        do_GET = do_POST  # noqa: N815 - called by http.server
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        stack.api = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield stack
+        finally:
+            server.shutdown()
+            thread.join(60)
 
 
 def nothing(_: str) -> Target:

@@ -1,0 +1,86 @@
+"""Send an event, and see what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ops.cli import records
+from ops.console import calls
+from ops.console.views import Desk, FieldError, Form, act, fragment, page, show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_POINTERS = {"/orderId": "orderId", "/amount": "amount"}
+_SETTLED = ("SUCCEEDED", "FAILED")
+
+
+def _show(desk: Desk, _: Request) -> Response:
+    return page(desk, "events.html", current="/events", **_form(_fresh()))
+
+
+def _send(desk: Desk, _: Request, form: Form) -> Response:
+    try:
+        event = _event(form)
+    except FieldError as error:
+        return fragment("_events_form.html", sent=None, **_form(form, {error.field: str(error)}))
+    key = form.get("key", "").strip()
+    answer = calls.post(desk.link.target, "/events", event, {"Idempotency-Key": key} if key else {})
+    desk.reader.forget()
+    if answer.status != 202:
+        pointers = _POINTERS if form.get("kind") != "json" else {}
+        return fragment("_events_form.html", sent=None, **_form(form, calls.refusals(answer, pointers)))
+    sent = {"key": answer.body["idempotencyKey"], "what": event.get("orderId") or event.get("type") or "event"}
+    return fragment("_events_form.html", sent=sent, **_form({**_fresh(), "kind": form.get("kind", "order")}))
+
+
+def _status(desk: Desk, request: Request) -> Response:
+    key = request.query_params.get("key", "")
+    answer = calls.get(desk.link.target, f"/events/{quote(key, safe='')}")
+    record: dict[str, Any] = answer.body if answer.status == 200 else {}
+    status = records.standing(record["status"], final=record["final"]) if record else "ON ITS WAY"
+    what = request.query_params.get("what", "")
+    return fragment("_event.html", key=key, what=what, status=status, record=record, settled=status in _SETTLED)
+
+
+def _event(form: Form) -> dict[str, Any]:
+    """The event that was typed; what it must be like is the API's to say, as long as it is JSON."""
+    if form.get("kind") == "json":
+        try:
+            event = json.loads(form.get("json", ""), parse_constant=_no_number)
+        except ValueError as error:
+            raise FieldError("json", f"This is not JSON: {error}") from None
+        if not isinstance(event, dict):
+            raise FieldError("json", "An event is a JSON object: {…}")
+        return event
+    try:
+        amount = json.loads(form.get("amount", "").strip(), parse_constant=_no_number)
+    except ValueError:
+        raise FieldError("amount", "A number, as in 42.50") from None
+    if isinstance(amount, float) and not math.isfinite(amount):
+        raise FieldError("amount", "This is more than a number can be")
+    return {"orderId": form.get("orderId", "").strip(), "amount": amount}
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _fresh() -> dict[str, str]:
+    sample = {"source": "shop", "type": "ItemReturned", "payload": {"sku": "ABC-1"}}
+    order = f"order-{uuid.uuid4().hex[:8]}"
+    return {"kind": "order", "orderId": order, "amount": "42.50", "key": "", "json": json.dumps(sample, indent=2)}
+
+
+def _form(values: Mapping[str, str], errors: Mapping[str, str] | None = None) -> dict[str, object]:
+    return {"values": {**_fresh(), **values}, "errors": errors or {}}
+
+
+ROUTES = [show("/events", _show), act("/events", _send), show("/events/status", _status)]

@@ -1,0 +1,185 @@
+"""Forms: what is typed is sent as it was meant, and what is refused stands at its field."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ops.console.pages.failure import MODES
+from tests.ops.console.served import FakeStack, Served, answering, found, serving
+
+_GROUP = {"workerFunctionName": "w", "queueUrl": "q"}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[FakeStack]:
+    """One with an API."""
+    made = FakeStack(events=_GROUP, orders=_GROUP, FailureResetFunctionName="failure-mode")
+    with answering(made) as running:
+        yield running
+
+
+@pytest.fixture
+def console(stack: FakeStack) -> Iterator[Served]:
+    """A console of it; nothing was asked yet."""
+    stack.asked.clear()
+    stack.answers.clear()
+    stack.outputs["Production"] = False
+    with serving(found(stack), "dev") as served:
+        yield served
+
+
+def _refused(*details: tuple[str, str]) -> Any:
+    return 400, {"error": "not valid", "details": [{"pointer": at, "message": why} for at, why in details]}
+
+
+def _errors(text: str) -> dict[str, str]:
+    """What stands at which field, and that the field says so."""
+    told = dict(re.findall(r'<p class="told error" id="([^"]+)-told">([^<]*)</p>', text))
+    assert text.count('aria-invalid="true"') == len(told)
+    return told
+
+
+def test_an_event_is_sent_once_and_followed(console: Served, stack: FakeStack) -> None:
+    """With the key that was typed; what becomes of it is asked until it is settled, and then no more."""
+    stack.answers["POST", "/events"] = 202, {"idempotencyKey": "k/1"}
+    answer = console.post("/events", kind="order", orderId=" o-1 ", amount="1.50", key="k/1")
+    assert stack.asked == [("POST", "/events", {"orderId": "o-1", "amount": 1.5})]
+    assert 'hx-get="/events/status?key=k/1&amp;what=o-1"' in answer.text
+
+    shown = []
+    for record in (None, ("INFLIGHT", True), ("FAILED", False), ("FAILED", True), ("SUCCEEDED", True)):
+        if record:
+            body = {"status": record[0], "final": record[1], "errorType": "E", "errorMessage": "<b>"}
+            stack.answers["GET", "/events/k%2F1"] = 200, body
+        text = console.get("/events/status?key=k%2F1&what=o-1").text
+        shown.append((re.findall(r'class="pill[^>]*>([^<]+)<', text)[0], 'hx-trigger="every' in text))
+        assert "<b>:" not in text
+    assert shown == [
+        ("ON ITS WAY", True),
+        ("INFLIGHT", True),
+        ("RETRYING", True),
+        ("FAILED", False),
+        ("SUCCEEDED", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        ({"amount": "much"}, "amount"),
+        ({"amount": ""}, "amount"),
+        ({"amount": "NaN"}, "amount"),
+        ({"amount": "1e999"}, "amount"),
+        ({"kind": "json", "json": "{"}, "json"),
+        ({"kind": "json", "json": "[1]"}, "json"),
+        ({"kind": "json", "json": '{"amount": Infinity}'}, "json"),
+    ],
+)
+def test_what_is_no_event_is_not_sent(console: Served, stack: FakeStack, form: dict[str, str], field: str) -> None:
+    """The field says why, and what was typed stands there again."""
+    answer = console.post("/events", **{"kind": "order", "orderId": "kept", "amount": "1", **form})
+
+    assert list(_errors(answer.text)) == [field]
+    assert 'value="kept"' in answer.text
+    assert stack.asked == []
+
+
+def test_what_the_api_refuses_stands_at_its_field(console: Served, stack: FakeStack) -> None:
+    """What belongs to no field of the form stands above it; so does a refusal without reasons."""
+    stack.answers["POST", "/events"] = _refused(("/orderId", "is required"), ("/amount", "no"), ("/note", "what?"))
+    answer = console.post("/events", kind="order", orderId="", amount="1")
+    assert _errors(answer.text) == {"orderId": "is required", "amount": "no"}
+    assert '<p class="refused" role="alert">/note what?</p>' in answer.text
+
+    stack.answers["POST", "/events"] = 409, {"error": "another event has this key"}
+    assert "another event has this key (409)" in console.post("/events", kind="order", orderId="o", amount="1").text
+
+
+def test_an_order_is_placed_and_its_refusals_stand_at_its_lines(console: Served, stack: FakeStack) -> None:
+    """Empty lines are none; a refused item is found in the line that it was typed in."""
+    stack.answers["POST", "/orders"] = _refused(("/items/1/qty", "must be 1 to 1000000"), ("/customerId", "odd"))
+    answer = console.post("/orders", sku0="A", qty0="2", sku1="", qty1="", sku2="B", qty2="many", customerId="?")
+    assert _errors(answer.text) == {"qty2": "must be 1 to 1000000", "customerId": "odd"}
+    items = [{"sku": "A", "qty": 2}, {"sku": "B", "qty": "many"}]
+    assert stack.asked == [("POST", "/orders", {"customerId": "?", "items": items})]
+
+    stack.answers["POST", "/orders"] = 202, {"orderId": "o-1", "eventId": "e"}
+    assert 'hx-get="/orders/status?id=o-1"' in console.post("/orders", sku0="A", qty0="2").text
+    assert "ON ITS WAY" in console.get("/orders/status?id=o-1").text
+    order = {"orderId": "o-1", "status": "FAILED", "errorType": "FailingSkuError", "errorMessage": "FAIL-ME"}
+    stack.answers["GET", "/orders/o-1"] = 200, order
+    text = console.get("/orders/status?id=o-1").text
+    assert "FailingSkuError: FAIL-ME" in text
+    assert "hx-trigger" not in text
+
+
+def test_the_history_of_orders(console: Served, stack: FakeStack) -> None:
+    """Asked for again it is not sent again, as long as nothing has changed."""
+    order = {"orderId": "o-1", "status": "PROCESSED", "createdAt": "2026-01-02", "items": [{"sku": "A", "qty": 2}]}
+    stack.answers["GET", "/orders"] = 200, {"orders": [order]}
+    whole = console.get("/orders")
+    assert (whole.status, "2 \u00d7 A" in whole.text) == (200, True)
+    first = console.get("/orders/live")
+    assert console.get(f"/orders/live?seen={first.headers['x-seen']}").status == 204
+    order["status"] = "FAILED"
+    assert console.get(f"/orders/live?seen={first.headers['x-seen']}").status == 200
+
+
+def test_a_fault_is_switched_on_for_a_while(console: Served, stack: FakeStack) -> None:
+    """With a time-out, always; only for some events where the form says so."""
+    stack.answers["POST", "/failure-mode"] = 200, {}
+    console.post("/failure/set", mode="hang", ttl="60", match="orderId=a=b")
+    assert stack.asked == [("POST", "/failure-mode", {"mode": "hang", "ttlSeconds": 60, "match": {"orderId": "a=b"}})]
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        ({"ttl": ""}, "ttl"),
+        ({"ttl": "0"}, "ttl"),
+        ({"ttl": "86401"}, "ttl"),
+        ({"ttl": "²"}, "ttl"),
+        ({"match": "x"}, "match"),
+    ],
+)
+def test_a_fault_without_an_end_is_refused(console: Served, stack: FakeStack, form: dict[str, str], field: str) -> None:
+    """At its field, and nothing is switched on."""
+    answer = console.post("/failure/set", **{"mode": "hang", "ttl": "60", **form})
+
+    assert list(_errors(answer.text)) == [field]
+    assert stack.asked == []
+
+
+def test_production_is_marked_and_asks_for_its_name(console: Served, stack: FakeStack) -> None:
+    """A dangerous action there needs the stack's name typed; a stack that does not say what it is counts as one."""
+    for told in (True, None):
+        stack.outputs["Production"] = told
+        if told is None:
+            del stack.outputs["Production"]
+        stack.asked.clear()
+        assert "PRODUCTION" in console.get("/events").text
+        for typed in ("", "prod", "local"):
+            answer = console.post("/failure/set", mode="hang", ttl="60", confirm=typed)
+            assert "Type the name of the stack" in answer.text
+            assert list(_errors(answer.text)) == ["confirm"]
+        assert stack.asked == []
+    stack.answers["POST", "/failure-mode"] = 200, {}
+    console.post("/failure/set", mode="hang", ttl="60", confirm="dev")
+    assert [method for method, *_ in stack.asked] == ["POST"]
+    stack.outputs["Production"] = False
+    assert "PRODUCTION" not in console.get("/events").text
+
+
+def test_a_form_has_a_limit(console: Served) -> None:
+    """What is larger than any event is not read to its end."""
+    assert console.post("/events", kind="json", json="x" * (2 * 1024 * 1024)).status == 413
+
+
+def test_every_fault_of_the_failure_lab_can_be_switched_on() -> None:
+    """The page names them all."""
+    from handlers import faults  # noqa: PLC0415 - of the stack's side
+
+    offered = {mode.replace("p30", "pNN") for mode in MODES}
+    assert offered == set(faults.MODES) - {faults.NONE}
