@@ -22,7 +22,7 @@ help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 up: $(READY)  ## start the local cloud, deploy the program to it and send sample events (STACK=local)
-	@$(BIN)/lab up
+	@$(BIN)/lab up --console
 
 down: $(READY)  ## stop what `make up` started
 	@$(BIN)/lab down

@@ -189,10 +189,19 @@ def account(region: str | None, profile: str | None) -> Any:  # noqa: ANN401 - b
     import botocore.session  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
 
     session = botocore.session.Session(profile=profile)
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     if region is not None:
         session.set_config_variable("region", region)
     session.set_default_client_config(_client_settings())
     return session
+
+
+@cache
+def _loader(path: str | None) -> Any:  # noqa: ANN401
+    """What all sessions read the services' descriptions through: each of its own would keep all of them once more."""
+    from botocore.loaders import create_loader  # noqa: PLC0415 - takes as long as all the rest
+
+    return create_loader(path)
 
 
 def decrypted(stack: str, key: str) -> str:

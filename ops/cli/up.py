@@ -12,6 +12,7 @@ import typer
 from ops.cli import output, samples, target
 from ops.cli.api import KEY_VARIABLE, TOKEN_VARIABLE
 from ops.cli.edits import Edits
+from ops.console import service as control_room
 from ops.local import venv
 from ops.local.cloudwatch import service
 from ops.local.emulator import ROOT, Emulator, EmulatorError, stale_record
@@ -30,6 +31,9 @@ _ANSWER_SECONDS = 5.0  # one whose start was cut short may be coming up still
 _WAIT_SECONDS = 600.0  # for another one: it may have to fetch packages first
 _EmptyOption = Annotated[
     bool, typer.Option("--empty", help="Start the local cloud alone, for others to deploy to; lab down stops it.")
+]
+_ConsoleOption = Annotated[
+    bool, typer.Option("--console", help="Serve the control room too, and print its URL; lab down stops it.")
 ]
 _YesOption = Annotated[
     bool, typer.Option("--yes", "-y", help="Delete what has left the program without asking, with the data it holds.")
@@ -51,6 +55,7 @@ def up(  # noqa: PLR0913, PLR0917 - one option each
     yes: _YesOption = False,  # noqa: FBT002 - an option
     refresh: _RefreshOption = False,  # noqa: FBT002 - an option
     watch: _WatchOption = False,  # noqa: FBT002 - an option
+    console: _ConsoleOption = False,  # noqa: FBT002 - an option
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
     """Start or update a stack, and send sample events through it.
@@ -75,7 +80,7 @@ def up(  # noqa: PLR0913, PLR0917 - one option each
         output.as_json({"endpoint": emulator.endpoint}) if as_json else output.result([emulator.endpoint])
         return
     with locked_within(target.home() / "up.lock", _WAIT_SECONDS, _wait):
-        emulator, deployment = _up(yes=yes, refresh=refresh, watch=watch, as_json=as_json)
+        emulator, deployment = _up(yes=yes, refresh=refresh, watch=watch, console=console, as_json=as_json)
     if watch:
         _edits(emulator, deployment).run()
 
@@ -94,7 +99,7 @@ def _wait() -> None:
     output.say("another lab up is at work; this one goes on when it is done ...")
 
 
-def _up(*, yes: bool, refresh: bool, watch: bool, as_json: bool) -> tuple[Emulator, Deployment]:
+def _up(*, yes: bool, refresh: bool, watch: bool, console: bool, as_json: bool) -> tuple[Emulator, Deployment]:
     started = time.monotonic()
     threading.Thread(target=_import_deployer, daemon=True).start()  # meanwhile the emulator starts
     emulator, is_new = _emulator()
@@ -112,7 +117,8 @@ def _up(*, yes: bool, refresh: bool, watch: bool, as_json: bool) -> tuple[Emulat
             emulator.stop()
         raise
     output.say(f"up in {time.monotonic() - started:.1f} s")
-    _show(emulator, deployment, keys, as_json=as_json)
+    url = control_room.ensure(emulator).url if console else ""
+    _show(emulator, deployment, keys, url, as_json=as_json)
     return emulator, deployment
 
 
@@ -206,11 +212,12 @@ def _samples(found: target.Target, *, watch: bool) -> list[str]:
     return keys
 
 
-def _show(emulator: Emulator, deployment: Deployment, keys: list[str], *, as_json: bool) -> None:
+def _show(emulator: Emulator, deployment: Deployment, keys: list[str], console: str, *, as_json: bool) -> None:
     outputs = deployment.outputs
     url = str(outputs["ApiEndpoint"])
     if as_json:
-        output.as_json({"apiUrl": url, "endpoint": emulator.endpoint, "sampleKeys": keys, "outputs": outputs})
+        made = {"apiUrl": url, "endpoint": emulator.endpoint, "sampleKeys": keys, "outputs": outputs}
+        output.as_json(made | ({"consoleUrl": console} if console else {}))
         return
     body = json.dumps({"orderId": "123", "amount": 42.5})
     table = outputs["DynamoTableName"]
@@ -225,6 +232,7 @@ def _show(emulator: Emulator, deployment: Deployment, keys: list[str], *, as_jso
     output.result(
         [
             f"API URL: {url}",
+            *([f"control room: {console}"] if console else []),
             "",
             *lines,
             f"{credentials} aws --endpoint-url {emulator.endpoint} dynamodb scan --table-name {table}",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -14,19 +12,17 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ops.console import views
-from ops.console.guard import Guard, Session
+from ops.console.guard import Guard
 from ops.console.pages import ROUTES
 from ops.console.snapshot import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
 
     from starlette.requests import Request
 
     from ops.console.link import Link
-
-HOST = "127.0.0.1"
-_TRIES = 20  # ports, one after the other
+    from ops.console.session import Session
 
 
 def make(link: Link, session: Session) -> Starlette:
@@ -42,31 +38,10 @@ def make(link: Link, session: Session) -> Starlette:
     return app
 
 
-def listen(wanted: int) -> socket.socket:
-    """A socket on loopback: at this port, or at the first free one after it.
-
-    Raises:
-        OSError: none of them is free.
-    """
-    for port in range(wanted, wanted + _TRIES):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-        except OSError:
-            listener.close()
-            continue
-        return listener
-    raise OSError(f"none of the ports {wanted} to {wanted + _TRIES - 1} is free")
-
-
-def serve(link: Link, wanted: int, opened: Callable[[Session], None]) -> None:
-    """Serve until a signal ends it; `opened` hears where."""
-    with closing(listen(wanted)) as listener:
-        session = Session(listener.getsockname()[1])
-        config = uvicorn.Config(make(link, session), log_level="warning", access_log=False, lifespan="off", ws="none")
-        opened(session)
-        uvicorn.Server(config).run(sockets=[listener])
+def serve(link: Link, listener: socket.socket, session: Session) -> None:
+    """Serve at a socket that listens already, until a signal ends it."""
+    config = uvicorn.Config(make(link, session), log_level="warning", access_log=False, lifespan="off", ws="none")
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _ping(request: Request) -> Response:

@@ -8,8 +8,6 @@ come from another origin, and must carry a cookie that only the URL with the tok
 from __future__ import annotations
 
 import hmac
-import secrets
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -19,6 +17,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from ops.console.session import Session
 
 # Everything comes from the console itself and nothing is inline: neither scripts nor styles, nor a frame or a plug-in.
 POLICY = (
@@ -41,30 +41,6 @@ _WELCOME = (
     '<link rel="icon" href="/static/icon.svg"><title>Control room</title>'
     '<p><a href="/">Go on to the control room</a></p></html>'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """The secrets of one run of the console. `port` is where it listens."""
-
-    port: int
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(32))  # in the URL that is printed
-    secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))  # in the cookie
-
-    @property
-    def url(self) -> str:
-        """What to open."""
-        return f"http://127.0.0.1:{self.port}/?token={self.token}"
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """The names by which the console may be called."""
-        return frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
-
-    @property
-    def cookie(self) -> str:
-        """Name of the cookie: browsers tell hosts apart, not ports, so each console has one of its own."""
-        return f"lab-console-{self.port}"
 
 
 class Guard:

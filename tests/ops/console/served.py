@@ -15,9 +15,9 @@ import uvicorn
 
 from ops.cli.api import Identity
 from ops.cli.target import NotRunningError, Target
-from ops.console import app
-from ops.console.guard import Session
+from ops.console import app, service
 from ops.console.link import Link
+from ops.console.session import Session
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def found(stack: FakeStack) -> Callable[[str], Target]:
 @contextmanager
 def serving(find: Callable[[str], Target], stack: str = "local") -> Iterator[Served]:
     """A console of this stack until the block ends."""
-    listener = app.listen(0)
+    listener = service.listen(0)
     session = Session(listener.getsockname()[1])
     made = app.make(Link(stack, find), session)
     server = uvicorn.Server(uvicorn.Config(made, log_level="critical", lifespan="off", ws="none"))

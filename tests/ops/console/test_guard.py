@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from ops.console import app
+from ops.console import service
 from ops.console.guard import POLICY
 from ops.console.pages import ROUTES
 from tests.ops.console.served import Served, nothing, serving
@@ -20,10 +20,9 @@ def console() -> Iterator[Served]:
 
 def test_it_listens_on_loopback_alone() -> None:
     """No other machine can reach it; a port that is taken is passed over."""
-    with closing(app.listen(0)) as first:
-        first.listen()
+    with closing(service.listen(0)) as first:
         host, port = first.getsockname()
-        with closing(app.listen(port)) as second:
+        with closing(service.listen(port)) as second:
             assert host == second.getsockname()[0] == "127.0.0.1"
             assert port < second.getsockname()[1] <= port + 20
 
