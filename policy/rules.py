@@ -47,6 +47,7 @@ _POLICIES_OF = {  # the type of a resource's policy, by the type; and the proper
     _TOPIC: ("aws:sns/topicPolicy:TopicPolicy", "arn"),
     **dict.fromkeys(_BUCKETS, ("aws:s3/bucketPolicy:BucketPolicy", "bucket")),
 }
+_PROVIDER_MESSAGE_SIZE = 262_144  # bytes, where nothing is stated
 _DEPTHS = ("ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible")
 _HANDLES = ("arn", "url", "id", "name", "bucket")  # the outputs by which others name a resource
 
@@ -251,7 +252,8 @@ def _partial_batch(stack: Stack) -> Violations:
 
 
 def _message_size(args: ResourceValidationArgs) -> Iterator[str]:
-    if args.resource_type == _QUEUE and args.props.get("maxMessageSize") is None:
+    # The engine shows inputs with the provider's defaults filled in: what is left out can't be told from its default.
+    if args.resource_type == _QUEUE and args.props.get("maxMessageSize") in (None, _PROVIDER_MESSAGE_SIZE):
         yield "state maxMessageSize: the provider's default is 262,144 bytes, where SQS takes 1,048,576"
 
 
@@ -293,8 +295,8 @@ def _alarm(args: ResourceValidationArgs) -> Iterator[str]:
         yield "it tells nobody: set alarmActions"
     elif args.props.get("actionsEnabled") is False:
         yield "it tells nobody: its actions are switched off"
-    if not args.props.get("treatMissingData"):
-        yield "state treatMissingData: what an alarm makes of a metric that is silent is a decision"
+    if args.props.get("treatMissingData") in (None, "missing"):  # the provider's default, too
+        yield "state treatMissingData: under the default, a metric that falls silent leaves the alarm as it was"
 
 
 def _protected(args: ResourceValidationArgs) -> Iterator[str]:

@@ -216,6 +216,7 @@ _BROKEN: tuple[tuple[str, str, Callable[[list[Made]], None]], ...] = (
     ("queue-encryption-stated", "queue", _with("queue", sqsManagedSseEnabled=False)),
     ("queue-encryption-stated", "dlq", _with("dlq", kmsMasterKeyId=None)),
     ("message-size-stated", "queue", _with("queue", maxMessageSize=None)),
+    ("message-size-stated", "queue", _with("queue", maxMessageSize=262_144)),  # filled in by the provider
     ("no-wildcard-grants", "grants", _with("grants", policy=_policy({**_ALLOWED, "Action": "sqs:*"}))),
     ("no-wildcard-grants", "grants", _with("grants", policy=_policy({**_ALLOWED, "Resource": ["*"]}))),
     ("no-wildcard-grants", "grants", _with("grants", policy=_policy({**_ALLOWED, "Resource": "arn:aws:s3:::*"}))),
@@ -224,6 +225,7 @@ _BROKEN: tuple[tuple[str, str, Callable[[list[Made]], None]], ...] = (
     ("alarm-tells-somebody", "alarm", _with("alarm", alarmActions=[])),
     ("alarm-tells-somebody", "alarm", _with("alarm", actionsEnabled=False)),
     ("alarm-tells-somebody", "alarm", _with("alarm", treatMissingData=None)),
+    ("alarm-tells-somebody", "alarm", _with("alarm", treatMissingData="missing")),  # filled in by the provider
     ("stateful-protected", "bucket", _unprotected),
 )
 
