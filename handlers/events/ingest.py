@@ -18,7 +18,7 @@ from handlers.grouping import Grouping, sqs_id
 from handlers.http.errors import HttpError
 from handlers.http.request import Request
 from handlers.http.router import Answer, answer, healthy, serve
-from handlers.idempotency.claims import Claim, KeyRequest, Standing, is_final, is_key
+from handlers.idempotency.claims import Claim, KeyRequest, Standing, Status, is_final, is_key
 from handlers.idempotency.store import StateStore
 from handlers.observability import LambdaContext, count, logger, start_invocation
 
@@ -207,12 +207,17 @@ def _result(index: int, one: Submission | HttpError, outcome: str | HttpError) -
 
 
 def _record(item: Mapping[str, Any]) -> jsontext.JsonObject:
-    """A state item as JSON: payload and result are JSON again, numbers are numbers; `final` is said of each."""
+    """A state item as JSON: payload and result are JSON again, numbers are numbers; `final` is said of each.
+
+    `nextAttemptAt` is said where an attempt is to follow.
+    """
     given_up = item.get("final", {}).get("BOOL", True)
     plain: jsontext.JsonObject = {
         name: int(value["N"]) if "N" in value else value.get("S") for name, value in item.items()
     }
     plain["final"] = is_final(str(plain.get("status")), given_up=given_up)
+    if plain["final"] or plain.get("status") != Status.FAILED:  # as `final`, the table has it of the last failure
+        plain.pop("nextAttemptAt", None)
     for name in _JSON_FIELDS:
         if isinstance(text := plain.get(name), str):
             plain[name] = jsontext.load(text)

@@ -116,7 +116,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The outcome of a leased key: SUCCEEDED with a result, FAILED with an error, or INFLIGHT (handed back)."""
+    """The outcome of a leased key: SUCCEEDED with a result, FAILED with an error, or INFLIGHT (handed back).
+
+    `next_attempt_at` is when another attempt follows by itself, in ms since the epoch; None: none, or nobody can tell.
+    """
 
     lease: Lease
     status: Status
@@ -124,6 +127,7 @@ class Completion:
     error_type: str = ""
     error_message: str = ""
     final: bool = True  # whether no further attempt follows by itself
+    next_attempt_at: int | None = None
 
 
 def is_final(status: str, *, given_up: bool) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _DAY_SECONDS = 24 * 3600
 # An item holds at most 400 KB and each write costs by the KB; a larger payload stays on its message only.
 MAX_STORED_BYTES = 128 * 1024
-_OF_A_FAILURE = ("errorType", "errorMessage", "final", "deaths", "deadLetterOf")
+_OF_A_FAILURE = ("errorType", "errorMessage", "final", "nextAttemptAt", "deaths", "deadLetterOf")
 _OF_AN_OUTCOME = ("processedAt", "result", *_OF_A_FAILURE)
 _PROJECTION = (
     "idempotencyKey",
@@ -247,6 +247,10 @@ class StateStore:
             values |= {"errorType": completion.error_type, "errorMessage": completion.error_message}
             values["final"] = completion.final
             remove = ("deaths",)  # it has come to an end: whoever takes it over counts afresh
+            if completion.next_attempt_at is None:
+                remove += ("nextAttemptAt",)
+            else:
+                values["nextAttemptAt"] = clock.iso(completion.next_attempt_at)
         return self._table.update(
             self._partition(lease.key),
             values,

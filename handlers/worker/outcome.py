@@ -93,12 +93,14 @@ class Outcome:
     def completion(self, lease: Lease) -> Completion:
         """What the state table is to say."""
         if self.error is not None:
+            waits = self.name == "retried" and self.visibility is not None
             return Completion(
                 lease,
                 Status.FAILED,
                 error_type=self.error_type,
                 error_message=self.error_message,
                 final=self.name != "retried",
+                next_attempt_at=clock.now_ms() + 1000 * (self.visibility or 0) if waits else None,
             )
         status = Status.INFLIGHT if self.name == "handed_back" else Status.SUCCEEDED
         return Completion(lease, status, result=self.result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handlers.idempotency.keys import partition_key
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 FINAL = frozenset({"SUCCEEDED", "FAILED"})
 RETRYING = "RETRYING"  # FAILED for now: another attempt follows
 _STANDING = {"#status": "status", "#final": "final"}  # what decides: both are reserved words of DynamoDB
+_NEXT = "nextAttemptAt"
 ABSENT = "UNKNOWN"  # no record yet
 _READ_LIMIT = 100  # keys that BatchGetItem takes at once
 _POLL_SECONDS = 0.1
@@ -48,18 +50,31 @@ def settle(
     return statuses
 
 
-def counts(target: Target) -> dict[str, int]:
-    """Status, or RETRYING -> number of records. Reads the whole table."""
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Status, or RETRYING -> number of records; and when the first of those between two attempts is due ("": none)."""
+
+    counts: dict[str, int]
+    next_attempt_at: str
+
+
+def census(target: Target) -> Census:
+    """Counts the records of all pipelines. Reads the whole table."""
     pages = (
         target.client("dynamodb")
         .get_paginator("scan")
         .paginate(
             TableName=target.outputs["DynamoTableName"],
-            ProjectionExpression=", ".join(_STANDING),
+            ProjectionExpression=", ".join((*_STANDING, _NEXT)),
             ExpressionAttributeNames=_STANDING,
         )
     )
-    return dict(Counter(_standing(item) for page in pages for item in page["Items"]))
+    counts, due = Counter[str](), list[str]()
+    for item in (item for page in pages for item in page["Items"]):
+        counts[status := _standing(item)] += 1
+        if status == RETRYING and _NEXT in item:
+            due.append(item[_NEXT]["S"])
+    return Census(dict(counts), min(due, default=""))
 
 
 def standing(status: str, *, final: bool) -> str:

@@ -59,7 +59,7 @@ def status(
     if only:
         output.result([_one(found.outputs, only)])
         return
-    count = found.counts_records if states is None else states
+    census = records.census(found) if (found.counts_records if states is None else states) else None
     document = {
         "stack": stack,
         "emulator": _emulator(found),
@@ -70,7 +70,8 @@ def status(
         "consumers": (feeding := consumers(found.client("lambda"), found.pipelines)),
         "breakers": breakers(found.client("dynamodb"), found.outputs["ControlTableName"], feeding),
         "subscribers": _subscribers(found),
-        "states": records.counts(found) if count else None,
+        "states": census.counts if census else None,
+        "nextAttemptAt": (census.next_attempt_at or None) if census else None,
     }
     if as_json:
         output.as_json(document)
@@ -187,6 +188,8 @@ def _show(document: dict[str, Any]) -> None:
     output.table("Alarm subscribers", _SUBSCRIBER_COLUMNS, [list(one.values()) for one in document["subscribers"]])
     if document["states"] is not None:
         output.table("State records", ["status", "count"], sorted(document["states"].items()))
+    if document["nextAttemptAt"]:
+        output.result([f"the next attempt of a RETRYING record is due at {document['nextAttemptAt']}"])
 
 
 def _on(stack: str) -> str:

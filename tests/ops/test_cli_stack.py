@@ -64,6 +64,7 @@ def test_status(running: Laptop) -> None:
         "consumers": dict.fromkeys(document["queues"], "Enabled"),
         "subscribers": [],
         "states": document["states"],
+        "nextAttemptAt": None,
     }
     assert {"events-ingest", "events-worker", "orders-api", "orders-worker"} <= set(document["functions"])
     assert set(document["queues"]["events"]) == {"main", "dlq"}

@@ -96,6 +96,13 @@ def test_it_is_the_rule_of_the_api() -> None:
     assert {name: shown in records.FINAL for name, shown in _SHOWN.items()} == finals
 
 
-def test_counts() -> None:
-    """Records between two attempts have a line of their own."""
-    assert records.counts(_target()) == {"INFLIGHT": 2, "SUCCEEDED": 1, "FAILED": 2, "RETRYING": 1}
+def test_census(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records between two attempts have a line of their own, and the first of them to be due is told."""
+    target = _target()
+    assert records.census(target) == records.Census({"INFLIGHT": 2, "SUCCEEDED": 1, "FAILED": 2, "RETRYING": 1}, "")
+    at = {name: f"2027-01-15T08:0{n}:00.000Z" for n, name in enumerate(_RECORDS)}
+    for name, time in at.items():
+        monkeypatch.setitem(_RECORDS, name, _RECORDS[name] | {"nextAttemptAt": {"S": time}})
+    monkeypatch.setitem(_RECORDS, "later", _RECORDS["again"] | {"nextAttemptAt": {"S": "2027-01-15T09:00:00.000Z"}})
+
+    assert records.census(_target()).next_attempt_at == at["again"]

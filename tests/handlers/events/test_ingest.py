@@ -419,13 +419,16 @@ def test_final_is_said_of_every_record(
     given_up: bool | None,
     final: bool,
 ) -> None:
-    """A failure that is tried again is told from one that is not."""
+    """A failure that is tried again is told from one that is not, and when that will be."""
     post(api, ORDER, idempotency_key="k-1")
-    fake_aws.items["k-1"] |= {"status": {"S": status}} | ({} if given_up is None else {"final": {"BOOL": given_up}})
+    at = "2027-01-15T08:45:00.000Z"
+    fake_aws.items["k-1"] |= {"status": {"S": status}, "nextAttemptAt": {"S": at}}
+    fake_aws.items["k-1"] |= {} if given_up is None else {"final": {"BOOL": given_up}}
 
     _, body, _ = call(api, "GET /events/{idempotencyKey}", key="k-1")
 
     assert (body["status"], body["final"]) == (status, final)
+    assert body.get("nextAttemptAt") == (at if given_up is False else None)
 
 
 @pytest.mark.parametrize("key", ["unknown", "", "a b", "../x"])

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from components.compute.packaging import ROOT
-from handlers import jsontext
+from handlers import clock, jsontext
 from handlers.aws.eventbridge import Event
 from handlers.idempotency.claims import KeyRequest
 from handlers.idempotency.store import StateStore
@@ -372,19 +372,25 @@ def test_a_transient_error_is_returned_with_a_backoff(worker: Worker, fake_aws: 
     assert status(fake_aws, "k1") == ("FAILED", 1)
     assert fake_aws.items["k1"]["errorType"] == {"S": "KeyError"}
     assert fake_aws.items["k1"]["final"] == {"BOOL": False}
+    seconds = fake_aws.visibility["receipt-m1-3"]
+    assert fake_aws.items["k1"]["nextAttemptAt"] == {"S": clock.iso(NOW_MS + 1000 * seconds)}
     assert fake_aws.events == []
     assert fake_aws.sent == []
 
 
 def test_the_last_transient_failure_tells_a_failure_event(worker: Worker, fake_aws: FakeAws) -> None:
     """SQS moves the message after its last receive, so this is the last chance to tell."""
-    batch = {"Records": [record("m1", {"n": "a", "fail": "transient"}, key="k1", receive_count=5)]}
+    batch = {"Records": [record("m1", {"n": "a", "fail": "transient", "times": 2}, key="k1", receive_count=4)]}
+    assert worker.handle(batch, FakeContext()) == failures("m1")
+    assert "nextAttemptAt" in fake_aws.items["k1"]
+    batch = {"Records": [record("m1", {"n": "a", "fail": "transient", "times": 2}, key="k1", receive_count=5)]}
 
     assert worker.handle(batch, FakeContext()) == failures("m1")
 
     (detail,) = details(fake_aws)
     assert (detail["status"], detail["errorType"], detail["deadLettered"]) == ("FAILED", "DownstreamError", False)
     assert fake_aws.items["k1"]["final"] == {"BOOL": True}
+    assert "nextAttemptAt" not in fake_aws.items["k1"]
 
 
 def test_a_retry_takes_the_failed_record_over(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
@@ -396,7 +402,7 @@ def test_a_retry_takes_the_failed_record_over(worker: Worker, fake_aws: FakeAws,
     assert answer == failures()
     assert step.runs == ["a"]
     assert status(fake_aws, "k1") == ("SUCCEEDED", 2)
-    assert not {"errorType", "errorMessage", "final"} & fake_aws.items["k1"].keys()
+    assert not {"errorType", "errorMessage", "final", "nextAttemptAt"} & fake_aws.items["k1"].keys()
 
 
 def test_a_bug_in_the_step_fails_only_its_record(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
