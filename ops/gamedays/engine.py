@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ops.gamedays.journal import Journal
     from ops.gamedays.model import Check, GameDay
 
+_DEAF = "the breaker believes no trip for five minutes after an outage that only some events met"
 _STEADY_SECONDS = 120.0  # an alarm of what was before may have to end first
 
 
@@ -148,8 +149,11 @@ def _steps(context: Context, sampler: Sampler, first: int) -> None:
 
 def _await_steady(context: Context, sampler: Sampler) -> None:
     """Nothing may be wrong before: then what is wrong afterwards is the GameDay's doing."""
-    deadline = time.monotonic() + _STEADY_SECONDS
-    while reasons := unsteady(context.stack, sampler):
+    deaf = _seconds_deaf(context)
+    if deaf > 0:
+        context.note(f"waiting for {deaf:.0f} s: {_DEAF}")
+    deadline = time.monotonic() + deaf + _STEADY_SECONDS
+    while reasons := unsteady(context, sampler):
         if time.monotonic() > deadline:
             context.journal.add("refused", why=reasons)
             raise RefusedError(f"the stack is not in a steady state, so nothing would be proved: {'; '.join(reasons)}")
@@ -158,15 +162,23 @@ def _await_steady(context: Context, sampler: Sampler) -> None:
     context.journal.add("steady")
 
 
-def unsteady(stack: Stack, sampler: Sampler) -> list[str]:
+def unsteady(context: Context, sampler: Sampler) -> list[str]:
     """Why the stack is not in a steady state."""
+    stack = context.stack
     reasons = [f"{count} messages on {role}" for role, count in _loads(stack).items() if count]
     reasons += [f"failure mode {mode} is on" for mode in [stack.failure_mode()] if mode != "none"]
     reasons += [f"the consumer is {state}" for state in [stack.consumer().get("State")] if state != "Enabled"]
     reasons += [f"the breaker is {state}" for state in [stack.breaker()] if state not in ("", "CLOSED")]
+    reasons += [_DEAF] if _seconds_deaf(context) > 0 else []
     looks = 2 * stack.period / stack.target.look_seconds  # what was before may make an alarm fire late
     reasons += ["an alarm is, or was just now, in ALARM: lab alarms"] if sampler.quiet < looks else []
     return reasons
+
+
+def _seconds_deaf(context: Context) -> float:
+    """For how long the breaker will not open, where this GameDay has it open."""
+    opens = f"{context.gameday.pipeline}-breaker-open" in context.gameday.fires
+    return max(0.0, context.stack.breaker_deaf_until() - time.time()) if opens else 0.0
 
 
 def _loads(stack: Stack) -> dict[str, int]:

@@ -268,9 +268,18 @@ class Stack:
 
     def breaker(self) -> str:
         """State of the circuit breaker, "" where none is kept."""
-        key = {"id": {"S": f"breaker#{self.pipeline}"}, "item": {"S": "state"}}
-        item = self.client("dynamodb").get_item(TableName=self.target.outputs["ControlTableName"], Key=key).get("Item")
+        item = self._breaker()
         return str(item["state"]["S"]) if item else ""
+
+    def breaker_deaf_until(self) -> float:
+        """Until when the circuit breaker believes no trip, in seconds since the epoch; 0 where it believes any."""
+        return int(self._breaker().get("deafUntil", {}).get("N", "0")) / 1000
+
+    def _breaker(self) -> dict[str, Any]:
+        key = {"id": {"S": f"breaker#{self.pipeline}"}, "item": {"S": "state"}}
+        table = self.target.outputs["ControlTableName"]
+        item: dict[str, Any] = self.client("dynamodb").get_item(TableName=table, Key=key).get("Item", {})
+        return item
 
     def failure_mode(self) -> str:
         """The mode in force; "none" where there is no failure lab."""

@@ -34,6 +34,7 @@ class FakeStack:
     patience: float = 0.01
     period: float = 0.0
     mode: str = "none"
+    deaf_until: float = 0.0
     firing: set[str] = field(default_factory=set)
     found: Facts = field(default_factory=Facts)
     log: list[str] = field(default_factory=list)
@@ -56,6 +57,9 @@ class FakeStack:
 
     def breaker(self) -> str:
         return "CLOSED"
+
+    def breaker_deaf_until(self) -> float:
+        return self.deaf_until
 
     def failure_mode(self) -> str:
         return self.mode

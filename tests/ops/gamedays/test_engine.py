@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,6 +229,27 @@ def test_what_is_not_steady_is_not_broken(stack: FakeStack, tmp_path: Path, monk
     with pytest.raises(RefusedError, match="failure mode poison_payload is on"):
         engine.perform(gameday(acting(stack, "one")), target_of(stack), Journal(tmp_path / "run"))
     assert stack.log == []
+
+
+@pytest.mark.parametrize(("fires", "waited"), [((), []), (("events-breaker-open",), ["waiting for 300 s"])])
+def test_a_breaker_that_would_not_open_is_waited_for(
+    stack: FakeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fires: tuple[str, ...], waited: list[str]
+) -> None:
+    """After an outage that only some events met, for longer than for all else; not where nobody wants it to open."""
+    monkeypatch.setattr(engine, "_STEADY_SECONDS", 0.0)
+    now = [1_800_000_000.0]
+    stack.deaf_until = now[0] + 300
+
+    def sleep(seconds: float) -> None:
+        now[0] += 100 if seconds == stack.target.look_seconds else seconds
+
+    monkeypatch.setattr(engine, "time", SimpleNamespace(time=lambda: now[0], monotonic=lambda: now[0], sleep=sleep))
+    journal = Journal(tmp_path / "run")
+    engine.perform(gameday(acting(stack, "one"), fires=fires), target_of(stack), journal)
+
+    assert [line["text"].partition(":")[0] for line in journal.of("note")] == waited
+    assert now[0] == 1_800_000_000 + (300 if waited else 0)
+    assert "one" in stack.log
 
 
 def test_a_killed_run_is_rolled_back_by_the_next(

@@ -91,3 +91,21 @@ def test_letters_that_nobody_shows_are_not_missing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("ops.gamedays.stack._SEARCH_SECONDS", 0)
     with pytest.raises(StackError, match="handed out 1 of 2 letters"):
         _stack_with(_Queue(10**9), monkeypatch).letters()
+
+
+@pytest.mark.parametrize(
+    ("item", "state", "deaf_until"),
+    [
+        ({}, "", 0),
+        ({"state": {"S": "OPEN"}}, "OPEN", 0),  # from before there was the attribute
+        ({"state": {"S": "CLOSED"}, "deafUntil": {"N": "1800000000500"}}, "CLOSED", 1_800_000_000.5),
+    ],
+)
+def test_what_the_breaker_says_of_itself(item: dict[str, Any], state: str, deaf_until: float) -> None:
+    """Its state, and until when it believes no trip."""
+    table = SimpleNamespace(get_item=lambda **_: {"Item": item} if item else {})
+    outputs = {"ControlTableName": "c"}
+    target = SimpleNamespace(stack="local", pipelines={"events": {}}, outputs=outputs, client=lambda _service: table)
+    stack = Stack(cast("Target", target), "events")
+
+    assert (stack.breaker(), stack.breaker_deaf_until()) == (state, deaf_until)
