@@ -217,6 +217,11 @@ def _lake(s: Settings) -> Iterator[Agreement]:
         not s.lake_quality_gate or "lake" in s.pipelines,
         "false unless pipelines has lake, whose days it checks",
     )
+    yield Agreement(
+        ("lake_backfill", "pipelines"),
+        not s.lake_backfill or "lake" in s.pipelines,
+        "false unless pipelines has lake, whose objects it announces",
+    )
 
 
 def _alarms(s: Settings) -> Iterator[Agreement]:

@@ -129,6 +129,7 @@ class Settings:
     lake_ingest_max_concurrency: Annotated[int, _CONCURRENCY] = 2
     lake_transform_memory_mb: Annotated[int, whole(512, 10_240)] = 1024
     lake_quality_gate: Flag = False
+    lake_backfill: Flag = False
     lake_layer_arn: Annotated[str, _LAYER] = ""
     lake_start_date: Annotated[str, past_day()] = "2020-01-01"
     glue_database: Annotated[

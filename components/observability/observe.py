@@ -8,6 +8,7 @@ import pulumi
 from components import naming
 from components.api.http_api import HttpApi
 from components.compute.function import InstrumentedFunction
+from components.control.backfill import Backfill
 from components.messaging.bus import OutcomeTopic
 from components.messaging.queue import ReliableQueue
 from components.messaging.queue_rule import QueueRule
@@ -27,6 +28,7 @@ class ObservedPipeline(Protocol):
     functions: dict[str, InstrumentedFunction]
     breaker: InstrumentedFunction | None
     gate: InstrumentedFunction | None
+    backfill: Backfill | None
     tables: dict[str, pulumi.Output[str]]
     rules: dict[str, pulumi.Output[str]]
     topics: dict[str, OutcomeTopic]
@@ -94,6 +96,8 @@ def pipeline_targets(name: str, pipeline: ObservedPipeline, shared: SharedServic
         topics={role: made.topic.name for role, made in pipeline.topics.items()},
         breaker=pipeline.breaker.function.name if pipeline.breaker else None,
         gate=pipeline.gate.function.name if pipeline.gate else None,
+        backfill=pipeline.backfill.machine.arn if pipeline.backfill else None,
+        backfill_function=pipeline.backfill.function.function.name if pipeline.backfill else None,
         undelivered=pipeline.rule.undelivered.name if pipeline.rule else None,
         notices=pipeline.notices.queue_arn.apply(naming.of_arn) if pipeline.notices else None,
         notices_dlq=pipeline.notices.dlq_arn.apply(naming.of_arn) if pipeline.notices else None,

@@ -9,6 +9,7 @@ import pulumi
 from components.api.http_api import FunctionRoutes
 from components.compute.function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.config.access import Access
+from components.control.backfill import Backfill
 from components.control.breaker import CircuitBreaker, CircuitBreakerArgs
 from components.messaging.bus import OutcomeTopic, OutcomeTopicArgs
 from components.messaging.consumer import QueueConsumer
@@ -49,6 +50,7 @@ class Pipeline(pulumi.ComponentResource):
     group_by: str = ""  # where in a message its group is
     breaker: InstrumentedFunction | None = None  # the circuit breaker's function
     gate: InstrumentedFunction | None = None  # that checks what the worker has written, where there is one
+    backfill: Backfill | None = None  # that announces again what was announced before, where there is one
 
     def __init__(self, token: str, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(token, name, None, opts)
@@ -110,6 +112,8 @@ class Pipeline(pulumi.ComponentResource):
             "workerFunctionName": self.worker.function.name,
             **({"breakerFunctionName": self.breaker.function.name} if self.breaker else {}),
             **({"gateFunctionName": self.gate.function.name} if self.gate else {}),
+            **({"backfillArn": self.backfill.machine.arn} if self.backfill else {}),
+            **({"backfillFunctionName": self.backfill.function.function.name} if self.backfill else {}),
             "successTopicArn": self.topics["success"].topic.arn,
             "failureTopicArn": self.topics["failure"].topic.arn,
             **(outputs or {}),

@@ -8,6 +8,7 @@ from pulumi_aws import get_caller_identity_output
 from components.compute import packaging
 from components.compute.function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.config.settings import NO_LAYER
+from components.control.backfill import Backfill, BackfillArgs
 from components.messaging.consumer import QueueConsumer, QueueConsumerArgs
 from components.messaging.function_rule import FunctionRule, FunctionRuleArgs
 from components.messaging.queue import ReliableQueue, ReliableQueueArgs
@@ -16,19 +17,21 @@ from components.pipelines.base import Pipeline, PipelineArgs
 from components.pipelines.worker_spec import WorkerSpec
 from components.security import policies
 from components.storage.catalog import LakeCatalog, LakeCatalogArgs
-from components.storage.lake_buckets import LakeStorage, LakeStorageArgs, notify_of_objects
+from components.storage.lake_buckets import BRONZE_PREFIX, LakeStorage, LakeStorageArgs, notify_of_objects
 from components.storage.types import record_types
 
 _MIB = 1024 * 1024
 _SOURCE = "myapp.lake"
 _HELD_SHARE = 8  # of the gate's memory; grouping by a business key takes several times what is grouped
+_BACKLOG = 500  # messages for each object that is ingested at once: minutes of work, so that new objects wait no longer
 _BATCH = 2  # a chunk is work for seconds: a failed neighbour costs more time than a larger batch saves in calls
 
 
 class LakePipeline(Pipeline):
     """Buckets, the function that cuts objects into chunks, queue, and the worker that writes Parquet.
 
-    Where it is wanted, another function checks each day of silver that something has come into.
+    Where it is wanted, another function checks each day of silver that something has come into, and a state machine
+    announces objects again.
     """
 
     storage: LakeStorage
@@ -48,6 +51,8 @@ class LakePipeline(Pipeline):
         QueueConsumer(f"{name}-ingest", self._consumer_args(self.notices, ingest), self.child)
         if settings.lake_quality_gate:
             self._make_gate(layers)
+        if settings.lake_backfill:
+            self._make_backfill()
         types = record_types()  # read without a catalog, too: a type that breaks every chunk stops the program
         if settings.glue_database:
             self._catalog(settings.glue_database, types)
@@ -64,7 +69,7 @@ class LakePipeline(Pipeline):
         """Close the queues, that of notices to all but S3 and these; and then let S3 notify."""
         super().admit_senders([self.worker.role.arn, *others])  # parts of a chunk are messages of the worker's own
         senders = QueueSenders(
-            queue=others,
+            queue=[*([self.backfill.function.role.arn] if self.backfill else []), *others],
             dlq=[self.producers["ingest"].role.arn],
             bucket=self.storage.bronze.arn,
             account_id=get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id,
@@ -131,6 +136,22 @@ class LakePipeline(Pipeline):
             layer_arns=layers,
             async_failure_queue_arn=self.shared.control.failures.arn,
         )
+
+    def _make_backfill(self) -> None:
+        settings = self.shared.settings
+        args = BackfillArgs(
+            platform=self.shared.platform,
+            pipeline=self.name,
+            handler="handlers.lake.backfill.handler",
+            bucket=self.storage.bronze.id,
+            bucket_arn=self.storage.bronze.arn,
+            prefix=BRONZE_PREFIX,
+            notices=self.notices,
+            queue=self.queue,
+            backlog=_BACKLOG * settings.lake_ingest_max_concurrency,
+        )
+        self.backfill = Backfill(f"{self.name}-backfill", args, self.child)
+        self.functions[f"{self.name}-backfill"] = self.backfill.function
 
     def _worker_spec(self, layers: Sequence[pulumi.Input[str]]) -> WorkerSpec:
         settings = self.shared.settings
@@ -202,7 +223,7 @@ class LakePipeline(Pipeline):
                 "OUTAGE_SECONDS": str(notices.outage_seconds),
             },
             statements=[
-                *self.storage.reads_bronze(),
+                *self.storage.reads_bronze(without_version=settings.lake_backfill),
                 policies.allow("Notices", policies.RECEIVE, notices.queue_arn),
                 policies.allow("DeadLetters", ["sqs:SendMessage"], notices.dlq_arn),
                 policies.allow("Queue", ["sqs:SendMessage"], self.queue.queue_arn),

@@ -64,6 +64,22 @@ def assumed_by_lambda() -> Document:
     return document([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}])
 
 
+def assumed_by_states(account_id: Arn) -> Document:
+    """The trust policy of a state machine's role: Step Functions, for the machines of this account only."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "states.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+    }
+    return document([statement])
+
+
+def list_under(sid: str, bucket_arn: Arn, prefix: str) -> Statement:
+    """Permission to list the objects of a bucket whose keys begin with a prefix."""
+    return {**allow(sid, ["s3:ListBucket"], bucket_arn), "Condition": {"StringLike": {"s3:prefix": f"{prefix}*"}}}
+
+
 def use_key_of_queues(key_arn: Arn, *, sends: bool = True) -> Statement:
     """Permission to use the customer key, but only through the queues that it encrypts, to receive or also to send."""
     actions = ("kms:Decrypt", "kms:GenerateDataKey") if sends else ("kms:Decrypt",)

@@ -45,15 +45,17 @@ class LakeStorage(pulumi.ComponentResource):
         self.silver, _ = self._bucket("silver", [_tidy(), _expiring_quarantine()])
         self.register_outputs({"bronze": self.bronze.id, "silver": self.silver.id})
 
-    def reads_bronze(self) -> list[policies.Statement]:
+    def reads_bronze(self, *, without_version: bool = False) -> list[policies.Statement]:
         """Return what a reader of bronze may do: read versions, since S3 announces each object with its version.
+
+        A backfill announces objects without it.
 
         Without `s3:ListBucket` S3 answers 403 for a missing object, as it does for a forbidden one.
         """
         objects = self._objects(self.bronze, BRONZE_PREFIX)
         key = self._args.kms_key_arn
         return [
-            policies.allow("Bronze", ["s3:GetObjectVersion"], objects),
+            policies.allow("Bronze", [*(["s3:GetObject"] if without_version else []), "s3:GetObjectVersion"], objects),
             policies.allow("BronzeMissing", ["s3:ListBucket"], self.bronze.arn),
             *([] if key is None else [policies.use_key_of_buckets(key)]),
         ]

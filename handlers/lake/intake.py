@@ -130,6 +130,8 @@ class Intake:
         if notice.bucket != self._config.bronze_bucket:
             raise ForeignBucketError(f"{notice.bucket} is not the lake's bucket")
         opened = store.open_object(self._s3, notice.bucket, notice.key, version_id=notice.version_id, etag=notice.etag)
+        if notice.replay:
+            opened = replace(opened, source=replace(opened.source, replay=notice.replay))
         with closing(opened):
             lease, chunk_bytes = self._claim(opened.source, invocation)
             fields = {"idempotencyKey": opened.source.identity, "correlationId": notice.correlation_id}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from handlers import jsontext
 from handlers.errors import Detail, SchemaValidationError
@@ -12,11 +12,16 @@ from handlers.observability import count, logger
 from handlers.worker.messages import Form
 
 _CREATED = "ObjectCreated:"  # Put, Post, Copy, CompleteMultipartUpload
+_BACKFILL = "ObjectCreated:Backfill"  # our own: S3 has no such event
+_REPLAY = "replay"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An object that is to be ingested. `correlation_id` is S3's id of the request that wrote it."""
+    """An object that is to be ingested. `correlation_id` is S3's id of the request that wrote it.
+
+    `replay` is that of a backfill; an object's own is in its metadata.
+    """
 
     bucket: str
     key: str
@@ -24,6 +29,14 @@ class Notice:
     version_id: str
     etag: str
     correlation_id: str
+    replay: str = ""
+
+
+def announcement(bucket: str, key: str, replay: str) -> str:
+    """The notice of an object that is there, as JSON: without its version, so that what is there then is ingested."""
+    thing = {"bucket": {"name": bucket}, "object": {"key": quote_plus(key)}}
+    record: jsontext.JsonObject = {"eventName": _BACKFILL, "s3": thing, _REPLAY: replay}  # type: ignore[dict-item]
+    return jsontext.compact({"Records": [record]})
 
 
 def read(event: Mapping[str, Any], pipeline: str) -> list[Notice]:
@@ -55,7 +68,8 @@ def _notices(records: list[Mapping[str, Any]], pipeline: str) -> Iterator[Notice
                 count(pipeline, {"ObjectsIgnored": 1})
             continue
         correlation_id = record.get("responseElements", {}).get("x-amz-request-id", "")
-        yield Notice(bucket, key, kind, thing.get("versionId", ""), thing.get("eTag", ""), correlation_id)
+        replay = str(record.get(_REPLAY, ""))
+        yield Notice(bucket, key, kind, thing.get("versionId", ""), thing.get("eTag", ""), correlation_id, replay)
 
 
 def fact(bucket: str, key: str, content_id: str) -> jsontext.JsonObject:

@@ -26,6 +26,7 @@ FUNCTIONS = frozenset(
 ) | {
     "events-ingest",
     "orders-api",
+    "lake-backfill",
     "lake-gate",
     "lake-ingest",
     "redrive",

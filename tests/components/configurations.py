@@ -52,6 +52,7 @@ _ALL_ON: Mapping[str, Any] = {
     "tracing": True,
     "glueDatabase": "lake",
     "lakeQualityGate": True,
+    "lakeBackfill": True,
     "workerReservedConcurrency": 20,
     "alarmEmail": "oncall@team.example",
     "webhookUrl": _WEBHOOK,
@@ -230,6 +231,7 @@ def _catalog(draw: Draw, config: Config) -> Config:
     return {
         "glueDatabase": draw(st.sampled_from(("", "lake_of_the_team"))) if lake else "",
         "lakeQualityGate": lake and draw(st.booleans()),
+        "lakeBackfill": lake and draw(st.booleans()),
     }
 
 

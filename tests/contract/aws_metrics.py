@@ -7,6 +7,7 @@ _SQS = (
 _API = "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html"
 _EVENTS = "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html"
 _DYNAMODB = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html"
+_STATES = "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html"
 _SNS = "https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html"
 
 # "Poison-pill messages", received three times or more and not deleted, are no part of ApproximateAgeOfOldestMessage; at
@@ -47,5 +48,6 @@ AWS_METRICS: dict[tuple[str, str], tuple[frozenset[str], str]] = {
         ("AWS/DynamoDB", name): (frozenset({"TableName"}), _DYNAMODB)
         for name in ("ReadThrottleEvents", "WriteThrottleEvents")
     },
+    ("AWS/States", "ExecutionsFailed"): (frozenset({"StateMachineArn"}), _STATES),
     ("AWS/SNS", "NumberOfNotificationsFailed"): (frozenset({"TopicName"}), _SNS),
 }

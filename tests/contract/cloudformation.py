@@ -48,6 +48,7 @@ _ARNS = {
     "aws:cloudwatch/eventRule:EventRule": "events:{region}:{account}:rule/{name}",
     "aws:lambda/eventSourceMapping:EventSourceMapping": f"lambda:{{region}}:{{account}}:event-source-mapping:{_UUID}",
     "aws:lambda/layerVersion:LayerVersion": "lambda:{region}:{account}:layer:{name}:1",
+    "aws:sfn/stateMachine:StateMachine": "states:{region}:{account}:stateMachine:{name}",
     "aws:ssm/parameter:Parameter": "ssm:{region}:{account}:parameter/{name}",
     "aws:s3/bucket:Bucket": "s3:::{name}",
 }
@@ -366,6 +367,10 @@ FORMS: Mapping[str, Form] = {
     "aws:s3/bucketVersioning:BucketVersioning": (
         "AWS::S3::Bucket",
         _only("VersioningConfiguration", lambda inputs: _written(inputs["versioningConfiguration"])),
+    ),
+    "aws:sfn/stateMachine:StateMachine": (
+        "AWS::StepFunctions::StateMachine",
+        _plain({"definition": "DefinitionString", "type": "StateMachineType"}),
     ),
     "aws:sns/topic:Topic": ("AWS::SNS::Topic", _plain()),
     "aws:sns/topicPolicy:TopicPolicy": (

@@ -163,6 +163,10 @@ TRUTHS["lake-notices-stalled"] = Truth(
 TRUTHS["lake-objects-ignored"] = of_pipeline("lake", above_zero(own("ObjectsIgnored")))
 TRUTHS["lake-quality-failed"] = of_pipeline("lake", above_zero(own("QualityFailed")))
 TRUTHS["lake-gate-errors"] = above_zero(function("Errors", "lake-gate"))
+TRUTHS["lake-backfill-errors"] = above_zero(function("Errors", "lake-backfill"))
+TRUTHS["lake-backfill-failed"] = above_zero(
+    Metric.of("AWS/States", "ExecutionsFailed", {"StateMachineArn": "arn:lake-backfill"})
+)
 TRUTHS["lake-notices-backlog"] = Truth({_NOTICES: 1001}, {_NOTICES: 1000}, {_NOTICES: 5}, 5)
 
 
@@ -170,7 +174,7 @@ TRUTHS["lake-notices-backlog"] = Truth({_NOTICES: 1001}, {_NOTICES: 1000}, {_NOT
 def registered() -> dict[str, Mapping[str, Any]]:
     """The inputs of every alarm that the dev stack registers with every pipeline and a key, by logical name."""
     program: Recording = run_main(
-        "dev", {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True, "lakeQualityGate": True}
+        "dev", {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True, "lakeQualityGate": True, "lakeBackfill": True}
     )
     return {one.name: whole(one.inputs) for one in program.of("MetricAlarm")}
 

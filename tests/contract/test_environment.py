@@ -18,7 +18,7 @@ _GROUPS = {"GROUP_BY"}
 _PROGRAMS: dict[str, tuple[str, dict[str, object]]] = {
     **{stack: (stack, {}) for stack in ("local", "dev", "prod")},
     "groups": ("local", {"groupBy": "/customerId", "lakeGroupBy": "/key"}),
-    "gate": ("local", {"lakeQualityGate": True}),
+    "gate": ("local", {"lakeQualityGate": True, "lakeBackfill": True}),
     "webhook": ("dev", {"webhookUrl": "https://hooks.example/"}),
     "keys": ("dev", {"authMode": "apiKey", "apiKey": "k" * 20}),
 }

@@ -34,7 +34,7 @@ class Used(NamedTuple):
 
 _PROGRAMS: dict[str, tuple[str, dict[str, object]]] = {
     **{stack: (stack, {}) for stack in ("local", "dev", "prod")},
-    "gate": ("local", {"lakeQualityGate": True}),
+    "gate": ("local", {"lakeQualityGate": True, "lakeBackfill": True}),
 }
 
 
@@ -122,10 +122,11 @@ def test_every_metric_of_ours_is_in_use(program: Recording, log_set: list[LogEve
 
 
 def test_every_metric_of_the_list_is_in_use(program: Recording) -> None:
-    """The list holds nothing that the program does not rest on: as it is, or with groups, fair ones or FIFO."""
+    """The list holds nothing that the program does not rest on: as it is, with fair or FIFO groups, or a backfill."""
+    backfilled = run_main(*_PROGRAMS["gate"])
     grouped = [run_main("dev", {"groupBy": "/a", "queueType": kind}) for kind in ("standard", "fifo")]
     shown = [used for one in (program, *grouped) for used in _of_widgets(one)]
-    in_use = {(used.namespace, used.name) for used in (*_of_alarms(program), *shown)}
+    in_use = {(used.namespace, used.name) for used in (*_of_alarms(program), *_of_alarms(backfilled), *shown)}
 
     assert AWS_METRICS.keys() - in_use == set()
 

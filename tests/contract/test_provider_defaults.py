@@ -61,6 +61,7 @@ _DEFAULTS: Mapping[tuple[str, str], tuple[str, object, str]] = {
     ("TopicSubscription", "endpointAutoConfirms"): ("`false`", False, _NEVER_SENT),
     ("TopicSubscription", "filterPolicyScope"): ("`MessageAttributes` (default)", "MessageAttributes", _SAME),
     ("TopicSubscription", "rawMessageDelivery"): ("`false`", False, _SAME),
+    ("StateMachine", "type"): ("`STANDARD`", "STANDARD", _SAME),
     ("Queue", "deduplicationScope"): ("`queue` (default)", "queue", _SAME),
     ("Queue", "delaySeconds"): ("0 seconds", 0, _FILLED),
     ("Queue", "fifoQueue"): ("`false`", False, _SAME),

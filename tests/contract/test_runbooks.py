@@ -32,6 +32,7 @@ _EVERYTHING: Mapping[str, object] = {
     "pipelines": list(EVERY_PIPELINE),
     "useKmsCmk": True,
     "lakeQualityGate": True,
+    "lakeBackfill": True,
 }
 _FORM = ["Meaning", "Look", "Decide", "Act", "Verify", "If it comes back"]
 _PROGRAMS = {"aws", "curl", "date", "lab", "pulumi"}

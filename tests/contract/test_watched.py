@@ -11,6 +11,7 @@ from tests.components.configurations import CONFIGURATIONS
 from tests.components.recording import EVERY_PIPELINE, Recording, Registered, run_main
 
 _ALL: Mapping[str, object] = {"pipelines": list(EVERY_PIPELINE)}
+_OF_THE_LAKE: Mapping[str, object] = {"lakeQualityGate": True, "lakeBackfill": True}
 _TOLD: Mapping[str, object] = {"webhookUrl": "https://hooks.example/T0/secret-part", "alarmEmail": "ops@example.com"}
 _LONGEST: Mapping[str, object] = {
     "dlqAgeSeconds": 432_000,
@@ -25,7 +26,7 @@ _CONFIGURATIONS: dict[str, tuple[str, Mapping[str, object]]] = {
     **{f"dev with {name}": ("dev", {"pipelines": [name]}) for name in EVERY_PIPELINE},
     "dev with all": ("dev", _ALL),
     "prod with all": ("prod", {**_ALL, **_TOLD}),
-    "dev with everything on": ("dev", {**_ALL, **_TOLD, "useKmsCmk": True, "tracing": True, "lakeQualityGate": True}),
+    "dev with everything on": ("dev", {**_ALL, **_TOLD, "useKmsCmk": True, "tracing": True, **_OF_THE_LAKE}),
     "dev with the longest ages": ("dev", {"alarms": _LONGEST}),
     "dev without breakers": ("dev", {**_ALL, "breakerHoldSeconds": 0}),
     **{one.name: (one.stack, one.config) for one in CONFIGURATIONS if one.whole.get("observabilityEnabled", True)},
@@ -156,6 +157,7 @@ def _changed(recording: Recording, type_: str, name: str, **inputs: object) -> R
         ("lake-notices-dead", {"lake-notices-dlq"}),
         ("lake-notices-stalled", {"lake-notices-queue"}),
         ("lake-gate-errors", {"lake-gate"}),
+        ("lake-backfill-errors", {"lake-backfill"}),
         ("control-errors", {"alarm-webhook", "failure-mode", "redrive", "redrive-api"}),
     ],
 )

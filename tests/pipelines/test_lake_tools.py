@@ -14,14 +14,14 @@ from ops.cli.main import app
 from ops.local.deployer import deploy
 from ops.local.emulator import Emulator
 from tests.pipelines.lab import ROOT, Lab
-from tests.pipelines.lakes import Lake, lines
+from tests.pipelines.lakes import Lake, await_known, lines
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """A stack with nothing but the lake, and its quality gate."""
+    """A stack with nothing but the lake, its quality gate and its backfill."""
     home = tmp_path_factory.mktemp("lake")
-    config = {"pipelines": ["lake"], "lakeQualityGate": True}
+    config = {"pipelines": ["lake"], "lakeQualityGate": True, "lakeBackfill": True}
     with Emulator.start(home) as emulator:
         made = deploy(ROOT, "local", endpoint=emulator.endpoint, state_file=home / "local.json", config=config)
         yield Lake(Lab(emulator, home, made))
@@ -102,6 +102,37 @@ def test_a_row_for_each_of_many_days_becomes_further_messages(lake: Lake) -> Non
     assert sorted(key.split("/")[2] for key in done.files) == [f"dt={day}" for day in days]
     _lab(lake, "check", "--count-source")  # all of it agrees
     assert lake.lab.depth(lake.lab.outputs["lake"]["dlqUrl"]) == 0
+
+
+def test_a_backfill_announces_what_is_there(lake: Lake) -> None:
+    """Objects are worked anew under its id, over the same files; without an id those that are known are left alone."""
+    rows = [{"event_time": "2026-03-01T12:00:00Z", "shipment_id": "S-1", "status": "late", "city": "Bergen"}]
+    done = {}
+    for name in ("a +ü.jsonl", "b.jsonl"):
+        done[name] = lake.put(f"bronze/tracking_events/old/{name}", lines(rows))
+    lake.put("bronze/tracking_events/old/none.csv", b"a,b")
+    files = [file for identity in done.values() for file in lake.ingested(identity).files]
+    where = ["--type", "tracking_events", "--prefix", "old/"]
+
+    counted = _lab(lake, "backfill", "start", *where, "--dry-run")
+    started = _lab(lake, "backfill", "start", *where, "--again", "--yes")
+    again = [lake.ingested(f"{identity}~{started['replayId']}") for identity in done.values()]
+    assert (counted["objects"], started["objects"], [one.silver for one in again]) == (2, 2, [1, 1])
+    assert [file for one in again for file in one.files] == files
+
+    def over(name: str) -> dict[str, Any]:
+        (shown,) = _lab(lake, "backfill", "status", name)["backfills"]
+        return shown if shown["status"] != "RUNNING" else {}
+
+    lake.until("its end", lambda: over(started["execution"]))
+    ended = over(started["execution"])
+    assert (ended["status"], ended["done"], ended["objects"]) == ("SUCCEEDED", 3, 3)
+    known = _lab(lake, "backfill", "start", *where, "--yes")
+    assert known["replayId"] == ""
+    lake.until("the end of the other", lambda: over(known["execution"]))
+    for identity in done.values():
+        await_known(lake, identity, times=1)
+    assert [lake.versions(file)[file] for file in files] == [2, 2]
 
 
 @contextmanager

@@ -40,6 +40,7 @@ _LEFT = {  # the effect of a producer that died; the lake's ingest has a queue, 
 }
 _NOTHING_IGNORED = Missing("notBreaching", "ingest counts what it ignores, which is seldom anything")
 _NO_CHECK = Missing("notBreaching", "the gate reports a day that has failed; one that has passed is no news")
+_NO_BACKFILL = Missing("notBreaching", "Step Functions reports when an execution ends, and backfills are rare")
 _NO_RUN = Missing("notBreaching", "redrive reports when a run ends, which is rare")
 
 
@@ -51,6 +52,7 @@ def pipeline_alarms(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]
         *(_notices(of, limits) if of.notices is not None else []),
         *_functions(of, limits),
         *(_gate(of) if of.gate is not None else []),
+        *(_backfill(of) if of.backfill is not None else []),
         *_outcomes(of, limits),
         *_control(of),
         Alarm(
@@ -323,6 +325,25 @@ def _gate(of: PipelineTargets) -> Sequence[Alarm]:
             severity=WARNING,
             description="The quality gate could not check a day of silver, or died: the day has no verdict yet.",
             source=sources.function("Errors", of.gate),
+            missing=_NOT_INVOKED,
+        ),
+    )
+
+
+def _backfill(of: PipelineTargets) -> Sequence[Alarm]:
+    return (
+        Alarm(
+            name="backfill-failed",
+            severity=WARNING,
+            description="A backfill has ended before all of its objects were announced. What was announced is worked.",
+            source=Metric("AWS/States", "ExecutionsFailed", {"StateMachineArn": of.backfill}, "Sum"),
+            missing=_NO_BACKFILL,
+        ),
+        Alarm(
+            name="backfill-errors",
+            severity=WARNING,
+            description="The function that announces a backfill's objects failed or died: Step Functions tries again.",
+            source=sources.function("Errors", of.backfill_function),
             missing=_NOT_INVOKED,
         ),
     )

@@ -28,6 +28,8 @@ FED_BY_NOTICES = replace(
     notices_dlq="dead-letter queue of notices",
     notices_timeout_seconds=900,
     gate="quality gate",
+    backfill="backfill",
+    backfill_function="function of the backfill",
 )
 SHARED = StackTargets(
     api_id="API",
@@ -92,6 +94,7 @@ _LAKE = """
 
 S3 tells ingest of objects through a queue of notices. `redrive-failed` includes the redrives of `lake-notices`.
 `quality-failed` and `gate-errors` are there where `lakeQualityGate` is true; `event-delivery-failed` includes its rule.
+`backfill-failed` and `backfill-errors` are there where `lakeBackfill` is true.
 
 """
 _SIGNS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ops.cli import output, target, timing
-from ops.cli.lake import check_commands, compact_commands, gate_commands, quarantine_commands
+from ops.cli.lake import backfill_commands, check_commands, compact_commands, gate_commands, quarantine_commands
 from ops.cli.lake import samples as made_up
 from ops.cli.lake.samples import TYPES, Samples, Written
 from ops.local.files import written_atomically
@@ -24,6 +24,7 @@ app = typer.Typer(
     help="Generate sample rows, replay objects of bronze, look after what became of them.", no_args_is_help=True
 )
 app.add_typer(quarantine_commands.app, name="quarantine")
+app.add_typer(backfill_commands.app, name="backfill")
 app.command()(check_commands.check)
 app.command()(compact_commands.compact)
 app.command()(gate_commands.gate)

@@ -111,6 +111,7 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("lakeIngestMaxConcurrency", 1),
     ("lakeTransformMemoryMb", 511),
     ("lakeQualityGate", "yes"),
+    ("lakeBackfill", "yes"),
     ("lakeLayerArn", "pyarrow"),
     ("lakeStartDate", "2026-02-30"),
     ("lakeStartDate", "20260131"),

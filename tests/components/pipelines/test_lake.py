@@ -8,6 +8,7 @@ from tests.components.config.configuring import problems
 from tests.components.recording import ACCOUNT, Recording, grants, run_main, variables
 
 _LAKE: dict[str, object] = {"pipelines": ["lake"]}
+_BACKFILL: dict[str, object] = {"pipelines": ["lake"], "lakeBackfill": True}
 _LAYER = "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow:7"
 _STATE_READ_AND_WRITTEN = {
     "dynamodb:BatchGetItem",
@@ -342,3 +343,63 @@ def test_rights_of_the_quality_gate() -> None:
     }
     assert {"ReadBucketKey", "WriteBucketKey", "TableKey", "FailedInvocations"} <= found.keys()
     assert not {"Bronze", "Queue", "QueueKey"} & found.keys()
+
+
+def test_the_backfill_is_made_where_it_is_wanted(lake: Recording) -> None:
+    """A state machine that lists bronze and invokes a function by batches; ingest may read what has no version."""
+    recording = run_main("dev", _BACKFILL)
+    machine = recording.inputs("StateMachine", "lake-backfill")
+    (state,) = json.loads(machine["definition"])["States"].values()
+    announce = state["ItemProcessor"]["States"]["Announce"]
+
+    assert recording.names() - lake.names() == {
+        ("lab:control:Backfill", "lake-backfill"),
+        ("lab:compute:InstrumentedFunction", "lake-backfill"),
+        ("aws:lambda/function:Function", "lake-backfill"),
+        ("aws:cloudwatch/logGroup:LogGroup", "lake-backfill-logs"),
+        ("aws:iam/role:Role", "lake-backfill-role"),
+        ("aws:iam/rolePolicy:RolePolicy", "lake-backfill-policy"),
+        ("aws:sfn/stateMachine:StateMachine", "lake-backfill"),
+        ("aws:iam/role:Role", "lake-backfill-machine-role"),
+        ("aws:iam/rolePolicy:RolePolicy", "lake-backfill-machine-policy"),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "lake-backfill-failed"),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "lake-backfill-errors"),
+    }
+    assert (machine["type"], machine["roleArn"]) == ("STANDARD", "arn:lake-backfill-machine-role")
+    assert state["ItemReader"]["Parameters"] == {"Bucket": "id:lake-bronze", "Prefix.$": "$.prefix"}
+    assert (state["ItemProcessor"]["ProcessorConfig"]["Mode"], state["ResultPath"]) == ("DISTRIBUTED", None)
+    assert announce["Parameters"] == {"FunctionName": "arn:lake-backfill", "Payload.$": "$"}
+    assert variables(recording, "lake-backfill")["BACKLOG"] == "1000"  # 500 for each of two
+    assert recording.outputs["lake"]["backfillArn"] == "arn:lake-backfill"
+    assert recording.outputs["lake"]["backfillFunctionName"] == "lake-backfill"
+    assert grants(recording, "lake-ingest")["Bronze"][0] == {"s3:GetObject", "s3:GetObjectVersion"}
+    assert problems({"lakeBackfill": True}) == [
+        "lakeBackfill must be false unless pipelines has lake, whose objects it announces; got 'true'"
+    ]
+
+
+def test_rights_of_the_backfill() -> None:
+    """The function sends notices and sees how much waits; the machine lists bronze, invokes it, and runs its map."""
+    recording = run_main("dev", _BACKFILL)
+    policy = json.loads(recording.inputs("RolePolicy", "lake-backfill-machine-policy")["policy"])["Statement"]
+    trust = json.loads(recording.inputs("Role", "lake-backfill-machine-role")["assumeRolePolicy"])["Statement"]
+    senders = json.loads(recording.inputs("QueuePolicy", "lake-notices-queue-policy")["policy"])["Statement"]
+    runs = ["arn:lake-backfill:*", "arn:lake-backfill/Objects:*"]  # where the real ARN says "execution"
+
+    assert {sid: of for sid, of in grants(recording, "lake-backfill").items() if sid in {"Notices", "Backlog"}} == {
+        "Notices": ({"sqs:SendMessage"}, "arn:lake-notices-queue"),
+        "Backlog": ({"sqs:GetQueueAttributes"}, ["arn:lake-notices-queue", "arn:lake-queue"]),
+    }
+    assert {one["Sid"]: (one["Action"], one["Resource"], one.get("Condition")) for one in policy} == {
+        "Objects": (["s3:ListBucket"], "arn:lake-bronze", {"StringLike": {"s3:prefix": "bronze/*"}}),
+        "Batches": (["lambda:InvokeFunction"], "arn:lake-backfill", None),
+        "Run": (["states:StartExecution"], "arn:lake-backfill", None),
+        "Runs": (["states:DescribeExecution", "states:StopExecution"], runs, None),
+        "Redrive": (["states:RedriveExecution"], runs[1], None),
+        "Tracing": (["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*", None),
+    }
+    assert [(one["Principal"], one["Condition"]) for one in trust] == [
+        ({"Service": "states.amazonaws.com"}, {"StringEquals": {"aws:SourceAccount": ACCOUNT}})
+    ]
+    named = next(one for one in senders if one["Sid"] == "NamedProducersOnly")["Condition"]["ArnNotEquals"]
+    assert "arn:lake-backfill-role" in named["aws:PrincipalArn"]

@@ -22,6 +22,7 @@ from ops.local.deployer.kinds import (
     sns,
     sqs,
     ssm,
+    stepfunctions,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ KINDS: Mapping[str, Kind] = {
         s3_settings.BucketServerSideEncryptionConfiguration()
     ),
     "aws:s3/bucketVersioning:BucketVersioning": s3_settings.BucketVersioning(),
+    "aws:sfn/stateMachine:StateMachine": stepfunctions.StateMachine(),
     "aws:sns/topic:Topic": sns.Topic(),
     "aws:sns/topicPolicy:TopicPolicy": sns.TopicPolicy(),
     "aws:sns/topicSubscription:TopicSubscription": sns.TopicSubscription(),
