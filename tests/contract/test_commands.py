@@ -65,6 +65,8 @@ def test_what_can_not_be_meant_is_a_usage_error(name: str) -> None:
         ("lake", "replay-copy", "--type", "shipments", "--start", "soon"),
         ("up", "--empty", "--stack", "dev"),
         ("up", "--empty", "--watch"),
+        ("send", "--file", "-", "--duplicates", "5"),
+        ("send", "--key", "k", "--duplicates", "5"),
         ("up", "--watch", "--stack", "dev"),
     ],
     ids=" ".join,

@@ -248,15 +248,30 @@ def test_send(running: Laptop, way: str) -> None:
     shown = running.lab("send", "--count", "12", way, "--wait", "--json")
     document = json.loads(shown.stdout)
     assert (shown.exit_code, len(set(document["keys"]))) == (0, 12)
-    assert document | {"seconds": 0, "keys": []} == {
+    figures = {"seconds": 0, "keys": [], "answers": {}, "latencyMs": {}, "histogram": [], "startedLateMs": 0}
+    assert document | figures == {
+        **figures,
         "events": 12,
         "accepted": 12,
+        "unique": 12,
+        "calls": 12 if way == "--single" else 1,
         "refused": [],
         "unsent": 0,
-        "seconds": 0,
-        "keys": [],
         "states": {"SUCCEEDED": 12},
     }
+
+
+def test_send_load(running: Laptop) -> None:
+    """Orders, some of them twice: each is placed once, and the figures are those of all calls."""
+    words = ["--count", "12", "--rate", "40", "--concurrency", "1", "--duplicates", "50", "--groups", "2"]
+    shown = running.lab("send", "--pipeline", "orders", *words, "--wait", "--json")
+    assert shown.exit_code == 0, shown.stderr
+    document = json.loads(shown.stdout)
+    assert (document["accepted"], document["calls"], document["unsent"]) == (12, 12, 0)
+    assert document["answers"]["202"] == 12
+    assert document["unique"] == len(set(document["keys"])) == document["states"]["SUCCEEDED"] <= 12
+    assert sum(bucket["calls"] for bucket in document["histogram"]) == 12
+    assert document["latencyMs"]["p50"] <= document["latencyMs"]["max"]
 
 
 def test_send_with_a_key(running: Laptop) -> None:

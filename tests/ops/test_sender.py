@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ops.cli import api as module
-from ops.cli.events.sender import Plan, Refusal, Sender
+from ops.cli.events.sender import Clock, Plan, Refusal, Sender
+from ops.load.scenario import Item
 from tests.ops.stack import free_port
 
 Reply = tuple[int, Any]
@@ -85,8 +86,8 @@ def _mixed(statuses: dict[int, int]) -> Callable[[Any], Reply]:
     return reply
 
 
-def _events(count: int) -> list[dict[str, Any]]:
-    return [{"n": number} for number in range(count)]
+def _events(count: int) -> list[Item]:
+    return [Item({"n": number}) for number in range(count)]
 
 
 def test_batches(api: StubApi) -> None:
@@ -144,14 +145,92 @@ def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Connection refused" in tally.refused[0].reason
 
 
-def test_turns_follow_the_rate(api: StubApi) -> None:
-    """At a rate, the next turn comes later by a call's events; it is kept across connections."""
-    api.replies = [_accepted]
-    sender = Sender(api.url, Plan(batch=True, rate=10_000))
-    sender.send(_events(100))
-    first = sender._pace._next
-    sender.send(_events(100))
-    assert round(sender._pace._next - first, 6) >= 100 / 10_000
+class Stopwatch(Clock):
+    """Time that passes only while somebody waits, or while the API answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moment = 100.0
+        self.slow = list[float]()  # seconds that the next calls take
+
+    def now(self) -> float:
+        return self.moment
+
+    def wait(self, seconds: float) -> bool:
+        self.moment += seconds
+        return self.stopped.is_set()
+
+    def answer(self, body: Any) -> Reply:
+        self.moment += self.slow.pop(0) if self.slow else 0.0
+        return _accepted(body)
+
+
+def test_latency_counts_from_when_a_call_was_due(api: StubApi) -> None:
+    """One slow answer of three seconds is felt by the calls that were due meanwhile, as callers would feel it."""
+    clock = Stopwatch()
+    clock.slow = [0.25, 3.25]
+    api.replies = [clock.answer]
+    tally = Sender(api.url, Plan(batch=False, rate=1, connections=1), clock=clock).send(_events(6))
+    assert tally.latencies == [0.25, 3.25, 2.25, 1.25, 0.25, 0.0]
+    assert tally.latest == 2.25
+    assert clock.moment == 105.0
+
+
+def test_without_a_rate_latency_is_that_of_the_call(api: StubApi) -> None:
+    """The next call begins when its turn comes."""
+    clock = Stopwatch()
+    clock.slow = [0.25, 3.25, 0.5]
+    api.replies = [clock.answer]
+    tally = Sender(api.url, Plan(batch=False, rate=0, connections=1), clock=clock).send(_events(3))
+    assert (tally.latencies, tally.latest) == ([0.25, 3.25, 0.5], 0.0)
+
+
+@pytest.mark.parametrize(("rate", "slow", "sent"), [(2.0, 0.0, 10), (2.0, 4.0, 2), (0.0, 1.5, 4)])
+def test_a_duration_ends_it(api: StubApi, rate: float, slow: float, sent: int) -> None:
+    """What was due in time and could not be sent in time is not sent, and what was sent is waited for."""
+    clock = Stopwatch()
+    clock.slow = [slow] * 50
+    api.replies = [clock.answer]
+    plan = Plan(batch=False, rate=rate, connections=1, seconds=5.0)
+    tally = Sender(api.url, plan, clock=clock).send(_events(50))
+    assert (len(api.calls), len(tally.keys), tally.taken) == (sent, sent, sent)
+
+
+def test_a_rate_below_a_batch_sends_smaller_ones(api: StubApi) -> None:
+    """A call a second at least: 30 events at 20 a second are no single burst."""
+    clock = Stopwatch()
+    api.replies = [clock.answer]
+    Sender(api.url, Plan(batch=True, rate=20, connections=1), clock=clock).send(_events(30))
+    assert ([len(body) for _, body in api.calls], clock.moment) == ([20, 10], 101.0)
+
+
+def test_never_more_in_flight_than_said(api: StubApi) -> None:
+    """And as many as that, where the API answers none before."""
+    full = threading.Barrier(3)
+    flying, most = [0], [0]
+    lock = threading.Lock()
+
+    def reply(body: Any) -> Reply:
+        with lock:
+            flying[0] += 1
+            most[0] = max(most[0], flying[0])
+        full.wait(20)
+        with lock:
+            flying[0] -= 1
+        return _accepted(body)
+
+    api.replies = [reply]
+    tally = Sender(api.url, Plan(batch=False, rate=0, connections=3)).send(_events(9))
+    assert (len(tally.keys), most) == (9, [3])
+
+
+def test_attempts_are_one_call(api: StubApi) -> None:
+    """Its latency ends with the last answer, all answers are counted, and an order goes under its own key."""
+    api.replies = [lambda _: (503, None), lambda body: (202, {"eventId": f"event-{body['n']}"})]
+    item = Item({"n": 1}, {"Idempotency-Key": "k"})
+    tally = Sender(api.url, Plan(batch=False, rate=0, path="/orders")).send([item])
+    assert (tally.keys, tally.statuses, len(tally.latencies)) == ({0: "event-1"}, {503: 1, 202: 1}, 1)
+    assert [path for path, _ in api.calls] == ["/stage/orders"] * 2
 
 
 def test_interrupt(api: StubApi) -> None:
