@@ -125,7 +125,7 @@ _ALONE = _alone(
             "evaluationPeriods": st.integers(1, 24),
             "dlqDepth": st.integers(0, 1_000_000),
             "dlqAgeSeconds": st.integers(1, 432_000),
-            "queueAgeSeconds": st.integers(1, 1_209_600),
+            "queueAgeSeconds": st.integers(1, 432_000),
             "backlog": st.integers(0, 1_000_000),
             "errorRatePercent": st.integers(0, 100),
             "durationPercent": st.integers(1, 100),
