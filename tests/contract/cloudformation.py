@@ -23,7 +23,9 @@ _CODE = {"S3Bucket": "deployment-artifacts", "S3Key": "code.zip"}
 _UUID = "11111111-2222-4333-8444-555555555555"
 
 _LINT = """
-import json, sys
+import gc, json, sys
+
+gc.disable()  # a sixth of its time, for memory that it gives back anyway
 from cfnlint.api import lint
 
 found = lint(sys.stdin.read(), regions=sys.argv[1:])
