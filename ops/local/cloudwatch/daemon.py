@@ -33,6 +33,7 @@ _LATE = 1.5  # how long after its end a period is left open for what the looks o
 _OVERLAP = 2_000  # milliseconds of log that are read again, for lines that came out of turn
 _LOOKBACK = 900.0  # seconds of log that a new process reads to know what alarms look at; shorter than any retention
 _LOG_SHARE = 20  # reading logs may take one part in so many of the time
+_LONGEST_PAUSE = 5.0  # and yet what they say must come before the alarms' evaluation range, 15 s or more, is past
 _MARGIN = 120.0  # seconds of data that are kept beyond what the longest alarm looks at
 _LOG_LIMIT = 64 * 1024 * 1024
 _MAX_REASON = 1023  # characters (SetAlarmState)
@@ -126,7 +127,7 @@ class Daemon:
         started = time.monotonic()
         groups = {*self._definitions.functions, *(one.group for one in self._definitions.filters)}
         page = list(logs.read(self._logs, groups, self._read_from))
-        self._next_read = now + (time.monotonic() - started) * _LOG_SHARE - _TICK
+        self._next_read = now + pause_after(time.monotonic() - started) - _TICK
         new = [event for event in page if event.id not in self._seen]
         if page:
             self._read_from = max(self._read_from, max(event.timestamp for event in page) - _OVERLAP)
@@ -225,6 +226,11 @@ def run(daemon: Daemon, is_orphan: Callable[[], bool]) -> None:
 
 def _throttled(metric: Metric, point: Mapping[str, Any]) -> Datum:
     return Datum(metric, Point(point["Timestamp"].timestamp(), 1.0, int(point["Sum"])), "Count")
+
+
+def pause_after(seconds: float) -> float:
+    """How long after the beginning of a read of the logs, which took so long, the next one may begin."""
+    return min(seconds * _LOG_SHARE, seconds + _LONGEST_PAUSE)
 
 
 def _read_cursor(path: Path) -> dict[str, Any]:

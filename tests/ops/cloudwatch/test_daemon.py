@@ -5,6 +5,7 @@ import urllib.request
 
 import pytest
 
+from ops.local.cloudwatch.daemon import pause_after
 from tests.ops.cloudwatch.conftest import Beside
 
 _TWO_PERIODS = 22
@@ -18,6 +19,12 @@ def _get(url: str) -> int:
     except urllib.error.HTTPError as error:
         with error:
             return error.code
+
+
+@pytest.mark.parametrize(("read", "pause"), [(0.01, 0.2), (0.25, 5.0), (3.0, 8.0)])
+def test_logs_are_read_soon_again(read: float, pause: float) -> None:
+    """A busy machine, where a read is long, has its alarms too: what comes after their evaluation is never seen."""
+    assert pause_after(read) == pytest.approx(pause)
 
 
 def test_alarm_fires_and_clears(beside: Beside) -> None:
