@@ -16,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 # that takes long is not the last one.
 _UNITS: tuple[tuple[str, ...], ...] = (
     ("tests/pipelines/test_gamedays.py",),
+    ("tests/pipelines/test_gamedays_more.py",),
     ("tests/ops/test_runbooks.py",),
     ("tests/pipelines/test_redrive_many.py", "tests/pipelines/test_redrive.py"),
     ("tests/pipelines/test_failures.py", "tests/pipelines/test_events.py"),
@@ -35,7 +36,7 @@ _UNITS: tuple[tuple[str, ...], ...] = (
     ("tests/components/",),
     ("tests/ops/",),
 )
-_WAITING = 13  # of these units, the first
+_WAITING = 14  # of these units, the first
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
