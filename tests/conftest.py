@@ -35,6 +35,7 @@ _ON_THE_EMULATOR = (
     "tests/live/",
     "tests/contract/test_readme.py",
     "tests/ops/cloudwatch/test_service.py",
+    "tests/ops/console/test_browser.py",
     "tests/ops/test_cli_orders.py",
     "tests/ops/test_cli_stack.py",
     "tests/ops/test_emulator",

@@ -25,6 +25,7 @@ _UNITS: tuple[tuple[str, ...], ...] = (
     ("tests/contract/test_readme.py",),
     ("tests/pipelines/test_observability.py",),
     ("tests/ops/test_cli_stack.py",),
+    ("tests/ops/console/test_browser.py",),
     ("tests/pipelines/",),
     ("tests/ops/cloudwatch/test_daemon.py",),
     ("tests/ops/test_emulator_guards.py",),

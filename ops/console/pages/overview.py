@@ -117,7 +117,9 @@ def _values(desk: Desk) -> dict[str, object]:
 
 
 def _alarm_counts(now: Snapshot) -> Mapping[str, int]:
-    return {state: sum(one.state == state for one in now.alarms) for state in ("ALARM", "INSUFFICIENT_DATA", "OK")}
+    """How many are in which state, without those that only sum up others."""
+    alarms = [one for one in now.alarms if one.runbook]
+    return {state: sum(one.state == state for one in alarms) for state in ("ALARM", "INSUFFICIENT_DATA", "OK")}
 
 
 def pictures(drawings: Sequence[Drawing], now: Snapshot, prefix: str = "") -> list[Picture]:

@@ -1,0 +1,91 @@
+"""A person at the control room: Chromium, and what it must never complain of."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
+
+from ops.local.emulator import ROOT
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+PICTURES = ROOT / ".build" / "console"
+WIDTHS = (390, 820, 1440)  # a phone, a tablet, a desk
+_SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifts.push(one.value);
+}).observe({type: "layout-shift", buffered: true});
+"""
+
+
+@dataclass
+class Browser:
+    """One tab; `complaints` are what it wrote to its console: refused scripts and styles, failed loads, errors."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Page:
+        """A page of the control room."""
+        self.page.goto(self.url.partition("/?")[0] + path)
+        self.page.wait_for_selector("h1")
+        return self.page
+
+    def shifts(self) -> float:
+        """How much of the page has moved without anybody's doing (CLS), since it was opened."""
+        return float(self.page.evaluate("window.shifts.reduce((sum, one) => sum + one, 0)"))
+
+    def faults(self, *rules: str) -> list[str]:
+        """What axe-core finds that is serious or critical, by all its rules or by these."""
+        options = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
+        found = Axe().run(self.page, options=options).response["violations"]
+        return [
+            f"{one['id']}: {node['html'][:200]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+
+    def picture(self, name: str) -> None:
+        """The page at three widths, for people to look at; no page is wider than its window."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} at {width}"
+            self.page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True)
+
+    def show(self, name: str) -> None:
+        """What the window shows, for the documentation: made anew with UPDATE_DOCS=1."""
+        if os.environ.get("UPDATE_DOCS"):
+            self.page.screenshot(path=ROOT / "docs" / f"{name}.png")
+
+
+@contextmanager
+def browsing(url: str, profile: Path) -> Iterator[Browser]:
+    """A browser in which the URL was opened."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu"],
+            viewport={"width": 1440, "height": 900},
+            reduced_motion="reduce",
+        )
+        try:
+            chromium.set_default_timeout(60_000)
+            page = chromium.pages[0]
+            browser = Browser(page, url)
+            page.add_init_script(_SHIFTS)
+            page.on("console", lambda said: browser.complaints.append(said.text) if said.type == "error" else None)
+            page.on("pageerror", lambda error: browser.complaints.append(str(error)))
+            page.goto(url)
+            page.wait_for_selector("h1")
+            yield browser
+        finally:
+            chromium.close()
