@@ -20,6 +20,7 @@ from ops.cli.down import down
 from ops.cli.events import commands as events
 from ops.cli.lake import commands as lake
 from ops.cli.orders import commands as orders
+from ops.cli.plan import plan
 from ops.cli.queues import commands as queues
 from ops.cli.runbook import runbook
 from ops.cli.status import status
@@ -56,7 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its tables are wider than a screen is high
 )
-for _command in (up, down, status, watch, alarms, runbook, doctor, cost, console, events.send):
+for _command in (up, down, status, watch, alarms, runbook, doctor, cost, plan, console, events.send):
     app.command()(_command)
 _GROUPS = {
     "events": events.app,

@@ -102,16 +102,23 @@ def deploy(  # noqa: PLR0913 - one keyword per decision of the caller
         raise DeployError(f"another deployment to this stack is running: {busy}") from busy
 
 
-def rehearse(root: Path, stack: str, decrypt: Callable[[str], str] | None = None) -> tuple[Registered, ...]:
+def rehearse(
+    root: Path,
+    stack: str,
+    decrypt: Callable[[str], str] | None = None,
+    config: Mapping[str, object] | None = None,
+) -> tuple[Registered, ...]:
     """What the program in `root` would register as `stack`, wherever that is; nothing is made, and nobody is asked.
 
     `decrypt` returns the value of a key that the stack's YAML has encrypted; without it, such a key is refused.
+    `config` overrides keys of the stack's YAML.
 
     Raises:
         DeployError: the configuration or the program refuses; the program's own words for what it refuses.
     """
     secrets = encrypted_keys(root, stack)
-    config = stack_config(root, stack, {key: decrypt(key) for key in sorted(secrets)} if decrypt else {})
+    decrypted = {key: decrypt(key) for key in sorted(secrets)} if decrypt else {}
+    config = stack_config(root, stack, decrypted | dict(config or {}))
     rehearsal = Rehearsal()
     _run(Program(root.resolve(), project_name(root), stack, config, secrets), rehearsal)
     return tuple(rehearsal.registered)

@@ -1,0 +1,113 @@
+"""`lab plan`: what a load does to a stack, before it is there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops.cli import output, target
+from ops.local.emulator import ROOT
+from ops.plan import report
+from ops.plan.model import Load
+from ops.plan.stack import PlanError, pipelines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ops.plan.model import Pipeline
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST = 14 * 86_400
+
+
+def plan(  # noqa: PLR0913, PLR0917 - one option each
+    rate: Annotated[float, typer.Option(min=0.01, max=10_000_000, help="Events a second that reach the queue.")],
+    worker_ms: Annotated[float, typer.Option(min=0.1, max=900_000, help="Milliseconds that the step takes for one.")],
+    outage: Annotated[str, typer.Option(help="How long the downstream is away: 90s, 20m, 3h, 2d.")] = "0s",
+    poison: Annotated[str, typer.Option(help="Events that can never succeed.")] = "0%",
+    transient: Annotated[str, typer.Option(help="Attempts that fail and are tried again.")] = "0%",
+    size: Annotated[int, typer.Option(min=1, max=1_048_576, help="Bytes of a message.")] = 1024,
+    batch_ms: Annotated[float, typer.Option(min=0, help="Milliseconds of an invocation besides.")] = 30,
+    per_request: Annotated[float, typer.Option(min=1, max=100, help="Events in a request to the API.")] = 1,
+    groups: Annotated[int, typer.Option(min=0, help="Groups of a FIFO queue.")] = 0,
+    redrive: Annotated[float, typer.Option(min=0, help="Dead letters a second, after it.")] = 0,
+    quota: Annotated[int, typer.Option(min=1, help="The account's Lambda concurrency.")] = 1000,
+    pipeline: Annotated[str, typer.Option(help="Which one, where there are several.")] = "",
+    change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A key, as if so.")] = None,
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Tell what a load does to a stack: backlog, age, time to drain, receives, concurrency; changes and asks nothing.
+
+    The pipeline is taken from the stack's configuration, AWS's limits from its published figures (docs/scaling.md).
+    Exits with 1 where the load can't be taken so, or good events would be lost.
+
+    Example: lab plan --rate 50 --worker-ms 80 --outage 3h --poison 1% --stack dev
+    """
+    load = Load(
+        rate=rate,
+        worker_ms=worker_ms,
+        batch_ms=batch_ms,
+        size=size,
+        poison=_share("--poison", poison),
+        transient=_share("--transient", transient),
+        outage=_time("--outage", outage),
+        groups=groups or None,
+        per_request=per_request,
+        account_concurrency=quota,
+        redrive_rate=redrive,
+    )
+    changes = dict(_pair(text) for text in change or [])
+    with output.busy(f"planning for stack {stack}"):
+        found = _pipeline(stack, pipeline, changes)
+        if found.fifo and not groups:
+            output.misuse("a FIFO queue is worked by as many invocations as it has groups: how many, --groups")
+        made = report.make(found, load)
+    if as_json:
+        output.as_json(report.as_json(made, stack=stack))
+    else:
+        output.result(report.lines(made, stack=stack))
+    if made.problems:
+        raise typer.Exit(output.FAILED)
+
+
+def _pipeline(stack: str, name: str, changes: dict[str, object]) -> Pipeline:
+    from ops.local.deployer import rehearse  # noqa: PLC0415 - takes a second; `--help` does without it
+
+    decrypt = None if stack == target.LOCAL else lambda key: target.decrypted(stack, key)
+    there = pipelines(rehearse(ROOT, stack, decrypt, changes))
+    if name and name not in there:
+        raise PlanError(f"stack {stack} has no pipeline {name}: it has {_names(list(there))}")
+    return there[name or next(iter(sorted(there, key=("events", "orders", "lake").index)))]
+
+
+def _names(there: Sequence[str]) -> str:
+    return ", ".join(sorted(there))
+
+
+def _time(option: str, text: str) -> int:
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if not found or int(found[1]) * _UNITS[found[2]] > _LONGEST:
+        output.misuse(f"{option} must be a time of at most 14 days, as in 90s, 20m, 3h or 2d, got {text!r}")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _share(option: str, text: str) -> float:
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", text)
+    if not found or float(found[1]) > 100:
+        output.misuse(f"{option} must be a share from 0% to 100%, as in 1%, got {text!r}")
+    return float(found[1]) / 100
+
+
+def _pair(text: str) -> tuple[str, object]:
+    import yaml  # noqa: PLC0415 - as the deployer reads the file
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        output.misuse(f"--set must be KEY=VALUE, as in --set batchSize=5, got {text!r}")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        output.misuse(f"--set {key} has no value that YAML can read: {value!r}")
