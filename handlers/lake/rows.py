@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, compress
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +27,9 @@ _FEW = (
 )
 _FEW_IN_WINDOW = 32  # that Arrow refuses
 _NO_TYPE = RecordType("none", (Text("none", optional=True),))
+_ROUNDS = 4  # that a block is parsed in, before it is read by windows
 _FAILED_ROW = re.compile(r" in row (\d+)$")
+_REFUSED = re.compile(r"(?:Column\(/([^/)]+)[^)]*\) changed .*)? in row (\d+)$")
 _NAMED = re.compile(rb'("record_type" ?: ?"([^"\\]{1,64})")')
 
 Line = tuple[int, bytes]  # its number, and what it says
@@ -47,18 +49,72 @@ class Parsed:
 
 
 @dataclass(slots=True)
-class _Piece:
-    """Rows that Arrow has read: their numbers, and the lines that they come from."""
+class _Lines:
+    """Lines that are parsed together, each with its number: as one text and, where one is looked for, by themselves."""
 
-    table: pa.Table
+    data: bytes
     numbers: Sequence[int]
-    data: bytes | Sequence[bytes]
+    _texts: pa.Array | None = None
 
-    def lines(self) -> Sequence[bytes]:
-        """Its lines; made once, and only where one of them is bad."""
-        if isinstance(self.data, bytes):
-            self.data = self.data.split(b"\n")
-        return self.data
+    def texts(self) -> pa.Array:
+        """Each without its newline."""
+        if self._texts is None:
+            self._texts = pc.split_pattern(_as_binary(self.data), "\n").values.slice(0, len(self.numbers))
+        return self._texts
+
+    def line(self, row: int) -> Line:
+        """One of them, without white space around it."""
+        return self.numbers[row], self.texts()[row].as_py().strip(WHITE)
+
+    def with_sign(self, sign: bytes) -> Iterator[int]:
+        """Those that have it, in order."""
+        rows = range(len(self.numbers))
+        at = self.data.find(sign)
+        while at >= 0:
+            row = bisect_right(rows, at, key=self._start) - 1
+            yield row
+            at = self.data.find(sign, self._start(row + 1))
+
+    def only(self, mask: pa.Array) -> "_Lines":
+        """Some of them."""
+        texts = self.texts().filter(mask)
+        whole = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts), b"\n")
+        return _Lines(whole[0].as_py(), list(compress(self.numbers, mask.to_pylist())), texts)
+
+    def without(self, rows: Iterable[int]) -> "_Lines":
+        """All but these, of which there are few."""
+        return self.instead(dict.fromkeys(rows))
+
+    def instead(self, changed: Mapping[int, bytes | None]) -> "_Lines":
+        """All, with others in the place of a few, or none in it."""
+        if not changed:
+            return self
+        view, texts, numbers = memoryview(self.data), self.texts(), list(self.numbers)
+        data: list[bytes | memoryview] = []
+        parts = [texts.slice(0, 0)]
+        done = 0
+        for row in sorted(changed):
+            data.append(view[self._start(done) : self._start(row)])
+            parts.append(texts.slice(done, row - done))
+            if text := changed[row]:
+                data += [text, b"\n"]
+                parts.append(pa.array([text], pa.binary()))
+            done = row + 1
+        data.append(view[self._start(done) :])
+        parts.append(texts.slice(done))
+        for row in sorted(changed, reverse=True):
+            if changed[row] is None:
+                del numbers[row]
+        return _Lines(b"".join(data), numbers, pa.concat_arrays(parts))
+
+    def _start(self, row: int) -> int:
+        """Where a line begins in the data."""
+        texts = self.texts()
+        offsets = memoryview(texts.buffers()[1]).cast("i")
+        return int(offsets[texts.offset + row] - offsets[texts.offset]) + row
+
+
+_Piece = tuple[pa.Table, _Lines]  # rows that Arrow has read, and where they come from
 
 
 class RowReader:
@@ -68,23 +124,18 @@ class RowReader:
         self._times = times
         self._default = default
         self._types = types
+        self._signs: dict[str, set[bytes]] = {}  # by type: how a field begins in rows that Arrow has refused
         self._is_mixed = False  # whether rows have named other types: then they are parted before they are parsed
 
     def read_whole(self, block: Block) -> Parsed | None:
         """Every row of a block of which few are bad, else None."""
         parsed = Parsed(block.offset)
-        data = block.data
-        numbers = range(block.first_line, block.first_line + block.newlines + 1)
-        rows = block.newlines + (not data.endswith(b"\n"))
+        rows = block.newlines + (not block.data.endswith(b"\n"))
+        lines = _Lines(block.data, range(block.first_line, block.first_line + rows))
         try:
-            pieces = [] if self._is_mixed else self._together(data, rows, numbers, self._default)
-            if pieces and not self._name_others(pieces[0].table):
-                self._accept(pieces, self._default, parsed)
-            elif pieces or self._is_mixed or b'"record_type"' in data or self._default not in self._types:
-                self._is_mixed = True
-                self._read_by_type(*self._rows(data.split(b"\n"), numbers, parsed), parsed)
-            else:
-                self._accept(list(self._by_windows(data, numbers, self._default, parsed)), self._default, parsed)
+            if not _is_clean(block.data, rows):
+                lines = self._bare(lines, parsed)
+            self._read_bare(lines, parsed)
         except _TooManyError:
             return None
         parsed.bad.sort(key=lambda row: row.line)
@@ -107,48 +158,96 @@ class RowReader:
                 parsed.bad.sort(key=lambda row: row.line)
             yield parsed
 
-    def _rows(
-        self, texts: list[bytes], numbers: Sequence[int], parsed: Parsed
-    ) -> tuple[Sequence[bytes], Sequence[int]]:
-        """The lines that may be rows, with their numbers; the others are bad."""
-        odd = [i for i, text in enumerate(texts) if text[:1] != b"{" or text[-1:] != b"}" or not text.isascii()]
-        dropped: set[int] = set()
-        for i in odd:
-            texts[i] = texts[i].strip(WHITE)
-            if not _may_be_row(texts[i]):
-                dropped.add(i)
-                if texts[i]:
-                    self._take_bad(parsed, numbers[i], texts[i], "is no object")
-        if not dropped:
-            return texts, numbers
-        kept = [i for i in range(len(texts)) if i not in dropped]
-        return [texts[i] for i in kept], [numbers[i] for i in kept]
+    def _bare(self, lines: _Lines, parsed: Parsed) -> _Lines:
+        """The lines that may be rows, without white space around them; the others are bad."""
+        changed: dict[int, bytes | None] = {}
+        for row in _odd(lines):
+            number, text = lines.line(row)
+            changed[row] = text if _may_be_row(text) else None
+            if text and changed[row] is None:
+                self._take_bad(parsed, number, text, "is no object")
+        return lines.instead(changed)
 
-    def _read_by_type(self, texts: Sequence[bytes], numbers: Sequence[int], parsed: Parsed) -> None:
+    def _read_bare(self, lines: _Lines, parsed: Parsed) -> None:
+        """Reads lines of the default type, or by types where some are of others."""
+        if self._default not in self._types:
+            self._is_mixed = True
+        if not self._is_mixed:
+            lines, table = self._at_once(lines, self._default, parsed)
+            self._is_mixed = b'"record_type"' in lines.data if table is None else self._name_others(table)
+            if not self._is_mixed:
+                pieces = list(self._by_windows(lines, self._default, parsed)) if table is None else [(table, lines)]
+                self._accept(pieces, self._default, parsed)
+        if self._is_mixed:
+            self._read_by_type(lines, parsed)
+
+    def _read_by_type(self, lines: _Lines, parsed: Parsed) -> None:
         """Reads lines by the type that they seem to name; who is wrong about it is moved to its own."""
-        left: Sequence[int] = range(len(texts))
-        for said, name in sorted(set(_NAMED.findall(b"\n".join(texts)))):
-            if (kind := name.decode()) in self._types and kind != self._default:
-                own = [i for i in left if said in texts[i]]
-                self._read(b"\n".join([texts[i] for i in own]), [numbers[i] for i in own], kind, parsed)
-                taken = set(own)
-                left = [i for i in left if i not in taken]
-        rest = [texts[i] for i in left]
+        kinds = self._types.keys() - {self._default}
+        while said := next((match for match in _NAMED.finditer(lines.data) if match[2].decode() in kinds), None):
+            own = pc.match_substring_regex(lines.texts(), said[1])  # sooner than what looks for no pattern
+            self._read(lines.only(own), said[2].decode(), parsed)
+            lines = lines.only(pc.invert(own))
         if self._default in self._types:
-            self._read(b"\n".join(rest), [numbers[i] for i in left], self._default, parsed)
+            self._read(lines, self._default, parsed)
         else:
-            self._refuse([(numbers[i], texts[i]) for i in left], self._default, parsed)
+            self._refuse([lines.line(row) for row in range(len(lines.numbers))], self._default, parsed)
 
-    def _read(self, data: bytes, numbers: Sequence[int], kind: str, parsed: Parsed) -> None:
+    def _read(self, lines: _Lines, kind: str, parsed: Parsed) -> None:
         """Reads rows of one type, without the bad ones; those that turn out to be of another are read by their own."""
-        pieces = self._together(data, len(numbers), numbers, kind)
-        self._accept(pieces or list(self._by_windows(data, numbers, kind, parsed)), kind, parsed)
+        lines, table = self._at_once(lines, kind, parsed)
+        pieces = list(self._by_windows(lines, kind, parsed)) if table is None else [(table, lines)]
+        self._accept(pieces, kind, parsed)
+
+    def _at_once(self, lines: _Lines, kind: str, parsed: Parsed) -> tuple[_Lines, pa.Table | None]:
+        """All of the rows, but for those that are soon found to be bad; no table where Arrow refuses more of them."""
+        for _ in range(_ROUNDS):
+            lines = self._without_signs(lines, kind, parsed)
+            if not lines.numbers:
+                break
+            found = self._parse(lines.data, kind)
+            if not isinstance(found, str):
+                return lines, found if found.num_rows == len(lines.numbers) else None
+            refused = _REFUSED.search(found)
+            row = int(refused[2]) if refused else len(lines.numbers)
+            if refused is None or row >= len(lines.numbers):  # where one line has two objects, Arrow counts both
+                break
+            number, text = lines.line(row)
+            why = self._explain(text)
+            if not why.reason:
+                break
+            self._take_bad(parsed, number, text, "", why)
+            if refused[1] and (sign := re.search(rb'"%b"\s*:\s*[^\s]' % re.escape(refused[1].encode()), text)):
+                self._signs.setdefault(kind, set()).add(sign[0])
+            lines = lines.without([row])
+        return lines, None
+
+    def _without_signs(self, lines: _Lines, kind: str, parsed: Parsed) -> _Lines:
+        """Lines without those that have what Arrow has refused in others, which are bad mostly for the same reason.
+
+        A sign that a good row has, or no row of these, is forgotten.
+        """
+        bad: set[int] = set()
+        for sign in sorted(self._signs.get(kind, ())):
+            is_one = False
+            for row in lines.with_sign(sign):
+                number, text = lines.line(row)
+                found = self._explain(text)
+                is_one = bool(found.reason)
+                if not is_one:
+                    break
+                if row not in bad:
+                    bad.add(row)
+                    self._take_bad(parsed, number, text, "", found)
+            if not is_one:
+                self._signs[kind].discard(sign)
+        return lines.without(bad)
 
     def _accept(self, pieces: Sequence[_Piece], kind: str, parsed: Parsed) -> None:
         """Takes what Arrow has read, without the bad rows and those of another type."""
         if not pieces:
             return
-        table, good = self._judge(pa.concat_tables([piece.table for piece in pieces]), kind)
+        table, good = self._judge(pa.concat_tables([table for table, _ in pieces]), kind)
         if pc.all(good).as_py() is False:
             self._refuse(_lines_at(pieces, pc.indices_nonzero(pc.invert(good)).to_pylist()), kind, parsed)
             table = table.filter(good)
@@ -160,26 +259,21 @@ class RowReader:
         named = table[RECORD_TYPE]
         return named.null_count < len(named) and pc.any(pc.not_equal(named, self._default)).as_py() is True
 
-    def _together(self, data: bytes, rows: int, numbers: Sequence[int], kind: str) -> list[_Piece]:
-        """All of the rows, of which there are so many, at once; nothing where that can't be."""
-        if kind in self._types and _is_clean(data, rows):
-            table = self._parse(data, kind)
-            if isinstance(table, pa.Table) and table.num_rows == rows:
-                return [_Piece(table, numbers, data)]
-        return []
-
-    def _by_windows(self, data: bytes, numbers: Sequence[int], kind: str, parsed: Parsed) -> Iterator[_Piece]:
+    def _by_windows(self, lines: _Lines, kind: str, parsed: Parsed) -> Iterator[_Piece]:
         """A window at a time, so that few rows are read twice because of a bad one."""
+        data = lines.data
         start = row = 0
         while start < len(data):
             end = data.find(b"\n", start + _WINDOW) + 1 or len(data)
             window = data[start:end]
-            rows = window.count(b"\n") + (end == len(data))
-            own = numbers[row : row + rows]
-            if pieces := self._together(window, rows, own, kind):
-                yield from pieces
+            rows = window.count(b"\n") + (not window.endswith(b"\n"))
+            own = lines.numbers[row : row + rows]
+            table = self._parse(window, kind)
+            if isinstance(table, pa.Table) and table.num_rows == rows:
+                yield table, _Lines(window, own)
             else:
-                yield from self._by_rows(*self._rows(window.split(b"\n")[:rows], own, parsed), kind, parsed)
+                texts = [text.strip(WHITE) for text in window.split(b"\n")[:rows]]
+                yield from self._by_rows(texts, own, kind, parsed)
             start, row = end, row + rows
 
     def _by_rows(self, texts: Sequence[bytes], numbers: Sequence[int], kind: str, parsed: Parsed) -> Iterator[_Piece]:
@@ -204,7 +298,7 @@ class RowReader:
             if end > at:
                 if isinstance(found, str) or found.num_rows != end - at:
                     raise _TooManyError
-                yield _Piece(found, numbers[at:end], texts[at:end])
+                yield found, _Lines(b"\n".join(texts[at:end]), numbers[at:end])
             if row:
                 self._refuse([(numbers[end], texts[end])], kind, parsed)
                 refused += 1
@@ -235,7 +329,7 @@ class RowReader:
             else:
                 self._take_bad(parsed, number, text, "", found)
         for other, own in others.items():
-            self._read(b"\n".join(text for _, text in own), [number for number, _ in own], other, parsed)
+            self._read(_Lines(b"\n".join(text for _, text in own), [number for number, _ in own]), other, parsed)
 
     def _take_bad(self, parsed: Parsed, number: int, text: bytes, why: str, found: Finding | None = None) -> None:
         if len(parsed.bad) >= _FEW:
@@ -290,11 +384,11 @@ _FOLLOWED = "must be one object, something follows it"  # Arrow takes two object
 
 def _lines_at(pieces: Sequence[_Piece], rows: Iterable[int]) -> list[Line]:
     """The lines of rows, which are counted over all the pieces."""
-    starts = [0, *accumulate(len(piece.numbers) for piece in pieces)]
+    starts = [0, *accumulate(table.num_rows for table, _ in pieces)]
     found = []
     for row in rows:
         i = bisect_right(starts, row) - 1
-        found.append((pieces[i].numbers[row - starts[i]], pieces[i].lines()[row - starts[i]]))
+        found.append(pieces[i][1].line(row - starts[i]))
     return found
 
 
@@ -350,14 +444,28 @@ def _is_clean(data: bytes, rows: int) -> bool:
     return borders + 1 == rows
 
 
+def _odd(lines: _Lines) -> Sequence[int]:
+    """The lines that are not plainly rows."""
+    if not (lines.data.isascii() or _arrow_takes_as_text(lines.data)):
+        texts = enumerate(lines.texts().to_pylist())
+        return [i for i, text in texts if text[:1] != b"{" or text[-1:] != b"}" or not text.isascii()]
+    plain = pc.and_(pc.starts_with(lines.texts(), "{"), pc.ends_with(lines.texts(), "}"))
+    return pc.indices_nonzero(pc.invert(plain)).to_pylist()  # type: ignore[no-any-return]
+
+
 def _arrow_takes_as_text(data: bytes) -> bool:
     """Whether it is UTF-8, as `bytes.decode` would find, without making a text of it: eight times as fast."""
-    offsets = pa.array([0, len(data)], pa.int32()).buffers()[1]
     try:
-        pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(data)]).cast(pa.string())
+        _as_binary(data).cast(pa.string())
     except pa.ArrowInvalid:
         return False
     return True
+
+
+def _as_binary(data: bytes) -> pa.Array:
+    """An array of this one value, which is not copied."""
+    offsets = pa.array([0, len(data)], pa.int32()).buffers()[1]
+    return pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(data)])
 
 
 def _may_be_row(text: bytes) -> bool:
