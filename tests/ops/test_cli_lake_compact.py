@@ -71,6 +71,31 @@ def test_writers_beside_it(lake: Lake) -> None:
     assert _rows(lake, _COPY) == _rows(lake, *lake.files("silver/"))
 
 
+def test_the_files_to_read_have_each_row_once(lake: Lake) -> None:
+    """A day's compacted file while it is fresh, else those of silver; of the days that are asked for."""
+    _put(lake, 1, 2)
+    lake.put("shipments/other.jsonl", lines(shipment(9, event_time="2026-02-01T00:00:00Z")))
+    place = f"s3://{SILVER}/"
+
+    def files(*options: str) -> list[str]:
+        found = lake.told("files", "--type", "shipments", *options)["files"]
+        return [url.removeprefix(place) for url in found]
+
+    assert files() == lake.files("silver/")
+    lake.told("compact", *_NOW)
+    other = lake.files("silver/shipments/dt=2026-02-01/")
+    assert files() == [_COPY, *other]
+    assert _rows(lake, *files()) == _rows(lake, *lake.files("silver/"))
+    assert (files("--to", "2026-01-31"), files("--from", "2026-02-01")) == ([_COPY], other)
+    _put(lake, 3)
+    assert files() == lake.files("silver/"), "a copy that is out of date is left alone"
+    told = lake.lab("files", "--type", "shipments", "--to", "2026-01-31")
+    assert told.stdout.splitlines() == [place + key for key in lake.files("silver/shipments/dt=2026-01-31/")]
+    assert "3 files: 0 days compacted, 1 days as they are in silver" in told.stderr.replace("\n", " ")
+    assert "no type has that name" in lake.lab("files", "--type", "nope").stderr.replace("\n", " ")
+    assert "--from must be a date" in lake.lab("files", "--type", "shipments", "--from", "yesterday").stderr
+
+
 def test_days_that_are_still_written_to(lake: Lake) -> None:
     """They are left alone, unless none is asked to rest."""
     _put(lake, 1, 2)

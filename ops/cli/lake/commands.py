@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ops.cli import output, target, timing
-from ops.cli.lake import backfill_commands, check_commands, compact_commands, gate_commands, quarantine_commands
+from ops.cli.lake import (
+    backfill_commands,
+    check_commands,
+    compact_commands,
+    files_commands,
+    gate_commands,
+    quarantine_commands,
+)
 from ops.cli.lake import samples as made_up
 from ops.cli.lake.samples import TYPES, Samples, Written
 from ops.local.files import written_atomically
@@ -27,6 +34,7 @@ app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(backfill_commands.app, name="backfill")
 app.command()(check_commands.check)
 app.command()(compact_commands.compact)
+app.command()(files_commands.files)
 app.command()(gate_commands.gate)
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}

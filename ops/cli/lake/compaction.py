@@ -81,6 +81,11 @@ class Compactor:
         """The days of a type, or of all; in order, one at a time."""
         return partitions(self._s3, self._bucket, record_type, dt)
 
+    def fresh(self, day: Partition) -> str | None:
+        """The key of the day's one file, where it was made from exactly these files."""
+        head = self._head(day)
+        return _key(day) if head and head["Metadata"].get("inputs") == day.inputs else None
+
     def state(self, day: Partition, choice: Choice) -> str:
         """Whether it is to be compacted (`NEW`, `STALE`), and if not, why."""
         head = self._head(day)
