@@ -15,6 +15,7 @@ import botocore.session
 import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from tests import distribution
 
@@ -60,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("repeatable")
     if config.getoption("--hypothesis-profile", None) != "random":
         # Hypothesis draws numbers and texts that stand in the modules imported so far: others in each process.
-        providers._get_local_constants = providers.Constants
+        providers._get_local_constants = Constants
 
 
 @pytest.hookimpl(optionalhook=True)
