@@ -1,35 +1,42 @@
 """Pulumi's SDK with less to wait for: what a program registers stays the same and takes half the time.
 
 The SDK makes a task for every value that it passes on, and four futures for every property of every resource, nearly
-all of which nobody reads. A run of the whole program is tens of thousands of turns of the event loop, and the tests run
-it more than a hundred times. `tests/components/test_quick_pulumi.py` compares it with the SDK as it comes; `lab` and
-the Pulumi CLI run that one.
+all of which nobody reads; it looks through every value for unknown ones again and again, and tells the engine what it
+does. A run of the whole program is tens of thousands of turns of the event loop, and the tests run it more than a
+hundred times. `tests/components/test_quick_pulumi.py` compares it with the SDK as it comes; `lab` and the Pulumi CLI
+run that one.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pulumi import Output, Resource
+from pulumi import Output, Resource, log
 from pulumi.output import _OutputData
 from pulumi.runtime import rpc
 
-_LEAVES = (str, int, float, bool, type(None))
+_LEAVES = frozenset({str, int, float, bool, type(None)})
 
 from_input: Callable[[Any], Output[Any]] = Output.from_input
 transfer_properties: Callable[..., Mapping[str, Callable[..., None]]] = rpc.transfer_properties
+contains_unknowns: Callable[[Any], bool] = rpc.contains_unknowns
+debug: Callable[..., None] = log.debug
 
 
 def install() -> None:
     """Put the shortcuts in place of the SDK's functions, for the rest of the process."""
     Output.from_input = staticmethod(_from_input)  # type: ignore[method-assign, assignment]
     rpc.transfer_properties = _transfer_properties  # type: ignore[assignment]
+    rpc.contains_unknowns = _contains_unknowns  # type: ignore[assignment]
+    log.debug = _not_told
 
 
 def uninstall() -> None:
     """Have the SDK as it comes."""
     Output.from_input = staticmethod(from_input)  # type: ignore[method-assign, assignment]
     rpc.transfer_properties = transfer_properties  # type: ignore[assignment]
+    rpc.contains_unknowns = contains_unknowns  # type: ignore[assignment]
+    log.debug = debug
 
 
 class _Property(Output[Any]):
@@ -85,6 +92,19 @@ def _from_input(value: Any) -> Output[Any]:
     if type(value) is dict and all(type(key) is str for key in value):
         return Output.all(**value)
     return from_input(value)
+
+
+def _contains_unknowns(value: Any) -> bool:
+    kind = type(value)
+    if kind is dict:
+        return any(map(_contains_unknowns, value.values()))
+    if kind is list:
+        return any(map(_contains_unknowns, value))
+    return kind not in _LEAVES and contains_unknowns(value)
+
+
+def _not_told(*_: object, **__: object) -> None:
+    """What the mocks' engine is told of every resource goes nowhere."""
 
 
 def _is_plain(value: Any) -> bool:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.components.recording import ACCOUNT, REGION, Recording, run_main
 
+_BOUNDARY = "arn:aws:iam::123456789012:policy/edge"
+
 
 def test_ingest_function(dev: Recording) -> None:
     """Every input of the ingest function."""
@@ -77,42 +79,52 @@ def test_worker_function_is_told_its_surroundings_and_limits() -> None:
     assert worker["loggingConfig"]["applicationLogLevel"] == "WARN"
 
 
-def test_queues_have_the_configured_times_and_count() -> None:
+@pytest.fixture(scope="module")
+def tuned() -> Recording:
+    """Keys that do not meet, in one run."""
+    return run_main(
+        "dev",
+        {
+            "queueVisibilitySeconds": 500,
+            "maxReceiveCount": 3,
+            "messageRetentionSeconds": 600,
+            "dlqRetentionSeconds": 700,
+            "batchSize": 25,
+            "maxBatchingWindowSeconds": 3,
+            "workerMaxConcurrency": 9,
+            "iamNamePrefix": "team-a-",
+            "permissionsBoundaryArn": _BOUNDARY,
+            "ingestMemoryMb": 2048,
+            "architecture": "x86_64",
+            "corsOrigin": "https://shop.example",
+        },
+    )
+
+
+def test_queues_have_the_configured_times_and_count(tuned: Recording) -> None:
     """Visibility, retentions and the receives before the dead-letter queue are those of the configuration."""
-    chosen = {
-        "queueVisibilitySeconds": 500,
-        "maxReceiveCount": 3,
-        "messageRetentionSeconds": 600,
-        "dlqRetentionSeconds": 700,
-    }
-    recording = run_main("dev", chosen)
-    main = recording.inputs("Queue", "events-queue")
+    main = tuned.inputs("Queue", "events-queue")
 
     assert json.loads(main["redrivePolicy"]) == {"deadLetterTargetArn": "arn:events-dlq", "maxReceiveCount": 3}
     assert (main["visibilityTimeoutSeconds"], main["messageRetentionSeconds"]) == (500, 600)
-    assert recording.inputs("Queue", "events-dlq")["messageRetentionSeconds"] == 700
+    assert tuned.inputs("Queue", "events-dlq")["messageRetentionSeconds"] == 700
 
 
-def test_organization_rules_reach_every_role() -> None:
+def test_organization_rules_reach_every_role(tuned: Recording) -> None:
     """The configured name prefix and permissions boundary are on all functions' roles."""
-    boundary = "arn:aws:iam::123456789012:policy/edge"
-    recording = run_main("dev", {"iamNamePrefix": "team-a-", "permissionsBoundaryArn": boundary})
-
-    assert {(r.inputs["namePrefix"], r.inputs["permissionsBoundary"]) for r in recording.of("Role")} == {
-        ("team-a-events-breaker-", boundary),
-        ("team-a-events-ingest-", boundary),
-        ("team-a-events-worker-", boundary),
-        ("team-a-failure-mode-", boundary),
-        ("team-a-redrive-", boundary),
-        ("team-a-redrive-api-", boundary),
+    assert {(r.inputs["namePrefix"], r.inputs["permissionsBoundary"]) for r in tuned.of("Role")} == {
+        ("team-a-events-breaker-", _BOUNDARY),
+        ("team-a-events-ingest-", _BOUNDARY),
+        ("team-a-events-worker-", _BOUNDARY),
+        ("team-a-failure-mode-", _BOUNDARY),
+        ("team-a-redrive-", _BOUNDARY),
+        ("team-a-redrive-api-", _BOUNDARY),
     }
 
 
-def test_ingest_has_its_own_memory() -> None:
+def test_ingest_has_its_own_memory(tuned: Recording) -> None:
     """The key ingestMemoryMb is the ingest function's and no other's."""
-    functions = run_main("dev", {"ingestMemoryMb": 2048}).of("Function")
-
-    assert {f.name: f.inputs["memorySize"] for f in functions} == {
+    assert {f.name: f.inputs["memorySize"] for f in tuned.of("Function")} == {
         "events-breaker": 256,
         "events-ingest": 2048,
         "events-worker": 256,
@@ -122,11 +134,9 @@ def test_ingest_has_its_own_memory() -> None:
     }
 
 
-def test_consumer_takes_partial_batches_of_the_configured_size() -> None:
+def test_consumer_takes_partial_batches_of_the_configured_size(tuned: Recording) -> None:
     """The mapping reports failures per message and has the configured batch size, window and concurrency."""
-    chosen = {"batchSize": 25, "maxBatchingWindowSeconds": 3, "workerMaxConcurrency": 9}
-
-    assert run_main("dev", chosen).inputs("EventSourceMapping", "events-worker-mapping") == {
+    assert tuned.inputs("EventSourceMapping", "events-worker-mapping") == {
         "batchSize": 25,
         "eventSourceArn": "arn:events-queue",
         "functionName": "arn:events-worker",
@@ -137,17 +147,15 @@ def test_consumer_takes_partial_batches_of_the_configured_size() -> None:
     }
 
 
-def test_layer_follows_the_architecture() -> None:
+def test_layer_follows_the_architecture(tuned: Recording) -> None:
     """The layer says for which runtime and processor it was built, and functions run on that processor."""
-    recording = run_main("dev", {"architecture": "x86_64"})
-
-    assert recording.inputs("LayerVersion", "dependencies") == {
+    assert tuned.inputs("LayerVersion", "dependencies") == {
         "code": "archive of dependencies",
         "compatibleArchitectures": ["x86_64"],
         "compatibleRuntimes": ["python3.13"],
         "layerName": "ingestion-lab-dev-dependencies",
     }
-    assert [f.name for f in recording.of("Function") if f.inputs["architectures"] != ["x86_64"]] == []
+    assert [f.name for f in tuned.of("Function") if f.inputs["architectures"] != ["x86_64"]] == []
 
 
 def test_state_table(dev: Recording) -> None:
@@ -214,9 +222,9 @@ def test_api(dev: Recording) -> None:
     }
 
 
-def test_cors_is_for_the_one_origin() -> None:
+def test_cors_is_for_the_one_origin(tuned: Recording) -> None:
     """Browsers of the configured origin, and of no other, may call the API, and show what the API asks for."""
-    cors = run_main("dev", {"corsOrigin": "https://shop.example"}).inputs("Api", "ingestion-api")["corsConfiguration"]
+    cors = tuned.inputs("Api", "ingestion-api")["corsConfiguration"]
     signed = ["authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"]
 
     assert cors == {

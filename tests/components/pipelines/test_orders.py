@@ -13,6 +13,7 @@ _BOTH: Mapping[str, object] = {"pipelines": ["events", "orders"]}
 _ALONE: Mapping[str, object] = {"pipelines": ["orders"]}
 _BUS, _QUEUE, _RULE = "arn:ingestion-bus", "arn:orders-queue", "arn:orders-created"
 _UNDELIVERED = "arn:orders-created-undelivered"
+_OPERATORS = ["arn:aws:iam::123456789012:role/operator", "arn:aws:iam::123456789012:user/ops/jane"]
 _FUNCTIONS = ("orders-api", "orders-breaker", "orders-worker")
 _QUEUES = ("orders-created-undelivered", "orders-dlq", "orders-queue")
 _OUTCOMES = ("orders-failure", "orders-success")
@@ -74,6 +75,12 @@ def _program(**more: object) -> Recording:
 def both() -> Recording:
     """The dev stack with events and orders."""
     return _program()
+
+
+@pytest.fixture(scope="module")
+def other() -> Recording:
+    """Keys that do not meet, in one run."""
+    return _program(operatorRoleArns=_OPERATORS, archiveRetentionDays=0, failureInjection=False, tracing=False)
 
 
 @pytest.fixture(scope="module")
@@ -177,10 +184,9 @@ def _policy(recording: Recording, name: str) -> dict[str, Any]:
     return {statement.pop("Sid"): statement for statement in document["Statement"]}
 
 
-def test_the_queue_lets_the_rule_in_and_keeps_others_out() -> None:
+def test_the_queue_lets_the_rule_in_and_keeps_others_out(other: Recording) -> None:
     """EventBridge by an Allow for that rule; of principals the redrive and the operators; nothing else may send."""
-    operator = "arn:aws:iam::123456789012:role/operator"
-    policy = _policy(_program(operatorRoleArns=[operator]), "orders-queue-policy")
+    policy = _policy(other, "orders-queue-policy")
 
     assert policy.keys() == {"TlsOnly", "NamedProducersOnly", "RulesDeliver"}
     assert policy["RulesDeliver"] == {
@@ -196,27 +202,23 @@ def test_the_queue_lets_the_rule_in_and_keeps_others_out() -> None:
         "Action": "sqs:SendMessage",
         "Resource": _QUEUE,
         "Condition": {
-            "ArnNotEquals": {"aws:PrincipalArn": ["arn:orders-breaker-role", "arn:redrive-role", operator]},
+            "ArnNotEquals": {"aws:PrincipalArn": ["arn:orders-breaker-role", "arn:redrive-role", *_OPERATORS]},
             "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
         },
     }
 
 
-def test_operators_may_send_to_every_main_queue() -> None:
+def test_operators_may_send_to_every_main_queue(other: Recording) -> None:
     """And to no dead-letter queue: those who may are named in one key."""
-    operator = "arn:aws:iam::123456789012:user/ops/jane"
-    recording = _program(operatorRoleArns=[operator])
     named = {
-        name: _policy(recording, f"{name}-policy")["NamedProducersOnly"]["Condition"]["ArnNotEquals"][
-            "aws:PrincipalArn"
-        ]
+        name: _policy(other, f"{name}-policy")["NamedProducersOnly"]["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
         for name in ("events-queue", "events-dlq", "orders-queue", "orders-dlq")
     }
 
     assert named == {
-        "events-queue": ["arn:events-ingest-role", "arn:events-breaker-role", "arn:redrive-role", operator],
+        "events-queue": ["arn:events-ingest-role", "arn:events-breaker-role", "arn:redrive-role", *_OPERATORS],
         "events-dlq": ["arn:events-worker-role"],
-        "orders-queue": ["arn:orders-breaker-role", "arn:redrive-role", operator],
+        "orders-queue": ["arn:orders-breaker-role", "arn:redrive-role", *_OPERATORS],
         "orders-dlq": ["arn:orders-worker-role"],
     }
 
@@ -247,12 +249,10 @@ def test_the_archive_keeps_orders_only(both: Recording) -> None:
     }
 
 
-def test_no_days_are_no_archive() -> None:
+def test_no_days_are_no_archive(other: Recording) -> None:
     """With archiveRetentionDays 0 nothing is kept, and there is nothing to replay from."""
-    recording = _program(archiveRetentionDays=0)
-
-    assert recording.of("EventArchive") == []
-    assert "archiveArn" not in recording.outputs["orders"]
+    assert other.of("EventArchive") == []
+    assert "archiveArn" not in other.outputs["orders"]
 
 
 def test_the_table_is_by_id_and_by_time(both: Recording) -> None:
@@ -295,9 +295,8 @@ def test_the_consumer_has_its_own_numbers() -> None:
         assert (mapping["batchSize"], mapping["eventSourceArn"]) == (batch, _QUEUE)
 
 
-def test_the_functions_are_told_their_surroundings() -> None:
+def test_the_functions_are_told_their_surroundings(other: Recording) -> None:
     """The API knows the bus and the tables, the worker its queues as well; the API has no queue."""
-    recording = _program(failureInjection=False)
     common = {
         "ENVIRONMENT": "dev",
         "EVENT_BUS_NAME": "ingestion-bus",
@@ -309,8 +308,8 @@ def test_the_functions_are_told_their_surroundings() -> None:
         "TTL_DAYS": "7",
     }
 
-    assert variables(recording, "orders-api") == common
-    assert variables(recording, "orders-worker") == common | {
+    assert variables(other, "orders-api") == common
+    assert variables(other, "orders-worker") == common | {
         "BREAKER_HOLD_SECONDS": "60",
         "DLQ_URL": "https://orders-dlq",
         "MAX_RECEIVE_COUNT": "5",
@@ -321,12 +320,11 @@ def test_the_functions_are_told_their_surroundings() -> None:
     }
 
 
-def test_grants_are_what_the_functions_need() -> None:
+def test_grants_are_what_the_functions_need(other: Recording) -> None:
     """The API reads orders and writes none; the worker writes orders and reads none; redrive reaches both queues."""
-    recording = _program(failureInjection=False, tracing=False)
     own_logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
-    assert grants(recording, "orders-api") == {
+    assert grants(other, "orders-api") == {
         "Bus": ({"events:PutEvents"}, _BUS),
         "State": (
             {"dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"},
@@ -336,14 +334,14 @@ def test_grants_are_what_the_functions_need() -> None:
         "Orders": ({"dynamodb:Query"}, "arn:orders-table/index/newest"),
         "OwnLogs": (own_logs, "arn:orders-api-logs:*"),
     }
-    worker = grants(recording, "orders-worker")
+    worker = grants(other, "orders-worker")
     assert worker["Orders"] == ({"dynamodb:PutItem"}, "arn:orders-table")
     assert worker["Queue"][1] == _QUEUE
     assert worker.keys() == {"Queue", "DeadLetters", "State", "Outcomes", "Orders", "OwnLogs"}
-    redrive = grants(recording, "redrive")
+    redrive = grants(other, "redrive")
     assert redrive["DeadLetters"][1] == ["arn:events-dlq", "arn:orders-dlq", _UNDELIVERED]
     assert redrive["Queues"] == ({"sqs:SendMessage"}, ["arn:events-queue", _QUEUE])
-    assert json.loads(variables(recording, "redrive")["QUEUES"])["orders-undelivered"] == {
+    assert json.loads(variables(other, "redrive")["QUEUES"])["orders-undelivered"] == {
         "queueUrl": "https://orders-queue",
         "dlqUrl": "https://orders-created-undelivered",
     }
