@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.cli import output, target
+from ops.cost.paths import Shape
 from ops.local.emulator import ROOT
 from ops.plan import report
 from ops.plan.model import Load
 from ops.plan.stack import PlanError, pipelines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ops.local.deployer import Registered
     from ops.plan.model import Pipeline
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -61,10 +63,11 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
     )
     changes = dict(_pair(text) for text in change or [])
     with output.busy(f"planning for stack {stack}"):
-        found = _pipeline(stack, pipeline, changes)
+        registered = _registered(stack, changes)
+        found = _chosen(stack, pipeline, pipelines(registered))
         if found.fifo and not groups:
             output.misuse("a FIFO queue is worked by as many invocations as it has groups: how many, --groups")
-        made = report.make(found, load)
+        made = report.make(found, load, Shape.of(registered))
     if as_json:
         output.as_json(report.as_json(made, stack=stack))
     else:
@@ -73,11 +76,14 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
         raise typer.Exit(output.FAILED)
 
 
-def _pipeline(stack: str, name: str, changes: dict[str, object]) -> Pipeline:
+def _registered(stack: str, changes: dict[str, object]) -> Sequence[Registered]:
     from ops.local.deployer import rehearse  # noqa: PLC0415 - takes a second; `--help` does without it
 
     decrypt = None if stack == target.LOCAL else lambda key: target.decrypted(stack, key)
-    there = pipelines(rehearse(ROOT, stack, decrypt, changes))
+    return rehearse(ROOT, stack, decrypt, changes)
+
+
+def _chosen(stack: str, name: str, there: Mapping[str, Pipeline]) -> Pipeline:
     if name and name not in there:
         raise PlanError(f"stack {stack} has no pipeline {name}: it has {_names(list(there))}")
     return there[name or next(iter(sorted(there, key=("events", "orders", "lake").index)))]

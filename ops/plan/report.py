@@ -7,6 +7,7 @@ from math import ceil, inf
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from ops.cost.paths import Figure, Usage, per_million
 from ops.plan import figures, limits
 from ops.plan.model import batch, seconds
 from ops.plan.simulation import LONGEST, Course, simulate
@@ -14,6 +15,7 @@ from ops.plan.simulation import LONGEST, Course, simulate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ops.cost.paths import Shape
     from ops.plan.limits import Limit
     from ops.plan.model import Load, Pipeline
 
@@ -53,6 +55,7 @@ class Report:
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     knob: str
+    dollars: float | None = None  # for a million events
 
     @property
     def course(self) -> Course:
@@ -60,8 +63,8 @@ class Report:
         return self.variants[0].course
 
 
-def make(pipeline: Pipeline, load: Load) -> Report:
-    """Simulate the pipeline as it is, and in the ways that answer what would help."""
+def make(pipeline: Pipeline, load: Load, shape: Shape | None = None) -> Report:
+    """Simulate the pipeline as it is, and in the ways that answer what would help; of a known shape, price it too."""
     course = simulate(pipeline, load)
     tuned, knob = advice(pipeline, load, course)
     ways = {way: name for name, way in [*_others(pipeline, load), *([(_name(tuned), tuned)] if tuned else [])]}
@@ -78,7 +81,23 @@ def make(pipeline: Pipeline, load: Load) -> Report:
         problems=tuple(_problems(pipeline, load, course)),
         notes=tuple(_notes(pipeline, load)),
         knob=knob,
+        dollars=_dollars(pipeline, load, course, shape) if shape and pipeline.name in shape.pipelines else None,
     )
+
+
+def _dollars(pipeline: Pipeline, load: Load, course: Course, shape: Shape) -> float | None:
+    """What a million events cost at the batches and times of the plan, each worked once; None where none is worked."""
+    if not course.invocations:
+        return None
+    usage = replace(
+        Usage.assumed(pipeline.name, shape),
+        batch=Figure(course.receives / course.invocations),
+        worker_ms=Figure(course.busy / course.invocations * 1000),
+        message_bytes=Figure(load.size),
+        item_bytes=Figure(load.size),
+        events=Figure(load.per_request),
+    )
+    return per_million(pipeline.name, shape, usage)
 
 
 def _others(pipeline: Pipeline, load: Load) -> list[tuple[str, Pipeline]]:
@@ -264,7 +283,19 @@ def _paragraphs(report: Report) -> list[str]:
     if load.redrive_rate:
         done = "never" if course.redriven is None else f"{_duration(course.redriven)} after the beginning"
         found += _wrapped("Redrive", f"of {_number(load.redrive_rate)} letters/s is done {done}.")
-    return found + _wrapped("Knob", report.knob + ".")
+    found += _wrapped("Knob", report.knob + ".")
+    return found + _cost(report.dollars, load)
+
+
+def _cost(dollars: float | None, load: Load) -> list[str]:
+    if dollars is None:
+        return []
+    hourly = dollars * load.rate * 3600 / 1e6
+    return _wrapped(
+        "Cost",
+        f"${dollars:.2f} a million events, ${_number(hourly)} an hour at this rate; retries, pollers and what a stack "
+        "costs without events not counted: lab cost.",
+    )
 
 
 def _story(course: Course, load: Load, pipeline: Pipeline) -> str:
@@ -308,11 +339,15 @@ def as_json(report: Report, *, stack: str) -> dict[str, Any]:
         "problems": list(report.problems),
         "notes": list(report.notes),
         "knob": report.knob,
+        "dollarsPerMillion": report.dollars,
         "limits": [
             {"name": limit.name, "eventsPerSecond": limit.rate, "knob": limit.knob, "door": limit.door}
             for limit in report.limits
         ],
-        "variants": [{"name": variant.name, **asdict(variant.course)} for variant in report.variants],
+        "variants": [
+            {"name": variant.name, **{name: value for name, value in asdict(variant.course).items() if name != "steps"}}
+            for variant in report.variants
+        ],
         "unknown": list(UNKNOWN),
     }
 

@@ -51,6 +51,7 @@ class Course:
     """What happens; times in seconds since the beginning, None for never."""
 
     minutes: list[Minute] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list, repr=False)  # waiting, at the end of each
     peak: float = 0.0  # of waiting
     oldest: int = 0
     most_concurrency: float = 0.0
@@ -187,6 +188,7 @@ class _Simulation:
         visible = self._visible()
         taken = self._take(number, visible, is_paused=self._paused[0] <= now < self._paused[1])
         waiting = self._visible() + self._held
+        course.steps.append(waiting)
         course.peak = max(course.peak, waiting)
         course.oldest = max(course.oldest, self._age(number + 1))
         if visible - taken <= max(_NOTHING, 1e-9 * visible):

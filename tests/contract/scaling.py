@@ -1,15 +1,17 @@
 """What a rate asks of AWS, as `docs/scaling.md`: python -m tests.contract.scaling > docs/scaling.md."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
+from ops.cost.paths import Shape
 from ops.local.deployer import Registered
 from ops.plan import figures, limits, report, stack
 from ops.plan.model import PAUSE_SECONDS, PROBE_SECONDS, Load, Pipeline, batch, seconds
 from ops.plan.simulation import STEP, simulate
 from tests.components.configurations import FIXED
+from tests.components.recording import Registered as Recorded
 
 _RATES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 _WORKER_MS = 50
@@ -57,17 +59,21 @@ simulated. Fair queues change who waits, not how many.
 """
 
 
-def dev() -> Pipeline:
-    """The events pipeline as the stack `dev` has it."""
+def resources() -> Sequence[Recorded]:
+    """The stack `dev`."""
     (found,) = (configuration for configuration in FIXED if configuration.name == "dev")
-    registered = [Registered(one.type, one.name, one.inputs) for one in found.recording().resources]
-    return stack.pipelines(registered)["events"]
+    return found.recording().resources
+
+
+def dev() -> Pipeline:
+    """The events pipeline as it is there."""
+    return stack.pipelines([Registered(one.type, one.name, one.inputs) for one in resources()])["events"]
 
 
 def render() -> str:
     """The whole document."""
     pipeline = dev()
-    example = report.lines(report.make(pipeline, _EXAMPLE), stack="dev")
+    example = report.lines(report.make(pipeline, _EXAMPLE, Shape.of(resources())), stack="dev")
     asked = f"lab plan --rate 50 --worker-ms 80 --poison 1% --outage {_HOURS}h --stack dev"
     parts = [
         _HEAD,

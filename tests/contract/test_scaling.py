@@ -1,13 +1,17 @@
 """The documentation says how far it scales, and a plan reads a stack as the program makes it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+
+import pytest
 
 from components.config import aws_limits
+from ops.cost.paths import Figure, Shape, Usage, per_million
 from ops.local.deployer import Registered
-from ops.plan import figures, stack
+from ops.plan import figures, report, stack
+from ops.plan.model import Load
 from tests.components.configurations import FIXED
 from tests.components.recording import ROOT
-from tests.contract.scaling import dev, render
+from tests.contract.scaling import dev, render, resources
 
 
 def test_the_page_says_what_is_simulated() -> None:
@@ -43,6 +47,26 @@ def test_a_stack_is_read_as_it_is_registered() -> None:
         "fifo": False,
         "throttle_rate": 100,
     }
+
+
+def test_a_plan_prices_an_event_as_lab_cost_does() -> None:
+    """At the batches and the time of the plan: more load than can be worked makes full ones."""
+    shape = Shape.of(resources())
+    load = Load(rate=1000, worker_ms=50, size=2000, per_request=10)
+    usage = replace(
+        Usage.assumed("events", shape),
+        batch=Figure(10),
+        worker_ms=Figure(530),
+        message_bytes=Figure(2000),
+        item_bytes=Figure(2000),
+        events=Figure(10),
+    )
+
+    made = report.make(dev(), load, shape)
+
+    assert made.dollars == pytest.approx(per_million("events", shape, usage))
+    assert report.make(dev(), load).dollars is None
+    assert report.make(dev(), replace(load, worker_ms=60_000), shape).dollars is None
 
 
 def test_every_pipeline_of_every_configuration_can_be_planned() -> None:
