@@ -12,13 +12,14 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.runtime import rpc
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 from tests.components.configurations import CONFIGURATIONS, Configuration
 from tests.components.recording import PROJECT, ROOT, Recording
 
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # how the engine writes a string that is not known yet
-_SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+_SECRET = {rpc._special_sig_key: rpc._special_secret_sig}  # how the engine writes that a value is encrypted
 _QUEUE = "aws:sqs/queue:Queue"
 _FUNCTION = "aws:lambda/function:Function"
 _MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"
