@@ -16,19 +16,20 @@ import threading
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from components.compute.packaging import handlers_zip
+from handlers.aws.clients import AWS_ERRORS
 from ops.local import lambdas
 from ops.local.deployer import deploy
 from ops.local.emulator import Emulator
 from tests.pipelines.lab import ROOT, Ear, Lab, wait_for
-from tests.pipelines.soak_ledger import Accepted, Facts, Ledger, Record
+from tests.pipelines.soak_ledger import DIED, Accepted, Facts, Ledger, Letter, Record, receives
 
 CONFIG: dict[str, Any] = {
     "retryBackoffBaseSeconds": 1,
@@ -44,6 +45,8 @@ _KILLER_LOOKS_SECONDS = 0.2
 _MOST_WAITING = 2000  # messages, so that what is sent is worked soon, and kills hit all functions at all times
 _TRIES = 50
 _LOOK_SECONDS = 0.5
+_REDRIVE_SECONDS = 180
+_READING_SECONDS = 120  # that letters stay out of sight for while all are read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class Plan:
 
     ``every`` is how many events are sent or worked on average between two kills: by time, a slow machine would do
     nothing but start processes. ``kills`` is how many there are at most of a function's processes, ``outage`` how long
-    the outage of the large ones lasts (seconds; 0: until each has met it).
+    the outage of the large ones lasts (seconds; 0: until each has met it). ``may_waste`` is the ledger's.
     """
 
     size: int
@@ -62,6 +65,7 @@ class Plan:
     kills: int
     victims: tuple[str, ...]
     kills_redrive: bool = False  # once, in the middle of a run
+    may_waste: int = 1
     seed: int = 7
 
     def events(self) -> list[dict[str, Any]]:
@@ -143,25 +147,31 @@ class Soak:
         for log in ("effects", "met"):
             (self.place / log).touch()
         known = self._records().keys()
-        with self._step(), self.lab.events() as ear, self._ticking():
+        with (
+            self._step(),
+            self.lab.events() as ear,
+            self._again_and_again(self._tick, _TICK_SECONDS),
+            self._hearing(ear),
+        ):
             killing = Killing(self.lab.emulator, self.plan, self._done, self.killed)
             with killing:
                 self._send()
             self._drain()
-            first = Ledger(self.accepted, self._facts(ear, known))
+            first = Ledger(self.accepted, self._facts(ear, known), may_waste=self.plan.may_waste)
             self._tell("before the redrive", first)
             (self.place / "repaired").touch()
             with killing:
-                for cause in sorted({"RepairableError", *(cause or "Unknown" for cause in first.felled().values())}):
+                for cause in sorted({cause or "Unknown" for cause in first.felled().values()}):
                     self._redrive(cause)
+                self._redrive("RepairableError", kills=self.plan.kills_redrive)
             self._drain()
-            second = Ledger(self.accepted, self._facts(ear, known), repaired=True)
+            second = replace(first, facts=self._facts(ear, known), repaired=True)
             self._tell("after the redrive", second)
         self._say(f"{len(self.accepted)} events in {self.sent} messages; processes killed: {dict(self.killed)}")
         return first, second
 
     def _tell(self, when: str, ledger: Ledger) -> None:
-        self._say("\n  ".join([f"ledger {when}:", *ledger.lines()]))
+        self._say("\n  ".join([f"ledger {when}:", *ledger.lines(), *ledger.obituaries()]))
 
     def _say(self, text: str) -> None:
         self.tell(f"{time.monotonic() - self.began:4.0f} s  {text}")
@@ -176,10 +186,14 @@ class Soak:
                 new.writestr(entry, text if entry.filename == "handlers/events/step.py" else old.read(entry))
         functions = self.lab.client("lambda")
         functions.update_function_code(FunctionName="events-worker", ZipFile=made.getvalue())
+        seconds = functions.get_function_configuration(FunctionName="redrive")["Timeout"]
+        # A run keeps what it skips out of sight for as long as its process has left, and cannot give it back if killed.
+        functions.update_function_configuration(FunctionName="redrive", Timeout=_REDRIVE_SECONDS)
         try:
             yield
         finally:
             functions.update_function_code(FunctionName="events-worker", ZipFile=original)
+            functions.update_function_configuration(FunctionName="redrive", Timeout=seconds)
 
     def _send(self) -> None:
         """Small events; then large ones among others, while the downstream of the large ones is out; then the rest."""
@@ -251,16 +265,25 @@ class Soak:
         found = self.accepted.setdefault(event["orderId"], Accepted(event["drill"], key))
         assert found.key == key, f"{event['orderId']} has two keys: {found.key}, {key}"
 
+    def _tick(self) -> None:
+        """The breaker's minute, a shorter one, whether its process lives or not."""
+        self.lab.client("lambda").invoke(FunctionName="events-breaker", InvocationType="Event", Payload=b"{}")
+
+    def _hearing(self, ear: Ear) -> AbstractContextManager[None]:
+        """Hears events as they come: a queue of 20,000 takes the emulator longer to read than to fill."""
+        return self._again_and_again(ear.heard, _LOOK_SECONDS)
+
     @contextmanager
-    def _ticking(self) -> Iterator[None]:
-        """The breaker's minutes, shorter ones, whether its process lives or not."""
-        stop, functions = threading.Event(), self.lab.client("lambda")
+    def _again_and_again(self, what: Callable[[], object], seconds: float) -> Iterator[None]:
+        """Does something every so many seconds beside all else; what fails is done again the next time."""
+        stop = threading.Event()
 
-        def tick() -> None:
-            while not stop.wait(_TICK_SECONDS):
-                functions.invoke(FunctionName="events-breaker", InvocationType="Event", Payload=b"{}")
+        def run() -> None:
+            while not stop.wait(seconds):
+                with suppress(*AWS_ERRORS):
+                    what()
 
-        thread = threading.Thread(target=tick, daemon=True)
+        thread = threading.Thread(target=run, daemon=True)
         thread.start()
         try:
             yield
@@ -275,8 +298,8 @@ class Soak:
         """Seconds until the soak has taken too long."""
         return max(1.0, self.began + self.plan.seconds - time.monotonic())
 
-    def _progress(self) -> None:
-        """Goes on with what depends on the time, and says now and then how far it is."""
+    def _progress(self, what: str = "") -> None:
+        """Goes on with what depends on the time, and says now and then how far it is, and what it is waiting for."""
         if self._outage_began:
             self._end_outage()
         if time.monotonic() - self._told < _TELL_SECONDS:
@@ -286,7 +309,9 @@ class Soak:
         key = {"id": {"S": "breaker#events"}, "item": {"S": "state"}}
         item = self.lab.client("dynamodb").get_item(TableName=self.lab.outputs["ControlTableName"], Key=key).get("Item")
         breaker = item["state"]["S"] if item else "CLOSED"
-        self._say(f"sent {sent}, {depth} on the queue, breaker {breaker}, killed {dict(self.killed)}")
+        self._say(
+            f"sent {sent}, {depth} on the queue, breaker {breaker}, killed {dict(self.killed)}; {what}".rstrip("; ")
+        )
 
     def _drain(self) -> None:
         """Waits until nothing is on the queue."""
@@ -298,7 +323,7 @@ class Soak:
 
         wait_for("an empty queue", empty, seconds=self._left())
 
-    def _redrive(self, cause: str) -> None:
+    def _redrive(self, cause: str, *, kills: bool = False) -> None:
         """Brings the letters of one cause back; a run whose process was killed is taken up again by the tick."""
         rate = max(1, len(self._letters()) // 20)  # so that there is a middle to be killed in
         body = {"maxMessages": 100_000, "errorType": cause, "ratePerSecond": rate}
@@ -310,7 +335,7 @@ class Soak:
             time.sleep(_LOOK_SECONDS)
             found = self._asked("GET", f"/redrive/{started['redriveId']}?limit=1")
             moved = found.get("counts", {}).get("moved", 0)
-            if self.plan.kills_redrive and not self.killed["redrive"] and found.get("state") == "RUNNING" and moved:
+            if kills and not self.killed["redrive"] and found.get("state") == "RUNNING" and moved:
                 self.killed["redrive"] += lambdas.kill(self.lab.emulator, "redrive")
                 self._say(f"redrive of {cause}: killed, {moved} were moved; its lease lapses in 90 s")
             return {} if found.get("state", "RUNNING") == "RUNNING" else found
@@ -318,6 +343,8 @@ class Soak:
         run = wait_for("the end of the redrive", ended, seconds=self._left())
         self._say(f"redrive of {cause}: {run['state']} {run['counts']}")
         assert run["state"] == "SUCCEEDED"
+        if run["counts"]["uncertain"]:  # what the killed process may have sent stays a dead letter, for the next run
+            self._redrive(cause)
 
     def _asked(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """The answer to a request; {} where there is none, for the function that answers may have been killed."""
@@ -334,7 +361,7 @@ class Soak:
         effects = [line.split() for line in (self.place / "effects").read_text().splitlines()]
         records = {key: record for key, record in self._records().items() if key not in known}
         succeeded = sum(record.status == "SUCCEEDED" for record in records.values())
-        told = ear.wait(succeeded, seconds=self._left())
+        told = self._heard(ear, succeeded)
         return Facts(
             records,
             [(name, int(at)) for name, at in effects],
@@ -342,6 +369,17 @@ class Soak:
             [(event["detail"]["idempotencyKey"], event["detail"]["eventId"]) for event in told],
             lab.depth(lab.outputs["MainQueueUrl"]),
         )
+
+    def _heard(self, ear: Ear, count: int) -> list[dict[str, Any]]:
+        """As many success events, or more."""
+
+        def heard() -> list[dict[str, Any]]:
+            time.sleep(_LOOK_SECONDS)
+            found = [event for event in ear.heard() if event["detail-type"] == "IngestionSuccess"]
+            self._progress(f"{len(found)} of {count} success events heard")
+            return found if len(found) >= count else []
+
+        return wait_for("the success events", heard, seconds=self._left()) if count else []
 
     def _records(self) -> dict[str, Record]:
         scan = self.lab.client("dynamodb").get_paginator("scan")
@@ -358,14 +396,18 @@ class Soak:
             if "attempts" in item
         }
 
-    def _letters(self) -> list[tuple[str, str]]:
+    def _letters(self) -> list[Letter]:
         """Every dead letter, which stays where it is."""
         sqs, url, found = self.lab.client("sqs"), self.lab.outputs["DlqUrl"], list[dict[str, Any]]()
-        wait_for("what a killed run held", lambda: self.lab.visible(url) == self.lab.depth(url), seconds=self._left())
+        self._wait_for_letters(url)
         while more := sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=60, MessageAttributeNames=["All"]
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=_READING_SECONDS,
+            MessageAttributeNames=["errorType", "originalMessageId"],
         ).get("Messages"):
             found += more
+            self._progress(f"{len(found)} letters read")
         for batch in _batches(found, 10):
             entries = [
                 {"Id": str(i), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": 0}
@@ -373,13 +415,32 @@ class Soak:
             ]
             sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
         assert len(found) == self.lab.depth(url)
-        return [
-            (
-                json.loads(one["Body"])["orderId"],
-                one.get("MessageAttributes", {}).get("errorType", {}).get("StringValue", ""),
-            )
-            for one in found
-        ]
+        with self.lab.emulator.log.open() as log:
+            told = receives(log)
+        assert told, "no worker has told of anything: nobody could say how a good event has died"
+        queue = sqs.get_queue_attributes(QueueUrl=self.lab.outputs["MainQueueUrl"], AttributeNames=["RedrivePolicy"])
+        most = int(json.loads(queue["Attributes"]["RedrivePolicy"])["maxReceiveCount"])
+        return [_letter(one, told, most) for one in found]
+
+    def _wait_for_letters(self, url: str) -> None:
+        """Waits for letters that a run held whose process was killed: they show again when its visibility ends."""
+
+        def all_show() -> bool:
+            if held := self.lab.depth(url) - self.lab.visible(url):
+                self._progress(f"waiting for {held} letters that a killed redrive held")
+            return not held
+
+        wait_for("what a killed run held", all_show, seconds=self._left())
+
+
+def _letter(message: Mapping[str, Any], told: Mapping[str, Mapping[int, str]], max_receive_count: int) -> Letter:
+    """A dead letter. The worker's is a message of its own; SQS moves the message itself, after its last receive."""
+    texts = {name: one["StringValue"] for name, one in message.get("MessageAttributes", {}).items()}
+    cause = texts.get("errorType", "")
+    ends = told.get(texts.get("originalMessageId", "") if cause else message["MessageId"], {})
+    count = max(ends, default=0) if cause else max_receive_count
+    name = json.loads(message["Body"])["orderId"]
+    return Letter(name, cause, tuple(ends.get(number, DIED) for number in range(1, count + 1)))
 
 
 def _batches(items: Sequence[dict[str, Any]], size: int = _BATCH) -> Iterator[Sequence[dict[str, Any]]]:

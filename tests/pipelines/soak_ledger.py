@@ -1,11 +1,17 @@
 """The soak's ledger: what was accepted, as its sender knows it, against what is found, by data alone."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 CAUSES = {"broken": "BrokenError", "repairable": "RepairableError"}  # of what is to be dead-lettered, by drill
-_DIED = "WorkerDiedError"
+DIED = "died"  # how a receive ended that no worker lived to tell of
+_GIVEN_UP = "WorkerDiedError"
+_DEATHS_TO_BE_GIVEN_UP = 2  # at least: one with others and one alone
+_NO_TIME = "exhausted DeadlineExceededError"
+_WASTED = {"held", "handed_back", "leased", _NO_TIME}  # receives that were no attempt, though their worker lived
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +34,51 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter: its event, its cause ("": SQS has moved it), and how each receive of its message ended."""
+
+    name: str
+    cause: str
+    receives: tuple[str, ...] = ()
+
+    def is_by_deaths(self, *, may_waste: int) -> bool:
+        """Whether workers that died are what made it, and no more receives than may be that a living one has wasted.
+
+        One that is given up has died often enough. SQS moves one after its last receive: that was no failure of its own
+        then, unless the death before it cost it the wait for the end of an outage.
+        """
+        deaths = self.receives.count(DIED)
+        if self.cause:
+            return self.cause == _GIVEN_UP and deaths >= _DEATHS_TO_BE_GIVEN_UP
+        if not deaths or sum(end in _WASTED for end in self.receives) > may_waste:
+            return False
+        last = self.receives[-1]
+        failed = last.startswith(("retried", "exhausted")) and last != _NO_TIME
+        return not failed or self.receives[-2] == DIED
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """What is found. Records by key; effects (name, ms), letters (name, cause) and told (key, event id) in order."""
+    """What is found. Records by key; effects (name, ms), letters, and told (key, event id) in order."""
 
     records: Mapping[str, Record]
     effects: Sequence[tuple[str, int]]
-    letters: Sequence[tuple[str, str]]
+    letters: Sequence[Letter]
     told: Sequence[tuple[str, str]]
     waiting: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Accepted events by name, and the facts; once ``repaired``, what was repairable is to have succeeded."""
+    """Accepted events by name, and the facts; once ``repaired``, what was repairable is to have succeeded.
+
+    ``may_waste`` is how many receives of a good event that is dead may have been spent by a living worker, unworked.
+    """
 
     accepted: Mapping[str, Accepted]
     facts: Facts
     repaired: bool = False
+    may_waste: int = 1
 
     def faults(self) -> list[str]:
         """Every entry that does not come out even, in words; none is what the pipeline promises."""
@@ -52,7 +86,7 @@ class Ledger:
 
     def lines(self) -> list[str]:
         """The figures."""
-        succeeded, dead = self._succeeded(), {name for name, _ in self.facts.letters}
+        succeeded, dead = self._succeeded(), {one.name for one in self.facts.letters}
         effects = Counter(name for name, _ in self.facts.effects)
         ids = {event_id for _, event_id in self.facts.told}
         lost = self.accepted.keys() - succeeded - dead
@@ -69,26 +103,33 @@ class Ledger:
         ]
 
     def felled(self) -> dict[str, str]:
-        """Good events whose workers died until they were given up, with the cause on the letter or of the record.
+        """Good events that are dead because their workers died, with the cause on the letter or of the record."""
+        good = self.good_letters()
+        others = {letter.name for letter in good if not letter.is_by_deaths(may_waste=self.may_waste)}
+        causes = self.causes()
+        return {letter.name: causes[letter.name] for letter in good if letter.name not in others}
 
-        Either we have counted the deaths, or SQS has moved the message after a receive of which nobody wrote the end.
-        """
-        moved = {name for name, cause in self.facts.letters if not cause}
-        return {
-            name: cause
-            for name, cause in self.causes().items()
-            if name in self.accepted
-            and not self._expected(name)
-            and (record := self._record(name))
-            and (cause == _DIED or (name in moved and not record.is_final))
-        }
+    def good_letters(self) -> list[Letter]:
+        """The letters of accepted events that were to succeed."""
+        return [one for one in self.facts.letters if one.name in self.accepted and not self._expected(one.name)]
+
+    def obituaries(self) -> Iterator[str]:
+        """Of each good event's letter how its receives ended, and what its record says."""
+        for letter in sorted(self.good_letters(), key=lambda one: one.name):
+            record = self._record(letter.name)
+            said = f"{record.status} {record.error_type}, attempts {record.attempts}" if record else "none"
+            final = ", final" if record and record.is_final else ""
+            is_explained = letter.is_by_deaths(may_waste=self.may_waste)
+            drill, why = self.accepted[letter.name].drill, "by deaths" if is_explained else "UNEXPLAINED"
+            by, ends = letter.cause or "by SQS", ", ".join(letter.receives)
+            yield f"{letter.name} ({drill}) {why}: letter {by}; receives: {ends}; record {said}{final}"
 
     def causes(self) -> dict[str, str]:
         """The cause of each letter; where SQS has moved it, that of its record."""
-        known = {name: self._record(name) for name, _ in self.facts.letters if name in self.accepted}
+        known = {one.name: self._record(one.name) for one in self.facts.letters if one.name in self.accepted}
         return {
-            name: cause or (record.error_type if (record := known.get(name)) else "")
-            for name, cause in self.facts.letters
+            one.name: one.cause or (record.error_type if (record := known.get(one.name)) else "")
+            for one in self.facts.letters
         }
 
     def _felled_drills(self) -> Counter[str]:
@@ -115,10 +156,10 @@ class Ledger:
     def _ends(self) -> Iterator[str]:
         if self.facts.waiting:
             yield f"{self.facts.waiting} messages are still waiting"
-        succeeded, letters = self._succeeded(), {name: set[str]() for name, _ in self.facts.letters}
+        succeeded, letters = self._succeeded(), {one.name: set[str]() for one in self.facts.letters}
         by_record = self.causes()
-        for name, cause in self.facts.letters:
-            letters[name].add(cause or by_record[name])
+        for one in self.facts.letters:
+            letters[one.name].add(one.cause or by_record[one.name])
         felled = self.felled()
         for name in self.accepted:
             expected, causes = self._expected(name), letters.get(name, set())
@@ -156,5 +197,21 @@ class Ledger:
         if len(keys) != len(self.accepted):
             yield f"{len(self.accepted)} events have {len(keys)} keys"
         yield from (f"{key} has a record and was never accepted" for key in self.facts.records.keys() - keys)
-        names = {name for name, _ in [*self.facts.effects, *self.facts.letters]}
+        names = {name for name, _ in self.facts.effects} | {one.name for one in self.facts.letters}
         yield from (f"{name} was found and never accepted" for name in names - self.accepted.keys())
+
+
+def receives(log: Iterable[str]) -> dict[str, dict[int, str]]:
+    """How each receive of each message ended, by message id and receive count, as a worker's log tells it.
+
+    It is told once all is done that follows from it. What is missing is a receive whose worker died before.
+    """
+    found: dict[str, dict[int, str]] = defaultdict(dict)
+    for line in log:
+        if '"receiveCount"' not in line:
+            continue
+        with suppress(ValueError):  # a process that was killed while it printed
+            told = json.loads(line[line.index("{") :])
+            end = f"{told['outcome']} {told.get('errorType', '')}".strip()
+            found[told["messageId"]][told["receiveCount"]] = end
+    return dict(found)
