@@ -1,6 +1,7 @@
 """Compressed streams: whole, of many members, cut off, damaged, followed by something."""
 
 import gzip
+import random
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -115,9 +116,44 @@ def test_other_compressions(compression: Compression, codec: str, step: int) -> 
     cut, error_type = unpack(first + second[:-3])
     assert (text * 2).startswith(cut)
     assert (len(cut) >= len(text) - 64 * 1024, error_type) == (True, "TruncatedStream")
-    followed, error_type = unpack(first + b"something else")
-    assert text.startswith(followed)
-    assert (len(followed) >= len(text) - 64 * 1024, error_type) == (True, "CorruptStream")
+    damaged, error_type = unpack(first + second[: len(second) // 2] + bytes(len(second) // 2))
+    assert (text * 2).startswith(damaged)
+    assert (len(damaged) >= len(text) - 64 * 1024, error_type) == (True, "CorruptStream")
+
+
+@pytest.mark.parametrize("step", [1, 7, 10**6])
+@pytest.mark.parametrize("garbage", [b"!", b"BZ and more", b"something else", bytes(100)])
+@pytest.mark.parametrize(("compression", "codec"), [("zstd", "zstd"), ("bzip2", "bz2")])
+def test_no_row_is_lost_to_what_follows_another_stream(
+    compression: Compression, codec: str, garbage: bytes, step: int
+) -> None:
+    """Of one frame or stream or of several; the last line is whole."""
+    first, second = _packed(_TEXT, codec), _packed(b"more", codec)
+
+    assert _unpack(unpacked(_pieces(first + second + garbage, step), compression)) == (
+        _TEXT + b"more",
+        "TrailingGarbage",
+    )
+
+
+# Makes blocks that are raw, packed, and one byte repeated.
+_LONG = random.Random(1).randbytes(200_000) + bytes(500_000) + _TEXT  # noqa: S311 - samples
+
+
+@pytest.mark.parametrize("step", [1000, 10**6])
+@pytest.mark.parametrize("level", [1, 19])
+@pytest.mark.parametrize("skipped", [b"", b"\x53\x2a\x4d\x18\x03\x00\x00\x00abc"])
+def test_frames_of_any_form_end_where_they_end(skipped: bytes, level: int, step: int) -> None:
+    """With a size or without, with frames to be skipped before and behind; and what is cut off is not followed."""
+    sized = pa.Codec("zstd", level).compress(_LONG, asbytes=True)
+    packed = skipped + _packed(_LONG, "zstd") + skipped + sized + _packed(b"", "zstd") + skipped
+
+    def unpack(content: bytes) -> tuple[bytes, str]:
+        return _unpack(unpacked(_pieces(content, step), "zstd"))
+
+    assert unpack(packed) == (_LONG * 2, "")
+    assert unpack(packed + b"more") == (_LONG * 2, "TrailingGarbage")
+    assert unpack(packed[: len(packed) - len(skipped) - 12])[1] == "TruncatedStream"
 
 
 def test_why_a_stream_could_not_be_read_is_not_taken_for_a_damage() -> None:
