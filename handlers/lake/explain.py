@@ -57,7 +57,7 @@ def _of_object(
     kind = types[name]
     if kind.is_exact:
         value = json.loads(text, parse_float=Written)
-    if any(isinstance(field, Json) for field in kind.lifted):
+    if kind.lifted and any(isinstance(field, Json) for field in kind.lifted):
         raw = {key: value for key, value in (members(text) or {}).items() if value != "null"}
         value |= {field.key: raw.get(field.key) for field in kind.lifted if isinstance(field, Json)}
     faults = []
@@ -65,5 +65,9 @@ def _of_object(
     if fault := "is required" if time is None else kind.time.fault_within(time, times):
         faults.append(f"/{kind.time.key} {fault}")
     for key, field in kind.keys:
-        faults += field.faults(value.get(key), f"/{key}")
+        one = value.get(key)
+        if one is None or isinstance(one, list | dict):
+            faults += field.faults(one, f"/{key}")
+        elif fault := field.fault(one):
+            faults.append(f"/{key} {fault}")
     return Finding(name, _SCHEMA, "; ".join(faults)) if faults else Finding(name)

@@ -14,7 +14,6 @@ _SHORT = 16  # characters: what is shorter says little that its reason does not
 _FAULTS = 16  # that short rows are collected by at the same time
 _RANGES = 10_000  # of an entry
 _OWN_BYTES, _RANGE_BYTES = 300, 8  # of an entry and of a line in it, about
-_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def key(kind: str, digest: str, start: int) -> str:
@@ -86,11 +85,9 @@ class _Shared:
 
 
 def _entry(row: BadRow, lines: str = "") -> bytes:
-    return (
-        f'{{"line":{row.line},{lines}{_fault(row.error_type, row.reason)},"row":{_ENCODER.encode(row.row)}}}\n'.encode()
-    )
+    return f'{{"line":{row.line},{lines}{_fault(row.error_type, row.reason)},"row":{json.dumps(row.row)}}}\n'.encode()
 
 
 @lru_cache(maxsize=64)
 def _fault(error_type: str, reason: str) -> str:
-    return f'"reason":{_ENCODER.encode(reason)},"errorType":{_ENCODER.encode(error_type)}'
+    return f'"reason":{json.dumps(reason)},"errorType":{json.dumps(error_type)}'
