@@ -106,7 +106,7 @@ def test_knobs() -> None:
     found = {one.knob: one for one in knobs.changes(resources, usages)}
 
     assert (found["useKmsCmk: false"].monthly, found["useKmsCmk: false"].per_million) == (-1.0, {})
-    assert found["observabilityEnabled: false"].monthly == pytest.approx(-15.1)
+    assert found["observabilityEnabled: false"].monthly == pytest.approx(-15.3)
     assert {name: round(one, 3) for name, one in found["tracing: false"].per_million.items()} == {
         "events": -0.275,
         "orders": -0.3,
