@@ -1,4 +1,4 @@
-"""Single dead letters, found and deleted with the operator's own rights to their queue."""
+"""Dead letters, found, looked at and deleted with the operator's own rights to their queue."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _BATCH = 10  # what SQS hands out and takes at once
 _HELD_SECONDS = 120  # how long what was received is out of others' sight, if nobody hands it back
 _SEARCH_SECONDS = 60.0
 _LAST_BARREN = 2  # receives in a row that bring nothing new: the queue has been gone through
+_PAUSE_SECONDS = 0.25
 
 
 class LetterError(LabError):
@@ -59,6 +60,44 @@ def held(sqs: Any, url: str, message_id: str) -> Iterator[dict[str, Any]]:  # no
         hand_back(sqs, url, receipts)
 
 
+@contextmanager
+def every(
+    sqs: Any,  # noqa: ANN401
+    url: str,
+    *,
+    within: float = _SEARCH_SECONDS,
+    held_seconds: int = _HELD_SECONDS,
+    wait_seconds: int = 1,
+) -> Iterator[list[dict[str, Any]]]:
+    """All letters as ReceiveMessage gives them, in hand until the block ends; then they are handed back.
+
+    An empty answer is no proof of an empty queue: its count must agree, too.
+
+    Raises:
+        LetterError: within so many seconds SQS did not hand out as many as it counts.
+    """
+    receipts: dict[str, str] = {}
+    found: list[dict[str, Any]] = []
+    try:
+        deadline, barren = time.monotonic() + within, 0
+        for new in _passes(sqs, url, receipts, held_seconds, wait_seconds):
+            found += new
+            barren = 0 if new else barren + 1
+            if barren < _LAST_BARREN:
+                continue
+            if len(found) >= (there := count(sqs, url)):
+                break
+            if time.monotonic() > deadline:
+                raise LetterError(
+                    f"SQS handed out {len(found)} of {there} letters of {url}: others are in the hand of a redrive or a"
+                    " preview; run it again when that is over"
+                )
+            time.sleep(_PAUSE_SECONDS)
+        yield found
+    finally:
+        hand_back(sqs, url, receipts)
+
+
 def delete(sqs: Any, url: str, letter: dict[str, Any]) -> None:  # noqa: ANN401
     """Delete a letter that is held."""
     sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
@@ -76,26 +115,40 @@ def document(letter: dict[str, Any]) -> dict[str, Any]:
 
 
 def _search(sqs: Any, url: str, message_id: str, receipts: dict[str, str]) -> dict[str, Any]:  # noqa: ANN401
-    deadline = time.monotonic() + _SEARCH_SECONDS
-    barren = 0
-    while barren < _LAST_BARREN and time.monotonic() < deadline:
-        answer = sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=_BATCH,
-            VisibilityTimeout=_HELD_SECONDS,
-            WaitTimeSeconds=1,  # asks all of SQS's servers
-            MessageSystemAttributeNames=["All"],
-            MessageAttributeNames=["All"],
-        )
-        letters: dict[str, dict[str, Any]] = {one["MessageId"]: one for one in answer.get("Messages", [])}
-        barren = 0 if letters.keys() - receipts.keys() else barren + 1
-        receipts |= {one: letter["ReceiptHandle"] for one, letter in letters.items()}
-        if message_id in letters:
-            return letters[message_id]
+    deadline, barren = time.monotonic() + _SEARCH_SECONDS, 0
+    for new in _passes(sqs, url, receipts, _HELD_SECONDS, wait_seconds=1):
+        if letter := next((one for one in new if one["MessageId"] == message_id), None):
+            return letter
+        barren = 0 if new else barren + 1
+        if barren >= _LAST_BARREN or time.monotonic() >= deadline:
+            break
     raise LetterError(
         f"there is no dead letter {message_id} among the {len(receipts)} that SQS handed out, of about"
         f" {count(sqs, url)}; others may be in the hand of a redrive"
     )
+
+
+def _passes(
+    sqs: Any,  # noqa: ANN401
+    url: str,
+    receipts: dict[str, str],
+    held_seconds: int,
+    wait_seconds: int,
+) -> Iterator[list[dict[str, Any]]]:
+    """Receive without end; each time what is new. `receipts` is given the last one of every letter, by message id."""
+    while True:
+        answer = sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=_BATCH,
+            VisibilityTimeout=held_seconds,
+            WaitTimeSeconds=wait_seconds,  # more than 0 asks all of SQS's servers
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        letters: list[dict[str, Any]] = answer.get("Messages", [])
+        new = [one for one in letters if one["MessageId"] not in receipts]
+        receipts |= {one["MessageId"]: one["ReceiptHandle"] for one in letters}
+        yield new
 
 
 def hand_back(sqs: Any, url: str, receipts: dict[str, str]) -> None:  # noqa: ANN401

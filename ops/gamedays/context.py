@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.cli.api import ApiError
+from ops.cli.letters import LetterError
 from ops.gamedays import changes
 from ops.gamedays.ledger import SUCCEEDED, Letter, Told
 from ops.gamedays.recording import FINAL, Recording, facts_to
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FAILURES = (ApiError, StackError, BotoCoreError, ClientError, OSError)  # of a call of the stack
+FAILURES = (ApiError, LetterError, StackError, BotoCoreError, ClientError, OSError)  # of a call of the stack
 
 MARK = "gameday"  # the field of an event by which a fault finds its own
 _POLL_SECONDS = 0.25

@@ -24,6 +24,7 @@ from ops.local.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from ops.cli.target import Target
 
@@ -31,9 +32,7 @@ _SUCCESS = "IngestionSuccess"
 _READ_LIMIT = 100  # keys that BatchGetItem takes at once
 _READ_ATTEMPTS = 8
 _HELD_SECONDS = 20  # how long letters are out of others' sight while they are read
-_BARREN = 2  # receives in a row that bring nothing new
 _SEARCH_SECONDS = 30  # for letters that somebody else holds; longer than our own last look does
-_PAUSE_SECONDS = 0.25
 _DEPTHS = {
     "visible": "ApproximateNumberOfMessages",
     "hidden": "ApproximateNumberOfMessagesNotVisible",
@@ -204,44 +203,24 @@ class Stack:
         return [letter for key in _DEAD if key in self.group for letter in self._letters(self.group[key])]
 
     def _letters(self, url: str) -> Iterator[Letter]:
-        sqs, held, barren = self.client("sqs"), dict[str, dict[str, Any]](), 0
-        deadline = time.monotonic() + _SEARCH_SECONDS
-        try:
-            # An empty answer is no proof of an empty queue: its count must agree, too.
-            while barren < _BARREN or len(held) < (count := letters.count(sqs, url)):
-                if barren >= _BARREN:
-                    if time.monotonic() > deadline:
-                        raise StackError(
-                            f"SQS handed out {len(held)} of {count} letters of {url}: others are in the hand of a"
-                            " redrive or a preview; run it again when that is over"
-                        )
-                    time.sleep(_PAUSE_SECONDS)
-                answer = sqs.receive_message(
-                    QueueUrl=url,
-                    MaxNumberOfMessages=10,
-                    VisibilityTimeout=_HELD_SECONDS,
-                    WaitTimeSeconds=0 if self.is_laptop else 1,  # asks all of SQS's servers
-                    MessageAttributeNames=["All"],
-                )
-                new = {one["MessageId"]: one for one in answer.get("Messages", [])}
-                barren = 0 if new.keys() - held.keys() else barren + 1
-                held |= new
-        finally:
-            letters.hand_back(sqs, url, {one: letter["ReceiptHandle"] for one, letter in held.items()})
-        for letter in held.values():
-            yield Letter(_whose(letter), _attribute(letter, "errorType") or _attribute(letter, "ERROR_CODE"))
+        with self._held(url) as found:
+            yield from [
+                Letter(_whose(one), _attribute(one, "errorType") or _attribute(one, "ERROR_CODE")) for one in found
+            ]
 
     def delete_letters(self, ids: Collection[str]) -> None:
         """Delete the letters of these ids for good."""
         sqs, url = self.client("sqs"), self.group["dlqUrl"]
-        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
-        others: dict[str, str] = {}
-        for one in answer.get("Messages", []):
-            if _whose(one) in ids:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
-            else:
-                others[one["MessageId"]] = one["ReceiptHandle"]
-        letters.hand_back(sqs, url, others)
+        with self._held(url) as found:
+            for one in found:
+                if _whose(one) in ids:
+                    letters.delete(sqs, url, one)
+
+    def _held(self, url: str) -> AbstractContextManager[list[dict[str, Any]]]:
+        wait = 0 if self.is_laptop else 1
+        return letters.every(
+            self.client("sqs"), url, within=_SEARCH_SECONDS, held_seconds=_HELD_SECONDS, wait_seconds=wait
+        )
 
     def timeout(self) -> int:
         """Seconds that the worker may run."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from handlers.aws import retry
+from ops.cli import letters
+from ops.cli.letters import LetterError
 from ops.gamedays.ledger import Letter, Record
 from ops.gamedays.stack import Stack, StackError
 
@@ -74,7 +76,7 @@ def _letter(number: int) -> dict[str, Any]:
 
 
 def _stack_with(queue: _Queue, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    monkeypatch.setattr("ops.gamedays.stack._PAUSE_SECONDS", 0)
+    monkeypatch.setattr(letters, "_PAUSE_SECONDS", 0)
     target = SimpleNamespace(
         stack="local", emulator=object(), pipelines={"events": {"dlqUrl": "u"}}, client=lambda _service: queue
     )
@@ -89,7 +91,7 @@ def test_letters_in_the_hand_of_somebody_are_waited_for(monkeypatch: pytest.Monk
 def test_letters_that_nobody_shows_are_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else "none is dead" would be said of a queue that could not be looked through."""
     monkeypatch.setattr("ops.gamedays.stack._SEARCH_SECONDS", 0)
-    with pytest.raises(StackError, match="handed out 1 of 2 letters"):
+    with pytest.raises(LetterError, match="handed out 1 of 2 letters"):
         _stack_with(_Queue(10**9), monkeypatch).letters()
 
 
@@ -109,3 +111,38 @@ def test_what_the_breaker_says_of_itself(item: dict[str, Any], state: str, deaf_
     stack = Stack(cast("Target", target), "events")
 
     assert (stack.breaker(), stack.breaker_deaf_until()) == (state, deaf_until)
+
+
+class _Letters:
+    """A dead-letter queue that hands out ten at a time and knows which are in somebody's hand."""
+
+    def __init__(self, count: int) -> None:
+        self.there = {f"m{number}": _letter(number) | {"ReceiptHandle": f"r{number}"} for number in range(count)}
+        self.held: set[str] = set()
+
+    def receive_message(self, **_: Any) -> dict[str, Any]:
+        shown = [one for name, one in self.there.items() if name not in self.held][:10]
+        self.held |= {one["MessageId"] for one in shown}
+        return {"Messages": shown} if shown else {}
+
+    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
+        held = len(self.held & self.there.keys())
+        counts = {"": len(self.there) - held, "NotVisible": held}
+        return {"Attributes": {f"ApproximateNumberOfMessages{name}": str(count) for name, count in counts.items()}}
+
+    def change_message_visibility_batch(self, Entries: Any, **_: Any) -> None:
+        assert len(Entries) <= 10
+        self.held -= {f"m{entry['ReceiptHandle'][1:]}" for entry in Entries}
+
+    def delete_message(self, ReceiptHandle: str, **_: Any) -> None:
+        del self.there[f"m{ReceiptHandle[1:]}"]
+
+
+def test_letters_are_deleted_wherever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the ten that one receive hands out, too; the others are in nobody's hand afterwards."""
+    queue = _Letters(23)
+
+    _stack_with(cast("Any", queue), monkeypatch).delete_letters({"k0", "k22"})
+
+    assert queue.there.keys() == {f"m{number}" for number in range(1, 22)}
+    assert queue.held & queue.there.keys() == set()
