@@ -1,16 +1,21 @@
-"""`lab status`: outputs, queues, functions and records of a stack."""
+"""`lab status`: whether all is well with a stack, first what is not, and every queue and function of it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import textwrap
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.cli import output, records, subscribers, target
+from ops.cli import alarms, output, records, subscribers, target
+from ops.local.cloudwatch import service
+from ops.local.errors import LabError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from ops.cli.target import Target
 
 _DEPTHS = {
@@ -26,8 +31,14 @@ _QUEUES = {
     "notices": "noticesUrl",
     "dead notices": "noticesDlqUrl",
 }
+# Where letters wait, and what `lab redrive` calls them there.
+_DEAD = {"dlq": "{}", "undelivered": "{}-undelivered", "dead notices": "{}-notices"}
+# Those of no pipeline, by output and by the alarm that watches them.
+_CONTROL = {"control-failures": "ControlFailuresUrl", "bus-unreadable": "BusUnreadableUrl"}
 _ERRORS_OVER = timedelta(minutes=10)
-_SUBSCRIBER_COLUMNS = ("topic", "protocol", "endpoint", "state")
+_MOST_PROBLEMS = 8
+_WIDTH = 80
+_TAKING = ("Enabled", "Enabling", "Creating", "Updating")  # of a consumer that takes, or soon will
 QUEUE_COLUMNS = ("pipeline", "queue", "visible", "in flight", "delayed")
 
 StatesOption = Annotated[
@@ -39,19 +50,31 @@ StatesOption = Annotated[
     ),
 ]
 
+OutputsOption = Annotated[bool, typer.Option("--outputs", help="Show every output, too.")]
 OutputOption = Annotated[
     str,
     typer.Option("--output", metavar="NAME", help="Print only the value of this output, for scripts."),
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not well, and the command to go on with."""
+
+    what: str
+    next: str
+
+
 def status(
     stack: target.StackOption = target.LOCAL,
     states: StatesOption = None,
+    outputs: OutputsOption = False,  # noqa: FBT002 - an option
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
     only: OutputOption = "",
 ) -> None:
-    """Show a stack: outputs, depths, functions and their late errors, who hears of alarms, state records by status.
+    """Show whether all is well with a stack: first what is not, with the command to go on with.
+
+    Then every queue with its consumer and circuit breaker, every function, who hears of alarms, and records by status.
 
     Example: export API_URL=$(lab status --output ApiEndpoint)
     """
@@ -64,19 +87,85 @@ def status(
         "stack": stack,
         "emulator": _emulator(found),
         "outputs": found.outputs,
-        "queues": queues(found.client("sqs"), found.pipelines),
+        "failureMode": _failure_mode(found),
+        "queues": queues(sqs := found.client("sqs"), found.pipelines),
+        "controlQueues": {n: _depth(sqs, found.outputs[key]) for n, key in _CONTROL.items() if key in found.outputs},
         "functions": _functions(found),
         "functionErrors": _errors(found, datetime.now(UTC)),
         "consumers": (feeding := consumers(found.client("lambda"), found.pipelines)),
+        "noticeConsumers": consumers(found.client("lambda"), found.pipelines, "ingestFunctionName", "noticesUrl"),
         "breakers": breakers(found.client("dynamodb"), found.outputs["ControlTableName"], feeding),
+        "alarms": _alarms(found),
         "subscribers": _subscribers(found),
         "states": census.counts if census else None,
         "nextAttemptAt": (census.next_attempt_at or None) if census else None,
     }
+    wrong = list(problems(document))
     if as_json:
-        output.as_json(document)
+        output.as_json({**document, "problems": [asdict(one) for one in wrong]})
     else:
-        _show(document)
+        _show(document, wrong, outputs=outputs)
+
+
+def problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is not well: what somebody has switched on or off first, then what follows from it."""
+    on = _on(document["stack"])
+    if document["emulator"] and not document["emulator"]["cloudWatch"]:
+        yield Problem("the laptop's CloudWatch does not run: alarms and metrics are old", "lab up")
+    if not document["failureMode"]:
+        yield Problem("the API does not say whether a failure mode is on", f"lab doctor{on}")
+    elif document["failureMode"] != "none":
+        yield Problem(f"failure mode {document['failureMode']} is on", f"lab failure reset{on}")
+    yield from _stopped(document, on)
+    yield from _failing(document, on)
+    yield from _dead(document, on)
+    for alarm in document["alarms"]["loud"]:
+        yield Problem(f"alarm {alarm['name']} since {alarm['since']}", alarm["next"])
+    for who in document["subscribers"]:
+        if who["state"] == "pending":
+            yield Problem(f"{who['endpoint']} has not confirmed, and hears of no alarm", f"lab doctor{on}")
+
+
+def _stopped(document: Mapping[str, Any], on: str) -> Iterator[Problem]:
+    """Queues that nobody takes from."""
+    for name, state in document["consumers"].items():
+        breaker = document["breakers"][name]
+        if breaker != "CLOSED":
+            yield Problem(f"the circuit breaker of {name} is {breaker}", f"lab runbook {name}-downstream-outage{on}")
+        elif state not in _TAKING:
+            yield Problem(_idle(name, state), f"lab runbook {name}-queue-stalled{on}")
+    for name, state in document["noticeConsumers"].items():
+        if state not in _TAKING:
+            yield Problem(_idle(f"{name}'s notices", state), f"lab runbook {name}-notices-stalled{on}")
+
+
+def _idle(whose: str, state: str) -> str:
+    return f"the consumer of {whose} " + (f"is {state}, and no breaker has paused it" if state else "is not there")
+
+
+def _failing(document: Mapping[str, Any], on: str) -> Iterator[Problem]:
+    """Functions that can't run, or have not come through."""
+    for name, state in document["functions"].items():
+        count = document["functionErrors"][name]
+        said = [
+            *(["is Failed"] if state == "Failed" else []),
+            *([f"has failed {count} times in 10 min"] if count else []),
+        ]
+        if said:
+            yield Problem(f"{name} {', '.join(said)}", f"lab logs tail --function {name}{on}")
+
+
+def _dead(document: Mapping[str, Any], on: str) -> Iterator[Problem]:
+    """What waits for somebody to decide."""
+    for pipeline, roles in document["queues"].items():
+        for role, name in _DEAD.items():
+            if count := sum(roles.get(role, {}).values()):
+                more = "" if role == "dlq" else f" ({role})"
+                command = f"lab redrive preview --pipeline {name.format(pipeline)}{on}"
+                yield Problem(f"{count} dead letters of {pipeline}{more}", command)
+    for name, counts in document["controlQueues"].items():
+        if count := sum(counts.values()):
+            yield Problem(f"{count} messages on {name}", f"lab runbook {name}{on}")
 
 
 def _one(outputs: dict[str, Any], name: str) -> str:
@@ -88,7 +177,32 @@ def _one(outputs: dict[str, Any], name: str) -> str:
 
 def _emulator(found: Target) -> dict[str, Any] | None:
     emulator = found.emulator
-    return {"endpoint": emulator.endpoint, "pid": emulator.pid, "log": str(emulator.log)} if emulator else None
+    if emulator is None:
+        return None
+    watches = service.attach(emulator) is not None
+    return {"endpoint": emulator.endpoint, "pid": emulator.pid, "log": str(emulator.log), "cloudWatch": watches}
+
+
+def _failure_mode(found: Target) -> str:
+    """The mode in force; "" where the API does not say, "none" where there is no failure lab."""
+    if "FailureResetFunctionName" not in found.outputs:
+        return "none"
+    try:
+        return str(found.ask("GET", "/failure-mode")["effective"])
+    except (LabError, OSError):
+        return ""
+
+
+def _alarms(found: Target) -> dict[str, Any]:
+    """How many alarms there are, and those that ring, without the two that sum up the others."""
+    states = [one for one in alarms.read(found.client("cloudwatch"), found.stack) if one.runbook]
+    prefix = f"IngestionLab-{found.stack}-"
+    loud = [
+        {"name": one.name.removeprefix(prefix), "severity": one.severity, "since": one.since, "next": one.next}
+        for one in states
+        if one.state == "ALARM"
+    ]
+    return {"all": len(states), "loud": loud}
 
 
 def queues(client: Any, pipelines: dict[str, dict[str, str]]) -> dict[str, dict[str, dict[str, int]]]:  # noqa: ANN401 - a boto3 client, made by name
@@ -144,11 +258,16 @@ def function_names(found: Target) -> list[str]:
     return [value for name, value in _flat(found.outputs) if name.endswith("FunctionName")]
 
 
-def consumers(client: Any, pipelines: dict[str, dict[str, str]]) -> dict[str, str]:  # noqa: ANN401
-    """State of what feeds each pipeline's worker, as Lambda names it; "" where there is nothing."""
+def consumers(
+    client: Any,  # noqa: ANN401
+    pipelines: dict[str, dict[str, str]],
+    function: str = "workerFunctionName",
+    queue: str = "queueUrl",
+) -> dict[str, str]:
+    """State of what feeds this function of each pipeline that has the queue, as Lambda names it; "" for nothing."""
     states = {}
-    for pipeline, group in pipelines.items():
-        mappings = client.list_event_source_mappings(FunctionName=group["workerFunctionName"])["EventSourceMappings"]
+    for pipeline, group in ((name, group) for name, group in pipelines.items() if queue in group):
+        mappings = client.list_event_source_mappings(FunctionName=group[function])["EventSourceMappings"]
         states[pipeline] = mappings[0]["State"] if mappings else ""
     return states
 
@@ -173,23 +292,62 @@ def _subscribers(found: Target) -> list[dict[str, str]]:
     return [asdict(one) for topic in by_topic.values() for one in topic]
 
 
-def _show(document: dict[str, Any]) -> None:
-    if emulator := document["emulator"]:
-        output.result([f"local cloud: {emulator['endpoint']} (pid {emulator['pid']}, log {emulator['log']})"])
-    output.table("Outputs", ["name", "value"], list(_flat(document["outputs"])))
-    output.table("Queues", QUEUE_COLUMNS, queue_rows(document["queues"]))
-    errors: dict[str, int] = document["functionErrors"]
-    functions = [[name, state, errors[name]] for name, state in document["functions"].items()]
-    output.table("Functions", ["name", "state", "errors (10 min)"], functions)
-    for name in (name for name, count in errors.items() if count):
-        output.say(f"why {name} fails: lab logs tail --function {name}{_on(document['stack'])}")
-    breakers = [[name, state, document["consumers"][name]] for name, state in document["breakers"].items()]
-    output.table("Circuit breakers", ["pipeline", "state", "consumer"], breakers)
-    output.table("Alarm subscribers", _SUBSCRIBER_COLUMNS, [list(one.values()) for one in document["subscribers"]])
+def _show(document: Mapping[str, Any], wrong: list[Problem], *, outputs: bool) -> None:
+    output.result(_verdict(document, wrong))
+    if outputs:
+        output.table("Outputs", ["name", "value"], list(_flat(document["outputs"])))
+    output.table("Queues", [*QUEUE_COLUMNS, "consumer", "breaker"], _queue_rows(document))
+    output.result([*_function_lines(document), *_people(document)])
     if document["states"] is not None:
-        output.table("State records", ["status", "count"], sorted(document["states"].items()))
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(document["states"].items())) or "none"
+        output.result([f"state records: {counts}"])
     if document["nextAttemptAt"]:
         output.result([f"the next attempt of a RETRYING record is due at {document['nextAttemptAt']}"])
+
+
+def _verdict(document: Mapping[str, Any], wrong: list[Problem]) -> list[str]:
+    where = f"stack {document['stack']}"
+    if emulator := document["emulator"]:
+        where += f" at {emulator['endpoint']} (pid {emulator['pid']})"
+    ringing = f"{len(document['alarms']['loud'])} of {document['alarms']['all']} alarms ring"
+    if not wrong:
+        return [f"all is well: {where}, {ringing}"]
+    lines = [f"not well: {where}, {ringing}"]
+    for one in wrong[:_MOST_PROBLEMS]:
+        lines += [f"- {one.what}", f"    next: {one.next}"]
+    more = len(wrong) - _MOST_PROBLEMS
+    return [*lines, f"- and {more} more: lab alarms{_on(document['stack'])}"] if more > 0 else lines
+
+
+def _queue_rows(document: Mapping[str, Any]) -> list[list[object]]:
+    """Every queue; where somebody takes from it, who."""
+    takers = {"main": document["consumers"], "notices": document["noticeConsumers"]}
+    rows: list[list[object]] = []
+    for pipeline, role, *counts in queue_rows(document["queues"]):
+        breaker = document["breakers"].get(pipeline, "") if role == "main" else ""
+        rows.append([pipeline, role, *counts, takers.get(str(role), {}).get(pipeline, ""), breaker])
+    control = document["controlQueues"].items()
+    return rows + [["control", name.partition("-")[2], *counts.values(), "", ""] for name, counts in control]
+
+
+def _function_lines(document: Mapping[str, Any]) -> list[str]:
+    """Every function by its name; those that are as they should be together."""
+    errors = document["functionErrors"]
+    good = [name for name, state in document["functions"].items() if state == "Active" and not errors[name]]
+    rest = {name: state for name, state in document["functions"].items() if name not in good}
+    said = f"functions, Active without an error in 10 minutes: {', '.join(good) or 'none'}"
+    return [
+        *textwrap.wrap(said, _WIDTH, subsequent_indent="  ", break_on_hyphens=False),
+        *(f"function {name}: {state}, {errors[name]} errors" for name, state in rest.items()),
+    ]
+
+
+def _people(document: Mapping[str, Any]) -> list[str]:
+    """Who hears of alarms."""
+    hearing = [
+        f"{one['endpoint']} ({one['protocol']}, {one['topic']}, {one['state']})" for one in document["subscribers"]
+    ]
+    return [f"who hears of alarms: {', '.join(hearing) or 'nobody'}"]
 
 
 def _on(stack: str) -> str:

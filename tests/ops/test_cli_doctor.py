@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from ops.cli import target
 from ops.cli.doctor import configuration
 from ops.cli.main import app
+from ops.local.cloudwatch import service
+from ops.local.emulator import Emulator
 from tests.ops.laptop import Laptop
 from tests.ops.stack import small_program
 
@@ -420,6 +422,37 @@ def test_a_dead_emulator(laptop: Laptop) -> None:
     assert _laptop(laptop) == (1, _FINE | {"emulator": "problem"})
 
 
+class _Running:
+    """A local cloud on a port of its own."""
+
+    endpoint, port, pid = "http://127.0.0.1:7", 7, 1
+    home = Path("/nowhere")
+
+    def answers(self) -> bool:
+        return True
+
+
+@pytest.mark.usefixtures("program")
+def test_a_stack_that_runs(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its CloudWatch is looked for and its API asked; its port is its own, whichever it is."""
+    laptop.home.mkdir()
+    state = {"endpoint": _Running.endpoint, "resources": [1], "outputs": {"ApiEndpoint": "http://127.0.0.1:1"}}
+    (laptop.home / "local.json").write_text(json.dumps(state))
+    monkeypatch.setattr(Emulator, "attach", lambda _home: _Running())
+    monkeypatch.setattr(service, "attach", lambda _emulator: None)
+
+    checks = json.loads(laptop.lab("doctor", "--json").stdout)["checks"]
+    found = {one.pop("name"): one for one in checks}
+
+    assert found["port"]["found"] == f"7 is the local cloud's own; LAB_PORT={laptop.port} is not used before lab down"
+    assert found["cloudwatch"] == {
+        "state": "problem",
+        "found": "does not run, so metrics and alarms are old; its log: /nowhere/cloudwatch.log",
+        "mend": "lab up starts it",
+    }
+    assert (found["api"]["state"], found["api"]["found"].startswith("GET /health: ")) == ("problem", True)
+
+
 def test_as_text(laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for each check; under what is not ok, what mends it. An encrypted value is named with the command."""
     root = small_program(tmp_path / "small", "")
@@ -432,4 +465,4 @@ def test_as_text(laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert lines[1].startswith("problem         configuration  small:token in Pulumi.local.yaml is encrypted, ")
     assert "pulumi config rm --path 'small:token' --stack local" in lines[1]
     assert lines[2].startswith("                               mend: ")
-    assert lines[3] == f"ok              port           {laptop.port} is free, or the local cloud's own"
+    assert lines[3] == f"ok              port           {laptop.port} is free"

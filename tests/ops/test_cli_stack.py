@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.cli import samples, target
+from ops.cli import samples, status, target
 from ops.local import processes, venv
 from ops.local.cloudwatch import service
 from ops.local.deployer import Code, DataLossError, Runtime, deploy
@@ -55,17 +56,28 @@ def test_status(running: Laptop) -> None:
     assert document["outputs"]["ApiEndpoint"].startswith(f"{emulator.endpoint}/_aws/execute-api/")
     assert document == {
         "stack": "local",
-        "emulator": {"endpoint": emulator.endpoint, "pid": emulator.pid, "log": str(emulator.log)},
+        "emulator": {
+            "endpoint": emulator.endpoint,
+            "pid": emulator.pid,
+            "log": str(emulator.log),
+            "cloudWatch": True,
+        },
         "outputs": document["outputs"],
+        "failureMode": "none",
         "queues": document["queues"],
+        "controlQueues": {"control-failures": {"visible": 0, "inFlight": 0, "delayed": 0}},
         "functions": dict.fromkeys(document["functions"], "Active"),
         "functionErrors": dict.fromkeys(document["functions"], 0),
         "breakers": dict.fromkeys(document["queues"], "CLOSED"),
         "consumers": dict.fromkeys(document["queues"], "Enabled"),
+        "noticeConsumers": {"lake": "Enabled"},
+        "alarms": {"all": document["alarms"]["all"], "loud": document["alarms"]["loud"]},
         "subscribers": [],
         "states": document["states"],
         "nextAttemptAt": None,
+        "problems": [asdict(one) for one in status.problems(document)],
     }
+    assert document["alarms"]["all"] > 50
     assert {"events-ingest", "events-worker", "orders-api", "orders-worker"} <= set(document["functions"])
     assert set(document["queues"]["events"]) == {"main", "dlq"}
     assert set(document["queues"]["orders"]) == {"main", "dlq", "undelivered"}
@@ -74,16 +86,39 @@ def test_status(running: Laptop) -> None:
 
 
 def test_status_as_text(running: Laptop) -> None:
-    """For people: tables; without counting records where that is not wanted."""
-    shown = running.lab("status", "--no-states").stdout
-    assert [
-        title for title in ("Outputs", "Queues", "Functions", "Alarm subscribers", "State records") if title in shown
-    ] == [
-        "Outputs",
-        "Queues",
-        "Functions",
-        "Alarm subscribers",
-    ]
+    """For people: a screen; without counting records where that is not wanted, with every output where it is."""
+    shown = running.lab("status", "--no-states", COLUMNS="80").stdout
+    assert shown.splitlines()[1:][-1].startswith("who hears of alarms: nobody")
+    assert "Queues" in shown
+    assert len(shown.splitlines()) <= 40
+    whole = running.lab("status", "--outputs").stdout
+    assert "ControlTableName" in whole
+    assert whole.splitlines()[-1].startswith("state records: ")
+
+
+def test_doctor(running: Laptop) -> None:
+    """Of a stack that runs everything is looked at, and is as it has to be."""
+    shown = running.lab("doctor", "--json")
+    names = ("python", "configuration", "port", "emulator", "state", "cloudwatch", "api")
+    checks = {one["name"]: one for one in json.loads(shown.stdout)["checks"]}
+    assert {name: one["state"] for name, one in checks.items()} == dict.fromkeys(names, "ok")
+    made = checks["state"]["found"].partition(" ")[0]
+    assert checks["configuration"]["found"].endswith(f": {made} resources")
+
+
+def test_cost(running: Laptop) -> None:
+    """Figures of what has run are measured, here as on AWS; those of what has not are assumed."""
+
+    def figures() -> dict[str, Any]:
+        document = json.loads(running.lab("cost", "--json").stdout)
+        assert document["runs"] == "runs of stack local in 24 h"
+        return dict(document["pipelines"]["events"]["figures"])
+
+    measured = ("batch", "worker_log_bytes", "producer_log_bytes", "item_bytes", "message_bytes")
+    wait_for(lambda: {figures()[name]["origin"] for name in measured} == {"measured"}, "what CloudWatch knows")
+    found = figures()
+    assert (found["access_log_bytes"]["origin"], found["files"]["value"]) == ("assumed", 0)
+    assert 300 < found["item_bytes"]["value"] < 1024
 
 
 def test_one_output(running: Laptop) -> None:
@@ -179,7 +214,7 @@ def test_function_that_can_not_start(running: Laptop) -> None:
     functions.update_function_configuration(FunctionName="orders-worker", Environment={"Variables": broken})
     functions.invoke(FunctionName="orders-worker", Payload=b'{"Records": []}')
     wait_for(lambda: json.loads(running.lab("status", "--json").stdout)["functionErrors"]["orders-worker"], "its error")
-    assert "why orders-worker fails: lab logs tail --function orders-worker\n" in running.lab("status").stderr
+    assert "next: lab logs tail --function orders-worker\n" in running.lab("status").stdout
     told = running.lab("logs", "tail", "--function", "orders-worker").stdout
     assert "[ERROR] Runtime.ExitError: Worker init failed: Traceback (most recent call last):" in told
     functions.update_function_configuration(FunctionName="orders-worker", Environment={"Variables": settings})

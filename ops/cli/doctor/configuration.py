@@ -32,4 +32,5 @@ def look(stack: str) -> tuple[Check, Sequence[Registered] | None]:
     except target.TargetError as error:
         mend = "export PULUMI_CONFIG_PASSPHRASE, or pulumi login, as for pulumi up"
         return unknown(_NAME, str(error), mend), None
-    return ok(_NAME, f"the program accepts Pulumi.{stack}.yaml: {len(registered)} resources"), registered
+    made = sum(one.type.startswith("aws:") for one in registered)  # the rest only groups others
+    return ok(_NAME, f"the program accepts Pulumi.{stack}.yaml: {made} resources"), registered

@@ -1,0 +1,151 @@
+"""`lab status`: what it takes for wrong, and what it says to do."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from ops.cli import status
+from ops.cli.status import Problem
+
+_EMPTY = {"visible": 0, "inFlight": 0, "delayed": 0}
+_WELL: dict[str, Any] = {
+    "stack": "dev",
+    "emulator": None,
+    "failureMode": "none",
+    "queues": {
+        "events": {"main": _EMPTY, "dlq": _EMPTY},
+        "orders": {"main": _EMPTY, "dlq": _EMPTY, "undelivered": _EMPTY},
+        "lake": {"main": _EMPTY, "dlq": _EMPTY, "notices": _EMPTY, "dead notices": _EMPTY},
+    },
+    "controlQueues": {"control-failures": _EMPTY},
+    "functions": {"events-worker": "Active"},
+    "functionErrors": {"events-worker": 0},
+    "consumers": {"events": "Enabled", "orders": "Enabled", "lake": "Enabled"},
+    "noticeConsumers": {"lake": "Enabled"},
+    "breakers": {"events": "CLOSED", "orders": "CLOSED", "lake": "CLOSED"},
+    "alarms": {"all": 55, "loud": []},
+    "subscribers": [],
+    "outputs": {},
+    "states": None,
+    "nextAttemptAt": None,
+}
+
+
+def _with(value: object, *path: str) -> dict[str, Any]:
+    document = deepcopy(_WELL)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("document", "what", "command"),
+    [
+        (_with("", "failureMode"), "the API does not say whether a failure mode is on", "doctor"),
+        (_with("poison_payload", "failureMode"), "failure mode poison_payload is on", "failure reset"),
+        (
+            _with("OPEN", "breakers", "orders"),
+            "the circuit breaker of orders is OPEN",
+            "runbook orders-downstream-outage",
+        ),
+        (
+            _with("Disabled", "consumers", "orders"),
+            "the consumer of orders is Disabled, and no breaker has paused it",
+            "runbook orders-queue-stalled",
+        ),
+        (_with("", "consumers", "events"), "the consumer of events is not there", "runbook events-queue-stalled"),
+        (
+            _with("Disabled", "noticeConsumers", "lake"),
+            "the consumer of lake's notices is Disabled, and no breaker has paused it",
+            "runbook lake-notices-stalled",
+        ),
+        (
+            _with("Failed", "functions", "events-worker"),
+            "events-worker is Failed",
+            "logs tail --function events-worker",
+        ),
+        (
+            _with(3, "functionErrors", "events-worker"),
+            "events-worker has failed 3 times in 10 min",
+            "logs tail --function events-worker",
+        ),
+        (
+            _with({"visible": 1, "inFlight": 2, "delayed": 0}, "queues", "events", "dlq"),
+            "3 dead letters of events",
+            "redrive preview --pipeline events",
+        ),
+        (
+            _with({"visible": 1}, "queues", "orders", "undelivered"),
+            "1 dead letters of orders (undelivered)",
+            "redrive preview --pipeline orders-undelivered",
+        ),
+        (
+            _with({"visible": 1}, "queues", "lake", "dead notices"),
+            "1 dead letters of lake (dead notices)",
+            "redrive preview --pipeline lake-notices",
+        ),
+        (
+            _with({"visible": 2}, "controlQueues", "control-failures"),
+            "2 messages on control-failures",
+            "runbook control-failures",
+        ),
+        (
+            _with([{"endpoint": "a@b.example", "state": "pending"}], "subscribers"),
+            "a@b.example has not confirmed, and hears of no alarm",
+            "doctor",
+        ),
+    ],
+)
+def test_what_is_not_well(document: dict[str, Any], what: str, command: str) -> None:
+    """Each by itself, with one command for this stack."""
+    assert list(status.problems(document)) == [Problem(what, f"lab {command} --stack dev")]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        _WELL,
+        _with("Enabling", "consumers", "events"),
+        _with("Inactive", "functions", "events-worker"),  # AWS's word for one that was not called for weeks
+        _with({"visible": 500, "inFlight": 10}, "queues", "events", "main"),
+        _with([{"endpoint": "a@b.example", "state": "confirmed"}], "subscribers"),
+    ],
+)
+def test_what_is_well(document: dict[str, Any]) -> None:
+    """Work that waits is none: alarms know how much is too much."""
+    assert list(status.problems(document)) == []
+
+
+def test_alarms_and_the_laptop() -> None:
+    """An alarm says its own next command; what watches alarms may have died."""
+    loud = {"name": "events-queue-age", "since": "12:00", "next": "lab runbook events-queue-age --stack local"}
+    document = _with({"all": 55, "loud": [loud]}, "alarms") | {"stack": "local", "emulator": {"cloudWatch": False}}
+
+    assert list(status.problems(document)) == [
+        Problem("the laptop's CloudWatch does not run: alarms and metrics are old", "lab up"),
+        Problem("alarm events-queue-age since 12:00", loud["next"]),
+    ]
+
+
+def test_a_screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict comes first, then at most eight of what is wrong: it all fits a screen of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    functions = {f"function-{number}": "Active" for number in range(10)}
+    document = _with("downstream_outage", "failureMode") | {
+        "functions": functions,
+        "functionErrors": dict.fromkeys(functions, 1),
+    }
+
+    status._show(document, list(status.problems(document)), outputs=False)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "not well: stack dev, 0 of 55 alarms ring",
+        "- failure mode downstream_outage is on",
+        "    next: lab failure reset --stack dev",
+    ]
+    assert "- and 3 more: lab alarms --stack dev" in lines
+    assert max(map(len, lines)) <= 80
