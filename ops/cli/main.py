@@ -18,6 +18,7 @@ from ops.cli.cost import cost
 from ops.cli.doctor.commands import doctor
 from ops.cli.down import down
 from ops.cli.events import commands as events
+from ops.cli.invoke import invoke
 from ops.cli.lake import commands as lake
 from ops.cli.orders import commands as orders
 from ops.cli.plan import plan
@@ -57,7 +58,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its tables are wider than a screen is high
 )
-for _command in (up, down, status, watch, alarms, runbook, doctor, cost, plan, console, events.send):
+for _command in (up, down, status, watch, alarms, runbook, doctor, cost, plan, console, events.send, invoke):
     app.command()(_command)
 _GROUPS = {
     "events": events.app,

@@ -5,20 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from ops.cli import output
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 class Pace:
-    """Keeps a rate (per second, 0 for none), also across threads; `wait` replaces `time.sleep`."""
+    """Keeps a rate (per second, 0 for none), also across threads."""
 
-    def __init__(self, rate: float, wait: Callable[[float], object] | None = None) -> None:
+    def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._wait = wait
         self._turns = threading.Lock()
         self._next = 0.0
 
@@ -30,7 +25,7 @@ class Pace:
             now = time.monotonic()
             turn = max(now, self._next)
             self._next = turn + count / self._rate
-        (self._wait or time.sleep)(turn - now)
+        time.sleep(turn - now)
 
 
 def moment(option: str, text: str) -> datetime:

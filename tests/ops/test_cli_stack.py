@@ -192,6 +192,17 @@ def test_an_edit_reaches_the_functions_that_import_it(running: Laptop, tmp_path:
     assert (again.changes.updated, again.changes.created) == ([], [])
 
 
+def test_invoke(running: Laptop) -> None:
+    """A sample through its function: the record is worked; what does not go well is told by the exit code."""
+    worked = running.lab("invoke", "events-worker", "--event", "sqs-event")
+    assert (worked.exit_code, json.loads(worked.stdout)) == (0, {"batchItemFailures": []})
+    assert " events-worker INFO record done " in worked.stderr
+    refused = running.lab("invoke", "orders-api", "--event", "http-event", "--json")
+    assert (refused.exit_code, json.loads(refused.stdout)["answer"]["statusCode"]) == (1, 404)
+    unknown = running.lab("invoke", "nobody", "--event", "http-event")
+    assert (unknown.exit_code, "there is no function nobody; there are: " in unknown.stderr) == (1, True)
+
+
 def test_up_under_a_failure_mode(running: Laptop) -> None:
     """It says so and sends no sample events, which would not come through; when it is over they are sent again."""
     assert running.lab("failure", "set", "poison_payload").exit_code == 0
