@@ -82,8 +82,19 @@ _TIMEOUT = st.integers(1, 900)
 _MEMORY = st.integers(128, 10_240)
 _TAG_TEXT = st.text("abcXYZ019 _.:/=+-@", min_size=1, max_size=20)
 
+ALARMS = _alone(
+    periodSeconds=st.integers(1, 60).map(lambda minutes: 60 * minutes),
+    evaluationPeriods=st.integers(1, 24),
+    dlqDepth=st.integers(0, 1_000_000),
+    dlqAgeSeconds=st.integers(1, 432_000),
+    queueAgeSeconds=st.integers(1, 432_000),
+    backlog=st.integers(0, 1_000_000),
+    errorRatePercent=st.integers(0, 100),
+    durationPercent=st.integers(1, 100),
+)
+
 # Keys that agree with whatever the others are.
-_ALONE = _alone(
+ALONE = _alone(
     maxReceiveCount=st.integers(1, 1000),
     workerTimeoutSeconds=_TIMEOUT,
     ordersWorkerTimeoutSeconds=_TIMEOUT,
@@ -118,19 +129,7 @@ _ALONE = _alone(
     lakeLayerArn=st.just(f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:lake:7"),
     lakeStartDate=st.dates(date(1970, 1, 1), date(2026, 1, 1)).map(date.isoformat),
     runbookBaseUrl=st.just("https://git.example/ingestion-lab/"),
-    alarms=st.fixed_dictionaries(
-        {},
-        optional={
-            "periodSeconds": st.integers(1, 60).map(lambda minutes: 60 * minutes),
-            "evaluationPeriods": st.integers(1, 24),
-            "dlqDepth": st.integers(0, 1_000_000),
-            "dlqAgeSeconds": st.integers(1, 432_000),
-            "queueAgeSeconds": st.integers(1, 432_000),
-            "backlog": st.integers(0, 1_000_000),
-            "errorRatePercent": st.integers(0, 100),
-            "durationPercent": st.integers(1, 100),
-        },
-    ),
+    alarms=st.fixed_dictionaries({}, optional=dict(ALARMS)),
 )
 
 # Never left to its default: the other two pipelines would hardly be drawn.
@@ -267,7 +266,7 @@ _TOGETHER = (
 def configurations(draw: Draw, stacks: tuple[str, ...] = ("dev", "prod")) -> Configuration:
     """Any configuration that the settings accept."""
     stack = draw(st.sampled_from(stacks))
-    config: Config = {"stack": stack, **draw(st.fixed_dictionaries({"pipelines": _PIPELINES}, optional=_ALONE))}
+    config: Config = {"stack": stack, **draw(st.fixed_dictionaries({"pipelines": _PIPELINES}, optional=ALONE))}
     for group in _TOGETHER:
         config |= group(draw, config)
     del config["stack"]

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
 from components.config.settings import Settings
 from tests.components.config.configuring import key_of, read
-from tests.components.configurations import CONFIGURATIONS, Configuration, configurations
+from tests.components.configurations import ALARMS, ALONE, CONFIGURATIONS, Configuration, configurations
+from tests.components.recording import stack_config
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -16,6 +18,22 @@ from tests.components.configurations import CONFIGURATIONS, Configuration, confi
 def test_the_settings_accept_what_is_drawn(configuration: Configuration) -> None:
     """A draw that is refused would tell nothing about the program."""
     read(configuration.whole, configuration.stack)
+
+
+def _ends(strategy: Any) -> tuple[int, ...]:
+    """The least and the greatest of a range of whole numbers, which hypothesis seldom draws."""
+    whole = getattr(strategy, "wrapped_strategy", strategy)
+    return (whole.start, whole.end) if hasattr(whole, "start") else ()
+
+
+def test_the_settings_accept_the_ends_of_what_is_drawn() -> None:
+    """A range that is wider than the limit of its key would fail a run on the day on which its end is drawn."""
+    told: list[dict[str, object]] = [{key: end} for key, strategy in ALONE.items() for end in _ends(strategy)]
+    told += [{"alarms": {part: end}} for part, strategy in ALARMS.items() for end in _ends(strategy)]
+    for config in told:
+        read(stack_config("dev") | config, "dev")
+
+    assert len(told) > 40
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
