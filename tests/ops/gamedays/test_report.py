@@ -23,10 +23,14 @@ def outcome_of(recording: Recording) -> Outcome:
     return engine.Outcome(GAMEDAY, recording, verdict.judge(GAMEDAY, recording))
 
 
-def test_it_needs_nothing_else() -> None:
-    """No script, no style sheet, no picture and no font from anywhere; its plots are within it."""
-    page = report.html(outcome_of(good_run()))
+@pytest.fixture(scope="module")
+def page() -> str:
+    """The report of a good run: plots take a second."""
+    return report.html(outcome_of(good_run()))
 
+
+def test_it_needs_nothing_else(page: str) -> None:
+    """No script, no style sheet, no picture and no font from anywhere; its plots are within it."""
     outside = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"')>\s]+)", page)
     assert [one for one in outside if not one.startswith("#")] == []
     assert "<script" not in page
@@ -34,10 +38,8 @@ def test_it_needs_nothing_else() -> None:
     assert len(page) < 300_000
 
 
-def test_it_tells_what_happened_and_why() -> None:
+def test_it_tells_what_happened_and_why(page: str) -> None:
     """Hypothesis, each step, injection and repair, alarms, ledger, evidence, commands; all that a learner asks."""
-    page = report.html(outcome_of(good_run()))
-
     for text in (GAMEDAY.title, "PASSED", "injection", "repair", "events-dlq-not-empty", "lab failure reset --wait"):
         assert text in page
     for step in GAMEDAY.steps:
@@ -48,8 +50,7 @@ def test_it_tells_what_happened_and_why() -> None:
 def test_a_failed_run_says_so_first() -> None:
     """With the reason beside it."""
     recording, _ = falsified.falsifications(GAMEDAY, good_run())["message dropped"]
-    page = report.html(outcome_of(recording))
-    (told,) = re.findall(r'<p class="verdict failed">(.*?)</p>', page)
+    (told,) = re.findall(r'<p class="verdict failed">(.*?)</p>', report.html(outcome_of(recording)))
 
     assert told.startswith("FAILED<br>the ledger comes out even: accepted 6 = succeeded 5")
     assert "are lost: neither SUCCEEDED nor dead-lettered" in told
@@ -76,24 +77,24 @@ def test_junit() -> None:
     assert failed.attrib["name"] == falsified.COUNTS
 
 
-def test_the_same_run_makes_the_same_page() -> None:
+def test_the_same_run_makes_the_same_page(page: str) -> None:
     """Nothing of the moment at which it is written is in it."""
-    assert report.html(outcome_of(good_run())) == report.html(outcome_of(good_run()))
+    assert report.html(outcome_of(good_run())) == page
 
 
 @pytest.mark.skipif(not _CHROMIUM, reason="no Chromium: apt-get install chromium")
 def test_chromium_shows_it(tmp_path: Path) -> None:
     """The page as a browser has it: its plots have a size, the verdict stands in the title."""
-    page = report.write(outcome_of(good_run()), tmp_path)
-    probe = page.read_text().replace(
+    written = report.write(outcome_of(good_run()), tmp_path)
+    probe = written.read_text().replace(
         "</body>",
         "<script>const b = document.querySelector('svg').getBoundingClientRect();"
         "document.title = [document.title, b.width > 600, b.height > 400].join('|')</script></body>",
     )
-    page.write_text(probe)
+    written.write_text(probe)
     words = [_CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     shown = subprocess.run(
-        [*words, "--dump-dom", page.as_uri()], capture_output=True, text=True, check=True, timeout=120
+        [*words, "--dump-dom", written.as_uri()], capture_output=True, text=True, check=True, timeout=120
     )
 
     assert f"<title>{GAMEDAY.title}: PASSED: the hypothesis holds|true|true</title>" in shown.stdout
