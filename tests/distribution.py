@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+Units = tuple[tuple[str, ...], ...]
+
 # Each unit in its order, the longest first. A process is given its next unit before its last test begins, so a test
 # that takes long is not the last one.
-_UNITS: tuple[tuple[str, ...], ...] = (
+_WAIT: Units = (
     ("tests/pipelines/test_gamedays.py",),
     ("tests/pipelines/test_gamedays_more.py",),
     ("tests/ops/test_runbooks.py",),
     ("tests/pipelines/test_redrive_many.py", "tests/pipelines/test_redrive.py"),
-    ("tests/pipelines/test_failures.py", "tests/pipelines/test_events.py"),
-    ("tests/pipelines/test_soak.py", "tests/pipelines/test_outage.py"),
+    ("tests/pipelines/test_outage.py", "tests/pipelines/test_events.py"),
+    ("tests/pipelines/test_failures.py",),
+    ("tests/pipelines/test_soak.py",),
     ("tests/pipelines/test_fifo.py", "tests/pipelines/test_lake_tools.py", "tests/pipelines/test_lake.py"),
     ("tests/contract/test_readme.py",),
     ("tests/pipelines/test_observability.py",),
@@ -30,6 +33,8 @@ _UNITS: tuple[tuple[str, ...], ...] = (
     ("tests/ops/cloudwatch/test_daemon.py",),
     ("tests/ops/test_emulator_guards.py",),
     ("tests/ops/test_deployer_moto.py", "tests/ops/test_emulator.py"),
+)
+_COMPUTE: Units = (
     ("tests/live/test_faults_redrive.py", "tests/live/test_faults.py"),
     ("tests/live/test_faults_lake.py", "tests/live/test_faults_orders.py", "tests/live/test_stage.py"),
     ("tests/live/",),
@@ -37,7 +42,7 @@ _UNITS: tuple[tuple[str, ...], ...] = (
     ("tests/components/",),
     ("tests/ops/",),
 )
-_WAITING = 14  # of these units, the first
+_UNITS = (*_WAIT, *_COMPUTE)
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -72,7 +77,7 @@ class Distribution(LoadScopeScheduling):  # type: ignore[misc]  # mypy skips xdi
     def _assign_work_unit(self, node: Any) -> None:
         """The next unit of the sort that this process is for, else of the other."""
         busy = list(self.assigned_work).index(node) < _CORES
-        liked = (unit for unit in self.workqueue if (_place(f"{unit}::")[0] >= _WAITING) is busy)
+        liked = (unit for unit in self.workqueue if (_place(f"{unit}::")[0] >= len(_WAIT)) is busy)
         self.workqueue.move_to_end(next(liked, next(iter(self.workqueue))), last=False)
         super()._assign_work_unit(node)
 
