@@ -30,13 +30,18 @@ def queue_url(found: Target, pipeline: str) -> str:
     Raises:
         LetterError: there is none of this name.
     """
-    groups = found.pipelines
-    urls = {name: group["dlqUrl"] for name, group in groups.items()}
-    urls |= {f"{name}-undelivered": one["undeliveredUrl"] for name, one in groups.items() if "undeliveredUrl" in one}
-    urls |= {f"{name}-notices": one["noticesDlqUrl"] for name, one in groups.items() if "noticesDlqUrl" in one}
+    urls = queues(found)
     if pipeline not in urls:
         raise LetterError(f"--pipeline must be one of {', '.join(urls)}, got {pipeline!r}")
     return urls[pipeline]
+
+
+def queues(found: Target) -> dict[str, str]:
+    """URLs of all dead-letter queues that a redrive can empty, by the name that it takes for each."""
+    groups = found.pipelines
+    urls = {name: group["dlqUrl"] for name, group in groups.items()}
+    urls |= {f"{name}-undelivered": one["undeliveredUrl"] for name, one in groups.items() if "undeliveredUrl" in one}
+    return urls | {f"{name}-notices": one["noticesDlqUrl"] for name, one in groups.items() if "noticesDlqUrl" in one}
 
 
 def count(sqs: Any, url: str) -> int:  # noqa: ANN401 - a boto3 client, made by name

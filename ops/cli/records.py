@@ -50,6 +50,17 @@ def settle(
     return statuses
 
 
+def one(client: Any, table: str, pipeline: str, key: str) -> dict[str, Any] | None:  # noqa: ANN401 - a boto3 client
+    """The state record of a pipeline's key as it stands in the table; None where there is none."""
+    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 - only a person who looks at one needs it
+
+    item = client.get_item(TableName=table, Key={"idempotencyKey": {"S": partition_key(pipeline, key)}}).get("Item")
+    if item is None:
+        return None
+    read = TypeDeserializer().deserialize
+    return {name: read(value) for name, value in item.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Census:
     """Status, or RETRYING -> number of records; and when the first of those between two attempts is due ("": none)."""

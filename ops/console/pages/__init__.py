@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.console.pages import alarms, events, failure, orders, overview
+from ops.console.pages import alarms, events, failure, letters, orders, overview
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ ROUTES: Sequence[Route] = [
     *overview.ROUTES,
     *events.ROUTES,
     *orders.ROUTES,
+    *letters.ROUTES,
     *alarms.ROUTES,
     *failure.ROUTES,
 ]

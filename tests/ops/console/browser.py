@@ -78,7 +78,7 @@ def browsing(url: str, profile: Path) -> Iterator[Browser]:
             reduced_motion="reduce",
         )
         try:
-            chromium.set_default_timeout(60_000)
+            chromium.set_default_timeout(120_000)
             page = chromium.pages[0]
             browser = Browser(page, url)
             page.add_init_script(_SHIFTS)

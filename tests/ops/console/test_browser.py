@@ -16,6 +16,7 @@ _PAGES = {
     "overview": "/",
     "events": "/events",
     "orders": "/orders",
+    "letters": "/letters",
     "alarms": "/alarms",
     "alarm": "/alarms/events-dlq-not-empty",
     "failure": "/failure",
@@ -26,7 +27,7 @@ _PAGES = {
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     """A laptop with the stack up."""
     laptop = Laptop(tmp_path_factory.mktemp("home"), free_port())
-    assert laptop.lab("up").exit_code == 0
+    _up(laptop)
     yield laptop
     assert laptop.lab("down").exit_code == 0
 
@@ -45,6 +46,12 @@ def room(running: Laptop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         finally:
             server.terminate()
             server.communicate(timeout=60)
+
+
+def _up(laptop: Laptop) -> None:
+    with laptop.start("up") as run:
+        _, told = run.communicate(timeout=300)
+    assert run.returncode == 0, told
 
 
 @contextmanager
@@ -139,6 +146,21 @@ def test_a_drill_is_seen_without_a_reload_and_without_a_jolt(room: Browser, runn
     assert "lab redrive preview --pipeline events --stack local" in page.locator(".runbook").inner_text()
 
 
+def test_dead_letters_are_brought_back(room: Browser, running: Laptop) -> None:
+    """From the preview through a canary to an empty queue, without a terminal."""
+    if not running.lab("redrive", "preview", "--json").stdout.count('"action": "move"'):
+        with _poison(running):
+            assert running.lab("send", "--count", "1", "--wait").exit_code == 1
+    page = room.open("/letters?pipeline=events")
+    assert page.locator("td", has_text="move it").count() >= 1
+    page.get_by_role("button", name="Start").click()
+    page.locator("#run .pill", has_text="SUCCEEDED").wait_for()
+    page.locator("#run td", has_text="MOVED").first.wait_for()
+
+    page = room.open("/letters?pipeline=events")
+    assert page.locator("#groups").inner_text() == "0 on the queue, 0 of them match"
+
+
 @pytest.mark.parametrize("name", _PAGES)
 def test_everybody_can_use_it(room: Browser, name: str) -> None:
     """In light and in dark, axe-core finds nothing serious; at no width does the page itself scroll sideways."""
@@ -160,7 +182,7 @@ def test_the_stack_is_stopped_and_started_again(room: Browser, running: Laptop) 
         assert page.locator(".box .name", has_text="events-dlq").count() == 1
         other.goto(page.url)
         other.get_by_role("heading", name="The stack can't be reached").wait_for()
-        assert running.lab("up").exit_code == 0
+        _up(running)
         page.locator("#bar").wait_for(state="hidden")
         other.get_by_role("heading", name="Overview").wait_for()
     finally:

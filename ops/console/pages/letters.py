@@ -1,0 +1,206 @@
+"""Dead letters: what is there and why, what a redrive would do, redrives at work, single letters."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from starlette.responses import Response
+
+from ops.cli import letters, records
+from ops.cli.letters import LetterError
+from ops.console import calls
+from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, live, page, place, show, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+_SHOWN = 50  # letters of a preview, runs, entries of a ledger
+_MOST_SHOWN = 1000
+_MOST_MOVED = 100_000
+_LIFE_SECONDS = 14 * 24 * 3600
+_POINTERS = {
+    "/errorType": "errorType",
+    "/minAgeSeconds": "minAge",
+    "/maxMessages": "max",
+    "/perMessageDelayJitter": "jitter",
+    "/ratePerSecond": "rate",
+    "/canary": "canary",
+}
+
+
+def _show(desk: Desk, request: Request) -> Response:
+    found = desk.link.target
+    names = list(letters.queues(found))
+    query = request.query_params
+    pipeline = next((name for name in names if name == query.get("pipeline")), names[0])
+    values = {"pipeline": pipeline, "errorType": query.get("errorType", ""), "minAge": query.get("minAge", "")}
+    errors: dict[str, str] = {}
+    preview = None
+    try:
+        asked = {
+            "pipeline": pipeline,
+            "maxMessages": _SHOWN,
+            "minAgeSeconds": whole(values, "minAge", 0, _LIFE_SECONDS, 0),
+        }
+        asked |= {"errorType": values["errorType"].strip()} if values["errorType"].strip() else {}
+        answer = calls.get(found, f"/redrive/preview?{urlencode(asked)}")
+        preview = answer.body if answer.status == 200 else None
+        errors = {} if preview else calls.refusals(answer, _POINTERS)
+    except FieldError as error:
+        errors = {error.field: str(error)}
+    return page(
+        desk,
+        "letters.html",
+        current="/letters",
+        pipelines=names,
+        filters=values,
+        filter_errors=errors,
+        preview=preview,
+        **_form(values),
+        **_runs(desk),
+    )
+
+
+def _start(desk: Desk, _: Request, form: Form) -> Response:
+    try:
+        confirm(desk, form)
+        body = _redrive(form)
+    except FieldError as error:
+        return fragment("_letters_form.html", place=place(desk.link), **_form(form, {error.field: str(error)}))
+    answer = calls.post(desk.link.target, "/redrive/start", body)
+    desk.reader.forget()
+    if answer.status != 202:
+        errors = calls.refusals(answer, _POINTERS)
+        return fragment("_letters_form.html", place=place(desk.link), **_form(form, errors))
+    started = str(answer.body["redriveId"])
+    return fragment("_letters_form.html", place=place(desk.link), **_form(form, started=started))
+
+
+def _redrive(form: Form) -> dict[str, Any]:
+    """What `POST /redrive/start` takes.
+
+    Raises:
+        FieldError: something is no number.
+    """
+    body: dict[str, Any] = {
+        "pipeline": form.get("pipeline", ""),
+        "maxMessages": whole(form, "max", 1, _MOST_MOVED, 100),
+        "minAgeSeconds": whole(form, "minAge", 0, _LIFE_SECONDS, 0),
+        "perMessageDelayJitter": whole(form, "jitter", 0, 900, 0),
+        "canary": whole(form, "canary", 0, 100, 0),
+        "dryRun": form.get("dryRun") == "on",
+    }
+    if error_type := form.get("errorType", "").strip():
+        body["errorType"] = error_type
+    if rate := form.get("rate", "").strip():
+        try:
+            body["ratePerSecond"] = json.loads(rate)
+        except ValueError:
+            raise FieldError("rate", "A number, as in 10 or 0.5") from None
+    return body
+
+
+def _run(desk: Desk, request: Request) -> Response:
+    """A run with its ledger, as a page of its own."""
+    run = _asked(desk, request.path_params["run"])
+    if run is None:
+        return page(desk, "missing.html", current="/letters", what="such redrive", back="/letters")
+    return page(desk, "run.html", current="/letters", run=run)
+
+
+def _run_live(desk: Desk, request: Request) -> Response:
+    run = _asked(desk, request.path_params["run"])
+    return live(request, "_run.html", run=run) if run else Response(status_code=204)
+
+
+def _asked(desk: Desk, run: str) -> dict[str, Any] | None:
+    answer = calls.get(desk.link.target, f"/redrive/{quote(run, safe='')}?limit={_SHOWN}")
+    return answer.body if answer.status == 200 else None
+
+
+def _cancel(desk: Desk, request: Request, _: Form) -> Response:
+    run = request.path_params["run"]
+    calls.post(desk.link.target, "/redrive/cancel", {"redriveId": run})  # one that has ended meanwhile is shown so
+    return fragment("_run.html", run=_asked(desk, run))
+
+
+def _runs_live(desk: Desk, request: Request) -> Response:
+    return live(request, "_runs.html", **_runs(desk))
+
+
+def _runs(desk: Desk) -> dict[str, object]:
+    answer = calls.get(desk.link.target, "/redrive?limit=10")
+    return {"runs": answer.body["runs"] if answer.status == 200 else []}
+
+
+def _letter(desk: Desk, request: Request) -> Response:
+    pipeline, message = request.path_params["pipeline"], request.path_params["message"]
+    try:
+        letter = _held(desk, pipeline, message)
+    except LetterError as error:
+        return page(desk, "gone.html", current="/letters", told=str(error), pipeline=pipeline)
+    key = letter["attributes"].get("idempotencyKey", "")
+    table = desk.link.target.outputs["DynamoTableName"]
+    record = records.one(desk.link.client("dynamodb"), table, pipeline, key) if key else None
+    return page(desk, "letter.html", current="/letters", pipeline=pipeline, letter=letter, record=record, errors={})
+
+
+def _download(desk: Desk, request: Request) -> Response:
+    """The letter as a file, as `lab redrive show --json` prints it."""
+    pipeline, message = request.path_params["pipeline"], request.path_params["message"]
+    letter = _held(desk, pipeline, message)
+    name = f"{pipeline}-{letter['messageId']}.json"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    text = json.dumps(letter, indent=2, ensure_ascii=False)
+    return Response(text, media_type="application/json", headers=headers)
+
+
+def _held(desk: Desk, pipeline: str, message: str) -> dict[str, Any]:
+    url = letters.queue_url(desk.link.target, pipeline)
+    with letters.held(desk.link.client("sqs"), url, message) as letter:
+        return letters.document(letter)
+
+
+def _delete(desk: Desk, request: Request, form: Form) -> Response:
+    pipeline, message = request.path_params["pipeline"], request.path_params["message"]
+    try:
+        confirm(desk, form)
+        _be_sure(form)
+    except FieldError as error:
+        return fragment("_delete.html", pipeline=pipeline, message=message, **_deletion(desk, error))
+    sqs, url = desk.link.client("sqs"), letters.queue_url(desk.link.target, pipeline)
+    with letters.held(sqs, url, message) as letter:
+        letters.delete(sqs, url, letter)
+    desk.reader.forget()
+    return Response(headers={"HX-Redirect": f"/letters?{urlencode({'pipeline': pipeline})}"})
+
+
+def _be_sure(form: Form) -> None:
+    if form.get("sure") != "on":
+        raise FieldError("sure", "Nothing brings it back: say that you are sure")
+
+
+def _deletion(desk: Desk, error: FieldError | None = None) -> dict[str, Any]:
+    return {"place": place(desk.link), "errors": {error.field: str(error)} if error else {}}
+
+
+def _form(values: Mapping[str, Any], errors: Mapping[str, str] | None = None, started: str = "") -> dict[str, Any]:
+    fresh = {"pipeline": "", "errorType": "", "minAge": "", "max": "100", "rate": "", "jitter": "0", "canary": "5"}
+    return {"values": {**fresh, "dryRun": "", **values}, "errors": errors or {}, "started": started}
+
+
+ROUTES = [
+    show("/letters", _show),
+    act("/letters/redrive", _start),
+    show("/letters/runs", _runs_live),
+    show("/redrives/{run}", _run),
+    show("/redrives/{run}/live", _run_live),
+    act("/redrives/{run}/cancel", _cancel),
+    show("/letters/{pipeline}/{message}", _letter),
+    show("/letters/{pipeline}/{message}/file", _download),
+    act("/letters/{pipeline}/{message}/delete", _delete),
+]

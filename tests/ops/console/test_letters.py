@@ -1,0 +1,210 @@
+"""Dead letters in the control room: looked at, redriven, cancelled, downloaded, deleted."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.ops.console.served import FakeStack, Served, answering, found, serving
+
+_MESSAGE = "m-1"
+_COUNTS = {"examined": 2, "moved": 1, "skipped": 0, "failed": 0, "parked": 0, "uncertain": 0, "wouldMove": 0}
+_REQUEST = {"pipeline": "events", "maxMessages": 100, "dryRun": False}
+_RUN = {
+    "redriveId": "rd-1",
+    "state": "RUNNING",
+    "reason": "",
+    "request": _REQUEST,
+    "requestedBy": "ann",
+    "counts": _COUNTS,
+    "reasons": {"already SUCCEEDED": 1},
+    "cancelRequested": False,
+}
+
+
+class _Queue:
+    """SQS with one letter on the dead-letter queue."""
+
+    def __init__(self) -> None:
+        self.letters = [
+            {
+                "MessageId": _MESSAGE,
+                "ReceiptHandle": "r",
+                "Body": '{"note": "<b>"}',
+                "Attributes": {"ApproximateReceiveCount": "1"},
+                "MessageAttributes": {"idempotencyKey": {"StringValue": "k-1", "DataType": "String"}},
+            }
+        ]
+        self.handed_back = 0
+
+    def receive_message(self, **_: object) -> Any:
+        return {"Messages": [*self.letters]}
+
+    def change_message_visibility_batch(self, QueueUrl: str, Entries: list[Any]) -> None:
+        assert QueueUrl == "https://sqs/events-dlq"
+        self.handed_back += len(Entries)
+
+    def delete_message(self, QueueUrl: str, ReceiptHandle: str) -> None:
+        assert (QueueUrl, ReceiptHandle) == ("https://sqs/events-dlq", "r")
+        self.letters.clear()
+
+    def get_queue_attributes(self, **_: object) -> Any:
+        return {"Attributes": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}}
+
+
+class _Table:
+    """The state table with one record."""
+
+    def get_item(self, TableName: str, Key: Any) -> Any:
+        assert (TableName, Key) == ("state", {"idempotencyKey": {"S": "k-1"}})
+        return {"Item": {"status": {"S": "FAILED"}, "attempts": {"N": "3"}}}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[FakeStack]:
+    """One with an API and a dead letter."""
+    group = {"workerFunctionName": "w", "queueUrl": "q", "dlqUrl": "https://sqs/events-dlq"}
+    with answering(FakeStack(events=group, DynamoTableName="state")) as running:
+        yield running
+
+
+@pytest.fixture
+def console(stack: FakeStack) -> Iterator[Served]:
+    """A console of it; nothing was asked yet."""
+    stack.asked.clear()
+    stack.answers.clear()
+    stack.answers["GET", "/redrive"] = 200, {"runs": [_RUN]}
+    stack.clients |= {"sqs": _Queue(), "dynamodb": _Table()}
+    stack.outputs["Production"] = False
+    with serving(found(stack), "dev") as served:
+        yield served
+
+
+def test_they_are_shown_by_cause_with_what_a_redrive_would_do(console: Served, stack: FakeStack) -> None:
+    """Filtered as the address says; each leads to the letter itself."""
+    stack.answers["GET", "/redrive/preview"] = (
+        200,
+        {
+            "dlqStats": {"totalMessages": 3, "matching": 2, "unseen": 1},
+            "groups": [
+                {
+                    "errorType": "Odd",
+                    "fingerprint": "Odd: <x>",
+                    "count": 2,
+                    "wouldMove": 1,
+                    "wouldSkip": 1,
+                    "reasons": {},
+                }
+            ],
+            "messages": [
+                {
+                    "messageId": _MESSAGE,
+                    "errorType": "Odd",
+                    "errorMessage": None,
+                    "ageSeconds": 7,
+                    "redriveCount": 0,
+                    "action": "skip",
+                    "reason": "already SUCCEEDED",
+                }
+            ],
+        },
+    )
+    text = console.get("/letters?pipeline=events&errorType=Odd&minAge=5").text
+
+    assert stack.asked[0] == (
+        "GET",
+        "/redrive/preview?pipeline=events&maxMessages=50&minAgeSeconds=5&errorType=Odd",
+        None,
+    )
+    assert "3 on the queue, 2 of them match" in text
+    assert "Odd: &lt;x&gt;" in text
+    assert 'href="/letters/events/m-1"' in text
+    assert "leave it: already SUCCEEDED" in text
+    assert "moved 1 of 2 examined, by ann" in text
+
+
+def test_a_filter_that_is_none_is_refused_at_its_field(console: Served, stack: FakeStack) -> None:
+    """Nothing is looked at."""
+    text = console.get("/letters?minAge=old").text
+    assert 'id="since-told">A whole number from 0 to 1,209,600' in text
+    assert [path for _, path, _ in stack.asked] == ["/redrive?limit=10"]
+
+
+def test_a_redrive_is_started_as_it_was_asked_for(console: Served, stack: FakeStack) -> None:
+    """With rate, jitter and canary; its progress is shown at once. What is refused stands at its field."""
+    stack.answers["POST", "/redrive/start"] = 202, {"redriveId": "rd-1"}
+    form = {"pipeline": "events", "minAge": "5", "errorType": "Odd", "max": "9", "canary": "2", "rate": "0.5"}
+    text = console.post("/letters/redrive", **form, jitter="3", dryRun="on").text
+    assert 'hx-get="/redrives/rd-1/live"' in text
+    assert stack.asked == [
+        (
+            "POST",
+            "/redrive/start",
+            {
+                "pipeline": "events",
+                "maxMessages": 9,
+                "minAgeSeconds": 5,
+                "perMessageDelayJitter": 3,
+                "canary": 2,
+                "dryRun": True,
+                "errorType": "Odd",
+                "ratePerSecond": 0.5,
+            },
+        )
+    ]
+
+    stack.answers["POST", "/redrive/start"] = 409, {"error": "another redrive runs"}
+    assert "another redrive runs (409)" in console.post("/letters/redrive", **form).text
+    for field, typed in {"max": "0", "canary": "101", "rate": "fast", "jitter": "901"}.items():
+        assert f'id="{field}-told">' in console.post("/letters/redrive", **{**form, field: typed}).text
+        assert 'aria-invalid="true"' in console.post("/letters/redrive", **{**form, field: typed}).text
+
+
+def test_a_run_is_followed_and_cancelled(console: Served, stack: FakeStack) -> None:
+    """With its ledger; one that has ended can't be cancelled any more."""
+    entry = {"messageId": _MESSAGE, "idempotencyKey": "k-1", "state": "MOVED", "reason": "", "errorType": "Odd"}
+    stack.answers["GET", "/redrive/rd-1"] = 200, {**_RUN, "messages": [entry]}
+    text = console.get("/redrives/rd-1").text
+    assert "1 not moved: already SUCCEEDED" in text
+    assert "<td>MOVED</td>" in text
+    assert "Cancel it" in text
+
+    stack.answers["POST", "/redrive/cancel"] = 202, {"redriveId": "rd-1"}
+    stack.answers["GET", "/redrive/rd-1"] = 200, {**_RUN, "state": "CANCELLED", "messages": []}
+    assert "Cancel it" not in console.post("/redrives/rd-1/cancel").text
+    assert ("POST", "/redrive/cancel", {"redriveId": "rd-1"}) in stack.asked
+    assert console.get("/redrives/rd-1/live").status == 200
+    assert "no such redrive" in console.get("/redrives/rd-2").text
+
+
+def test_one_letter_whole_with_its_state_record(console: Served, stack: FakeStack) -> None:
+    """It stays where it is; as a file it is what `lab redrive show --json` prints."""
+    text = console.get("/letters/events/m-1").text
+    assert "{&#34;note&#34;: &#34;&lt;b&gt;&#34;}" in text
+    assert "&#34;attempts&#34;: &#34;3&#34;" in text
+    file = console.get("/letters/events/m-1/file")
+    assert file.headers["content-disposition"] == 'attachment; filename="events-m-1.json"'
+    assert json.loads(file.text)["body"] == '{"note": "<b>"}'
+    queue = stack.clients["sqs"]
+    assert (len(queue.letters), queue.handed_back) == (1, 2)
+
+
+def test_a_letter_is_deleted_only_by_who_is_sure(console: Served, stack: FakeStack) -> None:
+    """On production who types the stack's name as well; then the page goes back to the others."""
+    queue = stack.clients["sqs"]
+    assert "say that you are sure" in console.post("/letters/events/m-1/delete").text
+    stack.outputs["Production"] = True
+    assert "Type the name of the stack" in console.post("/letters/events/m-1/delete", sure="on").text
+    assert len(queue.letters) == 1
+    done = console.post("/letters/events/m-1/delete", sure="on", confirm="dev")
+    assert done.headers["hx-redirect"] == "/letters?pipeline=events"
+    assert queue.letters == []
+    assert "This letter can't be shown" in console.get("/letters/events/m-1").text
+
+
+def test_a_redrive_of_production_asks_for_its_name(console: Served, stack: FakeStack) -> None:
+    """And is not started without it."""
+    stack.outputs["Production"] = True
+    assert "Type the name of the stack: dev" in console.post("/letters/redrive", pipeline="events").text
+    assert stack.asked == []
