@@ -90,7 +90,7 @@ def query(
             f"there is no query {name}; there are: {', '.join(sorted(known)) or 'none (observabilityEnabled)'}"
         )
     with output.busy(f"asking for {name}"):
-        rows = _ask(found, filled(known[name], key), start, now + 1)
+        rows = ask(found, filled(known[name], key), start, now + 1)
     if as_json:
         output.as_json({"query": name, "stack": stack, "rows": rows})
         return
@@ -120,13 +120,18 @@ def saved(found: Target) -> dict[str, SavedQuery]:
     return {one.name.removeprefix(prefix): one for one in queries if one.name.startswith(prefix)}
 
 
+def wants_key(query: SavedQuery) -> bool:
+    """Whether a query is about one event."""
+    return _KEY in query.text
+
+
 def filled(query: SavedQuery, key: str | None) -> SavedQuery:
     """A query with a key in place of the word "KEY", which AWS's console leaves to be replaced by hand.
 
     Raises:
         TargetError: the query wants a key and there is none, or the other way round.
     """
-    if (_KEY in query.text) != (key is not None):
+    if wants_key(query) != (key is not None):
         verb = "takes no" if key is not None else "needs a"
         raise TargetError(f"{query.name.rpartition('/')[2]} {verb} --key")
     if key is None:
@@ -135,7 +140,7 @@ def filled(query: SavedQuery, key: str | None) -> SavedQuery:
     return SavedQuery(query.name, query.text.replace(_KEY, f'"{quoted}"'), query.groups)
 
 
-def _ask(found: Target, query: SavedQuery, since: int, until: int) -> list[dict[str, str]]:
+def ask(found: Target, query: SavedQuery, since: int, until: int) -> list[dict[str, str]]:
     """The rows of a query over the events between two moments (seconds since the epoch).
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.console.pages import alarms, events, failure, letters, orders, overview
+from ops.console.pages import alarms, events, failure, letters, logs, orders, overview
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,5 +17,6 @@ ROUTES: Sequence[Route] = [
     *orders.ROUTES,
     *letters.ROUTES,
     *alarms.ROUTES,
+    *logs.ROUTES,
     *failure.ROUTES,
 ]

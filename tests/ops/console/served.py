@@ -79,6 +79,7 @@ class FakeStack:
     region = "eu-west-1"
     emulator = None
     look_seconds = 0.0
+    has_logs_insights = True
     identity = Identity("none", is_laptop=True, session=lambda: None)
     api = "https://a1.execute-api.eu-west-1.amazonaws.com"
 

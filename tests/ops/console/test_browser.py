@@ -17,6 +17,7 @@ _PAGES = {
     "events": "/events",
     "orders": "/orders",
     "letters": "/letters",
+    "logs": "/logs?query=failures-by-type",
     "alarms": "/alarms",
     "alarm": "/alarms/events-dlq-not-empty",
     "failure": "/failure",
