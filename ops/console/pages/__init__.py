@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.console.pages import alarms, events, failure, letters, logs, orders, overview
+from ops.console.pages import alarms, charts, events, failure, letters, logs, orders, overview
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ ROUTES: Sequence[Route] = [
     *orders.ROUTES,
     *letters.ROUTES,
     *alarms.ROUTES,
+    *charts.ROUTES,
     *logs.ROUTES,
     *failure.ROUTES,
 ]

@@ -18,6 +18,7 @@ _PAGES = {
     "orders": "/orders",
     "letters": "/letters",
     "logs": "/logs?query=failures-by-type",
+    "charts": "/charts",
     "alarms": "/alarms",
     "alarm": "/alarms/events-dlq-not-empty",
     "failure": "/failure",
