@@ -13,6 +13,10 @@ MAX_BATCH = 10_000
 MAX_BATCH_WITHOUT_WINDOW = 10
 MAX_CONCURRENCY = 1000
 MIN_CONCURRENCY = 2  # of an event source mapping
+MIN_POLLERS = 2  # of an event source mapping in provisioned mode
+MAX_MINIMUM_POLLERS = 200
+MAX_POLLERS = 2000  # of the provider; Lambda takes up to 10,000
+POLLER_CONCURRENCY = 10  # invocations of one poller at once
 MAX_REDRIVES = 10  # Lambda takes what comes through SQS to the same function about 16 times for a loop, and stops it
 
 

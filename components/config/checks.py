@@ -48,6 +48,24 @@ def _capacity(s: Settings) -> Iterator[Agreement]:
         s.worker_reserved_concurrency is None or s.worker_reserved_concurrency >= s.worker_max_concurrency,
         f"at least workerMaxConcurrency ({s.worker_max_concurrency}), or 0 for none",
     )
+    pollers = s.provisioned_pollers
+    yield Agreement(
+        ("provisioned_pollers",),
+        not pollers or pollers.is_whole,
+        f"{aws_limits.MIN_POLLERS} or more, and at most maximum ({pollers.maximum}), or both 0 for none",
+        part="minimum",
+    )
+    yield Agreement(
+        ("provisioned_pollers", "pipelines"),
+        not pollers or "events" in s.pipelines,
+        "0 unless pipelines has events, whose queue they poll",
+        part="minimum",
+    )
+    yield Agreement(
+        ("worker_reserved_concurrency", "provisioned_pollers"),
+        s.worker_reserved_concurrency is None or s.worker_reserved_concurrency >= pollers.concurrency,
+        f"at least {aws_limits.POLLER_CONCURRENCY} x provisionedPollers.maximum ({pollers.concurrency}), or 0 for none",
+    )
     yield Agreement(
         ("max_batching_window_seconds", "orders_batch_size"),
         s.max_batching_window_seconds >= 1 or s.orders_batch_size <= aws_limits.MAX_BATCH_WITHOUT_WINDOW,

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, get_args
 from components.config import aws_limits
 from components.config.access import AUDIENCE, AUTH_MODES, ISSUER, KEYS, SECRET_ARN, AuthMode
 from components.config.alarm_limits import PARTS, AlarmLimits
+from components.config.pollers import NO_POLLERS, Pollers
+from components.config.pollers import PARTS as POLLERS
 from components.config.values import Flag, Tags, items, one_of, or_none, parts, past_day, text, whole
 
 LAPTOP_STACK = "local"
@@ -81,6 +83,7 @@ class Settings:
     queue_visibility_seconds: Annotated[int | None, or_none(whole(1, aws_limits.MAX_VISIBILITY), "0")] = None
     worker_max_concurrency: Annotated[int, _CONCURRENCY] = aws_limits.MIN_CONCURRENCY
     worker_reserved_concurrency: Annotated[int | None, or_none(_CONCURRENCY, "0")] = None
+    provisioned_pollers: Annotated[Pollers, parts(POLLERS)] = NO_POLLERS
     message_retention_seconds: _Retention = 4 * aws_limits.DAY
     dlq_retention_seconds: _Retention = aws_limits.MAX_RETENTION
     ttl_days: Annotated[int, whole(1, 3650)] = 7

@@ -6,6 +6,7 @@ import pulumi
 from pulumi_aws import lambda_
 
 from components.config import aws_limits
+from components.config.pollers import NO_POLLERS, Pollers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,6 +18,7 @@ class QueueConsumerArgs:
     batch_size: int = 10
     batching_window_seconds: int = 2
     max_concurrency: int = aws_limits.MIN_CONCURRENCY  # what a new account, with a quota of 10, has room for
+    pollers: Pollers = NO_POLLERS  # provisioned mode: they bound the concurrency in place of `max_concurrency`
     reserved_concurrency: int | None = None
     fifo: bool = False
     paused_by_breaker: bool = False
@@ -32,11 +34,19 @@ class QueueConsumerArgs:
             )
         if not aws_limits.MIN_CONCURRENCY <= self.max_concurrency <= aws_limits.MAX_CONCURRENCY:
             raise ValueError(f"max_concurrency must be 2-1000, got {self.max_concurrency}")
-        if self.reserved_concurrency is not None and self.reserved_concurrency < self.max_concurrency:
+        if self.pollers and not self.pollers.is_whole:
+            raise ValueError(f"pollers must be 2 or more, and the least at most the most, got {self.pollers}")
+        if self.reserved_concurrency is not None and self.reserved_concurrency < self.polled:
+            name = "that of the pollers" if self.pollers else "max_concurrency"
             raise ValueError(
-                f"reserved_concurrency must be at least max_concurrency ({self.max_concurrency}): what is polled and "
-                f"then throttled burns receives, got {self.reserved_concurrency}"
+                f"reserved_concurrency must be at least {name} ({self.polled}): what is polled and then throttled "
+                f"burns receives, got {self.reserved_concurrency}"
             )
+
+    @property
+    def polled(self) -> int:
+        """The batches that may be worked on at the same time."""
+        return self.pollers.concurrency if self.pollers else self.max_concurrency
 
 
 class QueueConsumer(pulumi.ComponentResource):
@@ -54,8 +64,14 @@ class QueueConsumer(pulumi.ComponentResource):
             # not a setting of FIFO queues at all, so not even 0 is passed
             maximum_batching_window_in_seconds=None if args.fifo else args.batching_window_seconds,
             function_response_types=["ReportBatchItemFailures"],
-            scaling_config={"maximum_concurrency": args.max_concurrency},
+            # Lambda takes one of the two
+            scaling_config=None if args.pollers else {"maximum_concurrency": args.max_concurrency},
+            provisioned_poller_config=_provisioned(args.pollers) if args.pollers else None,
             # a deployment during an outage must not resume a paused consumer
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["enabled"] if args.paused_by_breaker else None),
         )
         self.register_outputs({"mapping_id": self.mapping.id})
+
+
+def _provisioned(pollers: Pollers) -> lambda_.EventSourceMappingProvisionedPollerConfigArgsDict:
+    return {"minimum_pollers": pollers.minimum, "maximum_pollers": pollers.maximum}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from components.config.pollers import NO_POLLERS, Pollers
 from components.messaging.consumer import QueueConsumerArgs
 from components.messaging.queue import ExistingQueue, ReliableQueueArgs
 from components.security import policies
@@ -22,6 +23,7 @@ class WorkerSpec:
     batching_window_seconds: int
     memory_mb: int
     max_concurrency: int
+    pollers: Pollers = NO_POLLERS
     reserved_concurrency: int | None = None
     visibility_seconds: int | None = None
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class WorkerSpec:
             batch_size=self.batch_size,
             batching_window_seconds=self.batching_window_seconds,
             max_concurrency=self.max_concurrency,
+            pollers=self.pollers,
             reserved_concurrency=self.reserved_concurrency,
             fifo=self.fifo,
             paused_by_breaker=shared.settings.has_breaker,

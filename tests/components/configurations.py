@@ -181,10 +181,15 @@ def _backoff(draw: Draw, _: Config) -> Config:
     return {"retryBackoffBaseSeconds": base, "retryBackoffMaxSeconds": draw(st.integers(base, 43_200))}
 
 
-def _concurrency(draw: Draw, _: Config) -> Config:
+def _concurrency(draw: Draw, config: Config) -> Config:
     most = draw(st.integers(2, 1000))
     reserved = st.integers(most, 299) if most < 300 else st.nothing()  # three workers, and a gate, in the usual 1,000
-    return {"workerMaxConcurrency": most, "workerReservedConcurrency": draw(st.just(0) | reserved)}
+    workers = {"workerMaxConcurrency": most, "workerReservedConcurrency": draw(st.just(0) | reserved)}
+    if "events" not in config["pipelines"] or workers["workerReservedConcurrency"]:
+        return workers
+    least = draw(st.integers(2, 200))
+    pollers = {"minimum": least, "maximum": draw(st.integers(least, 2000))}
+    return {**workers, "provisionedPollers": draw(st.sampled_from(({}, pollers)))}
 
 
 def _network(draw: Draw, _: Config) -> Config:

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from components.config import aws_limits
+from ops.cli.doctor import concurrency
 from ops.cost.paths import Figure, Shape, Usage, per_million
 from ops.local.deployer import Registered
 from ops.plan import figures, report, stack
@@ -23,6 +24,9 @@ def test_figures_and_limits_of_the_configuration_agree() -> None:
     """The program refuses what a plan knows AWS to refuse."""
     assert figures.MAX_CONCURRENCY_LEAST.value == aws_limits.MIN_CONCURRENCY
     assert figures.MAX_CONCURRENCY_MOST.value == aws_limits.MAX_CONCURRENCY
+    assert figures.POLLERS_LEAST.value == aws_limits.MIN_POLLERS
+    assert figures.POLLERS_LEAST_MOST.value == aws_limits.MAX_MINIMUM_POLLERS
+    assert figures.POLLER_INVOKES.value == aws_limits.POLLER_CONCURRENCY == concurrency.POLLER_CONCURRENCY
     assert figures.RECEIVE_BATCH.value == aws_limits.MAX_BATCH_WITHOUT_WINDOW
 
 

@@ -14,9 +14,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from typer.testing import CliRunner
 
 from ops.cli import target
-from ops.cli.doctor import configuration
+from ops.cli.doctor import concurrency, configuration
 from ops.cli.main import app
 from ops.local.cloudwatch import service
+from ops.local.deployer import Registered
 from ops.local.emulator import Emulator
 from tests.ops.laptop import Laptop
 from tests.ops.stack import small_program
@@ -386,6 +387,17 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 _FINE = dict.fromkeys(("python", "configuration", "port", "emulator", "state"), "ok")
+
+
+def test_what_pollers_may_take_counts() -> None:
+    """Ten batches for each at the most, which is beside what the other mappings may take."""
+    mapping = "aws:lambda/eventSourceMapping:EventSourceMapping"
+    registered = [
+        Registered(mapping, "a", {"functionName": "arn:a", "provisionedPollerConfig": {"maximumPollers": 7.0}}),
+        Registered(mapping, "b", {"functionName": "arn:b", "scalingConfig": {"maximumConcurrency": 3.0}}),
+    ]
+
+    assert concurrency.demand(registered) == concurrency.Demand({}, 73)
 
 
 @pytest.mark.usefixtures("program")

@@ -10,7 +10,7 @@ leave the API nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ops.cli.doctor.check import Check, ok, problem
 
@@ -25,6 +25,7 @@ ROOM = (
     2  # what the workers have to leave at least: to the API, and to one function that is behind it or runs by the clock
 )
 USUAL_QUOTA = 1000
+POLLER_CONCURRENCY = 10  # batches of one provisioned poller
 _QUOTA = "--service-code lambda --quota-code L-B99A9384"
 
 
@@ -53,12 +54,15 @@ def demand(registered: Sequence[Registered]) -> Demand:
         if one.type.endswith(":Function") and int(one.inputs.get("reservedConcurrentExecutions") or 0) > 0
     }
     mappings = (one.inputs for one in registered if one.type.endswith(":EventSourceMapping"))
-    polled = (
-        int(inputs["scalingConfig"]["maximumConcurrency"])
-        for inputs in mappings
-        if inputs["functionName"] not in reserving
-    )
+    polled = (_polled(inputs) for inputs in mappings if inputs["functionName"] not in reserving)
     return Demand(dict(reserving.values()), sum(polled))
+
+
+def _polled(mapping: Mapping[str, Any]) -> int:
+    """The batches that a mapping may have worked on at once."""
+    if pollers := mapping.get("provisionedPollerConfig"):
+        return int(pollers["maximumPollers"]) * POLLER_CONCURRENCY
+    return int(mapping["scalingConfig"]["maximumConcurrency"])
 
 
 def judge(wanted: Demand, quota: Quota, region: str) -> Check:

@@ -8,6 +8,7 @@ import pytest
 
 from components.compute.function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.compute.platform import FunctionPlatform, FunctionPlatformArgs
+from components.config.pollers import Pollers
 from components.messaging.consumer import QueueConsumer, QueueConsumerArgs
 from tests.components.recording import EVERY_PIPELINE, Recording, run, run_main
 
@@ -172,6 +173,14 @@ def test_fifo_consumers_have_no_batching_window() -> None:
             "batch_size must be 1-10 with a batching window of 0 s, got 11",
         ),
         ({"max_concurrency": 1}, "max_concurrency must be 2-1000, got 1"),
+        (
+            {"pollers": Pollers(minimum=2, maximum=20), "reserved_concurrency": 199},
+            r"reserved_concurrency must be at least that of the pollers \(200\).*, got 199",
+        ),
+        (
+            {"pollers": Pollers(minimum=1, maximum=20)},
+            r"pollers must be 2 or more, and the least at most the most, got Pollers\(minimum=1, maximum=20\)",
+        ),
         ({"reserved_concurrency": 1}, r"reserved_concurrency must be at least max_concurrency \(2\).*, got 1"),
     ],
 )

@@ -217,6 +217,22 @@ def test_no_secret_is_shown_however_it_is_wrong() -> None:
             "retryBackoffMaxSeconds must be at least retryBackoffBaseSeconds (2); got '1'",
         ),
         (
+            {"provisionedPollers": {"minimum": 5, "maximum": 4}},
+            "provisionedPollers.minimum must be 2 or more, and at most maximum (4), or both 0 for none; got '5'",
+        ),
+        (
+            {"provisionedPollers": {"maximum": 4}},
+            "provisionedPollers.minimum must be 2 or more, and at most maximum (4), or both 0 for none; got '0'",
+        ),
+        (
+            {"provisionedPollers": {"minimum": 2, "maximum": 4}, "pipelines": ["lake"]},
+            "provisionedPollers.minimum must be 0 unless pipelines has events, whose queue they poll; got '2'",
+        ),
+        (
+            {"provisionedPollers": {"minimum": 2, "maximum": 4}, "workerReservedConcurrency": 39},
+            "workerReservedConcurrency must be at least 10 x provisionedPollers.maximum (40), or 0 for none; got '39'",
+        ),
+        (
             {"workerMaxConcurrency": 5, "workerReservedConcurrency": 4},
             "workerReservedConcurrency must be at least workerMaxConcurrency (5), or 0 for none; got '4'",
         ),

@@ -28,6 +28,7 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("queueVisibilitySeconds", 43_201),
     ("workerMaxConcurrency", 1),
     ("workerReservedConcurrency", 1),
+    ("provisionedPollers", 2),
     ("messageRetentionSeconds", 59),
     ("dlqRetentionSeconds", 1_209_601),
     ("ttlDays", 3651),
@@ -142,6 +143,15 @@ def test_every_key_has_a_case_out_of_its_limits() -> None:
     assert {key for key, _ in _OUT_OF_LIMITS} | {"apiKey", "webhookUrl"} == {
         key_of(f.name) for f in dataclasses.fields(Settings)
     } - {"stack"}
+
+
+@pytest.mark.parametrize(("part", "most"), [("minimum", 200), ("maximum", 2000)])
+def test_pollers_out_of_limits_are_refused(part: str, most: int) -> None:
+    """One line, with the part."""
+    pollers = {"minimum": 2, "maximum": 20, part: most + 1}
+    (problem,) = problems({"provisionedPollers": pollers})
+
+    assert problem == f"provisionedPollers.{part} must be a whole number from 0 to {most}; got '{most + 1}'"
 
 
 @pytest.mark.parametrize("name", ["/x", "/team/aws/ssm", "/a" * 15, "/team-a/lab_1/failure.mode"])

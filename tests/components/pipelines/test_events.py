@@ -147,6 +147,18 @@ def test_consumer_takes_partial_batches_of_the_configured_size(tuned: Recording)
     }
 
 
+def test_pollers_take_the_place_of_a_maximum_concurrency() -> None:
+    """Lambda takes one of the two; the pollers are for the events queue alone."""
+    recording = run_main(
+        "dev", {"provisionedPollers": {"minimum": 2, "maximum": 20}, "pipelines": ["events", "orders"]}
+    )
+    mapping = recording.inputs("EventSourceMapping", "events-worker-mapping")
+
+    assert mapping["provisionedPollerConfig"] == {"minimumPollers": 2, "maximumPollers": 20}
+    assert "scalingConfig" not in mapping
+    assert recording.inputs("EventSourceMapping", "orders-worker-mapping")["scalingConfig"] == {"maximumConcurrency": 2}
+
+
 def test_layer_follows_the_architecture(tuned: Recording) -> None:
     """The layer says for which runtime and processor it was built, and functions run on that processor."""
     assert tuned.inputs("LayerVersion", "dependencies") == {

@@ -21,6 +21,7 @@ _MAPPING: dict[str, Any] = {  # AWS's defaults, for settings that the program no
     "Enabled": True,
     "FunctionResponseTypes": [],
     "ScalingConfig": {},
+    "ProvisionedPollerConfig": {},
     "FilterCriteria": {},
 }
 
@@ -36,6 +37,9 @@ class EventSourceMapping(Kind):
         "enabled": "Enabled",
         "functionResponseTypes": "FunctionResponseTypes",
         "scalingConfig": Sub("ScalingConfig", {"maximumConcurrency": "MaximumConcurrency"}),
+        "provisionedPollerConfig": Sub(
+            "ProvisionedPollerConfig", {"minimumPollers": "MinimumPollers", "maximumPollers": "MaximumPollers"}
+        ),
         "filterCriteria": Sub("FilterCriteria", {"filters": Sub("Filters", {"pattern": "Pattern"})}),
         "tags": "Tags",
     }
