@@ -93,7 +93,8 @@ class Outcome:
     def completion(self, lease: Lease) -> Completion:
         """What the state table is to say."""
         if self.error is not None:
-            waits = self.name == "retried" and self.visibility is not None
+            # A probe of the breaker is a copy: the message itself comes when it would have.
+            waits = self.name == "retried" and self.visibility is not None and self.message.receipt
             return Completion(
                 lease,
                 Status.FAILED,

@@ -960,12 +960,13 @@ def test_a_copy_that_fails_for_good_leaves_the_letter_to_its_message(
 
 
 def test_a_copy_that_fails_has_no_visibility_to_change(wired: Worker, fake_aws: FakeAws, step: Step) -> None:
-    """There is no message behind its empty receipt handle."""
+    """There is no message behind its empty receipt handle, so nobody can tell when the next attempt is."""
     step.on_run = out
     probe = record("m1", {"n": "a"}, key="k1") | {"receiptHandle": ""}
 
     assert wired.handle({"Records": [probe], "probe": True}, FakeContext()) == failures("m1")
     assert "ChangeMessageVisibilityBatch" not in fake_aws.calls
+    assert "nextAttemptAt" not in fake_aws.items["k1"]
 
 
 def test_other_failures_never_trip(wired: Worker, fake_aws: FakeAws) -> None:
