@@ -22,7 +22,7 @@ from tests.pipelines.lab import ROOT, Lab
 from tests.pipelines.lakes import Lake, lines, shipment
 
 _MIB = 1024 * 1024
-_BAR_MIB = 400
+_BAR_MIB = 200
 _PART_ROWS = 200_000  # about 30 MiB a part
 _FUNCTIONS = ("lake-ingest", "lake-worker")
 _CONFIG = {

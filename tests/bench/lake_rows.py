@@ -4,8 +4,8 @@ The transform on one chunk (30 MiB unless told otherwise) beside DuckDB's `COPY 
 PARTITION_BY` and `pyarrow.json` by path to one file, neither of which tells a bad row, and beside itself on rows that
 are less clean. All run on one thread and alternately, the best of each counts; what is compared is processor time.
 
-Bars not reached when last measured (30 MiB, two processors under a load of 13 to 30, three runs): clean / pyarrow 1.38
-to 1.48, clean / DuckDB 1.24 to 1.42, 0.1 % bad 1.32 to 1.41, 100 % bad 6.4 to 6.7, two types 1.5 to 1.8. Of some 330 ms of
+Bars not reached when last measured (30 MiB, two processors, load 13 to 30, three runs): clean / pyarrow 1.38 to
+1.48, clean / DuckDB 1.24 to 1.42, 0.1 % bad 1.32 to 1.41, 100 % bad 6.4 to 6.7, two types 1.5 to 1.8. Of some 330 ms of
 a clean chunk Arrow's parser takes 150, Parquet 45, the check of columns 20; the rest makes lines of a stream, counts
 them, and stands before Arrow's parser. Tried, and not taken:
 
@@ -13,8 +13,8 @@ them, and stands before Arrow's parser. Tried, and not taken:
   differences and by streams of bytes: 3 ms less.
 - Not asking Arrow for `record_type` where no line has it: saves 10 ms of parsing, the search costs 17.
 - Blocks of 256 KiB to 3 MiB, larger pages and batches of Parquet: no difference.
-- Blocks with bad rows in windows of 64 to 4 KiB: a call of the reader takes 0.1 ms, so that the parser takes 230 to
-  1,080 in place of 150 ms, and 190 to 650 by a stream of them (`open_json`). What is bad is cut out beforehand instead.
+- Blocks with bad rows in windows of 64 to 4 KiB: a call of the reader takes 0.1 ms, so that parsing takes 230 to 1,080
+  in place of 150 ms, and 190 to 650 by a stream of them (`open_json`). What is bad is cut out beforehand instead.
 
 Not tried: another parser of JSON for bad rows. Each takes 9.6 microseconds, of which Python's `json` is 1.7, and what
 it takes for JSON decides their verdicts.
