@@ -165,8 +165,9 @@ def test_only_who_imports_it_is_updated(tree: Path, make: Make) -> None:
     [
         ("\nreturn 1\n", r"^handlers/a/step.py:2: SyntaxError: 'return' outside function$"),
         ("import nowhere\n", r"handlers/a/step.py:1: ModuleNotFoundError: No module named 'nowhere'$"),
+        ("x = 1\0", r"^handlers/a/step.py:1: SyntaxError: source code string cannot contain null bytes$"),
     ],
-    ids=["does not compile", "can't be imported"],
+    ids=["does not compile", "can't be imported", "is no text"],
 )
 def test_broken_code_is_refused_with_its_place(tree: Path, make: Make, step: str, fault: str) -> None:
     """And no function is touched."""

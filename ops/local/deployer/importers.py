@@ -53,7 +53,11 @@ class Sources:
         known = self._read.get(path)
         if known is None or known[0] != version:
             source = path.read_bytes()
-            compile(source, str(path), "exec")  # refuses more than the grammar does
+            try:
+                compile(source, str(path), "exec")  # refuses more than the grammar does
+            except (SyntaxError, ValueError) as error:  # what is no text has neither file nor line, or is another error
+                line = getattr(error, "lineno", None) or 1
+                raise SyntaxError(getattr(error, "msg", str(error)), (str(path), line, None, None)) from error
             name = self._name(path)
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
             known = self._read[path] = (version, set(_named(ast.parse(source), package)))
