@@ -56,6 +56,9 @@ An event simulation would have to move each message: ten billion in three hours 
 _CLOSE = """
 Groups of a FIFO queue bound the invocations, but that a group waits for each retry of its first message is not
 simulated. Fair queues change who waits, not how many.
+
+`make bench BENCH=plan_drill` runs a drill on the laptop (a steady rate, an outage, the breaker) and prints the counted
+queue beside the planned one, with the errors: of the plan as it is, and with the breaker's times as they were.
 """
 
 
