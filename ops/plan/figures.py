@@ -42,6 +42,7 @@ POLLERS_LEAST_MOST = Figure("minimum of pollers, most", 200, "pollers", _POLLERS
 POLLERS_MOST = Figure(
     "maximum of pollers, most", 10_000, "pollers", _POLLERS, "200 by default; the Pulumi provider's page says 2,000"
 )
+PROVIDER_POLLERS = 2000  # what the Pulumi provider takes of these, and so the configuration
 FUNCTION_RAMP = Figure(
     "a function gets new environments by",
     1000,

@@ -149,6 +149,8 @@ def advice(pipeline: Pipeline, load: Load, course: Course) -> tuple[Pipeline | N
         return None, f"{binding.knob}: {binding.name} ends at {_number(binding.rate)} events/s"
     after = limits.consumer(tuned, load)[0]
     text = _name(tuned).replace("pollers", "provisionedPollers")
+    if tuned.pollers and tuned.pollers.most > figures.PROVIDER_POLLERS:
+        text += f" (the configuration takes {figures.PROVIDER_POLLERS:,}, as the Pulumi provider does)"
     if count > load.account_concurrency:
         text += f", and ask AWS for a Lambda quota of {_number(count)} and what your other functions need"
     elif after.rate < wanted:

@@ -26,6 +26,7 @@ def test_figures_and_limits_of_the_configuration_agree() -> None:
     assert figures.MAX_CONCURRENCY_MOST.value == aws_limits.MAX_CONCURRENCY
     assert figures.POLLERS_LEAST.value == aws_limits.MIN_POLLERS
     assert figures.POLLERS_LEAST_MOST.value == aws_limits.MAX_MINIMUM_POLLERS
+    assert figures.PROVIDER_POLLERS == aws_limits.MAX_POLLERS
     assert figures.POLLER_INVOKES.value == aws_limits.POLLER_CONCURRENCY == concurrency.POLLER_CONCURRENCY
     assert figures.RECEIVE_BATCH.value == aws_limits.MAX_BATCH_WITHOUT_WINDOW
 

@@ -240,6 +240,12 @@ def test_what_outlives_the_retention_is_lost_and_told() -> None:
             "provisionedPollers 200 to 944",
         ),
         (
+            replace(_DEV, throttle_rate=None),
+            Load(rate=100_000, worker_ms=500, account_concurrency=500_000),
+            "the backlog never ends",
+            "provisionedPollers 200 to 6,288 (the configuration takes 2,000, as the Pulumi provider does)",
+        ),
+        (
             replace(_DEV, breaker_hold=0, max_concurrency=20),
             Load(rate=20, worker_ms=50, outage=10_800),
             "use up their 5 receives",
