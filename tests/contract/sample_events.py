@@ -20,6 +20,7 @@ _ORDER = {"orderId": f"order-{FRESH}", "amount": 42.5, "currency": "EUR"}
 _ITEMS = [{"sku": "ABC-1", "qty": 2}]
 _BUCKET = "ingestion-lab-local-bronze"
 _OBJECT = "bronze/shipments/2026-01-31.jsonl"
+_ETAG = "0" * 31 + "1"  # the form of an MD5
 
 
 def _sqs(queue: str, body: Any, key: str = "") -> dict[str, Any]:
@@ -46,7 +47,7 @@ def _event(source: str, detail_type: str, detail: Any) -> dict[str, Any]:
 
 def _notice() -> dict[str, Any]:
     """S3's notification of a new object."""
-    thing = {"key": _OBJECT, "size": 120, "eTag": "d41d8cd98f00b204e9800998ecf8427e", "versionId": FRESH}
+    thing = {"key": _OBJECT, "size": 120, "eTag": _ETAG, "versionId": FRESH}
     one = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -66,7 +67,7 @@ def _notice() -> dict[str, Any]:
 def _chunk() -> Chunk:
     kind = kind_of(_OBJECT)
     assert kind is not None
-    return Chunk(Source(_BUCKET, _OBJECT, FRESH, "d41d8cd98f00b204e9800998ecf8427e", 120, ""), kind, 0, 120, 1)
+    return Chunk(Source(_BUCKET, _OBJECT, FRESH, _ETAG, 120, ""), kind, 0, 120, 1)
 
 
 def _alarm() -> dict[str, Any]:
