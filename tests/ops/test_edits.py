@@ -107,11 +107,17 @@ def test_broken_code_is_said_and_the_next_edit_brings_all(desk: Desk) -> None:
     desk.files[other] = (1, 1)
     loop.step()
     loop.step()
-
     assert desk.updates == [{_STEP}, {_STEP, other}]
+
+    del desk.files[other]
+    loop.step()
+    loop.step()
+    assert desk.updates[2:] == [{other}]
     assert desk.said == [
         "12:00 changed: handlers/events/step.py",
         "12:00 not updated: handlers/events/step.py:3: SyntaxError: invalid syntax",
+        "12:00 changed: handlers/events/model.py",
+        "12:00 updated in 0.0 s: nothing, no function imports it",
         "12:00 changed: handlers/events/model.py",
         "12:00 updated in 0.0 s: nothing, no function imports it",
     ]
