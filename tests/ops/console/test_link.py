@@ -1,5 +1,6 @@
 """The stack goes away and comes back while pages are open."""
 
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_page_waits_for_the_stack_and_goes_on_with_it() -> None:
         assert part.text == "The laptop's stack is down; start it with: lab up."
 
         there.append(stack)
-        stack.clients["lambda"] = _Failing(client_error("ExpiredToken"))
+        stack.clients = defaultdict(lambda: _Failing(client_error("ExpiredToken")))
         assert "credentials have expired" in console.get("/alarms").text
 
 
