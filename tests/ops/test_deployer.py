@@ -15,7 +15,7 @@ from ops.local.emulator import ROOT
 from ops.local.files import locked
 from tests.ops.stack import FIXTURE, Stack, small_program, wait_for, wipe
 
-_ALL = 49  # resources of the fixture
+_ALL = 50  # resources of the fixture
 _LAYER = "aws:lambda/layerVersion:LayerVersion::layer"
 _PRESET = [  # set in every new bucket
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls::bucket-ownership",
