@@ -4,10 +4,10 @@ The transform on one chunk (30 MiB unless told otherwise) beside DuckDB's `COPY 
 PARTITION_BY` and `pyarrow.json` by path to one file, neither of which tells a bad row, and beside itself on rows that
 are less clean. All run on one thread and alternately, the best of each counts; what is compared is processor time.
 
-Bars not reached when last measured (30 MiB, two processors, load 13 to 30, three runs): clean / pyarrow 1.38 to
-1.48, clean / DuckDB 1.24 to 1.42, 0.1 % bad 1.32 to 1.41, 100 % bad 6.4 to 6.7, two types 1.5 to 1.8. Of some 330 ms of
-a clean chunk Arrow's parser takes 150, Parquet 45, the check of columns 20; the rest makes lines of a stream, counts
-them, and stands before Arrow's parser. Tried, and not taken:
+Bars not reached when last measured (30 MiB, two idle processors): clean / pyarrow 1.48, clean / DuckDB 1.28, 0.1 % bad
+1.31, 100 % bad 5.9; the ratios swing by a tenth from run to run. Of some 290 ms of a clean chunk Arrow's parser takes
+the half, Parquet 45 ms, the check of columns 20; the rest makes lines of a stream, counts them, and stands before
+Arrow's parser. Tried, and not taken:
 
 - snappy in place of zstd: 8 ms less, files 43 % larger; zstd at level -1: 2 ms less, 20 % larger; encodings by
   differences and by streams of bytes: 3 ms less.
