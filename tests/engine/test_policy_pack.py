@@ -19,5 +19,6 @@ def test_ours_passes_and_a_bare_queue_does_not(project: Project) -> None:
         refused = project.up("--policy-pack", "policy", fails=True).text
     finally:
         program.write_text(original)
+    assert "message-size-stated" in refused  # the provider has filled its default in by then
     assert "queue-encryption-stated" in refused
     assert not [call for call in project.cloud.calls if call.name == "bare"]
