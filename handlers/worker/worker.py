@@ -241,7 +241,8 @@ class Worker:
         if turn.message.receive_count >= self._config.max_receive_count:
             error = DeadlineExceededError("no time was left for it at its last receive")
             return self._failed(turn.message, error, claim.lease or turn.lapsed)
-        return Outcome(turn.message, "handed_back", claim.lease, retry=True, visibility=0)
+        wait = self._seconds_to_outlast(turn.message) if _has_met_an_outage(claim) else 0
+        return Outcome(turn.message, "handed_back", claim.lease, retry=True, visibility=wait)
 
     def _timed(self, message: Message, lease: Lease, batch: "_Batch") -> Outcome:
         started = time.monotonic()
@@ -312,7 +313,11 @@ class Worker:
             return self._failed(message, message.conflict())
         if same and first.name in ("succeeded", "duplicate", "redelivered"):
             return Outcome(message, "duplicate", lease=None, attempts=first.attempts)
-        return Outcome(message, "handed_back", retry=True, visibility=0)
+        # Back at once it would take the key over before the first one's wait is up, and use up its own receives.
+        wait = first.visibility if first.retry else 0
+        if is_downstream(first):
+            wait = max(wait or 0, self._seconds_to_outlast(message))
+        return Outcome(message, "handed_back", retry=True, visibility=wait)
 
 
 def _has_met_an_outage(claim: Claim | None) -> bool:

@@ -142,6 +142,30 @@ def test_a_death_in_an_outage_costs_the_long_wait(still: FakeClock, error: type[
     assert world.aws.visibility["receipt-large-1-2"] == 3 * 3 * VISIBILITY
 
 
+@pytest.mark.parametrize("receives", [(4, 4), (1, 4), (4, 1)])
+def test_a_copy_in_the_batch_waits_as_long_as_whoever_met_the_outage(
+    still: FakeClock, receives: tuple[int, int]
+) -> None:
+    """Handed back at once, it would have its last receive while the outage is still there."""
+    world = World(still, 5, fifo=False)
+    world.worker._process = _out(DownstreamError)
+    copies = [record(f"m{i}", {"n": 1}, key="k", receive_count=n) for i, n in enumerate(receives)]
+    world.worker.handle({"Records": copies}, FakeContext())
+    assert world.aws.visibility[f"receipt-m1-{receives[1]}"] == 3 * 5 * VISIBILITY
+
+
+def test_no_time_left_in_an_outage_costs_the_long_wait(still: FakeClock) -> None:
+    """Whoever is handed back unworked at the last receive but one has met the outage before."""
+    world = World(still, 3, fifo=False)
+    world.waiting = {"large-1": (still.ms, 0)}
+    world.deliver(["large-1"])
+
+    last_but_one = record("large-1", {"n": "large-1", "kind": "large"}, key="large-1", receive_count=2, group="large-1")
+    late = FakeContext(remaining_ms=0)
+    assert world.worker.handle({"Records": [last_but_one]}, late) == failures("large-1")
+    assert world.aws.visibility["receipt-large-1-2"] == 3 * 3 * VISIBILITY
+
+
 def test_who_has_met_no_outage_is_not_put_off(still: FakeClock) -> None:
     """It costs no call more, and a death no more than the visibility timeout."""
     world = World(still, 3, fifo=False)
