@@ -159,7 +159,7 @@ def render(name: str, place: Place, key: str = "") -> str:
         name, file = known[0], place.files[known[0]]
     pipeline = name.removesuffix(f"-{file.removesuffix('.md')}")
     text = (FOLDER / file).read_text(encoding="utf-8").replace(NOTE, "")
-    values = _values(pipeline, place) | ({"KEY": key} if key else {})
+    values = _values(pipeline, place) | ({"KEY": key, "LOG_KEY": key.removeprefix(f"{pipeline}/")} if key else {})
     lines = partial(_line, name=name, values=values, place=place)
     text = _BLOCK.sub(lambda block: "".join(map(lines, block[0].splitlines(keepends=True))), text)
     return _LINK.sub(lambda link: _link(link[1], pipeline, place), text.replace("$PIPELINE", pipeline))
@@ -197,7 +197,7 @@ def _values(pipeline: str, place: Place) -> dict[str, str]:
 
 def _line(line: str, name: str, values: Mapping[str, str], place: Place) -> str:
     while variable := _VARIABLE.search(line):
-        if variable[1] == "KEY" and "KEY" not in values:
+        if variable[1] in ("KEY", "LOG_KEY") and "KEY" not in values:
             return f"# of one record: lab runbook {name} --stack {place.stack} --key KEY\n"
         line = line.replace(variable[0], values[variable[1]])
     line = _OUTPUT.sub(lambda wanted: _output(wanted[1], place), line)

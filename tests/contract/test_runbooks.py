@@ -241,7 +241,9 @@ def test_what_is_about_one_record_asks_for_it() -> None:
 
     assert "# of one record: lab runbook orders-idempotency-repair --stack local --key KEY\n" in text
     assert "delete-item" not in text
-    assert f'{{"idempotencyKey":{{"S":"{_KEY}"}}}}' in runbooks.render("orders-idempotency-repair", place, _KEY)
+    filled = runbooks.render("orders-idempotency-repair", place, _KEY)
+    assert f'{{"idempotencyKey":{{"S":"{_KEY}"}}}}' in filled
+    assert f"lab logs query one-event --key {_KEY.removeprefix('orders/')} --stack local\n" in filled, "as logs have it"
     with pytest.raises(TargetError, match=r"--key has characters that a shell takes for its own"):
         runbooks.render("orders-idempotency-repair", place, "a'; rm -rf b")
 
