@@ -25,6 +25,8 @@ FAILED = 1  # the work was done, with failures, or could not be done
 USAGE = 2  # the command can't be meant so; Typer's own refusals leave with it, too
 REFUSED = 3  # a safety rule forbids it, or nobody has said yes
 INTERRUPTED = 130  # Ctrl-C
+_READABLE = 4  # characters: in a column that is narrower nobody reads a word
+_FRAME = 3  # characters: what a column costs beside its text
 
 Advance: TypeAlias = "Callable[[int], None]"
 Tabular: TypeAlias = "tuple[str, Sequence[str], Sequence[Sequence[object]]]"  # title, columns, rows
@@ -97,8 +99,10 @@ def stream() -> Iterator[BinaryIO]:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A result as a table."""
-    _results().print(_table(title, columns, rows))
+    """A result as a table; where its columns would be too narrow to be read, row by row, without what is empty."""
+    console = _results()
+    fits = _width(columns, rows) <= console.width
+    console.print(_table(title, columns, rows) if fits else _records(title, columns, rows))
 
 
 @contextmanager
@@ -158,6 +162,27 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]])
         shown.add_column(column, no_wrap=number == 0, overflow="fold")  # names and ids are whole, to be pasted
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
+    return shown
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    """Of the narrowest table that can be read: its first column whole, of the others so much of the longest word."""
+    shown = [[str(cell) for cell in row] for row in [columns, *rows]]
+    words = [
+        max((len(word) for row in shown for word in (row[n].split() if n else [row[n]])), default=0)
+        for n in range(len(columns))
+    ]
+    return 1 + sum(_FRAME + (min(longest, _READABLE) if n else longest) for n, longest in enumerate(words))
+
+
+def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    shown = _table(title, ["", ""], [])
+    shown.show_header = False
+    for row in rows:
+        for column, cell in zip(columns, row, strict=True):
+            if text := str(cell):
+                shown.add_row(column, escape(text))
+        shown.add_section()
     return shown
 
 

@@ -151,7 +151,7 @@ GAMEDAY = GameDay(
             "visibility and time-out are raised",
             _tune,
             (
-                "# in Pulumi.local.yaml: ordersWorkerTimeoutSeconds: 15",
+                "# in Pulumi.local.yaml: ingestion-lab:ordersWorkerTimeoutSeconds: 15",
                 "lab up",
             ),
         ),
