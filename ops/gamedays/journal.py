@@ -32,7 +32,7 @@ class Journal:
     def __init__(self, folder: Path, tell: Callable[[Line], None] = lambda _: None) -> None:
         self.folder = folder
         self._tell = tell
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # who is told may look at the journal
         self.lines: list[Line] = read(folder) if (folder / FILE).exists() else []
 
     @property
@@ -42,15 +42,15 @@ class Journal:
 
     def add(self, kind: str, **fields: Any) -> Line:  # noqa: ANN401 - anything that JSON holds
         """Append a line; it is on the disk when this returns."""
-        line: Line = {"t": round(time.time(), 3), "kind": kind, **fields}
-        with self._lock:
+        with self._lock:  # lines are told in the order in which they stand
+            line: Line = {"t": round(time.time(), 3), "kind": kind, **fields}
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, separators=(",", ":")) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             self.lines.append(line)
-        self._tell(line)
+            self._tell(line)
         return line
 
     def of(self, kind: str) -> list[Line]:
