@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 _LEAST_SECONDS = 0.001  # a timer of 0 would never go off
+_LAST_WAIT_SECONDS = 2.0  # of a copy for the one that is at work; the rest of its batch waits with it
+_LOOK_SECONDS = 0.25
 Process = Callable[[jsontext.JsonObject], jsontext.Json]
 BatchResponse = dict[str, list[dict[str, str]]]
 
@@ -228,13 +230,26 @@ class Worker:
         if lapsed := turn.condemned(self._config.max_receive_count):
             return self._failed(message, WorkerDiedError(turn.deaths), lapsed)
         if claim.lease is None and suspect is None:
-            return self._not_ours(message, claim)
+            claim = self._await_its_turn(message, claim, batch)
+            return self._timed(message, claim.lease, batch) if claim.lease else self._not_ours(message, claim)
         if batch.seconds_left() <= 0:
             return self._too_late(turn, claim)
         if suspect:
             self._settlement.delete_last(batch.outcomes, self._config.max_receive_count)
             claim = self._store.take_over(message.request(), suspect, lease_until=batch.lease_until, deaths=turn.deaths)
         return self._timed(message, claim.lease, batch) if claim.lease else self._not_ours(message, claim)
+
+    def _await_its_turn(self, message: Message, claim: Claim, batch: "_Batch") -> Claim:
+        """At its last receive a copy waits for the one that is at work: handed back, it would be a dead letter."""
+        if message.receive_count < self._config.max_receive_count:
+            return claim
+        until = time.monotonic() + min(batch.seconds_left(), _LAST_WAIT_SECONDS)
+        while claim.standing is Standing.LIVE and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_SECONDS))
+            claim = self._store.claim([message.request()], lease_until=batch.lease_until, spare_suspects=True)[
+                message.key
+            ]
+        return claim
 
     def _too_late(self, turn: Turn, claim: Claim) -> Outcome:
         """Hands back who has no time left; at its last receive, after which SQS moves it, that is its cause."""

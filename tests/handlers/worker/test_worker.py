@@ -815,6 +815,60 @@ def test_a_step_without_an_end_is_logged_with_its_place(worker: Worker, step: St
     assert [frame.split(" in ")[1] for frame in line["errorTrace"]] == ["__call__", "<lambda>", "forever"]
 
 
+def test_the_last_receive_of_a_copy_waits_for_the_one_at_work(
+    worker: Worker, fake_aws: FakeAws, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is acknowledged as a duplicate; SQS would make a dead letter of it, and the event has succeeded."""
+    _inflight(worker, fake_aws, lease_ms=20_000)
+
+    def succeed(_seconds: float) -> None:
+        succeeded = {"status": {"S": "SUCCEEDED"}, "processedAt": {"S": "2026-01-31T12:00:00.000Z"}}
+        fake_aws.items["k1"] |= succeeded
+
+    monkeypatch.setattr("handlers.worker.worker.time.sleep", succeed)
+    copy = record("m2", {"n": "a"}, key="k1", receive_count=5)
+    assert worker.handle({"Records": [copy]}, FakeContext()) == failures()
+    assert step.runs == []
+    assert fake_aws.sent == []
+
+
+def test_the_last_receive_of_a_copy_is_its_turn_when_the_other_fails(
+    worker: Worker, fake_aws: FakeAws, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is worked, as any message at its last receive."""
+    _inflight(worker, fake_aws, lease_ms=20_000)
+
+    def fail(_seconds: float) -> None:
+        fake_aws.items["k1"] |= {"status": {"S": "FAILED"}, "errorType": {"S": "DownstreamError"}}
+
+    monkeypatch.setattr("handlers.worker.worker.time.sleep", fail)
+    copy = record("m2", {"n": "a"}, key="k1", receive_count=5)
+    assert worker.handle({"Records": [copy]}, FakeContext()) == failures()
+    assert step.runs == ["a"]
+    assert fake_aws.items["k1"]["status"] == {"S": "SUCCEEDED"}
+
+
+def test_a_copy_waits_no_longer_than_two_seconds(
+    worker: Worker, fake_aws: FakeAws, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not at all while it has receives left."""
+    _inflight(worker, fake_aws, lease_ms=20_000)
+    now, slept = [0.0], list[float]()
+    monkeypatch.setattr("handlers.worker.worker.time.monotonic", lambda: now[0])
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("handlers.worker.worker.time.sleep", sleep)
+    for receives, waited in ((4, 0.0), (5, 2.0)):
+        slept.clear()
+        copy = record("m2", {"n": "a"}, key="k1", receive_count=receives)
+        assert worker.handle({"Records": [copy]}, FakeContext()) == failures("m2")
+        assert sum(slept) == waited
+    assert step.runs == []
+
+
 def _source(place: str) -> str:
     file, _, number = place.partition(":")
     return (ROOT / file).read_text().splitlines()[int(number) - 1].strip()
