@@ -13,7 +13,10 @@ _SCHEMA = SchemaValidationError.__name__
 
 
 class Finding(NamedTuple):
-    """What was found: the row's type, and where it is bad the error's type and reason ("": none was found)."""
+    """What was found: the row's type, and where it is bad the error's type and reason ("": none was found).
+
+    The type is "" where only Arrow can read the row, and so say of which it is.
+    """
 
     type: str
     error_type: str = ""
@@ -24,7 +27,8 @@ def explain(line: bytes, default: str, types: Mapping[str, RecordType], times: T
     """Looks for what would make Arrow refuse a row; whatever is found here Arrow refuses too.
 
     That matters: a row must not fare otherwise because of its neighbours, on whose account it may be looked at here.
-    What Arrow takes and Python's parser doesn't (`Inf`, endless integers in fields that are dropped) is no finding.
+    What Arrow takes and Python's parser doesn't (`Inf`, endless integers in fields that are dropped) is no finding, and
+    has no type.
     """
     try:
         text = line.decode()
@@ -35,13 +39,18 @@ def explain(line: bytes, default: str, types: Mapping[str, RecordType], times: T
         return Finding(default, _SCHEMA, f"is not UTF-8: invalid byte {exc.start}")
     except json.JSONDecodeError as exc:
         if b"Inf" in line or b"NaN" in line:
-            return Finding(default)
+            return Finding("")
         return Finding(default, _SCHEMA, f"is not JSON: {exc.msg} at column {exc.colno}")
     except (ValueError, RecursionError):
-        return Finding(default)
+        return Finding("")
     if not isinstance(value, dict):
         return Finding(default, _SCHEMA, f"must be an object, got {describe(value)}")
     return _of_object(text, value, default, types, times)
+
+
+def unknown(name: str, default: str) -> Finding:
+    """What is wrong with a row that says it is of a type that there is not."""
+    return Finding(default, "UnknownRecordTypeError", f"there is no record type {name[:64]!r}")
 
 
 def _of_object(
@@ -53,7 +62,7 @@ def _of_object(
     if not isinstance(name, str):
         return Finding(default, _SCHEMA, f"/{RECORD_TYPE} must be a string, got {describe(name)}")
     if name not in types:
-        return Finding(default, "UnknownRecordTypeError", f"there is no record type {name[:64]!r}")
+        return unknown(name, default)
     kind = types[name]
     if kind.is_exact:
         value = json.loads(text, parse_float=Written)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from handlers.lake.explain import Finding, explain
+from handlers.lake.explain import Finding, explain, unknown
 from handlers.lake.lift import lift
 from handlers.lake.lines import WHITE, BadRow, Block, bad_row
 from handlers.lake.model import EVER, RECORD_TYPE, Decimal, Field, Integer, RecordType, Text, Time, Times
@@ -344,9 +344,6 @@ class RowReader:
 
     def _halve(self, lines: Sequence[Line], kind: str, parsed: Parsed) -> None:
         """Reads lines of one type in which words have found no fault; where Arrow refuses, in halves."""
-        if kind not in self._types:
-            parsed.bad += [_bad(number, text, Finding(kind), "there is no such type") for number, text in lines]
-            return
         table = self._parse(b"\n".join(text for _, text in lines), kind)
         if isinstance(table, pa.Table) and table.num_rows == len(lines):
             table, good = self._judge(table, kind)
@@ -364,7 +361,17 @@ class RowReader:
             self._halve(lines[len(lines) // 2 :], kind, parsed)
 
     def _explain(self, text: bytes) -> Finding:
-        return explain(text, self._default, self._types, self._times)
+        found = explain(text, self._default, self._types, self._times)
+        return found if found.type else self._ask_arrow(text)
+
+    def _ask_arrow(self, text: bytes) -> Finding:
+        """The type of a row that Python can't read, or what Arrow has against it whatever its type is."""
+        table = self._parse(text, "") if _may_be_row(text) else "is no object"
+        if isinstance(table, str) or table.num_rows != 1:
+            return Finding(self._default, "MalformedRowError", table if isinstance(table, str) else _FOLLOWED)
+        name = table[RECORD_TYPE][0].as_py()
+        kind = self._default if name is None else name
+        return Finding(kind) if kind in self._types else unknown(kind, self._default)
 
     def _parse(self, data: bytes | memoryview, kind: str) -> pa.Table | str:
         """The table, or what Arrow has against it."""

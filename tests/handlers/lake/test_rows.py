@@ -234,6 +234,31 @@ def test_types_that_disagree_about_a_field_live_in_one_block() -> None:
     assert ([kind for kind, _ in good], bad) == (["shipments", "tracking_events", "tracking_events"], [])
 
 
+@pytest.mark.parametrize("value", ["Inf", "-Inf", "1" * 5000], ids=["inf", "minus-inf", "long"])
+def test_a_row_that_python_cannot_read_keeps_its_type(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow takes it where the field is dropped, and says its type, also where many neighbours are bad."""
+    monkeypatch.setattr(rows, "_FEW", 2)
+    dropped = f', "record_type": "tracking_events", "dropped": {value}}}'.encode()
+    odd = json.dumps(TRACKING).encode()[:-1] + dropped + b"\n"
+    good = [("tracking_events", stored(TRACKING))]
+
+    assert read(odd) == (good, [])
+    found, bad = read(odd + b"{}\n" * 5)
+    assert (found, [row.line for row in bad]) == (good, [2, 3, 4, 5, 6])
+
+
+@pytest.mark.parametrize("few", [1000, 0])
+def test_a_row_of_no_type_that_python_cannot_read_is_bad(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not stop the others, and is told as any row of no type, or of one that it does not fit."""
+    monkeypatch.setattr(rows, "_FEW", few)
+    content = lines(b'{"a": Inf}', b'{"a": Inf, "record_type": "shipments"}', b'{"a": Inf, "record_type": 1}')
+
+    unknown, unfit, malformed = reasons(content + lines(shipment(4, record_type="shipments")), "unheard_of")
+    assert unknown == (1, "UnknownRecordTypeError", "there is no record type 'unheard_of'")
+    assert unfit == (2, "MalformedRowError", "does not fit its schema")
+    assert malformed[:2] == (3, "MalformedRowError")
+
+
 def test_where_the_key_names_no_type_rows_must() -> None:
     """A row without one is bad; one with one is read."""
     content = lines(shipment(1), shipment(2, record_type="shipments"))
