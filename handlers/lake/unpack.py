@@ -22,6 +22,7 @@ from handlers.lake.lines import BrokenContentError
 
 _PIECE = 1024 * 1024
 _GZIP = 31  # zlib's name for a gzip header with the largest window
+_GZIP_BEGINS = b"\x1f"
 _SMALL_PIECE = 64 * 1024  # what has been unpacked of a piece before a damage is lost
 _BZIP2_HEADER = 4  # bytes
 _FRAME = b"\x28\xb5\x2f\xfd"
@@ -216,6 +217,8 @@ class _Members:
                 data = data.lstrip(b"\0")
                 if not data:
                     return
+                if not data.startswith(_GZIP_BEGINS):  # zlib says so only of two bytes
+                    raise _garbage("gzip")
                 self.current, self.inside, self.good = zlib.decompressobj(_GZIP), True, False
             before = self.current.copy()
             try:

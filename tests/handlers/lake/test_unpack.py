@@ -85,6 +85,7 @@ def test_what_is_no_gzip_is_corrupt(step: int) -> None:
 def test_something_else_after_the_stream_is_garbage(step: int) -> None:
     """The stream itself is whole."""
     assert _unpack(gunzip(_pieces(gzip.compress(_TEXT) + b"garbage", step))) == (_TEXT, "TrailingGarbage")
+    assert _unpack(gunzip(_pieces(gzip.compress(_TEXT) + b"\n", step))) == (_TEXT, "TrailingGarbage")
 
 
 def test_equal_rows_may_shrink_to_a_thousandth() -> None:
