@@ -209,7 +209,7 @@ def _unique(table: pa.Table, fields: tuple[str, ...]) -> Iterator[str]:
         return
     counted = table.group_by(list(fields)).aggregate([([], "count_all")])
     if repeated := table.num_rows - counted.num_rows:
-        yield f"{repeated} rows share {' and '.join(fields)} with another"
+        yield f"{repeated} rows repeat the {' and '.join(fields)} of another"
 
 
 def _bounds(table: pa.Table, wanted: Expectations) -> Iterator[str]:

@@ -239,7 +239,7 @@ def _failed_day(day: Morning) -> None:
             return None
 
         def check(self, it: Partition, *_: object, **__: object) -> quality.Verdict:
-            return quality.Verdict(it.type, it.dt, it.inputs, 2, ("1 rows share shipment_id with another",), "now")
+            return quality.Verdict(it.type, it.dt, it.inputs, 2, ("1 rows repeat the shipment_id of another",), "now")
 
         def tell(self, *_: object) -> None:
             return

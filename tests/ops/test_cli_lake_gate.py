@@ -75,7 +75,7 @@ def test_not_as_expected(lake: Lake, expect: Callable[..., None], bus: Callable[
 
     findings = day["findings"]
     assert findings[:4] == [
-        "2 rows share shipment_id and carrier with another",
+        "2 rows repeat the shipment_id and carrier of another",
         "weight_kg goes down to 0.5, 1 is expected at least",
         "weight_kg goes up to 300.0, 100 is expected at most",
         findings[3],
@@ -189,7 +189,7 @@ def test_the_function_checks_what_an_event_tells_of(
     assert function.take() == "failed"
     (told,) = bus()
     assert told["findings"] == [
-        "1 rows share shipment_id with another",
+        "1 rows repeat the shipment_id of another",
         "25.00 % of the objects' rows are in quarantine, 0 % are expected at most",
     ]
     assert json.loads(lake.read(_MARK)) == {name: told[name] for name in json.loads(lake.read(_MARK))}

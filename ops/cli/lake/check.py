@@ -65,7 +65,7 @@ KINDS = {
     "orphan": "files that no record names",
     "incomplete": "bytes that no record tells of (on the queue still, or lost), or two do",
     "unfinished": "work under way: look again when it is done",
-    "failed": "work that has failed: lab redrive preview --pipeline lake",
+    "failed": "work that has failed: lab redrive preview --pipeline lake; of ingest, --pipeline lake-notices",
     "notIngested": "objects of bronze that have not been ingested: lab redrive preview --pipeline lake-notices",
     "source": "the object has other rows than were counted",
     "notChecked": "what could not be checked",

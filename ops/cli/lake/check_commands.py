@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ops.cli.lake.check import Report
     from ops.cli.lake.keys import Duplicates
 
-StartOption = Annotated[str, typer.Option(metavar="ISO", help="Only objects and files of this time or later; in UTC.")]
+_START = "Leave out objects and files from before this that have no state record; in UTC."
+StartOption = Annotated[str, typer.Option(metavar="ISO", help=_START)]
 CountOption = Annotated[bool, typer.Option("--count-source", help="Also count the rows in bronze; needs pyarrow.")]
 DeleteOption = Annotated[bool, typer.Option("--delete-left-over", help="Delete files that a replay has superseded.")]
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 TypeOption = Annotated[str, typer.Option("--type", help="Only of this type.")]
 DayOption = Annotated[str, typer.Option("--dt", metavar="DATE", help="Only this day; needs --type.")]
-FilesOption = Annotated[int, typer.Option("--min-files", min=1, help="Only days with at least so many files.")]
+FilesOption = Annotated[
+    int, typer.Option("--min-files", min=1, help="Only days with at least so many files; not with --dt.")
+]
 QuietOption = Annotated[int, typer.Option("--quiet-minutes", min=0, help="Only days without a new file for so long.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be compacted; compact nothing.")]
 
