@@ -34,8 +34,7 @@ states = boto3.client(
     "stepfunctions",
     region_name="us-east-1",
     endpoint_url=f"http://127.0.0.1:{sys.argv[1]}",
-    aws_access_key_id="test",
-    aws_secret_access_key="test",
+    **dict.fromkeys(("aws_access_key_id", "aws_secret_access_key"), "test"),
     config=Config(retries={"total_max_attempts": 8, "mode": "standard"}),
 )
 child = {

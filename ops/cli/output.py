@@ -176,8 +176,9 @@ def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
 
 
 def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    shown = _table(title, ["", ""], [])
-    shown.show_header = False
+    shown = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
     for row in rows:
         for column, cell in zip(columns, row, strict=True):
             if text := str(cell):

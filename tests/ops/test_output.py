@@ -28,7 +28,7 @@ def test_a_table_of_many_columns_is_shown_row_by_row(capsys: pytest.CaptureFixtu
 
 def test_a_table_that_fits_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
     """With its head, and its first column whole, to be pasted."""
-    first = "0123456789abcdef0123456789abcdef0123"
+    first = "m" * 36
     output.table(
         "Messages", ["message", "error type", "age s", "why"], [[first, "SchemaValidationError", 12, "it is new"]]
     )
