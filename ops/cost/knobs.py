@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ def changes(resources: Sequence[Resource], usages: Mapping[str, Usage]) -> list[
     for name, change in _uses(shape).items():
         changed = {pipeline: change(pipeline, usage) for pipeline, usage in usages.items()}
         found.append(Change(name, 0.0, _differences(shape, shape, usages, changed)))
-    keys = {name: sum(line.per_million for line in paths.own_key(usages[name])) for name in usages if name != "lake"}
+    with_keys = [name for name in usages if name != "lake"]
+    keys = {name: math.fsum(line.per_million for line in paths.own_key(usages[name])) for name in with_keys}
     found.append(Change("an Idempotency-Key on each event", 0.0, keys))
     return [one for one in found if one.monthly or one.per_million]
 

@@ -158,7 +158,7 @@ def lines(pipeline: str, shape: Shape, usage: Usage) -> list[Line]:
 
 def per_million(pipeline: str, shape: Shape, usage: Usage) -> float:
     """Dollars for a million events."""
-    return sum(line.per_million for line in lines(pipeline, shape, usage))
+    return math.fsum(line.per_million for line in lines(pipeline, shape, usage))  # sum() rounds by Python's version
 
 
 def own_key(usage: Usage) -> list[Line]:

@@ -74,7 +74,8 @@ class Sampler:
     def _run(self) -> None:
         pause = self._stack.target.look_seconds
         is_over = False
-        while not is_over:  # at least one look, however soon the run is over
+        while not is_over:
+            is_over = self._stop.is_set()  # the last look comes when everything is done, however soon that is
             try:
                 found = self.look()
             except (BotoCoreError, ClientError, OSError) as error:
@@ -84,7 +85,7 @@ class Sampler:
                 self._judge(set(found["alarms"]) & self._counted)
             if time.monotonic() > self._deadline:
                 self._abort = self._abort or f"it has taken longer than {self._gameday.limit_seconds} s may take"
-            is_over = self._stop.wait(pause)
+            self._stop.wait(pause)
 
     def _judge(self, firing: set[str]) -> None:
         self.seen |= firing

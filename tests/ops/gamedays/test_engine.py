@@ -60,6 +60,7 @@ def test_steps_then_rollback_then_verdict(stack: FakeStack, tmp_path: Path) -> N
     assert stack.log == ["capture", "one", "do code", "two", "undo code", *_ROLLBACK]
     assert [line["kind"] for line in Journal(tmp_path / "run").lines] == told
     assert (told[0], told[-1], journal.is_over) == ("run", "verdict", True)
+    assert "sample" in told[len(told) - told[::-1].index("undone") :]  # a look when everything is done
     assert {check.name: check.ok for check in outcome.checks} == {
         "every step was done": True,
         "every change was taken back": True,
