@@ -84,7 +84,7 @@ def schedule(batch: Sequence[Turn], *, ordered: bool, max_receive_count: int) ->
 
     Among them those who have died least come first, of these those who were received most, else in an order that
     changes from one receive to the next. A key whose last attempt took all the time that there was comes last of the
-    others, where no order is to be kept.
+    others, where no order is to be kept, and so does one that another worker has, for which this one may wait.
     """
     together: list[Turn] = []
     alone: dict[str, list[Turn]] = {}
@@ -95,7 +95,7 @@ def schedule(batch: Sequence[Turn], *, ordered: bool, max_receive_count: int) ->
         else:
             together.append(turn)
     if not ordered:
-        together.sort(key=_ran_out_of_time)
+        together.sort(key=_may_take_long)
     return Schedule(together, sorted(alone.values(), key=_place))
 
 
@@ -107,9 +107,12 @@ def _deaths(message: Message, claim: Claim) -> int:
     return 0 if redriven else record.deaths + 1  # what is redriven counts as repaired
 
 
-def _ran_out_of_time(turn: Turn) -> bool:
-    record = turn.claim.record if turn.claim else None
-    return record is not None and record.error_type == DeadlineExceededError.__name__
+def _may_take_long(turn: Turn) -> bool:
+    if turn.claim is None:
+        return False
+    record = turn.claim.record
+    ran_out_of_time = record is not None and record.error_type == DeadlineExceededError.__name__
+    return ran_out_of_time or turn.claim.standing is Standing.LIVE
 
 
 def _place(unit: Sequence[Turn]) -> tuple[int, int, bytes]:

@@ -869,6 +869,23 @@ def test_a_copy_waits_no_longer_than_two_seconds(
     assert step.runs == []
 
 
+def test_the_rest_of_a_batch_does_not_wait_with_a_copy(
+    worker: Worker, fake_aws: FakeAws, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can be worked has been by then."""
+    _inflight(worker, fake_aws, lease_ms=20_000)
+    done_before: list[list[str]] = []
+
+    def succeed(_seconds: float) -> None:
+        done_before.append([*step.runs])
+        fake_aws.items["k1"] |= {"status": {"S": "SUCCEEDED"}, "processedAt": {"S": "2026-01-31T12:00:00.000Z"}}
+
+    monkeypatch.setattr("handlers.worker.worker.time.sleep", succeed)
+    batch = [record("m2", {"n": "a"}, key="k1", receive_count=5), record("m3", {"n": "b"}, key="k2")]
+    assert worker.handle({"Records": batch}, FakeContext()) == failures()
+    assert done_before == [["b"]]
+
+
 def _source(place: str) -> str:
     file, _, number = place.partition(":")
     return (ROOT / file).read_text().splitlines()[int(number) - 1].strip()
