@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ops.cli.api import Answer, ApiClient
+from ops.cli.api import Answer, ApiClient, ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,30 @@ def get(found: Target, path: str) -> Answer:
         return client.get(path)
     finally:
         client.close()
+
+
+def find(found: Target, path: str) -> Any:  # noqa: ANN401 - any JSON
+    """What the API has at a path; None where it has nothing there.
+
+    Raises:
+        ApiError: it did not say; that is no answer.
+        OSError, CredentialsError: as `get` does.
+    """
+    answer = get(found, path)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return None
+    must_be(answer, HTTPStatus.OK)
+    return answer.body
+
+
+def must_be(answer: Answer, *statuses: int) -> None:
+    """Let one of these pass.
+
+    Raises:
+        ApiError: it is another.
+    """
+    if answer.status not in statuses:
+        raise ApiError(f"the API refused: {'; '.join(refusals(answer, {}).values())}")
 
 
 def post(found: Target, path: str, body: object, headers: Mapping[str, str] | None = None) -> Answer:

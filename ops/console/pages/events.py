@@ -43,8 +43,7 @@ def _send(desk: Desk, _: Request, form: Form) -> Response:
 
 def _status(desk: Desk, request: Request) -> Response:
     key = request.query_params.get("key", "")
-    answer = calls.get(desk.link.target, f"/events/{quote(key, safe='')}")
-    record: dict[str, Any] = answer.body if answer.status == 200 else {}
+    record: dict[str, Any] = calls.find(desk.link.target, f"/events/{quote(key, safe='')}") or {}
     status = records.standing(record["status"], final=record["final"]) if record else "ON ITS WAY"
     what = request.query_params.get("what", "")
     return fragment("_event.html", key=key, what=what, status=status, record=record, settled=status in _SETTLED)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _SHOWN = 50  # letters of a preview, runs, entries of a ledger
-_MOST_SHOWN = 1000
 _MOST_MOVED = 100_000
 _LIFE_SECONDS = 14 * 24 * 3600
 _POINTERS = {
@@ -118,14 +117,16 @@ def _run_live(desk: Desk, request: Request) -> Response:
 
 
 def _asked(desk: Desk, run: str) -> dict[str, Any] | None:
-    answer = calls.get(desk.link.target, f"/redrive/{quote(run, safe='')}?limit={_SHOWN}")
-    return answer.body if answer.status == 200 else None
+    found: dict[str, Any] | None = calls.find(desk.link.target, f"/redrive/{quote(run, safe='')}?limit={_SHOWN}")
+    return found
 
 
 def _cancel(desk: Desk, request: Request, _: Form) -> Response:
     run = request.path_params["run"]
-    calls.post(desk.link.target, "/redrive/cancel", {"redriveId": run})  # one that has ended meanwhile is shown so
-    return fragment("_run.html", run=_asked(desk, run))
+    answer = calls.post(desk.link.target, "/redrive/cancel", {"redriveId": run})
+    calls.must_be(answer, 200, 202, 404, 409)  # one that has ended meanwhile, or is gone, is shown so
+    found = _asked(desk, run)
+    return fragment("_run.html", run=found) if found else Response(status_code=204)
 
 
 def _runs_live(desk: Desk, request: Request) -> Response:
@@ -134,7 +135,8 @@ def _runs_live(desk: Desk, request: Request) -> Response:
 
 def _runs(desk: Desk) -> dict[str, object]:
     answer = calls.get(desk.link.target, "/redrive?limit=10")
-    return {"runs": answer.body["runs"] if answer.status == 200 else []}
+    calls.must_be(answer, 200)
+    return {"runs": answer.body["runs"]}
 
 
 def _letter(desk: Desk, request: Request) -> Response:

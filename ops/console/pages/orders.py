@@ -34,8 +34,7 @@ def _place(desk: Desk, _: Request, form: Form) -> Response:
 
 def _status(desk: Desk, request: Request) -> Response:
     order_id = request.query_params.get("id", "")
-    answer = calls.get(desk.link.target, f"/orders/{quote(order_id, safe='')}")
-    order: dict[str, Any] = answer.body if answer.status == 200 else {}
+    order: dict[str, Any] = calls.find(desk.link.target, f"/orders/{quote(order_id, safe='')}") or {}
     return fragment("_order.html", order_id=order_id, order=order)
 
 
@@ -47,7 +46,8 @@ def _history(desk: Desk) -> dict[str, object]:
     if "orders" not in desk.link.target.pipelines:
         return {"orders": None}
     answer = calls.get(desk.link.target, f"/orders?limit={_SHOWN}")
-    return {"orders": answer.body["orders"] if answer.status == 200 else []}
+    calls.must_be(answer, 200)
+    return {"orders": answer.body["orders"]}
 
 
 def _order(form: Form) -> tuple[dict[str, Any], Mapping[str, str]]:

@@ -178,6 +178,21 @@ def test_a_run_is_followed_and_cancelled(console: Served, stack: FakeStack) -> N
     assert "no such redrive" in console.get("/redrives/rd-2").text
 
 
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_what_the_api_does_not_say_is_not_taken_for_none(console: Served, stack: FakeStack, status: int) -> None:
+    """Neither for no run, nor for one that is not there, nor for one that is cancelled."""
+    answer = status, {"error": "not now"}
+    told = f"The API refused: not now ({status})."
+    stack.answers["GET", "/redrive"] = answer
+    part = console.call("GET", "/letters/runs", HX_Request="true")
+    assert (part.status, part.text) == (503, told)
+    stack.answers["GET", "/redrive/rd-1"] = answer
+    assert told in console.get("/redrives/rd-1").text
+    stack.answers["POST", "/redrive/cancel"] = answer
+    refused = console.post("/redrives/rd-1/cancel")
+    assert (refused.status, refused.text) == (503, told)
+
+
 def test_one_letter_whole_with_its_state_record(console: Served, stack: FakeStack) -> None:
     """It stays where it is; as a file it is what `lab redrive show --json` prints."""
     text = console.get("/letters/events/m-1").text
