@@ -101,9 +101,11 @@ def _wait() -> None:
 
 def _up(*, yes: bool, refresh: bool, watch: bool, console: bool, as_json: bool) -> tuple[Emulator, Deployment]:
     started = time.monotonic()
-    threading.Thread(target=_import_deployer, daemon=True).start()  # meanwhile the emulator starts
+    importing = threading.Thread(target=_import_deployer, daemon=True)
+    importing.start()  # meanwhile the emulator starts
     emulator, is_new = _emulator()
     try:
+        importing.join()  # an import that waits for another thread's may keep its lock when Ctrl-C comes, and hang
         deployment = _update(emulator, yes=yes, refresh=refresh)
         found = target.Target(target.LOCAL, deployment.outputs, emulator)
         keys = _samples(found, watch=watch)

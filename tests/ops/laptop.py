@@ -12,6 +12,21 @@ from ops.cli.main import app
 from ops.local.emulator import ROOT
 
 _LAB = (sys.executable, "-c", "from ops.cli.entry import main; main()")
+_PATIENCE_SECONDS = 120.0  # many times what any command takes here
+
+
+class Run(subprocess.Popen[str]):
+    """A command at work. One that hangs fails its test, and does not outlive it."""
+
+    def communicate(self, input: str | None = None, timeout: float | None = _PATIENCE_SECONDS) -> tuple[str, str]:  # noqa: A002 - the name is the library's
+        """All that it prints until its end."""
+        return super().communicate(input, timeout)
+
+    def __exit__(self, *raised: object) -> None:
+        """Ends it where the test has failed."""
+        if raised[0] is not None:
+            self.kill()
+        super().__exit__(*raised)
 
 
 @dataclass(frozen=True)
@@ -25,9 +40,9 @@ class Laptop:
         """Run in this process, with this on stdin."""
         return CliRunner().invoke(app, list(arguments), input=typed, env=self._environment | environment)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Run:
         """Run as people do."""
-        return subprocess.Popen(
+        return Run(
             [*_LAB, *arguments],
             cwd=ROOT,
             env=os.environ | self._environment,
