@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from typer.testing import CliRunner, Result
 
@@ -22,11 +23,13 @@ class Run(subprocess.Popen[str]):
         """All that it prints until its end."""
         return super().communicate(input, timeout)
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Ends it where the test has failed."""
-        if raised[0] is not None:
+        if raised is not None:
             self.kill()
-        super().__exit__(*raised)
+        super().__exit__(kind, raised, trace)
 
 
 @dataclass(frozen=True)
