@@ -91,7 +91,7 @@ def status(
         "queues": queues(sqs := found.client("sqs"), found.pipelines),
         "controlQueues": {n: _depth(sqs, found.outputs[key]) for n, key in _CONTROL.items() if key in found.outputs},
         "functions": _functions(found),
-        "functionErrors": _errors(found, datetime.now(UTC)),
+        **_errors(found, datetime.now(UTC)),
         "consumers": (feeding := consumers(found.client("lambda"), found.pipelines)),
         "noticeConsumers": consumers(found.client("lambda"), found.pipelines, "ingestFunctionName", "noticesUrl"),
         "breakers": breakers(found.client("dynamodb"), found.outputs["ControlTableName"], feeding),
@@ -146,7 +146,7 @@ def _idle(whose: str, state: str) -> str:
 def _failing(document: Mapping[str, Any], on: str) -> Iterator[Problem]:
     """Functions that can't run, or have not come through."""
     for name, state in document["functions"].items():
-        count = document["functionErrors"][name]
+        count = 0 if name in document["recovered"] else document["functionErrors"][name]
         said = [
             *(["is Failed"] if state == "Failed" else []),
             *([f"has failed {count} times in 10 min"] if count else []),
@@ -229,16 +229,20 @@ def _functions(found: Target) -> dict[str, str]:
     return {name: client.get_function_configuration(FunctionName=name).get("State", "") for name in names}
 
 
-def _errors(found: Target, now: datetime) -> dict[str, int]:
-    """Function -> its failed invocations of the last minutes, those of the init phase too, as its alarm counts them."""
+def _errors(found: Target, now: datetime) -> dict[str, Any]:
+    """Each function's failed invocations of the last minutes, init phase included, as its alarm counts them.
+
+    And those that have recovered: invoked since their last failed minute, and no invocation of such a later minute has
+    failed.
+    """
     names = function_names(found)
     queries = [
         {
-            "Id": f"f{number}",
+            "Id": f"{metric.lower()}{number}",
             "MetricStat": {
                 "Metric": {
                     "Namespace": "AWS/Lambda",
-                    "MetricName": "Errors",
+                    "MetricName": metric,
                     "Dimensions": [{"Name": "FunctionName", "Value": name}],
                 },
                 "Period": 60,
@@ -246,11 +250,21 @@ def _errors(found: Target, now: datetime) -> dict[str, int]:
             },
         }
         for number, name in enumerate(names)
+        for metric in ("Errors", "Invocations")
     ]
     client = found.client("cloudwatch")
     answer = client.get_metric_data(MetricDataQueries=queries, StartTime=now - _ERRORS_OVER, EndTime=now)
-    sums = {result["Id"]: int(sum(result["Values"])) for result in answer["MetricDataResults"]}
-    return {name: sums.get(f"f{number}", 0) for number, name in enumerate(names)}
+    minutes = {
+        result["Id"]: {at: value for at, value in zip(result["Timestamps"], result["Values"], strict=True) if value}
+        for result in answer["MetricDataResults"]
+    }
+    counts, recovered = {}, []
+    for number, name in enumerate(names):
+        failed, invoked = minutes.get(f"errors{number}", {}), minutes.get(f"invocations{number}", {})
+        counts[name] = int(sum(failed.values()))
+        if failed and invoked and max(invoked) > max(failed):
+            recovered.append(name)
+    return {"functionErrors": counts, "recovered": recovered}
 
 
 def function_names(found: Target) -> list[str]:
@@ -336,9 +350,10 @@ def _function_lines(document: Mapping[str, Any]) -> list[str]:
     good = [name for name, state in document["functions"].items() if state == "Active" and not errors[name]]
     rest = {name: state for name, state in document["functions"].items() if name not in good}
     said = f"functions, Active without an error in 10 minutes: {', '.join(good) or 'none'}"
+    since = dict.fromkeys(document["recovered"], "; invoked since, without one")
     return [
         *textwrap.wrap(said, _WIDTH, subsequent_indent="  ", break_on_hyphens=False),
-        *(f"function {name}: {state}, {errors[name]} errors" for name, state in rest.items()),
+        *(f"function {name}: {state}, {errors[name]} errors{since.get(name, '')}" for name, state in rest.items()),
     ]
 
 

@@ -85,6 +85,11 @@ GAMEDAY = GameDay(
             ),
         ),
         Step("repair", "each message is sent once again", _repair, ("lab failure reset --wait",)),
-        Step("verify", "one record and one success each", _verify, ("lab logs query duplicates", "lab status")),
+        Step(
+            "verify",
+            "one record and one success each (docs/laptop.md says how to count success events by hand)",
+            _verify,
+            ("lab logs query duplicates", "lab status"),
+        ),
     ),
 )

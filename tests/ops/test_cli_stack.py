@@ -68,6 +68,7 @@ def test_status(running: Laptop) -> None:
         "controlQueues": {"control-failures": {"visible": 0, "inFlight": 0, "delayed": 0}},
         "functions": dict.fromkeys(document["functions"], "Active"),
         "functionErrors": dict.fromkeys(document["functions"], 0),
+        "recovered": [],
         "breakers": dict.fromkeys(document["queues"], "CLOSED"),
         "consumers": dict.fromkeys(document["queues"], "Enabled"),
         "noticeConsumers": {"lake": "Enabled"},

@@ -1,12 +1,19 @@
 """`lab status`: what it takes for wrong, and what it says to do."""
 
+from __future__ import annotations
+
 from copy import deepcopy
-from typing import Any
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from ops.cli import status
 from ops.cli.status import Problem
+
+if TYPE_CHECKING:
+    from ops.cli.target import Target
 
 _EMPTY = {"visible": 0, "inFlight": 0, "delayed": 0}
 _WELL: dict[str, Any] = {
@@ -21,6 +28,7 @@ _WELL: dict[str, Any] = {
     "controlQueues": {"control-failures": _EMPTY},
     "functions": {"events-worker": "Active"},
     "functionErrors": {"events-worker": 0},
+    "recovered": [],
     "consumers": {"events": "Enabled", "orders": "Enabled", "lake": "Enabled"},
     "noticeConsumers": {"lake": "Enabled"},
     "breakers": {"events": "CLOSED", "orders": "CLOSED", "lake": "CLOSED"},
@@ -112,11 +120,53 @@ def test_what_is_not_well(document: dict[str, Any], what: str, command: str) -> 
         _with("Inactive", "functions", "events-worker"),  # AWS's word for one that was not called for weeks
         _with({"visible": 500, "inFlight": 10}, "queues", "events", "main"),
         _with([{"endpoint": "a@b.example", "state": "confirmed"}], "subscribers"),
+        _with(3, "functionErrors", "events-worker") | {"recovered": ["events-worker"]},
     ],
 )
 def test_what_is_well(document: dict[str, Any]) -> None:
     """Work that waits is none: alarms know how much is too much."""
     assert list(status.problems(document)) == []
+
+
+@pytest.mark.parametrize(
+    ("errors", "invocations", "count", "recovered"),
+    [
+        ({}, {5: 9}, 0, False),
+        ({2: 3, 4: 1}, {2: 3, 4: 2, 5: 1}, 4, True),
+        ({4: 1}, {3: 8, 4: 9}, 1, False),  # it worked before, and in the same minute: that says nothing of now
+        ({4: 1}, {4: 1, 5: 0}, 1, False),
+        ({4: 2}, {}, 2, False),
+    ],
+)
+def test_recovered(errors: dict[int, int], invocations: dict[int, int], count: int, recovered: bool) -> None:  # noqa: FBT001
+    """A function that was invoked in a later minute than its last failure, and has not failed there, is well again."""
+    now = datetime(2026, 1, 1, 0, 10, tzinfo=UTC)
+
+    def answer(**asked: Any) -> dict[str, Any]:
+        given = {"Errors": errors, "Invocations": invocations}
+        results = [
+            {
+                "Id": query["Id"],
+                "Timestamps": [now.replace(minute=minute) for minute in values],
+                "Values": [float(value) for value in values.values()],
+            }
+            for query in asked["MetricDataQueries"]
+            for values in [given[query["MetricStat"]["Metric"]["MetricName"]]]
+        ]
+        return {"MetricDataResults": results}
+
+    stack = cast(
+        "Target",
+        SimpleNamespace(
+            outputs={"events": {"workerFunctionName": "events-worker"}},
+            client=lambda _: SimpleNamespace(get_metric_data=answer),
+        ),
+    )
+
+    assert status._errors(stack, now) == {
+        "functionErrors": {"events-worker": count},
+        "recovered": ["events-worker"] if recovered else [],
+    }
 
 
 def test_alarms_and_the_laptop() -> None:
@@ -137,6 +187,7 @@ def test_a_screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     document = _with("downstream_outage", "failureMode") | {
         "functions": functions,
         "functionErrors": dict.fromkeys(functions, 1),
+        "recovered": ["function-9"],
     }
 
     status._show(document, list(status.problems(document)), outputs=False)
@@ -147,5 +198,7 @@ def test_a_screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
         "- failure mode downstream_outage is on",
         "    next: lab failure reset --stack dev",
     ]
-    assert "- and 3 more: lab alarms --stack dev" in lines
+    assert "- and 2 more: lab alarms --stack dev" in lines
+    assert "function function-8: Active, 1 errors" in lines
+    assert "function function-9: Active, 1 errors; invoked since, without one" in lines
     assert max(map(len, lines)) <= 80
