@@ -25,7 +25,7 @@ FAILED = 1  # the work was done, with failures, or could not be done
 USAGE = 2  # the command can't be meant so; Typer's own refusals leave with it, too
 REFUSED = 3  # a safety rule forbids it, or nobody has said yes
 INTERRUPTED = 130  # Ctrl-C
-_READABLE = 4  # characters: in a column that is narrower nobody reads a word
+_READABLE = 24  # characters: the length of an error type or a key, up to which no column breaks a word
 _FRAME = 3  # characters: what a column costs beside its text
 
 Advance: TypeAlias = "Callable[[int], None]"

@@ -35,3 +35,12 @@ def test_a_table_that_fits_stays_one(capsys: pytest.CaptureFixture[str]) -> None
     lines = capsys.readouterr().out.splitlines()
     assert [word.strip() for word in lines[2].strip("┃").split("┃")] == ["message", "error type", "age s", "why"]
     assert first in lines[4]
+
+
+def test_no_error_type_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    """A table that fits only with its words cut is shown row by row: nobody finds half a word again."""
+    columns = ["message", "key", "error type", "age s", "action", "why"]
+    output.table("Messages", columns, [["m" * 36, "order-7", "SchemaValidationError", 12, "skip", "it is too young"]])
+    lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
+    assert any(line.endswith("SchemaValidationError") for line in lines)
+    assert any(line.endswith("it is too young") for line in lines)
