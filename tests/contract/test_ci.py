@@ -1,10 +1,13 @@
-"""The workflows take nothing that may change under their name and have no right that they don't need."""
+"""The workflows take nothing that may change under their name and have no right too many; mypy skips nothing used."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pulumi_aws
 import pytest
 import yaml
 
@@ -74,3 +77,36 @@ def test_hooks_are_those_of_make_check() -> None:
 
     assert repository["repo"] == "local"
     assert {f".venv/bin/{re.sub(r' --check| [.]$', '', step).removesuffix(' .')}" for step in steps} == hooks
+
+
+def _names_of_the_provider(tree: ast.Module) -> set[str]:
+    """What a file takes from `pulumi_aws`, by either form of import."""
+    nodes = list(ast.walk(tree))
+    called = {
+        a.asname or a.name for node in nodes if isinstance(node, ast.Import) for a in node.names if "_aws" in a.name
+    }
+    taken = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in called
+    }
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "pulumi_aws":
+            inner = (node.module or "").partition(".")[2].partition(".")[0]
+            taken |= {inner} if inner else {alias.name for alias in node.names}
+    return taken
+
+
+def test_mypy_reads_what_is_used_of_the_provider() -> None:
+    """It skips the other modules: of what it skips it would accept every use."""
+    overrides = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]["overrides"]
+    (read,) = [one["module"] for one in overrides if one.get("follow_imports") == "normal"]
+    files = [path for folder in ("components", "ops", "policy", "tests") for path in (ROOT / folder).rglob("*.py")]
+    texts = [text for text in (path.read_text(encoding="utf-8") for path in files) if "pulumi_aws" in text]
+    used = [
+        getattr(pulumi_aws, name) for name in set[str]().union(*(_names_of_the_provider(ast.parse(t)) for t in texts))
+    ]
+    homes = {one.__name__ if isinstance(one, ModuleType) else one.__module__ for one in used}
+
+    assert {"pulumi_aws.sqs", "pulumi_aws.get_region", "pulumi_aws.apigatewayv2"} < homes
+    assert [home for home in sorted(homes) if home not in read and f"{home}.*" not in read] == []
