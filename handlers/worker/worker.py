@@ -305,8 +305,10 @@ class Worker:
         if record is None or claim.standing not in (Standing.DONE, Standing.LIVE):
             return Outcome(message, "unclaimed", error_type=claim.error, retry=True)
         if claim.standing is Standing.LIVE:
-            wait = -(-(record.lease_until - clock.now_ms()) // 1000)
-            return Outcome(message, "leased", retry=True, visibility=max(wait, 0) + 1)
+            wait = max(-(-(record.lease_until - clock.now_ms()) // 1000), 0) + 1
+            if _has_met_an_outage(claim):  # the other one meets it just now: back so soon, this one would, too
+                wait = max(wait, self._seconds_to_outlast(message))
+            return Outcome(message, "leased", retry=True, visibility=wait)
         outcome = Outcome(message, "duplicate", attempts=record.attempts, processed_at=record.processed_at)
         if message.is_same_as(record.message_id):  # its outcome was written, but perhaps never published
             outcome.name, outcome.event = "redelivered", SUCCESS

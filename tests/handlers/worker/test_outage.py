@@ -154,6 +154,20 @@ def test_a_copy_in_the_batch_waits_as_long_as_whoever_met_the_outage(
     assert world.aws.visibility[f"receipt-m1-{receives[1]}"] == 3 * 5 * VISIBILITY
 
 
+@pytest.mark.parametrize(("error", "wait"), [("DownstreamError", 3 * 5 * VISIBILITY), ("UnhandledError", 21)])
+def test_a_copy_of_whoever_is_at_work_in_an_outage_outlasts_it(still: FakeClock, error: str, wait: int) -> None:
+    """Back when that one's lease is over, it would have its last receive in the outage; else that is soon enough."""
+    world = World(still, 5, fifo=False)
+    world.worker._process = _out(DownstreamError)
+    world.worker.handle({"Records": [record("m1", {"n": 1}, key="k")]}, FakeContext())
+    leased = {"status": {"S": "INFLIGHT"}, "leaseUntil": {"N": str(still.ms + 20_000)}, "errorType": {"S": error}}
+    world.aws.items["k"] |= leased
+
+    copy = record("m2", {"n": 1}, key="k", receive_count=4)
+    assert world.worker.handle({"Records": [copy]}, FakeContext()) == failures("m2")
+    assert world.aws.visibility["receipt-m2-4"] == wait
+
+
 def test_no_time_left_in_an_outage_costs_the_long_wait(still: FakeClock) -> None:
     """Whoever is handed back unworked at the last receive but one has met the outage before."""
     world = World(still, 3, fifo=False)
