@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.build/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-fast coverage watch engine check audit format bench soak
+.PHONY: help setup up down test test-fast coverage watch engine check audit format bench soak
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -26,6 +26,8 @@ up: $(READY)  ## start the local cloud, deploy the program to it and send sample
 
 down: $(READY)  ## stop what `make up` started
 	@$(BIN)/lab down
+
+setup: $(READY)  ## make the environment of the other commands, which each of them makes too
 
 test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
 	@$(BIN)/pytest $(SPREAD) -n 5 --durations=10 $(ARGS)
