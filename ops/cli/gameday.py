@@ -9,6 +9,7 @@ import typer
 from ops.cli import output, target
 from ops.gamedays import catalogue, chaostoolkit, engine, report, runs
 from ops.gamedays.context import RefusedError
+from ops.gamedays.journal import told
 from ops.gamedays.lanes import Lanes
 from ops.gamedays.stack import AWS_PATIENCE
 
@@ -108,13 +109,8 @@ def _permit(found: Target, chosen: list[GameDay], *, yes: bool) -> None:
     Raises:
         RefusedError: it may not be broken.
     """
-    if found.stack == target.LOCAL:
-        return
-    if "FailureResetFunctionName" not in found.outputs:
-        raise RefusedError(
-            f"stack {found.stack!r} has failureInjection off, as every production stack: no GameDay may break it"
-        )
-    if yes:
+    runs.permit(found)
+    if found.stack == target.LOCAL or yes:
         return
     for one in chosen:
         limit = one.limit_seconds * AWS_PATIENCE // 60
@@ -151,15 +147,7 @@ def _perform(found: Target, chosen: list[GameDay], resume: str) -> list[Outcome]
 
 def _teller(gameday: GameDay, *, many: bool) -> Callable[[Line], None]:
     def tell(line: Line) -> None:
-        text = {
-            "step": lambda: f"{line['step']}: {line['title']}" if line["state"] == "begun" else "",
-            "seen": lambda: f"  {line['what']} (after {line['seconds']:.0f} s)" if line["seconds"] >= 1 else "",
-            "note": lambda: f"  {line['text']}",
-            "stopped": lambda: f"stopped: {line['why']}",
-            "left": lambda: f"  can't be rolled back: {line['what']}: {line['why']}",
-            "undone": lambda: f"  rolled back: {line['what']}" if line["by"] == "rollback" else "",
-        }.get(line["kind"], lambda: "")()
-        if text:
+        if text := told(line):
             output.say(f"{gameday.name}: {text}" if many else text)
 
     return tell

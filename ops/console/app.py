@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
@@ -13,11 +16,14 @@ from starlette.staticfiles import StaticFiles
 
 from ops.console import views
 from ops.console.guard import Guard
+from ops.console.load import Load
 from ops.console.pages import ROUTES
+from ops.console.runner import Runner
 from ops.console.snapshot import Reader
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
@@ -25,22 +31,33 @@ if TYPE_CHECKING:
     from ops.console.session import Session
 
 
-def make(link: Link, session: Session) -> Starlette:
-    """The console of a stack."""
+def make(link: Link, session: Session, runner: Runner | None = None) -> Starlette:
+    """The console of a stack; at its end, what it has at work ends, too."""
+    desk = views.Desk(link, Reader(link), runner or Runner(), Load())
+
+    @asynccontextmanager
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        yield
+        if desk.runner.running:
+            logging.getLogger("uvicorn.error").warning("rolling back the GameDay %s ...", desk.runner.running)
+        desk.load.stop()
+        await run_in_threadpool(desk.runner.close)
+
     static = Mount("/static", StaticFiles(directory=views.FOLDER / "static"))
     routes = [*ROUTES, Route("/ping", _ping), static]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Guard, session=session)],
         exception_handlers={404: _missing, 500: _fault},
+        lifespan=life,
     )
-    app.state.desk = views.Desk(link, Reader(link))
+    app.state.desk = desk
     return app
 
 
 def serve(link: Link, listener: socket.socket, session: Session) -> None:
     """Serve at a socket that listens already, until a signal ends it."""
-    config = uvicorn.Config(make(link, session), log_level="warning", access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(make(link, session), log_level="warning", access_log=False, lifespan="on", ws="none")
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -20,13 +20,23 @@ if TYPE_CHECKING:
 
     from ops.console.session import Session
 
+_POLICY = "Content-Security-Policy"
 # Everything comes from the console itself and nothing is inline: neither scripts nor styles, nor a frame or a plug-in.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+# For a report that brings its styles with it: no script, no form, no link out of it, nothing from anywhere, no origin.
+# What is sandboxed can't be opened with an opener policy of its own (browsers refuse it).
+SEALED = {
+    _POLICY: (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "unsafe-none",
+}
 _HEADERS = {
-    "Content-Security-Policy": POLICY,
+    _POLICY: POLICY,
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -58,13 +68,15 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                headers = MutableHeaders(scope=message)
+                is_sealed = headers.get(_POLICY) == SEALED[_POLICY]
+                headers.update(_HEADERS | SEALED if is_sealed else _HEADERS)
             await send(message)
 
-        headers, query = Headers(scope=scope), QueryParams(scope["query_string"])
-        if refusal := self._refusal(scope["method"], headers):
+        asked, query = Headers(scope=scope), QueryParams(scope["query_string"])
+        if refusal := self._refusal(scope["method"], asked):
             answer: ASGIApp = PlainTextResponse(f"{refusal}\n", HTTPStatus.FORBIDDEN)
-        elif self._has_cookie(headers):
+        elif self._has_cookie(asked):
             answer = self._app
         elif scope["path"] == "/" and scope["method"] == "GET" and _equal(query.get("token", ""), self._session.token):
             answer = HTMLResponse(_WELCOME)

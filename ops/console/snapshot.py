@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ops.cli.alarms import AlarmState
+    from ops.cli.target import Target
     from ops.console.link import Link
 
 
@@ -32,8 +33,13 @@ class Snapshot:
     @property
     def mode(self) -> str:
         """The failure mode that is on; "" where none is."""
-        effective = str(self.failure["effective"]) if self.failure else "none"
-        return "" if effective == "none" else effective
+        return effective(self.failure)
+
+
+def effective(failure: Mapping[str, Any] | None) -> str:
+    """The mode of a failure lab that is on; "" where none is, or where there is no failure lab."""
+    mode = str(failure["effective"]) if failure else "none"
+    return "" if mode == "none" else mode
 
 
 class Reader:
@@ -45,6 +51,8 @@ class Reader:
         self._snapshot: Snapshot | None = None
         self._of: object = None
         self._until = 0.0
+        self._failure: Mapping[str, Any] | None = None
+        self._failure_until = 0.0
 
     def read(self) -> Snapshot:
         """The stack as it stands, or stood a moment ago.
@@ -58,18 +66,31 @@ class Reader:
                 self._snapshot = self._look()
                 self._of = found.api
                 self._until = time.monotonic() + found.look_seconds
+                self._failure, self._failure_until = self._snapshot.failure, self._until
             return self._snapshot
+
+    def failure(self) -> Mapping[str, Any] | None:
+        """The failure mode alone, which each page shows: one call, not all those of `read`.
+
+        Raises:
+            TargetError: the stack is not there.
+        """
+        with self._lock:
+            found = self._link.target
+            if time.monotonic() > self._failure_until:
+                self._failure = _failure(found)
+                self._failure_until = time.monotonic() + found.look_seconds
+            return self._failure
 
     def forget(self) -> None:
         """Look again with the next call: something was changed from here."""
         with self._lock:
-            self._until = 0.0
+            self._until = self._failure_until = 0.0
 
     def _look(self) -> Snapshot:
         found, client = self._link.target, self._link.client
         now = datetime.now(UTC)
         consumers = status.consumers(client("lambda"), found.pipelines)
-        has_failures = "FailureResetFunctionName" in found.outputs
         return Snapshot(
             at=now,
             queues=status.queues(client("sqs"), found.pipelines),
@@ -77,5 +98,9 @@ class Reader:
             consumers=consumers,
             breakers=status.breakers(client("dynamodb"), found.outputs["ControlTableName"], consumers),
             alarms=alarms.read(client("cloudwatch"), found.stack),
-            failure=found.ask("GET", "/failure-mode") if has_failures else None,
+            failure=_failure(found),
         )
+
+
+def _failure(found: Target) -> Mapping[str, Any] | None:
+    return found.ask("GET", "/failure-mode") if "FailureResetFunctionName" in found.outputs else None

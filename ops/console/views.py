@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -23,9 +24,12 @@ from ops.local.errors import LabError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from ops.console.load import Load
+    from ops.console.runner import Runner
     from ops.console.snapshot import Reader
 
 FOLDER = Path(__file__).parent
+_NUMBER = re.compile(r"[0-9]{1,12}([.][0-9]{1,12})?")
 _MOST_BYTES = 2 * 1024 * 1024  # of a form: an event has at most 1 MiB
 
 Form: TypeAlias = Mapping[str, str]
@@ -35,10 +39,12 @@ Act: TypeAlias = "Callable[[Desk, Request, Form], Response]"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a page works with: the stack and how it stands."""
+    """What a page works with: the stack, how it stands, and what is at work for it here."""
 
     link: Link
     reader: Reader
+    runner: Runner
+    load: Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,20 @@ def whole(form: Form, field: str, least: int, most: int, default: int | None = N
     if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
         raise FieldError(field, f"A whole number from {least:,} to {most:,}")
     return int(text)
+
+
+def number(form: Form, field: str, least: float, most: float, default: float | None = None) -> float:
+    """A number from a form.
+
+    Raises:
+        FieldError: it is none, or not between `least` and `most`.
+    """
+    text = form.get(field, "").strip()
+    if not text and default is not None:
+        return default
+    if not _NUMBER.fullmatch(text) or not least <= float(text) <= most:
+        raise FieldError(field, f"A number from {least:,g} to {most:,g}")
+    return float(text)
 
 
 def apology(desk: Desk, request: Request, error: Exception) -> Response:

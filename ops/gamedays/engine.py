@@ -10,7 +10,7 @@ from ops.gamedays import verdict
 from ops.gamedays.context import AbortedError, Context, GameDayError, RefusedError
 from ops.gamedays.model import is_of
 from ops.gamedays.recording import BEGUN, DONE, Recording
-from ops.gamedays.sampler import Sampler
+from ops.gamedays.sampler import INTERRUPTED, Sampler
 from ops.gamedays.stack import Stack
 
 if TYPE_CHECKING:
@@ -154,8 +154,10 @@ def _await_steady(context: Context, sampler: Sampler) -> None:
         context.note(f"waiting for {deaf:.0f} s: {_DEAF}")
     deadline = time.monotonic() + deaf + _STEADY_SECONDS
     while reasons := unsteady(context, sampler):
+        if sampler.is_interrupted():
+            raise AbortedError(INTERRUPTED)
         if time.monotonic() > deadline:
-            context.journal.add("refused", why=reasons)
+            context.journal.add("unsteady", why=reasons)
             raise RefusedError(f"the stack is not in a steady state, so nothing would be proved: {'; '.join(reasons)}")
         time.sleep(context.stack.target.look_seconds)
     sampler.forget()

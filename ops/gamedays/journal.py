@@ -91,6 +91,24 @@ def read(folder: Path) -> list[Line]:
     return found
 
 
+def told(line: Line) -> str:  # noqa: PLR0911 - one for each kind of line
+    """What a line says to people who watch; "" where it says nothing to them."""
+    match line["kind"]:
+        case "step" if line["state"] == "begun":
+            return f"{line['step']}: {line['title']}"
+        case "seen" if line["seconds"] >= 1:
+            return f"  {line['what']} (after {line['seconds']:.0f} s)"
+        case "note":
+            return f"  {line['text']}"
+        case "stopped":
+            return f"stopped: {line['why']}"
+        case "left":
+            return f"  can't be rolled back: {line['what']}: {line['why']}"
+        case "undone" if line["by"] == "rollback":
+            return f"  rolled back: {line['what']}"
+    return ""
+
+
 def runs(folder: Path) -> Iterator[Path]:
     """Folders of all runs, the oldest first."""
     yield from sorted(one.parent for one in folder.glob(f"*/{FILE}"))

@@ -7,11 +7,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ops.cli.target import LOCAL
 from ops.gamedays import catalogue, changes, journal
 from ops.gamedays.context import RefusedError
 from ops.gamedays.journal import Journal, JournalError
 from ops.gamedays.stack import Stack
-from ops.local.files import BusyError, locked
+from ops.local.files import BusyError, locked, locked_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,13 +22,27 @@ if TYPE_CHECKING:
     from ops.gamedays.journal import Line
     from ops.gamedays.model import GameDay
 
+_ASKED_SECONDS = 0.05
+
 
 def folder(home: Path) -> Path:
     """Where the runs of all stacks lie."""
     return home / "gamedays"
 
 
-def begin(home: Path, gameday: GameDay, tell: Callable[[Line], None]) -> Journal:
+def permit(target: Target) -> None:
+    """Let pass what may be broken: the laptop's stack, and those with the failure lab, which production never has.
+
+    Raises:
+        RefusedError: it may not.
+    """
+    if target.stack != LOCAL and "FailureResetFunctionName" not in target.outputs:
+        raise RefusedError(
+            f"stack {target.stack!r} has failureInjection off, as every production stack: no GameDay may break it"
+        )
+
+
+def begin(home: Path, gameday: GameDay, tell: Callable[[Line], None] = lambda _: None) -> Journal:
     """A new run."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     return Journal(folder(home) / f"{stamp}-{gameday.name}", tell)
@@ -37,13 +52,16 @@ def find(home: Path, run: str, tell: Callable[[Line], None] = lambda _: None) ->
     """A run that is there, and what it is a run of.
 
     Raises:
-        JournalError: there is none of this name.
+        JournalError: there is none of this name, or it has not begun.
     """
     place = folder(home) / run
     if run not in {one.name for one in journal.runs(folder(home))}:
         known = [one.name for one in journal.runs(folder(home))][-5:]
         raise JournalError(f"there is no run {run!r}; the latest are: {', '.join(known) or 'none'}")
-    return catalogue.named(journal.read(place)[0]["name"]), Journal(place, tell)
+    found = Journal(place, tell)
+    if not found.lines:
+        raise JournalError(f"the run {run!r} has not begun")
+    return catalogue.named(found.lines[0]["name"]), found
 
 
 @contextmanager
@@ -57,10 +75,20 @@ def alone(home: Path, target: Target) -> Iterator[None]:
     place.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(locked(place / f"{target.stack}.lock", wait=False))
+            # Twice: who asks whether somebody runs any has it for a moment.
+            held.enter_context(locked_within(place / f"{target.stack}.lock", _ASKED_SECONDS, lambda: None))
         except BusyError as error:
             raise RefusedError(f"another GameDay runs on stack {target.stack}; one at a time") from error
         yield
+
+
+def is_busy(home: Path, stack: str) -> bool:
+    """Whether somebody runs GameDays on a stack from here."""
+    try:
+        with locked(folder(home) / f"{stack}.lock", wait=False):
+            return False
+    except BusyError:
+        return True
 
 
 def recover(home: Path, target: Target, *, but: str = "") -> list[str]:

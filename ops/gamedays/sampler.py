@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ops.gamedays.model import GameDay
     from ops.gamedays.stack import Stack
 
+INTERRUPTED = "interrupted"
+
 
 class Sampler:
     """A thread that writes a `sample` line each time: queues, alarms that are in ALARM, the consumer's state.
@@ -33,7 +35,7 @@ class Sampler:
         is_interrupted: Callable[[], bool],
     ) -> None:
         self._abort = ""
-        self._is_interrupted = is_interrupted
+        self.is_interrupted = is_interrupted
         self.seen: set[str] = set()
         self.quiet = 0
         self._gameday = gameday
@@ -47,7 +49,7 @@ class Sampler:
     @property
     def abort(self) -> str:
         """Why the run has to stop, "" as long as it has not to."""
-        return "interrupted" if self._is_interrupted() else self._abort
+        return INTERRUPTED if self.is_interrupted() else self._abort
 
     def __enter__(self) -> Self:
         self._thread.start()

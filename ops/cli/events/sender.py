@@ -67,6 +67,12 @@ class Tally:
         with self._lock:
             self.refused.append(refusal)
 
+    def copy(self) -> Tally:
+        """As it is at this moment, while the sender goes on."""
+        with self._lock:
+            statuses = Counter(self.statuses)
+            return Tally(dict(self.keys), [*self.refused], self.taken, [*self.latencies], statuses, self.latest)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

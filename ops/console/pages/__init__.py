@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.console.pages import alarms, charts, events, failure, letters, logs, orders, overview
+from ops.console.pages import (
+    alarms,
+    charts,
+    events,
+    failure,
+    gamedays,
+    letters,
+    load,
+    logs,
+    now,
+    orders,
+    overview,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,4 +32,7 @@ ROUTES: Sequence[Route] = [
     *charts.ROUTES,
     *logs.ROUTES,
     *failure.ROUTES,
+    *load.ROUTES,
+    *gamedays.ROUTES,
+    *now.ROUTES,
 ]

@@ -26,8 +26,9 @@ MODES: Mapping[str, str] = {
 }
 
 
-def _show(desk: Desk, _: Request) -> Response:
-    return page(desk, "failure.html", current="/failure", **_form({}), **_values(desk))
+def _show(desk: Desk, request: Request) -> Response:
+    asked = {name: text for name, text in request.query_params.items() if name in ("mode", "match")}
+    return page(desk, "failure.html", current="/failure", **_form(asked), **_values(desk))
 
 
 def _live(desk: Desk, request: Request) -> Response:

@@ -1,15 +1,19 @@
 // What htmx leaves to the page: what was seen last, and what is in the way, in the bar at the bottom.
 "use strict";
 (() => {
-  const bar = () => document.getElementById("bar");
-  const tell = (text) => {
-    const at = bar();
-    if (text === at.textContent && at.hidden === !text) return;
-    at.textContent = text;
-    at.hidden = !text;
-    document.body.classList.toggle("stale", Boolean(text));
-  };
   const isLook = (elt) => elt.matches("[data-live], [data-trouble]");
+  const troubles = new Map(); // what asks -> what is in the way of its answer: one good answer does not mend another's
+  const tell = (source, text) => {
+    for (const one of troubles.keys()) if (!one.isConnected || !isLook(one)) troubles.delete(one);
+    if (text) troubles.set(source, text);
+    else troubles.delete(source);
+    const at = document.getElementById("bar");
+    const [told = ""] = troubles.values();
+    if (told === at.textContent && at.hidden === !told) return;
+    at.textContent = told;
+    at.hidden = !told;
+    document.body.classList.toggle("stale", Boolean(told));
+  };
 
   document.addEventListener("htmx:before:request", (event) => {
     if (isLook(event.detail.ctx.sourceElement) && document.hidden) event.preventDefault();
@@ -23,13 +27,13 @@
     const { sourceElement, response, text } = event.detail.ctx;
     const seen = response.headers.get("X-Seen");
     if (seen) sourceElement.dataset.seen = seen;
-    if (response.status === 503) return tell(text);
-    if (response.status === 401) return tell("This session is over: open the URL that lab console or make up has printed last.");
-    if (response.status >= 500) return tell("The console has failed; its terminal says why.");
-    tell("");
+    if (response.status === 503) return tell(sourceElement, text);
+    if (response.status === 401) return tell(sourceElement, "This session is over: open the URL that lab console or make up has printed last.");
+    if (response.status >= 500) return tell(sourceElement, "The console has failed; its terminal says why.");
+    tell(sourceElement, "");
     if (sourceElement.matches("[data-trouble]")) location.reload();
   });
-  document.addEventListener("htmx:error", () => {
-    tell("The console does not answer. Start it again: lab console");
+  document.addEventListener("htmx:error", (event) => {
+    tell(event.detail.ctx?.sourceElement ?? event.target, "The console does not answer. Start it again: lab console");
   });
 })();

@@ -17,6 +17,7 @@ from ops.cli.api import Identity
 from ops.cli.target import NotRunningError, Target
 from ops.console import app, service
 from ops.console.link import Link
+from ops.console.runner import Runner
 from ops.console.session import Session
 
 
@@ -79,6 +80,7 @@ class FakeStack:
     region = "eu-west-1"
     emulator = None
     look_seconds = 0.0
+    connections = 2
     has_logs_insights = True
     identity = Identity("none", is_laptop=True, session=lambda: None)
     api = "https://a1.execute-api.eu-west-1.amazonaws.com"
@@ -147,12 +149,12 @@ def found(stack: FakeStack) -> Callable[[str], Target]:
 
 
 @contextmanager
-def serving(find: Callable[[str], Target], stack: str = "local") -> Iterator[Served]:
+def serving(find: Callable[[str], Target], stack: str = "local", runner: Runner | None = None) -> Iterator[Served]:
     """A console of this stack until the block ends."""
     listener = service.listen(0)
     session = Session(listener.getsockname()[1])
-    made = app.make(Link(stack, find), session)
-    server = uvicorn.Server(uvicorn.Config(made, log_level="critical", lifespan="off", ws="none"))
+    made = app.make(Link(stack, find), session, runner)
+    server = uvicorn.Server(uvicorn.Config(made, log_level="critical", lifespan="on", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 60

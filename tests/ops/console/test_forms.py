@@ -134,6 +134,21 @@ def test_a_fault_is_switched_on_for_a_while(console: Served, stack: FakeStack) -
     assert stack.asked == [("POST", "/failure-mode", {"mode": "hang", "ttlSeconds": 60, "match": {"orderId": "a=b"}})]
 
 
+def test_a_fault_that_is_on_is_shown_on_every_page(console: Served, stack: FakeStack) -> None:
+    """With its end, and what leads to the switch; a link may have chosen the fault and its events already."""
+    stack.answers["GET", "/failure-mode"] = {"effective": "none", "mode": "hang", "expiresAt": "2026-01-02T03:04:05Z"}
+    assert "failure mode" not in console.get("/now").text
+    for path in ("/events", "/load", "/gamedays"):
+        assert 'hx-get="/now" hx-trigger="load, every 2s"' in console.get(path).text
+    stack.answers["GET", "/failure-mode"] = {"effective": "hang", "mode": "hang", "expiresAt": "2026-01-02T03:04:05Z"}
+    told = console.get("/now")
+    assert '<a class="pill warn" href="/failure">failure mode hang until 2026-01-02T03:04:05Z</a>' in told.text
+    assert console.get(f"/now?seen={told.headers['x-seen']}").status == 204
+    del stack.answers["GET", "/failure-mode"]["expiresAt"]
+    assert "failure mode hang until it is switched off" in console.get("/now").text
+    assert {method for method, *_ in stack.asked} == {"GET"}
+
+
 @pytest.mark.parametrize(
     ("form", "field"),
     [
