@@ -52,11 +52,14 @@ def settle(
 
 def one(client: Any, table: str, pipeline: str, key: str) -> dict[str, Any] | None:  # noqa: ANN401 - a boto3 client
     """The state record of a pipeline's key as it stands in the table; None where there is none."""
+    item = client.get_item(TableName=table, Key={"idempotencyKey": {"S": partition_key(pipeline, key)}}).get("Item")
+    return None if item is None else plain(item)
+
+
+def plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item of DynamoDB without its types."""
     from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 - only a person who looks at one needs it
 
-    item = client.get_item(TableName=table, Key={"idempotencyKey": {"S": partition_key(pipeline, key)}}).get("Item")
-    if item is None:
-        return None
     read = TypeDeserializer().deserialize
     return {name: read(value) for name, value in item.items()}
 

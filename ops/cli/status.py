@@ -281,8 +281,8 @@ def consumers(
     """State of what feeds this function of each pipeline that has the queue, as Lambda names it; "" for nothing."""
     states = {}
     for pipeline, group in ((name, group) for name, group in pipelines.items() if queue in group):
-        mappings = client.list_event_source_mappings(FunctionName=group[function])["EventSourceMappings"]
-        states[pipeline] = mappings[0]["State"] if mappings else ""
+        pages = client.get_paginator("list_event_source_mappings").paginate(FunctionName=group[function])
+        states[pipeline] = next((one["State"] for page in pages for one in page["EventSourceMappings"]), "")
     return states
 
 

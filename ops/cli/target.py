@@ -89,8 +89,13 @@ class Target:
 
     @property
     def look_seconds(self) -> float:
-        """How often to look again; on AWS each look costs money, and no metric is younger than a minute."""
+        """How often to look again; on AWS each look costs money."""
         return 10.0 if self.emulator is None else 1.0
+
+    @property
+    def metric_seconds(self) -> float:
+        """How often to read metrics again: AWS takes money for each, and none of them is younger than a minute."""
+        return 60.0 if self.emulator is None else self.look_seconds
 
     @property
     def archive_lag(self) -> timedelta:

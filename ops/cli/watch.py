@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -93,11 +94,15 @@ def counts(client: Any, functions: Sequence[str], now: datetime) -> dict[str, di
         }
         for number, (function, metric) in enumerate(wanted)
     ]
-    answer = client.get_metric_data(MetricDataQueries=queries, StartTime=now - _SPAN, EndTime=now)
-    sums = {one["Id"]: int(sum(one["Values"])) for one in answer["MetricDataResults"]}
+    pages = client.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=queries, StartTime=now - _SPAN, EndTime=now
+    )
+    sums = Counter[str]()
+    for one in (one for page in pages for one in page["MetricDataResults"]):
+        sums[one["Id"]] += int(sum(one["Values"]))
     found: dict[str, dict[str, int]] = {function: {} for function in functions}
     for number, (function, metric) in enumerate(wanted):
-        found[function][metric.lower()] = sums.get(f"m{number}", 0)
+        found[function][metric.lower()] = sums[f"m{number}"]
     return found
 
 

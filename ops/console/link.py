@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ _EXPIRED = (
     "RequestExpired",
     "UnrecognizedClientException",
 )
+_REFUSED_SIGNATURE = re.compile(r"security token .* is (expired|invalid)", re.IGNORECASE)  # as API Gateway says it
 _NO_CREDENTIALS = (
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -72,9 +74,13 @@ class Link:
             return self._clients[service]
 
     def lose(self) -> None:
-        """Begin anew with the next call: a client keeps the credentials and the address that it was made with."""
+        """Begin anew with the next call: a client keeps the credentials and the address that it was made with.
+
+        On AWS only credentials get lost, not where the stack is: that is not asked of the Pulumi CLI again.
+        """
         with self._lock:
-            self._found = None
+            if self._found is not None and self._found.emulator:
+                self._found = None
             self._clients.clear()
 
     def _renew(self) -> None:
@@ -94,6 +100,8 @@ def trouble(error: Exception) -> str | None:
         return f"The AWS credentials have expired or are not valid: {_LOGIN}."
     if name in _NO_CREDENTIALS:
         return f"There are no valid AWS credentials here ({error}): {_LOGIN}."
+    if _REFUSED_SIGNATURE.search(str(error)):
+        return f"The AWS credentials have expired or are not valid: {_LOGIN}."
     if isinstance(error, LabError):
         return f"{str(error)[:1].upper()}{str(error)[1:]}."
     if isinstance(error, OSError):

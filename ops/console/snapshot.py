@@ -53,6 +53,8 @@ class Reader:
         self._until = 0.0
         self._failure: Mapping[str, Any] | None = None
         self._failure_until = 0.0
+        self._functions: Mapping[str, Mapping[str, int]] = {}
+        self._functions_until = 0.0
 
     def read(self) -> Snapshot:
         """The stack as it stands, or stood a moment ago.
@@ -63,6 +65,8 @@ class Reader:
         with self._lock:
             found = self._link.target
             if self._snapshot is None or self._of != found.api or time.monotonic() > self._until:
+                if self._of != found.api:
+                    self._functions_until = 0.0
                 self._snapshot = self._look()
                 self._of = found.api
                 self._until = time.monotonic() + found.look_seconds
@@ -94,12 +98,20 @@ class Reader:
         return Snapshot(
             at=now,
             queues=status.queues(client("sqs"), found.pipelines),
-            functions=watch.counts(client("cloudwatch"), status.function_names(found), now),
+            functions=self._counts(now),
             consumers=consumers,
             breakers=status.breakers(client("dynamodb"), found.outputs["ControlTableName"], consumers),
             alarms=alarms.read(client("cloudwatch"), found.stack),
             failure=_failure(found),
         )
+
+    def _counts(self, now: datetime) -> Mapping[str, Mapping[str, int]]:
+        """The functions' counts, read less often than the rest where each metric costs money."""
+        if time.monotonic() > self._functions_until:
+            found = self._link.target
+            self._functions = watch.counts(self._link.client("cloudwatch"), status.function_names(found), now)
+            self._functions_until = time.monotonic() + found.metric_seconds
+        return self._functions
 
 
 def _failure(found: Target) -> Mapping[str, Any] | None:

@@ -76,12 +76,12 @@ class Drawing:
     @property
     def columns(self) -> int:
         """How many."""
-        return max(spot.column for spot in self.spots.values()) + 1
+        return max((spot.column for spot in self.spots.values()), default=0) + 1
 
     @property
     def rows(self) -> int:
         """How many."""
-        return max(spot.row for spot in self.spots.values()) + 1
+        return max((spot.row for spot in self.spots.values()), default=0) + 1
 
 
 @dataclass(slots=True)
@@ -197,16 +197,15 @@ def _graph(
 def _routes(found: Target, client: Any) -> dict[str, str]:  # noqa: ANN401 - a boto3 client, made by name
     """Function -> the API, of those that a route leads to."""
     name = found.api.rpartition("/")[2] if found.emulator else found.api.removeprefix("https://").partition(".")[0]
-    answer = client.get_integrations(ApiId=name)["Items"]
-    uris = [str(one.get("IntegrationUri", "")) for one in answer]
+    uris = [str(one.get("IntegrationUri", "")) for one in _every(client, "get_integrations", "Items", ApiId=name)]
     arns = [uri.partition("/functions/")[2].partition("/")[0] or uri for uri in uris]
     return {arn.partition(":function:")[2].partition(":")[0]: "HTTP API" for arn in arns if ":function:" in arn}
 
 
 def _rules(found: Target, client: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
     bus = found.outputs["EventBusName"]
-    for rule in client.list_rules(EventBusName=bus)["Rules"]:
-        for target in client.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]:
+    for rule in _every(client, "list_rules", "Rules", EventBusName=bus):
+        for target in _every(client, "list_targets_by_rule", "Targets", Rule=rule["Name"], EventBusName=bus):
             yield bus, _last(target["Arn"], ":")
 
 
@@ -219,7 +218,8 @@ def _notified(client: Any, group: Mapping[str, str]) -> Iterator[str]:  # noqa: 
 
 def _read_by(client: Any, functions: Iterable[Node], nodes: Mapping[str, Node]) -> Iterator[Edge]:  # noqa: ANN401
     for function in functions:
-        for mapping in client.list_event_source_mappings(FunctionName=function.name)["EventSourceMappings"]:
+        of = {"FunctionName": function.name}
+        for mapping in _every(client, "list_event_source_mappings", "EventSourceMappings", **of):
             if (queue := _last(mapping["EventSourceArn"], ":")) in nodes:
                 yield Edge(queue, function.name)
 
@@ -239,6 +239,12 @@ def _buried(client: Any, group: Mapping[str, str], nodes: Mapping[str, Node]) ->
             text = policy.get("Attributes", {}).get("RedrivePolicy", "{}")
             if (name := _last(json.loads(text).get("deadLetterTargetArn", ""), ":")) in nodes:
                 yield Edge(_last(group[key]), name)
+
+
+def _every(client: Any, call: str, what: str, **given: str) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401
+    """All that a call lists, which AWS gives in pages, some of them empty."""
+    for page in client.get_paginator(call).paginate(**given):
+        yield from page.get(what, [])
 
 
 def _last(text: str, separator: str = "/") -> str:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,15 +15,17 @@ from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from ops.cli.target import LOCAL
+from ops.console import lake
 from ops.console.link import Link, trouble
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.types import Message
 
     from ops.console.load import Load
     from ops.console.runner import Runner
@@ -31,10 +34,12 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 _NUMBER = re.compile(r"[0-9]{1,12}([.][0-9]{1,12})?")
 _MOST_BYTES = 2 * 1024 * 1024  # of a form: an event has at most 1 MiB
+_OVERHEAD_BYTES = 64 * 1024  # of a form's other fields and of what parts them
 
 Form: TypeAlias = Mapping[str, str]
 Show: TypeAlias = "Callable[[Desk, Request], Response]"
 Act: TypeAlias = "Callable[[Desk, Request, Form], Response]"
+Take: TypeAlias = "Callable[[Desk, Request, Form, File | None], Response]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,15 @@ class Desk:
     reader: Reader
     runner: Runner
     load: Load
+    bronze: lake.Reader = field(default_factory=lake.Reader)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What was chosen in a form, by the name that it has on that machine."""
+
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,8 @@ class Place:
     where: str
     is_production: bool
     pipelines: tuple[str, ...]
+    look: int  # seconds between two looks of a page that is open
+    metrics: int  # the same for what is made of metrics
 
 
 class FieldError(ValueError):
@@ -74,6 +90,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["moment"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     made.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str)
     return made
 
@@ -91,7 +108,10 @@ def place(link: Link) -> Place:
     # A stack from before there was this output might be one: better a question too many.
     is_production = bool(found.outputs.get("Production", found.stack != LOCAL))
     where = f"laptop, {found.emulator.endpoint}" if found.emulator else "AWS"
-    return Place(found.stack, found.region, where, is_production, tuple(found.pipelines))
+    look, metrics = (
+        max(least, int(seconds)) for least, seconds in ((2, found.look_seconds), (10, found.metric_seconds))
+    )
+    return Place(found.stack, found.region, where, is_production, tuple(found.pipelines), look, metrics)
 
 
 def page(desk: Desk, template: str, **values: object) -> Response:
@@ -132,11 +152,9 @@ def act(path: str, work: Act) -> Route:
 
     async def endpoint(request: Request) -> Response:
         desk: Desk = request.app.state.desk
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_BYTES:
-                return HTMLResponse("This is more than the console takes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        body = await _body(request, _MOST_BYTES)
+        if body is None:
+            return _too_much()
         form = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
         try:
             return await run_in_threadpool(work, desk, request, form)
@@ -144,6 +162,44 @@ def act(path: str, work: Act) -> Route:
             return apology(desk, request, error)
 
     return Route(path, endpoint, methods=["POST"])
+
+
+def take(path: str, work: Take, most: int) -> Route:
+    """A route that is given a file of up to so many bytes, beside the other fields of its form."""
+
+    async def endpoint(request: Request) -> Response:
+        desk: Desk = request.app.state.desk
+        body = await _body(request, most + _OVERHEAD_BYTES)
+        if body is None:
+            return _too_much()
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async with Request(request.scope, receive).form(max_files=1, max_fields=20) as parts:
+            form = {name: part for name, part in parts.items() if isinstance(part, str)}
+            files = [File(one.filename or "", await one.read()) for one in parts.values() if not isinstance(one, str)]
+        file = next((one for one in files if one.name), None)
+        try:
+            return await run_in_threadpool(work, desk, request, form, file)
+        except Exception as error:  # noqa: BLE001 - what is not trouble with the stack is raised again
+            return apology(desk, request, error)
+
+    return Route(path, endpoint, methods=["POST"])
+
+
+async def _body(request: Request, most: int) -> bytes | None:
+    """What was sent; None where it is more than that, which is not read to its end."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return body
+
+
+def _too_much() -> Response:
+    return HTMLResponse("This is more than the console takes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def confirm(desk: Desk, form: Form) -> None:

@@ -55,6 +55,10 @@ class FakeAws:
         elif self.operation == "filter_log_events":
             found = [e for e in self.events[given["logGroupName"]] if e["timestamp"] >= given["startTime"]]
             yield from ({"events": found[i : i + 1]} for i in range(len(found)))
+        elif self.operation == "get_metric_data":
+            for half in (slice(1), slice(1, None)):  # of the values, each on a page of its own
+                results = [one | {"Values": one["Values"][half]} for one in self._metrics(**given)]
+                yield {"MetricDataResults": results}
         else:
             assert given == {"AlarmNamePrefix": "IngestionLab-dev-", "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
             yield {"MetricAlarms": self.alarms}
@@ -85,9 +89,9 @@ class FakeAws:
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
         return {"Attributes": dict.fromkeys(AttributeNames, "7" if QueueUrl == "https://dlq" else "0")}
 
-    def get_metric_data(
+    def _metrics(
         self, *, MetricDataQueries: list[dict[str, Any]], StartTime: datetime, EndTime: datetime
-    ) -> dict[str, Any]:
+    ) -> list[dict[str, Any]]:
         assert (EndTime - StartTime).total_seconds() == 300
         values = {"Invocations": [3.0, 2.0], "Errors": [1.0], "Throttles": []}
         results = []
@@ -96,7 +100,7 @@ class FakeAws:
             assert metric["Dimensions"][0]["Name"] == "FunctionName"
             is_worker = metric["Dimensions"][0]["Value"] == "events-worker-1a2b3c4"
             results.append({"Id": query["Id"], "Values": values[metric["MetricName"]] if is_worker else []})
-        return {"MetricDataResults": results}
+        return results
 
 
 @pytest.fixture

@@ -189,8 +189,7 @@ class Check:
 
     def _take(self, one: ledger.ObjectRecord | ChunkRecord) -> None:
         if not isinstance(one, ChunkRecord):
-            content_id = one.identity.rpartition("#")[2].partition("~")[0]
-            digest = Source(self._bronze, one.key, "", content_id, 0).digest
+            digest = Source(self._bronze, one.key, "", one.content_id, 0).digest
             row: tuple[Any, ...] = (digest, one.key, one.etag, one.status, one.chunks)
             self._db.execute("INSERT INTO object VALUES (?, ?, ?, ?, ?)", row)
             return
@@ -413,6 +412,23 @@ def count_rows(s3: Any, bucket: str, key: str, etag: str) -> int:  # noqa: ANN40
     Raises:
         LabError: they can't be counted.
     """
+    if kind_of(key) is None:
+        raise LabError("its name is none that the lake reads")
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')["Body"]
+        return rows_in(key, body.iter_chunks(_READ_BYTES))
+    except ClientError as error:
+        raise LabError(f"S3 did not give it: {error.response['Error']['Code']}") from error
+    except BotoCoreError as error:
+        raise LabError(f"its rows can't be counted: {error}") from error
+
+
+def rows_in(key: str, blocks: Iterable[bytes]) -> int:
+    """Rows of what lies under a key of bronze.
+
+    Raises:
+        LabError: they can't be counted.
+    """
     footers.parquet()  # so that a missing pyarrow is told
     from handlers.lake import schemas, unpack  # noqa: PLC0415 - see footers.parquet
 
@@ -420,13 +436,10 @@ def count_rows(s3: Any, bucket: str, key: str, etag: str) -> int:  # noqa: ANN40
     if kind is None:
         raise LabError("its name is none that the lake reads")
     try:
-        body = s3.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')["Body"]
-        lines = unpack.lines(body.iter_chunks(_READ_BYTES), kind.format, schemas.rows_at(kind.type))
+        lines = unpack.lines(blocks, kind.format, schemas.rows_at(kind.type))
         content = LineReader(first_line=1, offset=0).read(lines)
         return sum(1 if isinstance(one, BadRow) else _not_blank(one) for one in content)
-    except ClientError as error:
-        raise LabError(f"S3 did not give it: {error.response['Error']['Code']}") from error
-    except (UnreadableObjectError, BotoCoreError) as error:
+    except UnreadableObjectError as error:
         raise LabError(f"its rows can't be counted: {error}") from error
 
 

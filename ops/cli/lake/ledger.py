@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 DONE = "SUCCEEDED"
 PIPELINE = "lake"
-_NAMES = {f"#{name}": name for name in ("idempotencyKey", "status", "final", "payload", "result", "processedAt")}
+_COLUMNS = ("idempotencyKey", "status", "final", "payload", "result", "processedAt", "errorType", "errorMessage")
+_NAMES = {f"#{name}": name for name in _COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,12 @@ class ObjectRecord:
     etag: str
     status: str
     chunks: int
+    error: str = ""  # of the last attempt, where it failed
+
+    @property
+    def content_id(self) -> str:
+        """What identifies its bytes, in every replay."""
+        return self.identity.rpartition("#")[2].partition("~")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class ChunkRecord:
     files: Mapping[str, int] = field(default_factory=dict)  # key -> rows
     quarantine: tuple[str, ...] = ()
     parts: int = 0  # further messages that work the rest of the chunk
+    error: str = ""  # of the last attempt, where it failed
 
     @property
     def span(self) -> tuple[str, int, int]:
@@ -63,14 +71,16 @@ class ChunkRecord:
         return {*self.files, *self.quarantine}
 
 
-def records(found: Target) -> Iterator[ObjectRecord | ChunkRecord]:
+def records(found: Target, dynamodb: Any = None) -> Iterator[ObjectRecord | ChunkRecord]:  # noqa: ANN401
     """Every record of the lake. Reads the whole table, which costs money on AWS.
+
+    `dynamodb` is a client of the stack; left out, one is made.
 
     Raises:
         LabError: a record of work that was done is none that this version of `lab` can read.
     """
     pages = (
-        found.client("dynamodb")
+        (dynamodb or found.client("dynamodb"))
         .get_paginator("scan")
         .paginate(
             TableName=found.outputs["DynamoTableName"],
@@ -85,9 +95,9 @@ def records(found: Target) -> Iterator[ObjectRecord | ChunkRecord]:
         yield from filter(None, map(_read, page["Items"]))
 
 
-def record(found: Target, name: str) -> ObjectRecord | ChunkRecord | None:
+def record(found: Target, name: str, dynamodb: Any = None) -> ObjectRecord | ChunkRecord | None:  # noqa: ANN401
     """The record of an object or a chunk by its idempotency key, None where there is none."""
-    answer = found.client("dynamodb").get_item(
+    answer = (dynamodb or found.client("dynamodb")).get_item(
         TableName=found.outputs["DynamoTableName"],
         Key={"idempotencyKey": {"S": partition_key(PIPELINE, name)}},
         ConsistentRead=True,
@@ -99,11 +109,12 @@ def _read(item: Mapping[str, Mapping[str, Any]]) -> ObjectRecord | ChunkRecord |
     """None for a message that was no chunk, of which nothing was written but its dead letter."""
     name = item["idempotencyKey"]["S"].removeprefix(f"{PIPELINE}/")
     status = standing(item["status"]["S"], final=item.get("final", {}).get("BOOL", True))
+    cause = f"{item['errorType']['S']}: {item.get('errorMessage', {}).get('S', '')}" if "errorType" in item else ""
     try:
         payload = json.loads(item["payload"]["S"])
         result = json.loads(item["result"]["S"]) if status == DONE else {}
         if "chunkBytes" in payload:
-            return ObjectRecord(name, payload["key"], payload["etag"], status, result.get("chunks", 0))
+            return ObjectRecord(name, payload["key"], payload["etag"], status, result.get("chunks", 0), cause)
         return ChunkRecord(
             name,
             Chunk.from_payload(payload),
@@ -114,6 +125,7 @@ def _read(item: Mapping[str, Mapping[str, Any]]) -> ObjectRecord | ChunkRecord |
             {file["key"]: file["rows"] for file in result.get("files", [])},
             tuple(result.get("quarantine", [])),
             result.get("parts", 0),
+            cause,
         )
     except (KeyError, TypeError, ValueError, SchemaValidationError) as error:
         if status != DONE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from ops.cli.lake.ledger import DONE, PIPELINE, ChunkRecord
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from handlers.grouping import Grouping
     from handlers.lake.message import Chunk
@@ -106,19 +107,7 @@ class Quarantine:
         Raises:
             LabError: it is not there, or no quarantine file.
         """
-        try:
-            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
-                raise
-            raise LabError(f"{key} is not there; lab lake quarantine list shows what is") from error
-        for line in body.iter_lines():
-            try:
-                entry: Entry = json.loads(line)
-                known = {name: entry[name] for name in ("line", "reason", "errorType", "row")}
-                yield known | {"lines": entry.get("lines", str(entry["line"]))}
-            except (ValueError, KeyError, TypeError) as error:
-                raise LabError(f"{key} is no quarantine file: {error!r}") from error
+        yield from entries(self._s3, self._bucket, key)
 
     def measure(self, key: str, object_key: str) -> tuple[Held, Counter[tuple[str, str]]]:
         """How many rows a file holds, by error type and reason; reads it once and keeps none."""
@@ -134,6 +123,24 @@ class Quarantine:
     def has(self, one: ChunkRecord, error_type: str) -> bool:
         """Whether a chunk has a row in quarantine for this reason."""
         return any(entry["errorType"] == error_type for key in one.quarantine for entry in self.entries(key))
+
+
+def entries(s3: Any, bucket: str, key: str) -> Generator[Entry, None, None]:  # noqa: ANN401 - a boto3 client, made by name
+    """The entries of a quarantine file, one at a time, as `Quarantine.entries` gives them."""
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
+            raise
+        raise LabError(f"{key} is not there; lab lake quarantine list shows what is") from error
+    with closing(body):
+        for line in body.iter_lines():
+            try:
+                entry: Entry = json.loads(line)
+                known = {name: entry[name] for name in ("line", "reason", "errorType", "row")}
+                yield known | {"lines": entry.get("lines", str(entry["line"]))}
+            except (ValueError, KeyError, TypeError) as error:
+                raise LabError(f"{key} is no quarantine file: {error!r}") from error
 
 
 def rows_of(entry: Entry) -> int:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ops.cli import records
 from ops.console import calls
-from ops.console.views import Desk, FieldError, Form, act, fragment, page, show
+from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, page, place, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,18 +27,21 @@ def _show(desk: Desk, _: Request) -> Response:
 
 
 def _send(desk: Desk, _: Request, form: Form) -> Response:
+    here = place(desk.link)
     try:
+        confirm(desk, form)
         event = _event(form)
     except FieldError as error:
-        return fragment("_events_form.html", sent=None, **_form(form, {error.field: str(error)}))
+        return fragment("_events_form.html", place=here, sent=None, **_form(form, {error.field: str(error)}))
     key = form.get("key", "").strip()
     answer = calls.post(desk.link.target, "/events", event, {"Idempotency-Key": key} if key else {})
     desk.reader.forget()
     if answer.status != 202:
         pointers = _POINTERS if form.get("kind") != "json" else {}
-        return fragment("_events_form.html", sent=None, **_form(form, calls.refusals(answer, pointers)))
+        return fragment("_events_form.html", place=here, sent=None, **_form(form, calls.refusals(answer, pointers)))
     sent = {"key": answer.body["idempotencyKey"], "what": event.get("orderId") or event.get("type") or "event"}
-    return fragment("_events_form.html", sent=sent, **_form({**_fresh(), "kind": form.get("kind", "order")}))
+    fresh = {**_fresh(), "kind": form.get("kind", "order")}
+    return fragment("_events_form.html", place=here, sent=sent, **_form(fresh))
 
 
 def _status(desk: Desk, request: Request) -> Response:

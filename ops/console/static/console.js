@@ -33,6 +33,8 @@
     tell(sourceElement, "");
     if (sourceElement.matches("[data-trouble]")) location.reload();
   });
+  // A form that comes back with something wrong in it: the hands go on there, and a screen reader reads why.
+  document.addEventListener("htmx:after:settle", (event) => event.target.querySelector?.("[aria-invalid]")?.focus());
   document.addEventListener("htmx:error", (event) => {
     tell(event.detail.ctx?.sourceElement ?? event.target, "The console does not answer. Start it again: lab console");
   });

@@ -61,8 +61,11 @@ class Browser:
             self.page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True)
 
     def show(self, name: str) -> None:
-        """What the window shows, for the documentation: made anew with UPDATE_DOCS=1."""
-        if os.environ.get("UPDATE_DOCS"):
+        """What the window shows, for the documentation where it names the picture: made anew with UPDATE_DOCS=1."""
+        if os.environ.get("UPDATE_DOCS") and f"({name}.png)" in (ROOT / "docs" / "console.md").read_text(
+            encoding="utf-8"
+        ):
+            self.page.set_viewport_size({"width": 1200, "height": 800})
             self.page.screenshot(path=ROOT / "docs" / f"{name}.png")
 
 

@@ -38,16 +38,21 @@ class Served:
 
     def call(self, method: str, path: str, body: str | None = None, **headers: str | None) -> Answer:
         """A request with exactly these headers; `_` stands for `-`, None leaves one out."""
+        content = body.encode() if body is not None else None
+        return self.send(method, path, content, "application/x-www-form-urlencoded", **headers)
+
+    def send(self, method: str, path: str, body: bytes | None, kind: str, **headers: str | None) -> Answer:
+        """The same with a body of whatever kind."""
         connection = http.client.HTTPConnection("127.0.0.1", self.session.port, timeout=60)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             given = {"Host": f"127.0.0.1:{self.session.port}", "Cookie": self.cookie, **headers}
             if body is not None:
-                given |= {"Content-Length": str(len(body)), "Content-Type": "application/x-www-form-urlencoded"}
+                given |= {"Content-Length": str(len(body)), "Content-Type": kind}
             for name, value in given.items():
                 if value is not None:
                     connection.putheader(name.replace("_", "-"), value)
-            connection.endheaders(body.encode() if body is not None else None)
+            connection.endheaders(body)
             answer = connection.getresponse()
             named = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, named, answer.read().decode())
@@ -79,8 +84,9 @@ class FakeStack:
     stack = "dev"
     region = "eu-west-1"
     emulator = None
-    look_seconds = 0.0
+    look_seconds = metric_seconds = 0.0
     connections = 2
+    counts_records = False
     has_logs_insights = True
     identity = Identity("none", is_laptop=True, session=lambda: None)
     api = "https://a1.execute-api.eu-west-1.amazonaws.com"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,10 +13,19 @@ from tests.ops.laptop import Laptop
 from tests.ops.stack import free_port
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+_SHIPMENT = {
+    "event_time": "2026-01-31T12:00:00Z",
+    "shipment_id": "S-1",
+    "origin": "Cork",
+    "destination": "Porto",
+    "carrier": "DHL",
+    "weight_kg": 2.5,
+}
 _PAGES = {
     "overview": "/",
     "events": "/events",
     "orders": "/orders",
+    "lake": "/lake",
     "letters": "/letters",
     "logs": "/logs?query=failures-by-type",
     "charts": "/charts",
@@ -87,6 +97,40 @@ def test_an_order_fails_with_its_cause(room: Browser) -> None:
 
     assert "FailingSkuError: an item has the SKU FAIL-ME" in page.locator("#sent").inner_text()
     page.locator("td", has_text="FailingSkuError").wait_for()
+
+
+def test_a_file_is_put_into_the_lake_and_looked_into(room: Browser, tmp_path: Path) -> None:
+    """From the form to its rows: those in Parquet, and the bad one with its reason."""
+    good = [{**_SHIPMENT, "shipment_id": f"S-{number}"} for number in range(3)]
+    file = tmp_path / "day.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in [*good, {**_SHIPMENT, "weight_kg": "much"}]))
+    page = room.open("/lake")
+    page.get_by_label("File").set_input_files(file)
+    page.get_by_role("button", name="Put it").click()
+    page.locator("#sent .pill", has_text="DONE").wait_for()
+    assert "4 rows = 3 in silver + 1 in quarantine" in page.locator("#sent").inner_text()
+    page.locator("#objects + form + #live td", has_text="DONE").wait_for()
+
+    page.get_by_label("File").set_input_files(file)
+    page.get_by_role("button", name="Put it").click()
+    page.locator("#file[aria-invalid]").wait_for()
+    assert (
+        page.locator("#file-told").inner_text() == "bronze/shipments/day.jsonl is there already: give it another name"
+    )
+
+    page.get_by_role("link", name="Its files and bad rows").click()
+    page.get_by_role("button", name="Count them").click()
+    page.locator(".pill", has_text="4 rows in the object = 3 in silver + 1 in quarantine").wait_for()
+    assert room.faults() == []
+    room.picture("lake-object")
+    room.show("console-lake-object")
+    page.get_by_role("link", name="quarantine/shipments/").click()
+    page.locator("td", has_text="/weight_kg must be a number, got string").wait_for()
+    page.go_back()
+    page.get_by_role("link", name="silver/shipments/").click()
+    page.locator("td", has_text="S-2").wait_for()
+    assert room.faults() == []
+    room.picture("lake-file")
 
 
 def test_bad_input_is_refused_at_its_field(room: Browser) -> None:
@@ -172,6 +216,7 @@ def test_everybody_can_use_it(room: Browser, name: str) -> None:
     page.emulate_media(color_scheme="light")
     assert room.faults() == []
     room.picture(name)
+    room.show(f"console-{name}")
 
 
 def test_the_stack_is_stopped_and_started_again(room: Browser, running: Laptop) -> None:

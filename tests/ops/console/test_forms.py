@@ -105,26 +105,8 @@ def test_an_order_is_placed_and_its_refusals_stand_at_its_lines(console: Served,
     items = [{"sku": "A", "qty": 2}, {"sku": "B", "qty": "many"}]
     assert stack.asked == [("POST", "/orders", {"customerId": "?", "items": items})]
 
-    stack.answers["POST", "/orders"] = 202, {"orderId": "o-1", "eventId": "e"}
-    assert 'hx-get="/orders/status?id=o-1"' in console.post("/orders", sku0="A", qty0="2").text
-    assert "ON ITS WAY" in console.get("/orders/status?id=o-1").text
-    order = {"orderId": "o-1", "status": "FAILED", "errorType": "FailingSkuError", "errorMessage": "FAIL-ME"}
-    stack.answers["GET", "/orders/o-1"] = 200, order
-    text = console.get("/orders/status?id=o-1").text
-    assert "FailingSkuError: FAIL-ME" in text
-    assert "hx-trigger" not in text
-
-
-def test_the_history_of_orders(console: Served, stack: FakeStack) -> None:
-    """Asked for again it is not sent again, as long as nothing has changed."""
-    order = {"orderId": "o-1", "status": "PROCESSED", "createdAt": "2026-01-02", "items": [{"sku": "A", "qty": 2}]}
-    stack.answers["GET", "/orders"] = 200, {"orders": [order]}
-    whole = console.get("/orders")
-    assert (whole.status, "2 \u00d7 A" in whole.text) == (200, True)
-    first = console.get("/orders/live")
-    assert console.get(f"/orders/live?seen={first.headers['x-seen']}").status == 204
-    order["status"] = "FAILED"
-    assert console.get(f"/orders/live?seen={first.headers['x-seen']}").status == 200
+    stack.answers["POST", "/orders"] = 202, {"orderId": "o-1", "eventId": "e-1"}
+    assert 'hx-get="/orders/status?id=o-1&amp;event=e-1"' in console.post("/orders", sku0="A", qty0="2").text
 
 
 def test_a_fault_is_switched_on_for_a_while(console: Served, stack: FakeStack) -> None:
@@ -179,10 +161,13 @@ def test_production_is_marked_and_asks_for_its_name(console: Served, stack: Fake
             answer = console.post("/failure/set", mode="hang", ttl="60", confirm=typed)
             assert "Type the name of the stack" in answer.text
             assert list(_errors(answer.text)) == ["confirm"]
+        for path, form in {"/events": {"amount": "1"}, "/orders": {"sku0": "A", "qty0": "1"}}.items():
+            assert list(_errors(console.post(path, **form).text)) == ["confirm"]
         assert stack.asked == []
     stack.answers["POST", "/failure-mode"] = 200, {}
     console.post("/failure/set", mode="hang", ttl="60", confirm="dev")
-    assert [method for method, *_ in stack.asked] == ["POST"]
+    console.post("/events", orderId="o", amount="1", confirm="dev")
+    assert [(method, path) for method, path, _ in stack.asked] == [("POST", "/failure-mode"), ("POST", "/events")]
     stack.outputs["Production"] = False
     assert "PRODUCTION" not in console.get("/events").text
 

@@ -1,5 +1,6 @@
 """Pipelines as they are deployed, drawn with what is in them."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,26 +12,40 @@ from tests.ops.console.served import FakeStack
 _QUEUE = "arn:aws:sqs:eu-west-1:1:orders-queue"
 
 
+class _Pages:
+    """A paginator of a call: nothing on the first page, then what there is one by one, as AWS may answer."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def paginate(self, **given: str) -> Iterator[Any]:
+        what, found = self._call(**given)
+        yield {what: []}
+        for one in found:
+            yield {what: [one]}
+
+
 class _Aws:
     """What AWS says of a pipeline like orders: a function, a rule, a queue with dead letters, a worker."""
 
-    def get_integrations(self, ApiId: str) -> Any:
+    def get_paginator(self, call: str) -> _Pages:
+        return _Pages(getattr(self, f"_{call}"))
+
+    def _get_integrations(self, ApiId: str) -> Any:
         assert ApiId == "a1"
         of = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:1:function:"
-        return {"Items": [{"IntegrationUri": f"{of}orders-api/invocations"}, {"IntegrationUri": f"{of}redrive-api"}]}
+        return "Items", [{"IntegrationUri": f"{of}redrive-api"}, {"IntegrationUri": f"{of}orders-api/invocations"}]
 
-    def list_rules(self, EventBusName: str) -> Any:
+    def _list_rules(self, EventBusName: str) -> Any:
         assert EventBusName == "bus"
-        return {"Rules": [{"Name": "created"}, {"Name": "failed"}]}
+        return "Rules", [{"Name": "created"}, {"Name": "failed"}]
 
-    def list_targets_by_rule(self, Rule: str, EventBusName: str) -> Any:
+    def _list_targets_by_rule(self, Rule: str, EventBusName: str) -> Any:
         assert EventBusName == "bus"
-        arn = _QUEUE if Rule == "created" else "arn:aws:sns:eu-west-1:1:orders-failure"
-        return {"Targets": [{"Arn": arn}]}
+        return "Targets", [{"Arn": _QUEUE if Rule == "created" else "arn:aws:sns:eu-west-1:1:orders-failure"}]
 
-    def list_event_source_mappings(self, FunctionName: str) -> Any:
-        mappings = {"orders-worker": [{"EventSourceArn": _QUEUE}]}
-        return {"EventSourceMappings": mappings.get(FunctionName, [])}
+    def _list_event_source_mappings(self, FunctionName: str) -> Any:
+        return "EventSourceMappings", [{"EventSourceArn": _QUEUE}] if FunctionName == "orders-worker" else []
 
     def get_function_configuration(self, FunctionName: str) -> Any:
         variables = {
