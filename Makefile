@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.build/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test test-fast coverage watch engine check audit format bench soak
+.PHONY: help setup up down test test-fast coverage watch engine check docs audit format bench soak
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -51,6 +51,11 @@ check: $(READY)  ## lint, format, types, import rules, unreferenced code and sec
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture
 	@$(BIN)/python .ci/scan_secrets.py
+
+docs: $(READY)  ## build the documentation as a site, in .build/site/html, and refuse links that lead nowhere
+	@$(BIN)/python -m tests.contract.site
+	@UV_PROJECT_ENVIRONMENT=.build/venv-docs $(BIN)/uv sync --frozen --quiet --only-group docs --no-install-project --python $(BIN)/python
+	@.build/venv-docs/bin/zensical build --strict --clean
 
 audit: $(READY)  ## look every locked dependency up in the database of known vulnerabilities (needs the internet)
 	@mkdir -p .build

@@ -1,6 +1,7 @@
 """What people type and what they look at is in the documentation, and what the documentation names exists."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,3 +75,20 @@ def test_links_lead_somewhere() -> None:
     }
 
     assert {str(path) for path, link in links if not (path.parent / link).exists()} == set()
+
+
+def test_every_page_is_found_on_the_site() -> None:
+    """Each page of docs/ has its place in the navigation, and only one."""
+    navigation = str(tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"])
+    named = sorted(re.findall(r"'docs/([^']+\.md)'", navigation))
+
+    assert named == sorted(["code.md", *(path.name for path in (ROOT / "docs").glob("*.md"))])
+
+
+def test_the_tutorial_shows_a_verdict_that_there_is() -> None:
+    """What it shows of a GameDay's checks are checks of that GameDay; the run itself is for tests/pipelines."""
+    shown = re.findall(r"^ok     (.+?): ", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), re.MULTILINE)
+    code = (ROOT / "ops" / "gamedays" / "duplicates.py").read_text(encoding="utf-8")
+
+    assert shown
+    assert [name for name in shown if f'"{name}",' not in code] == []
