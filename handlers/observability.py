@@ -46,23 +46,23 @@ def count(
     counts: Mapping[str, int],
     *,
     milliseconds: Mapping[str, Sequence[int]] | None = None,
+    each: Mapping[str, Sequence[int]] | None = None,
     seconds: Mapping[str, int] | None = None,
 ) -> None:
-    """Prints embedded metrics of a pipeline: counts, durations with a value for each thing measured, and ages.
+    """Prints embedded metrics of a pipeline: counts, durations and numbers of each thing measured, and ages.
 
-    That is one line, another for each further 100 durations, and none where there is nothing to report. A count of 0
+    That is one line, another for each further 100 things, and none where there is nothing to report. A count of 0
     is worth its place only where an alarm waits for the 0: leave it out elsewhere.
     """
     numbers: dict[str, int | Sequence[int]] = {**counts, **(seconds or {})}
     units = dict.fromkeys(milliseconds or {}, "Milliseconds") | dict.fromkeys(seconds or {}, "Seconds")
-    rest: dict[str, Sequence[int]] = {}
-    for name, values in (milliseconds or {}).items():
-        if values:
-            numbers[name] = values[:_MAX_VALUES]
-            rest[name] = values[_MAX_VALUES:]
+    rest: list[dict[str, Sequence[int]]] = []
+    for several in (milliseconds or {}, each or {}):
+        numbers |= {name: values[:_MAX_VALUES] for name, values in several.items() if values}
+        rest.append({name: values[_MAX_VALUES:] for name, values in several.items()})
     if numbers:
         sys.stdout.write(json.dumps(_embedded(pipeline, numbers, units), separators=(",", ":")) + "\n")
-        count(pipeline, {}, milliseconds=rest)
+        count(pipeline, {}, milliseconds=rest[0], each=rest[1])
 
 
 def _embedded(pipeline: str, numbers: Mapping[str, int | Sequence[int]], units: Mapping[str, str]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from components.config.values import Limit, number, whole
 
 _SHORT_PERIODS = (1, 5, 10, 20, 30)  # for metrics that are sent more often than once a minute
 _LONGEST_PERIOD = 3600
+_SHORT_WINDOW = 30  # for the same; those that go with it are periods of theirs
+_TWELVE_MINUTES = 720
+_LONGEST_WINDOW = aws_limits.DAY // 6  # the slow burn's is six times as long, and a period a day at most
 
 
 def _multiple(seconds: int) -> int:
@@ -20,6 +23,17 @@ def _multiple(seconds: int) -> int:
     return seconds
 
 
+def _divisible(seconds: int) -> int:
+    """So that each window of the burn alarms is a period that CloudWatch takes."""
+    if seconds % _TWELVE_MINUTES and seconds != _SHORT_WINDOW:
+        raise ValueError(seconds)
+    return seconds
+
+
+_WINDOW = Limit(
+    f"{_SHORT_WINDOW}, or a multiple of {_TWELVE_MINUTES} up to {_LONGEST_WINDOW}",
+    (*whole(1, _LONGEST_WINDOW).constraints, AfterValidator(_divisible)),
+)
 _PERIOD = Limit(
     f"{', '.join(map(str, _SHORT_PERIODS))}, or a multiple of 60 up to {_LONGEST_PERIOD}",
     (*whole(1, _LONGEST_PERIOD).constraints, AfterValidator(_multiple)),
@@ -42,6 +56,9 @@ class AlarmLimits:
     backlog: _Count = 1000
     error_rate_percent: Annotated[float, number(0, 100)] = 1
     duration_percent: Annotated[int, whole(1, 100)] = 80
+    attempts_per_event: Annotated[float, number(1, 100)] = 2
+    objective_percent: Annotated[float, number(94, 100)] = 99.9
+    objective_window_seconds: Annotated[int, _WINDOW] = 3600
 
 
 PARTS = tuple(to_camel(part.name) for part in dataclasses.fields(AlarmLimits))

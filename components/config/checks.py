@@ -243,12 +243,13 @@ def _lake(s: Settings) -> Iterator[Agreement]:
 
 
 def _alarms(s: Settings) -> Iterator[Agreement]:
-    yield Agreement(
-        ("alarms",),
-        s.alarms.period_seconds % 60 == 0 or s.is_laptop,
-        "a multiple of 60 except on the stack local: AWS measures once a minute",
-        part="period_seconds",
-    )
+    for part in ("period_seconds", "objective_window_seconds"):
+        yield Agreement(
+            ("alarms",),
+            getattr(s.alarms, part) % 60 == 0 or s.is_laptop,
+            "a multiple of 60 except on the stack local: AWS measures once a minute",
+            part=part,
+        )
     yield Agreement(
         ("alarm_email", "observability_enabled"),
         s.alarm_email is None or s.observability_enabled or s.production,  # where it has to be true

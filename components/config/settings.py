@@ -101,6 +101,8 @@ class Settings:
     log_level: Annotated[LogLevel, one_of(get_args(LogLevel))] = "INFO"
     log_retention_days: Annotated[_LogRetention, one_of(get_args(_LogRetention))] = 14
     tracing: Flag = True
+    objective_seconds: Annotated[int, whole(1, aws_limits.MAX_RETENTION)] = 60
+    lake_objective_seconds: Annotated[int, whole(1, aws_limits.MAX_RETENTION)] = 900
     retry_backoff_base_seconds: Annotated[int, whole(1, 900)] = 2
     retry_backoff_max_seconds: Annotated[int, whole(1, aws_limits.MAX_VISIBILITY)] = 300
     max_redrives: Annotated[int, whole(1, aws_limits.MAX_REDRIVES)] = 3

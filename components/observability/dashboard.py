@@ -96,7 +96,22 @@ def _queues(view: DashboardView, of: PipelineTargets) -> list[Widget]:
         for role, name in queues.items()
     ]
     ages = [_line(sources.queue("ApproximateAgeOfOldestMessage", name), role) for role, name in queues.items()]
-    return [*graphs, _graph(view, f"{of.pipeline}: age of the oldest message, s", ages), *_groups(view, of)]
+    oldest = _graph(view, f"{of.pipeline}: age of the oldest message, s", ages)
+    return [*graphs, oldest, _drain(view, of), *_groups(view, of)]
+
+
+def _drain(view: DashboardView, of: PipelineTargets) -> Widget:
+    """Until the main queue is worked off, at the rates of each moment; there is no such time while it grows."""
+    metrics = {
+        **sources.in_queue(of.queue),
+        "sent": sources.queue("NumberOfMessagesSent", of.queue, "Sum"),
+        "deleted": sources.queue("NumberOfMessagesDeleted", of.queue, "Sum"),
+    }
+    # a division by 0 leaves the point out
+    less = "FILL(deleted, 0) - FILL(sent, 0)"
+    formula = f"(visible + hidden) * PERIOD(visible) / IF({less} > 0, {less}, 0) / 60"
+    lines = [_hidden(metric, name) for name, metric in metrics.items()]
+    return _graph(view, f"{of.pipeline}: time to drain, min", [[{"expression": formula, "label": "left"}], *lines])
 
 
 def _groups(view: DashboardView, of: PipelineTargets) -> list[Widget]:
@@ -140,6 +155,11 @@ def _outcomes(view: DashboardView, of: PipelineTargets) -> list[Widget]:
         _graph(view, f"{of.pipeline}: events taken", [_own(of, name) for name in taken]),
         _graph(view, f"{of.pipeline}: events settled", [_own(of, name) for name in settled]),
         _graph(view, f"{of.pipeline}: processing latency, ms", latency),
+        _graph(
+            view,
+            f"{of.pipeline}: share that missed the objective",
+            [_line(sources.own(of, "Missed", "Average"), "late or dead")],
+        ),
     ]
 
 
@@ -193,5 +213,13 @@ def _own(of: PipelineTargets, metric: str) -> Line:
 
 
 def _line(metric: Metric, label: str) -> Line:
-    dimensions = [part for pair in metric.dimensions.items() for part in pair]
-    return [metric.namespace, metric.name, *dimensions, {"stat": metric.statistic, "label": label}]
+    return [*_named(metric), {"stat": metric.statistic, "label": label}]
+
+
+def _hidden(metric: Metric, variable: str) -> Line:
+    """What an expression of the same graph reads."""
+    return [*_named(metric), {"stat": metric.statistic, "id": variable, "visible": False}]
+
+
+def _named(metric: Metric) -> Line:
+    return [metric.namespace, metric.name, *(part for pair in metric.dimensions.items() for part in pair)]

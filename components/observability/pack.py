@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from components.observability.alarms.catalogue import pipeline_alarms, stack_ala
 from components.observability.alarms.model import (
     SEVERITIES,
     Alarm,
+    Burn,
     Expression,
     Metric,
     PipelineTargets,
@@ -24,6 +26,8 @@ from components.observability.alarms.model import (
 )
 
 QUERIES = ROOT / "ops" / "queries"
+
+_Made = cloudwatch.MetricAlarm | cloudwatch.CompositeAlarm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,40 +65,57 @@ class ObservabilityPack(pulumi.ComponentResource):
         self.dashboard_url = self._dashboard(region, [*overall, *(made for _, made in alarms)])
         self.register_outputs({"dashboard_url": self.dashboard_url})
 
-    def _alarms(self) -> list[tuple[Alarm, cloudwatch.MetricAlarm]]:
+    def _alarms(self) -> list[tuple[Alarm, _Made]]:
         limits = self._args.limits
         found = [(alarm, "") for alarm in stack_alarms(self._args.stack, limits)]
         for pipeline in self._args.pipelines:
             found += [(alarm, pipeline.pipeline) for alarm in pipeline_alarms(pipeline, limits)]
         return [(alarm, self._alarm(alarm, pipeline)) for alarm, pipeline in found]
 
-    def _alarm(self, alarm: Alarm, pipeline: str) -> cloudwatch.MetricAlarm:
+    def _alarm(self, alarm: Alarm, pipeline: str) -> _Made:
         topic = self._args.topics[alarm.severity].arn
+        text = f"{alarm.description} Runbook: {self._args.runbook_base_url}{alarm.runbook}"
+        if not alarm.windows:
+            return self._metric_alarm(alarm, pipeline, text, [topic])
+        name = naming.alarm(self._stack, alarm.name, pipeline)
+        window = f"A window of {alarm.name}, which notifies."
+        windows = [self._metric_alarm(one, pipeline, window, []) for one in alarm.windows]
+        return cloudwatch.CompositeAlarm(
+            f"{pipeline}-{alarm.name}",
+            alarm_name=name,
+            alarm_description=text,
+            alarm_rule=pulumi.Output.all(*(one.name for one in windows)).apply(partial(_joined, "AND")),
+            alarm_actions=[topic],
+            ok_actions=[topic],
+            opts=self._child,
+        )
+
+    def _metric_alarm(
+        self, alarm: Alarm, pipeline: str, text: str, topics: list[pulumi.Output[str]]
+    ) -> cloudwatch.MetricAlarm:
         return cloudwatch.MetricAlarm(
             f"{pipeline}-{alarm.name}" if pipeline else alarm.name,
             name=naming.alarm(self._stack, alarm.name, pipeline),
-            alarm_description=f"{alarm.description} Runbook: {self._args.runbook_base_url}{alarm.runbook}",
+            alarm_description=text,
             comparison_operator=alarm.comparison,
             threshold=alarm.threshold,
             datapoints_to_alarm=alarm.span.datapoints,
             evaluation_periods=alarm.span.periods,
             treat_missing_data=alarm.missing.treatment,
-            alarm_actions=[topic],
-            ok_actions=[topic],
+            alarm_actions=topics,
+            ok_actions=topics,
             opts=self._child,
             **_measured(alarm),
         )
 
-    def _composite(
-        self, severity: Severity, alarms: Sequence[tuple[Alarm, cloudwatch.MetricAlarm]]
-    ) -> cloudwatch.CompositeAlarm:
+    def _composite(self, severity: Severity, alarms: Sequence[tuple[Alarm, _Made]]) -> cloudwatch.CompositeAlarm:
         """Sum up all alarms of a severity. It has no actions: each of the alarms notifies by itself."""
-        names = [made.name for alarm, made in alarms if alarm.severity == severity]
+        names = [_name(made) for alarm, made in alarms if alarm.severity == severity]
         return cloudwatch.CompositeAlarm(
             severity,
             alarm_name=naming.alarm(self._stack, severity),
             alarm_description=f"Any {severity} alarm of the stack {self._stack}.",
-            alarm_rule=pulumi.Output.all(*names).apply(_any_of),
+            alarm_rule=pulumi.Output.all(*names).apply(partial(_joined, "OR")),
             opts=self._child,
         )
 
@@ -124,9 +145,7 @@ class ObservabilityPack(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _dashboard(
-        self, region: pulumi.Output[str], alarms: Sequence[cloudwatch.MetricAlarm | cloudwatch.CompositeAlarm]
-    ) -> pulumi.Output[str]:
+    def _dashboard(self, region: pulumi.Output[str], alarms: Sequence[_Made]) -> pulumi.Output[str]:
         view = dashboard.DashboardView(
             region=region,
             namespace=self._namespace,
@@ -146,12 +165,17 @@ class ObservabilityPack(pulumi.ComponentResource):
         return pulumi.Output.format(console, region, made.dashboard_name)
 
 
-def _any_of(names: Sequence[str]) -> str:
-    return " OR ".join(f'ALARM("{name}")' for name in names)
+def _name(made: _Made) -> pulumi.Output[str]:
+    return made.alarm_name if isinstance(made, cloudwatch.CompositeAlarm) else made.name
+
+
+def _joined(by: str, names: Sequence[str]) -> str:
+    return f" {by} ".join(f'ALARM("{name}")' for name in names)
 
 
 def _measured(alarm: Alarm) -> dict[str, Any]:
     """The inputs of a metric alarm that say what it measures."""
+    assert not isinstance(alarm.source, Burn)  # noqa: S101 - each of its windows is an alarm
     if isinstance(alarm.source, Expression):
         return {"metric_queries": _queries(alarm.source, alarm.period_seconds)}
     statistic = "extended_statistic" if alarm.source.is_percentile else "statistic"

@@ -152,6 +152,7 @@ class Pipeline(pulumi.ComponentResource):
                 "RETRY_BACKOFF_MAX_SECONDS": str(settings.retry_backoff_max_seconds),
                 "BREAKER_HOLD_SECONDS": str(settings.breaker_hold_seconds),
                 "OUTAGE_SECONDS": str(self.queue.outage_seconds),
+                "OBJECTIVE_SECONDS": str(spec.objective_seconds),
                 **spec.environment,
             },
             statements=[*self._worker_statements(), *spec.statements, *self._queue_statements()],

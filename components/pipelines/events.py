@@ -68,6 +68,7 @@ def _worker_spec(settings: Settings) -> WorkerSpec:
         batching_window_seconds=settings.batching_window_seconds,
         memory_mb=settings.worker_memory_mb,
         max_concurrency=settings.worker_max_concurrency,
+        objective_seconds=settings.objective_seconds,
         pollers=settings.provisioned_pollers,
         reserved_concurrency=settings.worker_reserved_concurrency,
         visibility_seconds=settings.queue_visibility_seconds,

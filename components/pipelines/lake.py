@@ -163,6 +163,7 @@ class LakePipeline(Pipeline):
             batching_window_seconds=0,  # chunks come in bursts, so batches fill by themselves
             memory_mb=settings.lake_transform_memory_mb,
             max_concurrency=settings.worker_max_concurrency,
+            objective_seconds=settings.lake_objective_seconds,
             environment={
                 "BRONZE_BUCKET": self.storage.bronze.id,
                 "SILVER_BUCKET": self.storage.silver.id,

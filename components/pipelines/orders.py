@@ -83,6 +83,7 @@ class OrdersPipeline(Pipeline):
             batching_window_seconds=settings.max_batching_window_seconds,
             memory_mb=settings.worker_memory_mb,
             max_concurrency=settings.worker_max_concurrency,
+            objective_seconds=settings.objective_seconds,
             environment={"ORDERS_TABLE_NAME": self._orders.table.name},
             statements=[policies.allow("Orders", ["dynamodb:PutItem"], self._orders.table.arn)],
         )

@@ -54,6 +54,8 @@ METRICS: dict[Name, str] = {
 }
 LATENCY = "ProcessingLatency"
 RETRIED_AGE = "RetriedAge"
+MISSED = "Missed"
+_ENDS: frozenset[Name] = frozenset({"succeeded", "dead_lettered", "exhausted"})
 POISON_RECEIVES = 3  # from so many receives on, SQS leaves a message out of its ApproximateAgeOfOldestMessage
 SUCCESS = "IngestionSuccess"
 FAILURE = "IngestionFailure"
@@ -305,11 +307,24 @@ class Settlement:
                 outcome.buried = True
 
 
-def measure(pipeline: str, outcomes: Sequence[Outcome]) -> None:
-    """The metrics of a batch: how many records ended how, how long the business steps took.
+def missed(outcome: Outcome, now_ms: int, objective_seconds: int) -> int | None:
+    """Whether an event that has ended missed the objective (1) or met it (0); None for what is no such end.
+
+    No end is the probe of the breaker, a copy, and what was redriven: that was counted when it died.
+    """
+    message = outcome.message
+    if outcome.name not in _ENDS or not message.sent_at or "redriveCount" in message.attributes:
+        return None
+    return int(outcome.name != "succeeded" or now_ms - message.sent_at > objective_seconds * 1000)
+
+
+def measure(pipeline: str, outcomes: Sequence[Outcome], *, objective_seconds: int) -> None:
+    """The metrics of a batch: how many records ended how, how long the business steps took, who missed the objective.
 
     And how old the oldest is of those that go back to the queue and that SQS's own metric leaves out.
     """
+    now = clock.now_ms()
+    ends = [missed(outcome, now, objective_seconds) for outcome in outcomes]
     latencies = [outcome.latency_ms for outcome in outcomes if outcome.latency_ms is not None]
     poison = [o.message for o in outcomes if o.retry and o.message.receive_count >= POISON_RECEIVES]
     back = [message.sent_at for message in poison if message.sent_at]
@@ -317,5 +332,6 @@ def measure(pipeline: str, outcomes: Sequence[Outcome]) -> None:
         pipeline,
         Counter(METRICS[outcome.name] for outcome in outcomes),
         milliseconds={LATENCY: latencies},
-        seconds={RETRIED_AGE: max(0, clock.now_ms() - min(back)) // 1000} if back else {},
+        each={MISSED: [end for end in ends if end is not None]},
+        seconds={RETRIED_AGE: max(0, now - min(back)) // 1000} if back else {},
     )

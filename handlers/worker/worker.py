@@ -65,6 +65,7 @@ class WorkerEnv:
     retry_backoff_max_seconds: float
     breaker_hold_seconds: int
     outage_seconds: int
+    objective_seconds: int  # within which an accepted event should have succeeded
     failure_mode_parameter: str = ""  # set only where the failure lab exists
 
 
@@ -178,7 +179,7 @@ class Worker:
         self._settlement.settle(outcomes, also)
         for outcome in outcomes:
             outcome.log()
-        measure(self._config.pipeline, outcomes)
+        measure(self._config.pipeline, outcomes, objective_seconds=self._config.objective_seconds)
 
     def _trip(self, outcomes: Sequence[Outcome], *, probe: bool) -> list[eventbridge.Event]:
         """The event that asks the circuit breaker to open, where the batch shows that the downstream is out."""

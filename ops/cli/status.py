@@ -36,6 +36,9 @@ _DEAD = {"dlq": "{}", "undelivered": "{}-undelivered", "dead notices": "{}-notic
 # Those of no pipeline, by output and by the alarm that watches them.
 _CONTROL = {"control-failures": "ControlFailuresUrl", "bus-unreadable": "BusUnreadableUrl"}
 _ERRORS_OVER = timedelta(minutes=10)
+_FLOW_OVER = timedelta(minutes=3)
+_FLOWS = {"deleted": "NumberOfMessagesDeleted", "sent": "NumberOfMessagesSent"}
+_MINUTE = 60
 _MOST_PROBLEMS = 8
 _WIDTH = 80
 _TAKING = ("Enabled", "Enabling", "Creating", "Updating")  # of a consumer that takes, or soon will
@@ -82,6 +85,7 @@ def status(
     if only:
         output.result([_one(found.outputs, only)])
         return
+    now = datetime.now(UTC)
     census = records.census(found) if (found.counts_records if states is None else states) else None
     document = {
         "stack": stack,
@@ -91,7 +95,8 @@ def status(
         "queues": queues(sqs := found.client("sqs"), found.pipelines),
         "controlQueues": {n: _depth(sqs, found.outputs[key]) for n, key in _CONTROL.items() if key in found.outputs},
         "functions": _functions(found),
-        **_errors(found, datetime.now(UTC)),
+        **_errors(found, now),
+        "drain": drain(found.client("cloudwatch"), sqs, found.pipelines, now),
         "consumers": (feeding := consumers(found.client("lambda"), found.pipelines)),
         "noticeConsumers": consumers(found.client("lambda"), found.pipelines, "ingestFunctionName", "noticesUrl"),
         "breakers": breakers(found.client("dynamodb"), found.outputs["ControlTableName"], feeding),
@@ -267,6 +272,46 @@ def _errors(found: Target, now: datetime) -> dict[str, Any]:
     return {"functionErrors": counts, "recovered": recovered}
 
 
+def drain(
+    client: Any,  # noqa: ANN401
+    sqs: Any,  # noqa: ANN401
+    pipelines: Mapping[str, Mapping[str, str]],
+    now: datetime,
+) -> dict[str, dict[str, float | None]]:
+    """Pipeline whose main queue is not empty -> how many wait, and in how many seconds that is worked off.
+
+    At the rates of the last minutes; None while it gets no shorter. `client` is one of CloudWatch.
+    """
+    waiting = {name: sum(_depth(sqs, group["queueUrl"]).values()) for name, group in pipelines.items()}
+    waiting = {name: count for name, count in waiting.items() if count}
+    queries = [
+        {
+            "Id": f"{flow}{number}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/SQS",
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": "QueueName", "Value": pipelines[name]["queueUrl"].rpartition("/")[2]}],
+                },
+                "Period": 60,
+                "Stat": "Sum",
+            },
+        }
+        for number, name in enumerate(waiting)
+        for flow, metric in _FLOWS.items()
+    ]
+    if not queries:
+        return {}
+    answer = client.get_metric_data(MetricDataQueries=queries, StartTime=now - _FLOW_OVER, EndTime=now)
+    sums = {result["Id"]: sum(result["Values"]) for result in answer["MetricDataResults"]}
+    found: dict[str, dict[str, float | None]] = {}
+    for number, (name, count) in enumerate(waiting.items()):
+        less = sums.get(f"deleted{number}", 0) - sums.get(f"sent{number}", 0)
+        seconds = round(count / less * _FLOW_OVER.total_seconds()) if less > 0 else None
+        found[name] = {"waiting": count, "seconds": seconds}
+    return found
+
+
 def function_names(found: Target) -> list[str]:
     """The functions that the stack's outputs name."""
     return [value for name, value in _flat(found.outputs) if name.endswith("FunctionName")]
@@ -311,7 +356,7 @@ def _show(document: Mapping[str, Any], wrong: list[Problem], *, outputs: bool) -
     if outputs:
         output.table("Outputs", ["name", "value"], list(_flat(document["outputs"])))
     output.table("Queues", [*QUEUE_COLUMNS, "consumer", "breaker"], _queue_rows(document))
-    output.result([*_function_lines(document), *_people(document)])
+    output.result([*_drain_lines(document), *_function_lines(document), *_people(document)])
     if document["states"] is not None:
         counts = ", ".join(f"{count} {name}" for name, count in sorted(document["states"].items())) or "none"
         output.result([f"state records: {counts}"])
@@ -342,6 +387,23 @@ def _queue_rows(document: Mapping[str, Any]) -> list[list[object]]:
         rows.append([pipeline, role, *counts, takers.get(str(role), {}).get(pipeline, ""), breaker])
     control = document["controlQueues"].items()
     return rows + [["control", name.partition("-")[2], *counts.values(), "", ""] for name, counts in control]
+
+
+def _drain_lines(document: Mapping[str, Any]) -> list[str]:
+    """How long what waits will take."""
+    return [
+        f"{name}: {one['waiting']:,} wait, "
+        + (
+            "they get no fewer at the rates of the last 3 min"
+            if one["seconds"] is None
+            else f"worked off in {_long(one['seconds'])} at the rates of the last 3 min"
+        )
+        for name, one in document["drain"].items()
+    ]
+
+
+def _long(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 2 * _MINUTE else f"{-(-seconds // _MINUTE)} min"
 
 
 def _function_lines(document: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 400, 120  # of a chart, in its own units
 _MOST_QUERIES = 500  # of one GetMetricData
+_ID = re.compile(r"\b[a-z]\w*")  # of a metric, in an expression
 _PERIOD_SECONDS = 60  # where a widget names none
 _GAP_PERIODS = 2  # a longer one is one in which nothing was measured
 
@@ -51,6 +53,7 @@ class _Query:
 
     label: str
     query: dict[str, Any]
+    is_drawn: bool = True
 
 
 def widgets(client: Any, stack: str) -> list[dict[str, Any]]:  # noqa: ANN401 - a boto3 client, made by name
@@ -94,22 +97,31 @@ def _queries(widget: Mapping[str, Any], number: int, *, has_expressions: bool) -
     """The lines of a widget to ask for, and the expressions that can't be asked for here."""
     period = int(widget.get("period", _PERIOD_SECONDS))
     queries, untold = [], []
-    for position, line in enumerate(widget["metrics"]):
-        options: Mapping[str, Any] = line[-1] if isinstance(line[-1], dict) else {}
-        name = f"w{number}l{position}"
+    lines = [(f"w{number}l{position}", line, _options(line)) for position, line in enumerate(widget["metrics"])]
+    names = {options["id"]: name for name, _, options in lines if "id" in options}
+    for name, line, options in lines:
+        is_drawn = options.get("visible", True)
+        if not is_drawn and not has_expressions:
+            continue
         if "expression" in options:
             label = str(options.get("label", options["expression"]))
             if not has_expressions:
                 untold.append(label)
                 continue
-            queries.append(_Query(label, {"Id": name, "Expression": options["expression"], "Period": period}))
+            expression = _ID.sub(lambda found: names.get(found[0], found[0]), options["expression"])
+            queries.append(_Query(label, {"Id": name, "Expression": expression, "Period": period}))
             continue
         namespace, metric, *pairs = [part for part in line if not isinstance(part, dict)]
         dimensions = [{"Name": key, "Value": value} for key, value in zip(pairs[::2], pairs[1::2], strict=True)]
         of = {"Namespace": namespace, "MetricName": metric, "Dimensions": dimensions}
         stat = {"Metric": of, "Period": period, "Stat": options.get("stat", "Average")}
-        queries.append(_Query(str(options.get("label", metric)), {"Id": name, "MetricStat": stat}))
+        query = {"Id": name, "MetricStat": stat, **({} if is_drawn else {"ReturnData": False})}
+        queries.append(_Query(str(options.get("label", metric)), query, is_drawn))
     return queries, untold
+
+
+def _options(line: Sequence[Any]) -> Mapping[str, Any]:
+    return line[-1] if isinstance(line[-1], dict) else {}
 
 
 def _chart(  # noqa: PLR0913, PLR0917 - what a chart is made of
@@ -121,7 +133,7 @@ def _chart(  # noqa: PLR0913, PLR0917 - what a chart is made of
     span: timedelta,
 ) -> Chart:
     period = timedelta(seconds=widget.get("period", _PERIOD_SECONDS))
-    found = [(one.label, data.get(one.query["Id"], [])) for one in queries]
+    found = [(one.label, data.get(one.query["Id"], [])) for one in queries if one.is_drawn]
     top = max((value for _, points in found for _, value in points), default=0.0) or 1.0
     lines = [Line(label, points, _path(points, top, until, span, period)) for label, points in found]
     return Chart(str(widget.get("title", "")), lines, top, untold)

@@ -59,9 +59,10 @@ class GameDay:
     def expected(self) -> frozenset[str]:
         """Alarms that are no reason to stop.
 
-        Whatever costs a message a receive has it wait for its visibility time-out, which may look old and stalled.
+        Whatever costs a message a receive has it wait for its visibility time-out, which may look old and stalled, and
+        adds to what an event costs in receives.
         """
-        waiting = {f"{self.pipeline}-queue-age", f"{self.pipeline}-queue-stalled"}
+        waiting = {f"{self.pipeline}-{name}" for name in ("queue-age", "queue-stalled", "retry-storm")}
         return frozenset({*self.fires, *self.may_fire, *waiting})
 
 

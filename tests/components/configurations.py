@@ -91,6 +91,9 @@ ALARMS = _alone(
     backlog=st.integers(0, 1_000_000),
     errorRatePercent=st.integers(0, 100),
     durationPercent=st.integers(1, 100),
+    attemptsPerEvent=st.integers(1, 100),
+    objectivePercent=st.integers(94, 100),
+    objectiveWindowSeconds=st.integers(1, 20).map(lambda twelves: 720 * twelves),
 )
 
 # Keys that agree with whatever the others are.
@@ -108,6 +111,8 @@ ALONE = _alone(
     logRetentionDays=st.sampled_from(_MONTHS),
     tracing=st.booleans(),
     maxRedrives=st.integers(1, 10),
+    objectiveSeconds=st.integers(1, 1_209_600),
+    lakeObjectiveSeconds=st.integers(1, 1_209_600),
     breakerHoldSeconds=st.integers(0, 900),
     failureModeParameter=st.sampled_from(("", "/team/failure_mode")),
     iamNamePrefix=st.sampled_from(("", "team-", "organization-x-team-")),

@@ -90,6 +90,15 @@ class Recording(pulumi.runtime.Mocks):
         """All registrations of this type."""
         return [r for r in self.resources if r.type.endswith(f":{type_}")]
 
+    def alarms(self) -> list[Registered]:
+        """The alarms that notify somebody: those of a metric, and those of several windows of one."""
+        return [
+            one
+            for type_ in ("MetricAlarm", "CompositeAlarm")
+            for one in self.of(type_)
+            if one.inputs.get("alarmActions")
+        ]
+
     def names(self) -> set[tuple[str, str]]:
         """Type and name of everything registered."""
         return {(r.type, r.name) for r in self.resources}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.components.observability.alarm_table import ALARMS
+from tests.components.observability.alarm_table import ALARMS, BURNS
 from tests.components.recording import REGION, Recording, run_main, stack_config, variables
 
 _COMPONENTS = {
@@ -96,6 +96,8 @@ _QUERIES = {"duplicates", "failures-by-type", "latency", "one-event", "redrive-a
 _OBSERVABILITY = {
     ("aws:cloudwatch/compositeAlarm:CompositeAlarm", "critical"),
     ("aws:cloudwatch/compositeAlarm:CompositeAlarm", "warning"),
+    *(("aws:cloudwatch/compositeAlarm:CompositeAlarm", name) for name in BURNS),
+    *(("aws:cloudwatch/metricAlarm:MetricAlarm", f"{name}-{one}") for name in BURNS for one in ("long", "short")),
     ("aws:cloudwatch/dashboard:Dashboard", "dashboard"),
     ("aws:cloudwatch/logMetricFilter:LogMetricFilter", "events-record-errors"),
     ("aws:cloudwatch/logMetricFilter:LogMetricFilter", "events-records-processed"),
@@ -294,12 +296,15 @@ def test_laptop_stack_is_quick_and_points_the_provider_at_the_laptop() -> None:
         "tracing": False,
         "failureInjection": True,
         "breakerHoldSeconds": 10,
+        "objectiveSeconds": 15,
+        "lakeObjectiveSeconds": 60,
         "alarms": {
             "periodSeconds": 5,
             "evaluationPeriods": 2,
             "dlqAgeSeconds": 10,
             "queueAgeSeconds": 15,
             "backlog": 100,
+            "objectiveWindowSeconds": 30,
         },
     }
     assert set(endpoints.values()) == {"http://127.0.0.1:4566"}

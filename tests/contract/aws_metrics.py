@@ -26,6 +26,8 @@ AWS_METRICS: dict[tuple[str, str], tuple[frozenset[str], str]] = {
             "ApproximateNumberOfMessagesVisible",
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateAgeOfOldestMessage",
+            "NumberOfMessagesSent",
+            "NumberOfMessagesReceived",
             "NumberOfMessagesDeleted",
             # of standard queues whose messages have groups ("fair queues")
             "ApproximateNumberOfNoisyGroups",

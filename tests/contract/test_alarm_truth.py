@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from ops.local.cloudwatch.alarms import State, evaluate
-from ops.local.cloudwatch.definitions import alarm
+from ops.local.cloudwatch.definitions import alarm, composite
 from ops.local.cloudwatch.metrics import Datum, Metric, MetricStore, Point
 from tests.components.recording import EVERY_PIPELINE, Recording, run_main
 
@@ -54,6 +54,7 @@ class Truth(NamedTuple):
 _DEPTH, _HIDDEN = "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"
 _AGE = "ApproximateAgeOfOldestMessage"
 _DELETED = sqs("NumberOfMessagesDeleted", "events-queue")
+_RECEIVED = sqs("NumberOfMessagesReceived", "events-queue")
 _EVENTS = Metric.of("AWS/Events", "FailedInvocations", {"EventBusName": "ingestion-bus", "RuleName": "events-success"})
 _SNS = Metric.of("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": "alarms-critical"})
 _TABLE = Metric.of("AWS/DynamoDB", "WriteThrottleEvents", {"TableName": "ingestion_state"})
@@ -102,6 +103,9 @@ TRUTHS = {
         {own("Succeeded"): 100, own("DeadLettered"): 0, own("Retried"): 0},
         3,
         3,
+    ),
+    "events-retry-storm": Truth(
+        {_RECEIVED: 201, _DELETED: 100}, {_RECEIVED: 200, _DELETED: 100}, {_RECEIVED: 100, _DELETED: 100}, 3, 3
     ),
     "events-throttles": above_zero(function("Throttles", "events-worker")),
     "events-worker-duration": Truth(
@@ -171,12 +175,26 @@ TRUTHS["lake-notices-backlog"] = Truth({_NOTICES: 1001}, {_NOTICES: 1000}, {_NOT
 
 
 @pytest.fixture(scope="module")
-def registered() -> dict[str, Mapping[str, Any]]:
-    """The inputs of every alarm that the dev stack registers with every pipeline and a key, by logical name."""
-    program: Recording = run_main(
+def program() -> Recording:
+    """The dev stack with every pipeline and a key."""
+    return run_main(
         "dev", {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True, "lakeQualityGate": True, "lakeBackfill": True}
     )
-    return {one.name: whole(one.inputs) for one in program.of("MetricAlarm")}
+
+
+@pytest.fixture(scope="module")
+def registered(program: Recording) -> dict[str, Mapping[str, Any]]:
+    """The inputs of every alarm of it that watches metrics and notifies, by logical name."""
+    return {one.name: whole(one.inputs) for one in program.of("MetricAlarm") if one.inputs["alarmActions"]}
+
+
+@pytest.fixture(scope="module")
+def burns(program: Recording) -> dict[str, list[Mapping[str, Any]]]:
+    """Of each alarm that notifies when several windows ring, the inputs of its windows."""
+    made = {one.inputs["name"]: whole(one.inputs) for one in program.of("MetricAlarm")}
+    rules = {one.name: composite(one.inputs["alarmRule"]) for one in program.alarms() if "alarmRule" in one.inputs}
+    assert all(rule.needs_all for rule in rules.values())
+    return {name: [made[window] for window in rule.members] for name, rule in rules.items()}
 
 
 def whole(value: Any) -> Any:
@@ -264,6 +282,22 @@ HIDDEN: dict[str, tuple[list[Minute], set[str]]] = {
         [in_queue("orders-created-undelivered", 0, 1)],
         {"orders-undelivered"},
     ),
+    "a storm": (
+        [
+            {
+                **in_queue("events-queue", 20, 30),
+                _RECEIVED: 300,
+                _DELETED: 100,
+                sqs(_AGE, "events-queue"): 40,
+                own("Succeeded"): 100,
+                own("HandedBack"): 120,
+                own("Unsettled"): 80,
+                own("RetriedAge"): 90,
+            }
+        ]
+        * 5,
+        {"events-retry-storm"},
+    ),
     "failures that an operator reads": ([in_queue("control-failures", 0, 1)], {"control-failures"}),
 }
 
@@ -299,3 +333,82 @@ def test_what_lasts_longer_than_a_day(name: str) -> None:
 def test_a_mutation_is_found(registered: dict[str, Mapping[str, Any]], name: str, what: str) -> None:
     """The truth of an alarm does not hold for a definition that differs in one thing."""
     assert not is_true(mutations(registered[name])[what], TRUTHS[name])
+
+
+# Minutes of (events that missed the objective, events that met it).
+Ends = list[tuple[int, int]]
+_CALM_HOURS: Ends = [(0, 100)] * 360
+_BURNS = [f"{pipeline}-objective-{pace}-burn" for pipeline in EVERY_PIPELINE for pace in ("fast", "slow")]
+
+
+def ringing(windows: list[Mapping[str, Any]], pipeline: str, minutes: Ends) -> list[int]:
+    """After which minutes all windows ring."""
+    definitions, store, found = [alarm("a", inputs) for inputs in windows], MetricStore(), list[int]()
+    metric = next(iter(in_pipeline(pipeline, {own("Missed"): 0})))
+    for number, (missed, met) in enumerate(minutes):
+        at = _START + 60 * number
+        store.put(Datum(metric, Point(at, value, count)) for value, count in ((1.0, missed), (0.0, met)) if count)
+        if all(evaluate(one, store, at + 60).state is State.ALARM for one in definitions):
+            found.append(number)
+    return found
+
+
+def burns_truly(name: str, windows: list[Mapping[str, Any]]) -> bool:
+    """Whether it fires with the event that makes both windows burn, and clears a short window after the last one.
+
+    And whether both windows go by a share that is just too large, and the long one forgets what was before it.
+    """
+    pipeline, bad, short = name.partition("-")[0], 6, {"fast": 5, "slow": 30}[name.split("-")[2]]
+    # of 100 events a minute, half miss: 1.44 % of an hour are passed by the second minute, 0.6 % of six by the fifth
+    first = 360 + {"fast": 1, "slow": 4}[name.split("-")[2]]
+    history = ringing(windows, pipeline, [*_CALM_HOURS, *[(50, 50)] * bad, *[(0, 100)] * 40])
+    too_large = {"fast": 15, "slow": 7}[name.split("-")[2]]
+    steady = ringing(windows, pipeline, [(too_large, 1000 - too_large)] * 40)
+    forgotten: Ends = [(5000, 0), *[(0, 10)] * 12 * short, (9, 1)]
+    return (
+        history == list(range(first, 360 + bad + short - 1))
+        and steady[-1:] == [39]
+        and len(forgotten) - 1 not in ringing(windows, pipeline, forgotten)
+    )
+
+
+def test_every_alarm_of_windows_has_its_truth(burns: dict[str, list[Mapping[str, Any]]]) -> None:
+    """None is left out."""
+    assert set(burns) == set(_BURNS)
+
+
+@pytest.mark.parametrize("name", _BURNS)
+def test_a_burn_fires_and_clears(burns: dict[str, list[Mapping[str, Any]]], name: str) -> None:
+    """At the minute in which both windows are over the threshold; it is over when the short one is."""
+    assert burns_truly(name, burns[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "minutes", "rings"),
+    [
+        ("fast", [(14, 986)] * 120, False),  # 1.4 %
+        ("fast", [(15, 985)] * 120, True),
+        ("slow", [(6, 994)] * 400, False),  # 0.6 %
+        ("slow", [(7, 993)] * 400, True),
+        ("fast", [(9, 0)], False),  # of so few events each is a large share, and the dead-letter queue tells of it
+        ("fast", [(10, 0)], True),
+        ("slow", [(9, 0)], False),
+        ("slow", [(10, 0)], True),
+        ("fast", [(0, 0)] * 60, False),
+    ],
+)
+def test_what_burns(burns: dict[str, list[Mapping[str, Any]]], name: str, minutes: Ends, rings: bool) -> None:  # noqa: FBT001
+    """A steady share over the budget's pace, and not less; few events burn nothing, and none do not either."""
+    assert bool(ringing(burns[f"events-objective-{name}-burn"], "events", minutes)) is rings
+
+
+@pytest.mark.parametrize("what", ["threshold", "period", "dimension", "metric"])
+@pytest.mark.parametrize("window", [0, 1], ids=["long", "short"])
+@pytest.mark.parametrize("name", _BURNS[:2])
+def test_a_mutation_of_a_window_is_found(
+    burns: dict[str, list[Mapping[str, Any]]], name: str, window: int, what: str
+) -> None:
+    """The truth does not hold where one window differs in one thing."""
+    windows = list(burns[name])
+    windows[window] = mutations(windows[window])[what]
+    assert not burns_truly(name, windows)

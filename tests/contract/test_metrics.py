@@ -143,7 +143,7 @@ def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
         for datum in log_metrics.embedded(event.message):
             pipeline = "lake" if datum.metric.name in {"ObjectsIgnored", "QualityFailed"} else "events"
             assert datum.metric.dimensions == (("pipeline", pipeline),)
-            sums[datum.metric.name] += int(datum.point.value)
+            sums[datum.metric.name] += int(datum.point.value) * datum.point.count
 
     assert sums == {
         "Accepted": 3,
@@ -157,6 +157,7 @@ def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
         "Unsettled": 4,
         "ProcessingLatency": 12 + 100 + 40,
         "RetriedAge": 60,
+        "Missed": 2,
         "CircuitOpen": 2,
         "ObjectsIgnored": 1,
         "QualityFailed": 1,
@@ -166,9 +167,9 @@ def test_metrics_of_ours_count_what_happened(log_set: list[LogEvent]) -> None:
 
 
 def test_widgets_refer_to_what_there_is(program: Recording) -> None:
-    """The alarms that are shown are those that are made, and the logs that are searched are the functions'."""
+    """The alarms that are shown are those that notify or sum up, and the logs that are searched the functions'."""
     (shown,) = [widget["properties"]["alarms"] for widget in _widgets(program) if widget["type"] == "alarm"]
-    made = {f"arn:{alarm.name}" for kind in ("MetricAlarm", "CompositeAlarm") for alarm in program.of(kind)}
+    made = {f"arn:{alarm.name}" for alarm in (*program.alarms(), *program.of("CompositeAlarm"))}
     (query,) = [widget["properties"]["query"] for widget in _widgets(program) if widget["type"] == "log"]
     groups = {one.inputs["name"] for one in program.of("LogGroup") if one.inputs["name"].startswith("/aws/lambda/")}
 

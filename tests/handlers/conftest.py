@@ -110,6 +110,7 @@ WORKER_ENV = WorkerEnv(
     ttl_days=7,
     breaker_hold_seconds=0,
     outage_seconds=2730,
+    objective_seconds=60,
 )
 
 

@@ -60,6 +60,7 @@ def test_a_batch_is_one_line(worker: Worker, log_stream: io.StringIO, capsys: py
             "Duplicates": 1,
             "RetriedAge": 0,
             "ProcessingLatency": [line["latencyMs"] for line in lines if line["outcome"] != "duplicate"],
+            "Missed": [1, 0, 1],  # given up by SQS, in time, dead; one comes again, and one had been done
         }
     ]
 
@@ -92,6 +93,32 @@ def test_an_age_is_never_invented(worker: Worker, sent_ms: int, capsys: pytest.C
     assert [line.get("RetriedAge") for line in embedded(capsys)] == [0 if sent_ms else None]
 
 
+@pytest.mark.parametrize(
+    ("sent_ms", "payload", "attributes", "missed"),
+    [
+        (NOW_MS - 60_000, {"n": "a"}, {}, [0]),
+        (NOW_MS - 60_001, {"n": "a"}, {}, [1]),
+        (NOW_MS, {"n": "a", "fail": "permanent"}, {}, [1]),
+        (NOW_MS, {"n": "a", "fail": "transient"}, {}, None),
+        (0, {"n": "a"}, {}, None),
+        (1, {"n": "a"}, {"redriveCount": {"dataType": "Number", "stringValue": "1"}}, None),
+    ],
+    ids=["just in time", "late", "dead", "comes again", "probe of the breaker", "redriven"],
+)
+def test_the_objective_is_met_or_missed_once(  # noqa: PLR0917
+    worker: Worker,
+    sent_ms: int,
+    payload: Any,
+    attributes: dict[str, dict[str, Any]],
+    missed: list[int] | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By each event when it ends: of SUCCEEDED ones, those that were accepted more than `objective_seconds` before."""
+    worker.handle({"Records": [record("m1", payload, key="k1", sent_ms=sent_ms, attributes=attributes)]}, FakeContext())
+
+    assert [line.get("Missed") for line in embedded(capsys)] == [missed]
+
+
 def test_records_that_did_not_run_have_no_duration(worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
     """A 0 among the durations would be a lie."""
     worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext(remaining_ms=0))
@@ -113,7 +140,8 @@ def test_a_batch_of_more_than_a_hundred_takes_more_lines(
     first, *more = embedded(capsys)
     assert len(step.runs) == 201
     assert [len(line["ProcessingLatency"]) for line in (first, *more)] == [100, 100, 1]
-    assert [set(line) for line in more] == [{"pipeline", "ProcessingLatency"}] * 2
+    assert [set(line) for line in more] == [{"pipeline", "ProcessingLatency", "Missed"}] * 2
+    assert sum(len(line["Missed"]) for line in (first, *more)) == 201
     assert first["Succeeded"] == 201
 
 

@@ -150,6 +150,7 @@ class Lake:
             ttl_days=7,
             breaker_hold_seconds=0,
             outage_seconds=450,
+            objective_seconds=60,
         )
         step = Transformer(
             self.s3,

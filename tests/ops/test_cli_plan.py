@@ -31,6 +31,7 @@ def _registered(*pipelines: str, fifo: bool = False, most: int = 2) -> list[Regi
             "RETRY_BACKOFF_BASE_SECONDS": "2",
             "RETRY_BACKOFF_MAX_SECONDS": "300",
             "OUTAGE_SECONDS": "2730",
+            "OBJECTIVE_SECONDS": "60",
             "BREAKER_HOLD_SECONDS": "60",
         }
         function = {

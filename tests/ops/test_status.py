@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,6 +29,7 @@ _WELL: dict[str, Any] = {
     "functions": {"events-worker": "Active"},
     "functionErrors": {"events-worker": 0},
     "recovered": [],
+    "drain": {},
     "consumers": {"events": "Enabled", "orders": "Enabled", "lake": "Enabled"},
     "noticeConsumers": {"lake": "Enabled"},
     "breakers": {"events": "CLOSED", "orders": "CLOSED", "lake": "CLOSED"},
@@ -202,3 +203,49 @@ def test_a_screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert "function function-8: Active, 1 errors" in lines
     assert "function function-9: Active, 1 errors; invoked since, without one" in lines
     assert max(map(len, lines)) <= 80
+
+
+class _Flows:
+    """SQS and CloudWatch of queues: what waits in each, and what was sent to and deleted from it in three minutes."""
+
+    def __init__(self, **queues: tuple[int, int, int]) -> None:
+        self._queues = queues
+
+    def get_queue_attributes(self, QueueUrl: str, AttributeNames: list[str]) -> Any:
+        waiting = self._queues[QueueUrl.rpartition("/")[2]][0]
+        return {"Attributes": dict.fromkeys(AttributeNames, "0") | {"ApproximateNumberOfMessages": str(waiting)}}
+
+    def get_metric_data(self, MetricDataQueries: list[Any], StartTime: datetime, EndTime: datetime) -> Any:
+        assert EndTime - StartTime == timedelta(minutes=3)
+        results = []
+        for query in MetricDataQueries:
+            metric = query["MetricStat"]["Metric"]
+            _, sent, deleted = self._queues[metric["Dimensions"][0]["Value"]]
+            count = {"NumberOfMessagesSent": sent, "NumberOfMessagesDeleted": deleted}[metric["MetricName"]]
+            results.append({"Id": query["Id"], "Values": [count / 2, count / 2] if count else []})
+        return {"MetricDataResults": results}
+
+
+def test_when_the_queues_are_worked_off() -> None:
+    """What waits, over what it got less by in a second; not while it grows, and nothing where nothing waits."""
+    stack = _Flows(events=(1200, 900, 1500), orders=(7, 20, 20), lake=(0, 5, 5), other=(90, 0, 180))
+    pipelines = {name: {"queueUrl": f"https://sqs/1/{name}"} for name in ("events", "orders", "lake", "other")}
+
+    found = status.drain(stack, stack, pipelines, datetime.now(UTC))
+
+    assert found == {
+        "events": {"waiting": 1200, "seconds": 360},
+        "orders": {"waiting": 7, "seconds": None},
+        "other": {"waiting": 90, "seconds": 90},
+    }
+    assert status._drain_lines({"drain": found}) == [
+        "events: 1,200 wait, worked off in 6 min at the rates of the last 3 min",
+        "orders: 7 wait, they get no fewer at the rates of the last 3 min",
+        "other: 90 wait, worked off in 90 s at the rates of the last 3 min",
+    ]
+    assert (
+        status.drain(
+            _Flows(events=(0, 0, 0)), _Flows(events=(0, 0, 0)), {"events": pipelines["events"]}, datetime.now(UTC)
+        )
+        == {}
+    )

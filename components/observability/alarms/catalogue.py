@@ -14,6 +14,7 @@ from components.observability.alarms.model import (
     CRITICAL,
     WARNING,
     Alarm,
+    Burn,
     Expression,
     Metric,
     Missing,
@@ -21,11 +22,17 @@ from components.observability.alarms.model import (
     Source,
     Span,
     StackTargets,
+    Window,
 )
 
 _IDLE_QUEUE = Missing("notBreaching", "SQS says nothing of a queue that nobody has used for six hours, so it is empty")
 _NO_OLDEST = Missing("notBreaching", "neither SQS nor the worker reports an age where there is no message")
+_NO_OUTCOME = Missing("notBreaching", "the worker reports when an event has come to its end, and none has")
 _HOUR = 3600
+# Google's SRE workbook, Alerting on SLOs: 2 per cent of a month's budget in an hour, 5 per cent in six hours.
+_FAST_BURN, _SLOW_BURN = 14.4, 6
+_SLOW_TIMES = 6  # as long as the fast one's windows
+_FEWEST_MISSED = 10  # of a long window: of few events, one is a large share, and the dead-letter queue tells of it
 _NOT_INVOKED = Missing("notBreaching", "Lambda reports only when it is invoked, and what is not invoked can't fail")
 _NO_REQUESTS = Missing("notBreaching", "API Gateway reports only when there are requests")
 _NO_FAILURE = Missing("notBreaching", "AWS sends this metric only when something failed")
@@ -54,6 +61,7 @@ def pipeline_alarms(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]
         *(_gate(of) if of.gate is not None else []),
         *(_backfill(of) if of.backfill is not None else []),
         *_outcomes(of, limits),
+        *_objective(of, limits),
         *_control(of),
         Alarm(
             name="subscriber-failed",
@@ -381,6 +389,58 @@ def _outcomes(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
             missing=_NO_FAILURE,
         ),
     )
+
+
+def _objective(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
+    """How fast what may miss the objective in a month is used up, and what events cost in attempts."""
+    budget = 100 - limits.objective_percent
+    long = limits.objective_window_seconds
+    short = max(long // 12, limits.period_seconds)
+    return (
+        Alarm(
+            name="objective-fast-burn",
+            severity=CRITICAL,
+            description="So many events are late or dead that the month's error budget would be gone in two days.",
+            source=_burn(of, long, short),
+            threshold=round(_FAST_BURN * budget, 4),
+            missing=_NO_OUTCOME,
+        ),
+        Alarm(
+            name="objective-slow-burn",
+            severity=WARNING,
+            description="More events are late or dead, for hours, than the objective allows: the month's won't be met.",
+            source=_burn(of, _SLOW_TIMES * long, _SLOW_TIMES * short),
+            threshold=round(_SLOW_BURN * budget, 4),
+            missing=_NO_OUTCOME,
+        ),
+        Alarm(
+            name="retry-storm",
+            severity=WARNING,
+            description="Each event takes several receives until it is finished: the worker mostly does work again.",
+            source=Expression(
+                "IF(FILL(deleted, 0) > 0, received / deleted, 0)",
+                {
+                    "received": sources.queue("NumberOfMessagesReceived", of.queue, "Sum"),
+                    "deleted": sources.queue("NumberOfMessagesDeleted", of.queue, "Sum"),
+                },
+                "receives for each message that is finished",
+            ),
+            threshold=limits.attempts_per_event,
+            span=Span.most_of(limits.evaluation_periods),
+            missing=_IDLE_QUEUE,
+        ),
+    )
+
+
+def _burn(of: PipelineTargets, long: int, short: int) -> Burn:
+    """A window that shows that it matters, and a short one that shows that it has not ended yet."""
+    share = Expression(
+        f"IF(missed < {_FEWEST_MISSED}, 0, 100 * missed / ended)",
+        {"missed": sources.own(of, "Missed", "Sum"), "ended": sources.own(of, "Missed", "SampleCount")},
+        "events that missed the objective, per cent",
+    )
+    now = Expression("100 * missed", {"missed": sources.own(of, "Missed", "Average")}, share.label)
+    return Burn({"long": Window(share, long), "short": Window(now, short)})
 
 
 def _control(of: PipelineTargets) -> Sequence[Alarm]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from components.config.alarm_limits import AlarmLimits
 from components.observability.alarms.catalogue import pipeline_alarms, stack_alarms
-from components.observability.alarms.model import Alarm, Metric, PipelineTargets, StackTargets
+from components.observability.alarms.model import Alarm, Burn, Metric, PipelineTargets, StackTargets
 
 TARGETS = PipelineTargets(
     pipeline="its name",
@@ -70,6 +70,17 @@ the hour. What a preview, a redrive or an operator has received for a while stil
 that no worker consumes add the hidden messages to the visible ones. On a main queue those are the worker's own, so
 `queue-backlog` leaves them out.
 
+The objective of a pipeline is that an accepted event is SUCCEEDED within `objectiveSeconds` (of the lake, a chunk
+within `lakeObjectiveSeconds`), `alarms.objectivePercent` of them. What that leaves in a month is its error budget, and
+burn alarms tell how fast it goes: the fast one at 14.4 times the rate that just lasts a month, over
+`alarms.objectiveWindowSeconds` and over a twelfth of it; the slow one at 6 times, over windows six times as long. Each
+is a composite alarm over an alarm of each window, which notifies nobody (`…-objective-fast-burn-long`, `…-short`): the
+long window says that it matters, the short one that it still goes on. Fewer than ten events that miss are none of
+theirs. They go on for as long as the short window after the last such event. An event counts when it ends, once: one
+that waits has not missed yet (that is `queue-age`'s), and what a redrive brings back was counted when it died.
+`retry-storm` compares receives with deletions, whoever or whatever makes them differ: hand-backs, failed calls and
+invocations that time out show in no rate of errors.
+
 Each alarm has a runbook, and every step of it is a command. `lab alarms` shows the command that prints it with
 everything filled in for the alarm: `lab runbook orders-dlq-not-empty --stack dev`. On the laptop its `aws` lines name
 the local cloud's endpoint and credentials, and what is configured there is in `Pulumi.local.yaml` and deployed by
@@ -123,12 +134,18 @@ def _table(alarms: Sequence[Alarm]) -> Iterator[str]:
 
 
 def _condition(alarm: Alarm) -> str:
+    if isinstance(alarm.source, Burn):
+        return ", and ".join(map(_condition, alarm.windows))
     value = alarm.source.statistic if isinstance(alarm.source, Metric) else alarm.source.formula
     span = f"{alarm.span.datapoints} of {alarm.span.periods} periods of {alarm.period_seconds} s"
     return f"`{value}` {_SIGNS[alarm.comparison]} {alarm.threshold:g} in {span}"
 
 
 def _measured(alarm: Alarm) -> str:
+    if isinstance(alarm.source, Burn):
+        return "; ".join(
+            f"{name}: {_measured(one)}" for name, one in zip(alarm.source.windows, alarm.windows, strict=True)
+        )
     if isinstance(alarm.source, Metric):
         return _metric(alarm.source)
     return "; ".join(

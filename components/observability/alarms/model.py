@@ -1,7 +1,7 @@
 """What an alarm is made of. Dimension values may be texts or Pulumi outputs; nothing here needs to know which."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, Self, get_args
 
 CRITICAL: Final = "critical"
@@ -37,7 +37,25 @@ class Expression:
     label: str
 
 
-Source = Metric | Expression
+class Window(NamedTuple):
+    """What is looked at as a whole for so many seconds, up to now."""
+
+    source: Metric | Expression
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """One threshold for several windows, which all have to be over it: it goes on, and there is enough of it.
+
+    All metrics of one alarm have one period, so each window is an alarm of its own, which notifies nobody, and a
+    composite alarm fires while all of them do.
+    """
+
+    windows: Mapping[str, Window]
+
+
+Source = Metric | Expression | Burn
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +114,22 @@ class Alarm:
         return f"{RUNBOOKS}/{self.name}.md"
 
     @property
+    def windows(self) -> "Sequence[Alarm]":
+        """The alarm of each window, where it has some."""
+        windows = self.source.windows if isinstance(self.source, Burn) else {}
+        return [
+            replace(self, name=f"{self.name}-{name}", source=one.source, period_seconds=one.seconds)
+            for name, one in windows.items()
+        ]
+
+    @property
     def metrics(self) -> Iterator[Metric]:
         """Every metric that it reads."""
-        yield from [self.source] if isinstance(self.source, Metric) else self.source.metrics.values()
+        if isinstance(self.source, Burn):
+            for window in self.windows:
+                yield from window.metrics
+        else:
+            yield from [self.source] if isinstance(self.source, Metric) else self.source.metrics.values()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -183,10 +183,9 @@ class Daemon:
             self._states, self._ends = self._described(), ends
         for alarm in self._definitions.alarms:
             self._set(alarm.name, alarms.evaluate(alarm, self._store, ends[alarm.name]))
-        for name, members in self._definitions.composites.items():
+        for name, one in self._definitions.composites.items():
             # The emulator does the same when an alarm changes; this is for what it has missed.
-            rings = any(self._states.get(member) == alarms.State.ALARM for member in members)
-            state = alarms.State.ALARM if rings else alarms.State.OK
+            state = alarms.State.ALARM if one.rings(self._states) else alarms.State.OK
             self._set(name, alarms.Verdict(state, f"The alarm rule evaluates to {state}"))
 
     def _described(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ops.local.cloudwatch import metric_math
-from ops.local.cloudwatch.alarms import COMPARISONS, Alarm, Missing, Statistic
+from ops.local.cloudwatch.alarms import COMPARISONS, Alarm, Missing, State, Statistic
 from ops.local.cloudwatch.errors import UnsupportedError
 from ops.local.cloudwatch.log_metrics import MetricFilter
 from ops.local.cloudwatch.metrics import Metric, percentage
@@ -35,6 +35,19 @@ class SavedQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Composite:
+    """What a composite alarm is made of, by name: any of them sets it off, or all have to ring."""
+
+    members: Sequence[str]
+    needs_all: bool = False
+
+    def rings(self, states: Mapping[str, str]) -> bool:
+        """Whether it is in ALARM, given the states of alarms."""
+        ringing = [states.get(member) == State.ALARM for member in self.members]
+        return all(ringing) if self.needs_all else any(ringing)
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A rule of a bus, with the ARNs of its targets."""
 
@@ -48,7 +61,7 @@ class Definitions:
     """Everything that was deployed and concerns metrics, logs or alarms."""
 
     alarms: Sequence[Alarm] = ()
-    composites: Mapping[str, Sequence[str]] = field(default_factory=dict)  # name -> alarms of which any sets it off
+    composites: Mapping[str, Composite] = field(default_factory=dict)
     filters: Sequence[MetricFilter] = ()
     queries: Sequence[SavedQuery] = ()
     queues: Mapping[str, str] = field(default_factory=dict)  # name -> URL
@@ -77,7 +90,7 @@ def definitions(state_file: Path) -> Definitions:
     functions = {_log_group(entry): entry["id"] for entry in by_type.get("aws:lambda/function:Function", [])}
     return Definitions(
         alarms=[alarm(entry["id"], entry["inputs"]) for entry in by_type.get(_ALARM, [])],
-        composites={entry["id"]: members(entry["inputs"]["alarmRule"]) for entry in by_type.get(_COMPOSITE, [])},
+        composites={entry["id"]: composite(entry["inputs"]["alarmRule"]) for entry in by_type.get(_COMPOSITE, [])},
         filters=[metric_filter(entry["inputs"]) for entry in by_type.get(_FILTER, [])],
         queries=[_query(entry) for entry in by_type.get(_QUERY, [])],
         queues={entry["outputs"]["name"]: entry["id"] for entry in by_type.get("aws:sqs/queue:Queue", [])},
@@ -121,17 +134,20 @@ def alarm(name: str, inputs: Mapping[str, Any]) -> Alarm:
     return found
 
 
-def members(rule: str) -> list[str]:
-    """The alarms that a composite alarm sums up, by name; its rule is `ALARM("a") OR ALARM("b") OR …`.
+def composite(rule: str) -> Composite:
+    """What a composite alarm's rule says: `ALARM("a") OR ALARM("b") OR …`, or the same with AND.
 
     Raises:
         UnsupportedError: the rule is another one.
     """
-    found = [_MEMBER.fullmatch(part) for part in rule.split(" OR ")]
+    needs_all = " AND " in rule
+    found = [_MEMBER.fullmatch(part) for part in rule.split(" AND " if needs_all else " OR ")]
     names = [one[1] for one in found if one]
     if len(names) < len(found):
-        raise UnsupportedError(f'alarm rule {rule!r}: the laptop knows only ALARM("a") OR ALARM("b") ...')
-    return names
+        raise UnsupportedError(
+            f'alarm rule {rule!r}: the laptop knows only ALARM("a") OR ALARM("b") ..., or all by AND'
+        )
+    return Composite(names, needs_all)
 
 
 def metric_filter(inputs: Mapping[str, Any]) -> MetricFilter:

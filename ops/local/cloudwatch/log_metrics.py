@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -90,9 +91,13 @@ def _directive(
     for definition in directive.get("Metrics", []):
         metric = Metric.of(directive["Namespace"], definition["Name"], dimensions)
         found = fields.get(definition["Name"], [])
-        for value in found if isinstance(found, list) else [found]:
-            if isinstance(value, int | float):
-                yield Datum(metric, Point(at, float(value)), definition.get("Unit", "None"))
+        values = Counter(float(value) for value in _listed(found) if isinstance(value, int | float))
+        for value, count in values.items():
+            yield Datum(metric, Point(at, value, count), definition.get("Unit", "None"))
+
+
+def _listed(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def ingested(events: Sequence[LogEvent]) -> Iterator[Datum]:

@@ -9,7 +9,7 @@ import pytest
 from components.config.alarm_limits import AlarmLimits
 from components.observability.alarms.catalogue import pipeline_alarms, stack_alarms
 from components.observability.alarms.docs import SHARED, TARGETS
-from components.observability.alarms.model import Alarm, Expression, Span
+from components.observability.alarms.model import Alarm, Burn, Expression, Span
 
 
 def _with(**limits: float) -> dict[str, Alarm]:
@@ -19,8 +19,16 @@ def _with(**limits: float) -> dict[str, Alarm]:
     return {alarm.name: alarm for alarm in found}
 
 
-_JUDGED_BY_SEVERAL_PERIODS = ("dlq-not-empty", "queue-backlog", "error-rate", "worker-duration")
+_JUDGED_BY_SEVERAL_PERIODS = ("dlq-not-empty", "queue-backlog", "error-rate", "worker-duration", "retry-storm")
 _EVERY_TWO_MINUTES = {"period_seconds": 120}
+
+
+def _windows(pace: str, times: int) -> Burn:
+    """Those of two hours and of ten minutes, so many times as long."""
+    source = _with()[f"objective-{pace}-burn"].source
+    assert isinstance(source, Burn)
+    seconds = {"long": 7200 * times, "short": 600 * times}
+    return Burn({name: one._replace(seconds=seconds[name]) for name, one in source.windows.items()})
 
 
 @pytest.mark.parametrize(
@@ -33,6 +41,20 @@ _EVERY_TWO_MINUTES = {"period_seconds": 120}
         ("queue_age_seconds", 60, {"queue-age": {"threshold": 60}, "queue-stalled": {"span": Span(6, 6)}}),
         ("backlog", 50, {"queue-backlog": {"threshold": 50}}),
         ("error_rate_percent", 2.5, {"error-rate": {"threshold": 2.5}}),
+        ("attempts_per_event", 1.5, {"retry-storm": {"threshold": 1.5}}),
+        (
+            "objective_percent",
+            95,
+            {"objective-fast-burn": {"threshold": 72}, "objective-slow-burn": {"threshold": 30}},
+        ),
+        (
+            "objective_window_seconds",
+            7200,
+            {
+                f"objective-{pace}-burn": {"source": _windows(pace, times)}
+                for pace, times in {"fast": 1, "slow": 6}.items()
+            },
+        ),
         ("duration_percent", 50, {"worker-duration": {"threshold": 15_000}}),
         (
             "evaluation_periods",
@@ -81,7 +103,12 @@ def test_most_is_more_than_half(periods: int) -> None:
     assert 2 * (datapoints - 1) <= periods < 2 * datapoints
 
 
-_CALCULATED = {name: alarm.source for name, alarm in _with().items() if isinstance(alarm.source, Expression)}
+_CALCULATED = {
+    one.name: one.source
+    for alarm in _with().values()
+    for one in (alarm, *alarm.windows)
+    if isinstance(one.source, Expression)
+}
 
 
 @pytest.mark.parametrize("name", _CALCULATED)

@@ -131,6 +131,7 @@ def test_faults_of_every_kind_are_reported_at_once() -> None:
         "apiKey": "short",
     }
     parts = "periodSeconds, evaluationPeriods, dlqDepth, dlqAgeSeconds, queueAgeSeconds, backlog, errorRatePercent"
+    parts += ", durationPercent, attemptsPerEvent, objectivePercent, objectiveWindowSeconds"
     days = "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653"
     keys = "one key, or two with a comma between them, each of 20 to 128 letters, digits and any of . _ ~ -"
     tags = (
@@ -152,7 +153,7 @@ def test_faults_of_every_kind_are_reported_at_once() -> None:
         f"""resourceTags must be an object of at most 40 tags: {tags}; got '{{"aws:x": "y"}}'""",
         "alarms.evaluationPeriods must be a whole number from 1 to 24; got '2.5'",
         "alarms.backlog must be a whole number from 0 to 1000000; got 'none'",
-        f"alarms.depth must be left out: it is none of {parts}, durationPercent; got 'true'",
+        f"alarms.depth must be left out: it is none of {parts}; got 'true'",
         "retryBackoffMaxSeconds must be at least retryBackoffBaseSeconds (2); got '1'",
         "vpcSecurityGroupIds must be set together with vpcSubnetIds; got its default",
     ]
@@ -307,6 +308,10 @@ def test_short_periods_are_for_the_laptop(period: int) -> None:
     """AWS measures once a minute: a shorter period is refused everywhere but on the stack `local`."""
     limit = "a multiple of 60 except on the stack local: AWS measures once a minute"
     assert read({"alarms": {"periodSeconds": period}}, "local").alarms.period_seconds == period
+    assert read({"alarms": {"objectiveWindowSeconds": 30}}, "local").alarms.objective_window_seconds == 30
+    assert problems({"alarms": {"objectiveWindowSeconds": 30}}, "prod") == [
+        f"alarms.objectiveWindowSeconds must be {limit}; got '30'"
+    ]
     assert problems({"alarms": {"periodSeconds": period}}, "prod") == [
         f"alarms.periodSeconds must be {limit}; got '{period}'"
     ]

@@ -57,6 +57,8 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("logLevel", "LOUD"),
     ("logRetentionDays", 8),
     ("tracing", 1),
+    ("objectiveSeconds", 0),
+    ("lakeObjectiveSeconds", 1_209_601),
     ("retryBackoffBaseSeconds", 0),
     ("retryBackoffMaxSeconds", 43_201),
     ("maxRedrives", 0),
@@ -185,6 +187,12 @@ _PARTS_OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("errorRatePercent", 0.125),
     ("durationPercent", 0),
     ("durationPercent", 101),
+    ("attemptsPerEvent", 0.9),
+    ("objectivePercent", 93.99),
+    ("objectivePercent", 99.999),
+    ("objectiveWindowSeconds", 60),
+    ("objectiveWindowSeconds", 3000),
+    ("objectiveWindowSeconds", 15_120),
 ]
 
 

@@ -106,6 +106,17 @@ ALARMS = {
         ),
         *(_OVER, 1, (3, 5), "notBreaching"),
     ),
+    "events-retry-storm": Row(
+        "warning",
+        Math(
+            "IF(FILL(deleted, 0) > 0, received / deleted, 0)",
+            {
+                "received": ("AWS/SQS", "NumberOfMessagesReceived", _QUEUE, "Sum"),
+                "deleted": ("AWS/SQS", "NumberOfMessagesDeleted", _QUEUE, "Sum"),
+            },
+        ),
+        *(_OVER, 2, (3, 5), "notBreaching"),
+    ),
     "events-throttles": Row(
         "warning",
         Math(
@@ -191,3 +202,23 @@ ALARMS = {
         *(_OVER, 0, (1, 1), "notBreaching"),
     ),
 }
+
+
+class Burn(NamedTuple):
+    """What an alarm of two windows has to be: threshold in per cent, windows in seconds."""
+
+    severity: str
+    threshold: float
+    long: int
+    short: int
+
+
+BURNS = {
+    "events-objective-fast-burn": Burn("critical", 1.44, 3600, 300),
+    "events-objective-slow-burn": Burn("warning", 0.6, 21_600, 1800),
+}
+LONG = Math(
+    "IF(missed < 10, 0, 100 * missed / ended)",
+    {"missed": _own("Missed"), "ended": (*_own("Missed")[:3], "SampleCount")},
+)
+SHORT = Math("100 * missed", {"missed": (*_own("Missed")[:3], "Average")})

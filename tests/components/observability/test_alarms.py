@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.components.observability.alarm_table import ALARMS, Math, Of
+from tests.components.observability.alarm_table import ALARMS, BURNS, LONG, SHORT, Math, Of
 from tests.components.recording import ROOT, Recording, Registered, run_main
 
 _PERIOD = 60
@@ -65,13 +65,48 @@ def test_alarm(dev: Recording, name: str) -> None:
     assert inputs["name"] == f"IngestionLab-dev-{name}"
 
 
+_WINDOWS = {f"{name}-{window}" for name in BURNS for window in ("long", "short")}
+
+
+@pytest.mark.parametrize("name", BURNS)
+def test_alarm_of_two_windows(dev: Recording, name: str) -> None:
+    """It rings while both of its windows do, and only it tells somebody."""
+    row, inputs = BURNS[name], dict(dev.inputs("CompositeAlarm", name))
+    text = inputs.pop("alarmDescription")
+
+    assert text.endswith(f" Runbook: ops/runbooks/{name.removeprefix('events-')}.md")
+    assert inputs == {
+        "alarmName": f"IngestionLab-dev-{name}",
+        "alarmRule": f'ALARM("IngestionLab-dev-{name}-long") AND ALARM("IngestionLab-dev-{name}-short")',
+        "alarmActions": [_TOPICS[row.severity]],
+        "okActions": [_TOPICS[row.severity]],
+        "tags": {"Project": "ingestion-lab", "Stack": "dev"},
+    }
+    for window, math, seconds in (("long", LONG, row.long), ("short", SHORT, row.short)):
+        found = dev.inputs("MetricAlarm", f"{name}-{window}")
+        assert _by_id(found) == _calculated(math, seconds)
+        assert {key: found[key] for key in _NOT_MEASURE} == {
+            "name": f"IngestionLab-dev-{name}-{window}",
+            "alarmDescription": f"A window of {name.removeprefix('events-')}, which notifies.",
+            "comparisonOperator": "GreaterThanThreshold",
+            "threshold": row.threshold,
+            "datapointsToAlarm": 1,
+            "evaluationPeriods": 1,
+            "treatMissingData": "notBreaching",
+            "alarmActions": [],
+            "okActions": [],
+            "tags": {"Project": "ingestion-lab", "Stack": "dev"},
+        }
+
+
 @pytest.mark.parametrize("stack", ["local", "dev", "prod"])
 def test_there_are_no_other_alarms(stack: str) -> None:
     """Every stack has exactly the alarms of the table, as far as the stack itself and events go."""
     recording = run_main(stack, {"pipelines": ["events"]})
     with_a_key = {"bus-unreadable"} if stack == "prod" else set[str]()
 
-    assert {alarm.name for alarm in recording.of("MetricAlarm")} == set(ALARMS) | with_a_key
+    assert {alarm.name for alarm in recording.of("MetricAlarm")} == set(ALARMS) | _WINDOWS | with_a_key
+    assert {alarm.name for alarm in recording.of("CompositeAlarm")} == set(BURNS) | {"critical", "warning"}
 
 
 def test_production_is_watched_as_dev_is(dev: Recording, prod: Recording) -> None:
@@ -90,7 +125,7 @@ def test_production_is_watched_as_dev_is(dev: Recording, prod: Recording) -> Non
 def test_every_alarm_names_its_runbook() -> None:
     """The description ends in the runbook's path, below the configured address, and the file is there."""
     base = "https://git.example/lab/"
-    for alarm in run_main("dev", {"runbookBaseUrl": base}).of("MetricAlarm"):
+    for alarm in run_main("dev", {"runbookBaseUrl": base}).alarms():
         sentence, _, link = alarm.inputs["alarmDescription"].partition(" Runbook: ")
         assert sentence.endswith(".")
         assert link == f"{base}ops/runbooks/{alarm.name.removeprefix('events-')}.md"
@@ -103,7 +138,7 @@ def test_without_a_breaker_nothing_watches_it() -> None:
     delivery = recording.inputs("MetricAlarm", "events-event-delivery-failed")
     body = recording.inputs("Dashboard", "dashboard")["dashboardBody"]
 
-    assert {alarm.name for alarm in recording.of("MetricAlarm")} == set(ALARMS) - {
+    assert {alarm.name for alarm in recording.alarms()} == {*ALARMS, *BURNS} - {
         "events-breaker-errors",
         "events-breaker-open",
     }
@@ -117,6 +152,7 @@ def test_configured_limits_are_deployed() -> None:
     thresholds = {
         alarm.name: (alarm.inputs["threshold"], alarm.inputs["datapointsToAlarm"], alarm.inputs["evaluationPeriods"])
         for alarm in local.of("MetricAlarm")
+        if alarm.name not in _WINDOWS
     }
     assert thresholds == {name: (row.threshold, *row.span) for name, row in ALARMS.items()} | {
         "events-dlq-not-empty": (0, 2, 2),
@@ -125,9 +161,18 @@ def test_configured_limits_are_deployed() -> None:
         "events-queue-backlog": (100, 2, 2),
         "events-queue-stalled": (0, 5, 5),
         "events-error-rate": (1, 2, 2),
+        "events-retry-storm": (2, 2, 2),
         "events-worker-duration": (4000, 2, 2),
     }
-    assert {period for alarm in local.of("MetricAlarm") for period in _periods(alarm.inputs)} == {5}
+    periods = {alarm.name: _periods(alarm.inputs) for alarm in local.of("MetricAlarm")}
+    windows = {name: periods.pop(name) for name in _WINDOWS}
+    assert set[int]().union(*periods.values()) == {5}
+    assert windows == {
+        "events-objective-fast-burn-long": {30},
+        "events-objective-fast-burn-short": {5},
+        "events-objective-slow-burn-long": {180},
+        "events-objective-slow-burn-short": {30},
+    }
 
 
 def _periods(inputs: Mapping[str, Any]) -> set[int]:
@@ -147,7 +192,7 @@ def test_sums_of_a_severity(dev: Recording, severity: str) -> None:
         "tags": {"Project": "ingestion-lab", "Stack": "dev"},
     }
     assert set(rule.split(" OR ")) == {
-        f'ALARM("IngestionLab-dev-{name}")' for name, row in ALARMS.items() if row.severity == severity
+        f'ALARM("IngestionLab-dev-{name}")' for name, row in (ALARMS | BURNS).items() if row.severity == severity
     }
 
 

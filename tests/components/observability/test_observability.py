@@ -77,6 +77,11 @@ _GRAPHS = {
         _own(metric) for metric in ("Succeeded", "Duplicates", "DeadLettered", "Retried", "HandedBack", "Unsettled")
     },
     "events: processing latency, ms": {_own("ProcessingLatency", p) for p in _PERCENTILES},
+    "events: share that missed the objective": {_own("Missed", "Average")},
+    "events: time to drain, min": {
+        *(_of_queue(metric, "events-queue") for metric in _DEPTHS),
+        *(("AWS/SQS", f"NumberOfMessages{what}", "QueueName", "events-queue", "Sum") for what in ("Sent", "Deleted")),
+    },
     "events: EventBridge": {
         _of_rule(metric, rule)
         for metric in ("MatchedEvents", "FailedInvocations")
@@ -105,10 +110,25 @@ def test_dashboard_searches_for_errors_by_type(dev: Recording) -> None:
     ]
 
 
+def test_dashboard_tells_when_the_queue_is_worked_off(dev: Recording) -> None:
+    """What waits, over what it gets less by in a second; what the formula reads is not drawn."""
+    (graph,) = [w for w in _body(dev)["widgets"] if w["properties"].get("title") == "events: time to drain, min"]
+    (formula,), *lines = graph["properties"]["metrics"]
+    less = "FILL(deleted, 0) - FILL(sent, 0)"
+
+    assert formula == {
+        "expression": f"(visible + hidden) * PERIOD(visible) / IF({less} > 0, {less}, 0) / 60",
+        "label": "left",
+    }
+    assert {line[-1]["id"]: line[-1]["visible"] for line in lines} == dict.fromkeys(
+        ("visible", "hidden", "sent", "deleted"), False
+    )
+
+
 def test_dashboard_shows_every_alarm(dev: Recording) -> None:
-    """Both sums and all alarms are on it."""
+    """Both sums and all alarms that notify are on it; the windows of one are not."""
     (widget,) = [widget for widget in _body(dev)["widgets"] if widget["type"] == "alarm"]
-    alarms = {alarm.name for alarm in (*dev.of("MetricAlarm"), *dev.of("CompositeAlarm"))}
+    alarms = {alarm.name for alarm in (*dev.alarms(), *dev.of("CompositeAlarm"))}
 
     assert Counter(widget["properties"]["alarms"]) == Counter(f"arn:{name}" for name in alarms)
 
@@ -234,6 +254,6 @@ def test_the_documented_alarms_are_all() -> None:
     """The document has one row for every alarm that is deployed, of whatever pipeline."""
     rows = [line.split("`")[1] for line in docs.render().splitlines() if line.startswith("| [`")]
     everything = {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True, "lakeQualityGate": True, "lakeBackfill": True}
-    deployed = run_main("dev", everything).of("MetricAlarm")
+    deployed = run_main("dev", everything).alarms()
 
     assert Counter(rows) == Counter({re.sub(_OF_A_PIPELINE, "", alarm.name) for alarm in deployed})

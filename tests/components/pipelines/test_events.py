@@ -52,6 +52,7 @@ def test_worker_function_is_told_its_surroundings_and_limits() -> None:
         "maxReceiveCount": 3,
         "breakerHoldSeconds": 45,
         "failureInjection": False,
+        "objectiveSeconds": 45,
         "retryBackoffBaseSeconds": 4,
         "retryBackoffMaxSeconds": 99,
         "ttlDays": 2,
@@ -66,6 +67,7 @@ def test_worker_function_is_told_its_surroundings_and_limits() -> None:
         "EVENT_BUS_NAME": "ingestion-bus",
         "MAX_RECEIVE_COUNT": "3",
         "OUTAGE_SECONDS": "3258",  # 3 x 3 receives x a visibility of 6 x 60 + 2
+        "OBJECTIVE_SECONDS": "45",
         "PIPELINE": "events",
         "POWERTOOLS_LOG_LEVEL": "WARNING",
         "POWERTOOLS_SERVICE_NAME": "ingestion-lab",

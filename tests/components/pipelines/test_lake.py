@@ -163,6 +163,7 @@ def test_worker_function_and_its_queue(lake: Recording) -> None:
     assert function["layers"] == ["arn:dependencies", "arn:lake"]
     environment = variables(lake, "lake-worker")
     assert (environment["BRONZE_BUCKET"], environment["SILVER_BUCKET"]) == ("id:lake-bronze", "id:lake-silver")
+    assert environment["OBJECTIVE_SECONDS"] == "900"
     assert (mapping["batchSize"], mapping["maximumBatchingWindowInSeconds"]) == (2, 0)
     assert lake.inputs("Queue", "lake-queue")["visibilityTimeoutSeconds"] == 1800
 

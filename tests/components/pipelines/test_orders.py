@@ -30,8 +30,10 @@ _ALARMS = (
         "event-delivery-failed",
     ),
     *("queue-age", "queue-backlog", "queue-stalled", "redrive-failed", "subscriber-failed", "throttles", "undelivered"),
-    *("worker-duration", "worker-errors"),
+    *("retry-storm", "worker-duration", "worker-errors"),
+    *(f"objective-{pace}-burn-{window}" for pace in ("fast", "slow") for window in ("long", "short")),
 )
+_BURNS = ("orders-objective-fast-burn", "orders-objective-slow-burn")
 _ROUTES = ("any-orders", "any-orders-orderid", "get-orders", "get-orders-orderid", "post-orders")
 _PARTS = {
     *(("lab:compute:InstrumentedFunction", name) for name in _FUNCTIONS),
@@ -44,6 +46,7 @@ _PARTS = {
     ("lab:pipelines:Orders", "orders"),
     ("lab:storage:OrdersTable", "orders-table"),
     *(("aws:apigatewayv2/route:Route", f"ingestion-api-{name}") for name in _ROUTES),
+    *(("aws:cloudwatch/compositeAlarm:CompositeAlarm", name) for name in _BURNS),
     *(("aws:cloudwatch/eventRule:EventRule", name) for name in _RULES),
     *(("aws:cloudwatch/eventTarget:EventTarget", f"{name}-target") for name in _RULES),
     *(("aws:cloudwatch/logGroup:LogGroup", f"{name}-logs") for name in _FUNCTIONS),
@@ -314,6 +317,7 @@ def test_the_functions_are_told_their_surroundings(other: Recording) -> None:
         "DLQ_URL": "https://orders-dlq",
         "MAX_RECEIVE_COUNT": "5",
         "OUTAGE_SECONDS": "2730",
+        "OBJECTIVE_SECONDS": "60",
         "QUEUE_URL": "https://orders-queue",
         "RETRY_BACKOFF_BASE_SECONDS": "2",
         "RETRY_BACKOFF_MAX_SECONDS": "300",

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from ops.local.cloudwatch.alarms import Alarm, Missing, Statistic
-from ops.local.cloudwatch.definitions import Definitions, Rule, SavedQuery, alarm, definitions, members, metric_filter
+from ops.local.cloudwatch.definitions import (
+    Composite,
+    Definitions,
+    Rule,
+    SavedQuery,
+    alarm,
+    composite,
+    definitions,
+    metric_filter,
+)
 from ops.local.cloudwatch.errors import UnsupportedError
 from ops.local.cloudwatch.log_metrics import MetricFilter
 from ops.local.cloudwatch.metrics import Metric
@@ -62,7 +71,7 @@ def test_what_the_deployer_writes(stack: Stack) -> None:
     api = stack.client("apigatewayv2").get_apis()["Items"][0]["ApiId"]
     address = f"{stack.emulator.endpoint}/000000000000"
     assert sorted(found.alarms, key=lambda one: one.name) == [mathematical, plain]
-    assert found.composites == {"fixture-composite": ["fixture-plain", "fixture-mathematical"]}
+    assert found.composites == {"fixture-composite": Composite(["fixture-plain", "fixture-mathematical"])}
     dimensions = {"errorType": "$.errorType"}
     counts = MetricFilter("/fixture/function", '{ $.errorType = "*" }', "Failures", "Fixture", dimensions=dimensions)
     assert found.filters == [counts]
@@ -111,16 +120,36 @@ def test_defaults() -> None:
 )
 def test_composite_alarms(rule: str, names: list[str]) -> None:
     """A rule is a list of alarms of which any sets the composite off."""
-    assert members(rule) == names
+    assert composite(rule) == Composite(names)
+
+
+def test_composite_alarms_of_all() -> None:
+    """Or of which all have to ring; one that is not there does not."""
+    both = composite('ALARM("a") AND ALARM("b")')
+
+    assert both == Composite(["a", "b"], needs_all=True)
+    states = [{"a": "ALARM", "b": "ALARM"}, {"a": "ALARM", "b": "OK"}, {"b": "ALARM"}]
+    assert [both.rings(one) for one in states] == [True, False, False]
+    assert [Composite(["a", "b"]).rings(one) for one in states] == [True, True, True]
 
 
 @pytest.mark.parametrize(
-    "rule", ["", "OK(a)", "NOT ALARM(a)", "ALARM(a) AND ALARM(b)", "(ALARM(a))", "ALARM(a", "TRUE"]
+    "rule",
+    [
+        "",
+        "OK(a)",
+        "NOT ALARM(a)",
+        "ALARM(a) AND ALARM(b) OR ALARM(c)",
+        "ALARM(a) AND OK(b)",
+        "(ALARM(a))",
+        "ALARM(a",
+        "TRUE",
+    ],
 )
 def test_refused_rules(rule: str) -> None:
     """Every other rule of a composite alarm is refused."""
     with pytest.raises(UnsupportedError, match="the laptop knows only ALARM"):
-        members(rule)
+        composite(rule)
 
 
 def test_a_metric_filter_of_values_is_refused() -> None:

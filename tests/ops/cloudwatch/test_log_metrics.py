@@ -76,7 +76,7 @@ def test_metric_filter_with_a_default() -> None:
 
 
 def test_embedded_metrics() -> None:
-    """A point for each value and each set of dimensions; what the line does not hold is left out."""
+    """A point for each value, with how often it is there, and each set of dimensions; what there is not is left out."""
     line = {
         "_aws": {
             "Timestamp": 1500,
@@ -90,14 +90,14 @@ def test_embedded_metrics() -> None:
         },
         "pipeline": "events",
         "Done": 2,
-        "Latency": [3, 4.5],
+        "Latency": [3, 4.5, 3],
     }
     found = [
         datum
         for dimensions in ({"pipeline": "events"}, {})
         for datum in (
             Datum(Metric.of("N", "Done", dimensions), Point(1.5, 2), "Count"),
-            Datum(Metric.of("N", "Latency", dimensions), Point(1.5, 3)),
+            Datum(Metric.of("N", "Latency", dimensions), Point(1.5, 3, 2)),
             Datum(Metric.of("N", "Latency", dimensions), Point(1.5, 4.5)),
         )
     ]

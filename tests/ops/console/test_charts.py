@@ -93,6 +93,25 @@ def test_aws_works_out_expressions() -> None:
     assert queue.untold == []
 
 
+def test_what_an_expression_reads_is_not_drawn() -> None:
+    """AWS is asked for it under the name that the expression calls it by; the laptop is not asked at all."""
+    hidden = ["Own", "Sent", {"stat": "Sum", "id": "sent", "visible": False}]
+    widget = {"title": "Left", "metrics": [[{"expression": "PERIOD(sent) / sent", "label": "left"}], hidden]}
+    of = {"Namespace": "Own", "MetricName": "Sent", "Dimensions": []}
+    stat = {"Metric": of, "Period": 60, "Stat": "Sum"}
+    client = _CloudWatch()
+
+    (on_aws,) = charts.read(client, [widget], _NOW, timedelta(hours=1), has_expressions=True)
+    (on_laptop,) = charts.read(client, [widget], _NOW, timedelta(hours=1), has_expressions=False)
+
+    assert client.asked[0]["MetricDataQueries"] == [
+        {"Id": "w0l0", "Expression": "PERIOD(w0l1) / w0l1", "Period": 60},
+        {"Id": "w0l1", "MetricStat": stat, "ReturnData": False},
+    ]
+    assert ([line.label for line in on_aws.lines], on_aws.untold) == (["left"], [])
+    assert (on_laptop.lines, on_laptop.untold) == ([], ["left"])
+
+
 def test_the_page_draws_what_is_deployed() -> None:
     """For the time that is chosen; a stack without a dashboard says so."""
     stack = FakeStack()

@@ -137,7 +137,7 @@ class CompositeAlarm(_Alarm):
 
     def put(self, it: Resource, **more: Any) -> None:  # noqa: ANN401 - tags
         """All of it, once the laptop's evaluator has found that it knows the rule."""
-        definitions.members(it.inputs["alarmRule"])
+        definitions.composite(it.inputs["alarmRule"])
         given = {name: value for name, value in it.params.items() if name != "Tags"}
         it.aws.client("cloudwatch").put_composite_alarm(**given | more)
 
