@@ -197,8 +197,8 @@ class Lab:
             self.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=True)
 
     @contextmanager
-    def events(self, pipeline: str = "events") -> Iterator["Ear"]:
-        """Hears the outcome events of a pipeline while the block runs."""
+    def events(self, pipeline: str = "events", keep: Callable[[dict[str, Any]], Any] = dict) -> Iterator["Ear"]:
+        """Hears the outcome events of a pipeline while the block runs; of each what `keep` makes of it is kept."""
         sqs, sns = self.client("sqs"), self.client("sns")
         url = sqs.create_queue(QueueName=f"ear-{time.monotonic_ns()}")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -221,7 +221,7 @@ class Lab:
             for topic in topics
         ]
         try:
-            yield Ear(sqs, url)
+            yield Ear(sqs, url, keep)
         finally:
             for subscription in subscriptions:
                 sns.unsubscribe(SubscriptionArn=subscription)
@@ -231,15 +231,16 @@ class Lab:
 class Ear:
     """The outcome events heard so far."""
 
-    def __init__(self, sqs: Any, url: str) -> None:
+    def __init__(self, sqs: Any, url: str, keep: Callable[[dict[str, Any]], Any]) -> None:
         self._sqs = sqs
         self._url = url
-        self._heard: list[dict[str, Any]] = []
+        self._keep = keep
+        self._heard: list[Any] = []
 
-    def heard(self) -> list[dict[str, Any]]:
+    def heard(self) -> list[Any]:
         """Every event that has arrived, oldest first."""
         while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
-            self._heard += [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+            self._heard += [self._keep(json.loads(json.loads(one["Body"])["Message"])) for one in messages]
             entries = [{"Id": str(i), "ReceiptHandle": one["ReceiptHandle"]} for i, one in enumerate(messages)]
             self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
         return self._heard

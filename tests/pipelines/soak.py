@@ -9,6 +9,7 @@ import argparse
 import io
 import json
 import random
+import resource
 import signal
 import sys
 import tempfile
@@ -21,7 +22,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+
+import psutil
 
 from components.compute.packaging import handlers_zip
 from handlers.aws.clients import AWS_ERRORS
@@ -36,13 +39,16 @@ CONFIG: dict[str, Any] = {
     "retryBackoffMaxSeconds": 2,
     "breakerHoldSeconds": 5,
 }
-_LARGE_BYTES = 150_000  # more than a state record keeps
+_LARGE = "x" * 150_000  # more than a state record keeps
+_MOST_LARGE = 200  # all of them wait at once
 _BATCH = 100
 _COLD_START_SECONDS = 1.5  # whoever is killed before never gets to work
 _TICK_SECONDS = 2.0  # the breaker's minute
 _TELL_SECONDS = 15.0
 _KILLER_LOOKS_SECONDS = 0.2
 _MOST_WAITING = 2000  # messages, so that what is sent is worked soon, and kills hit all functions at all times
+_MOST_RATE = 100  # letters a second, of a redrive
+_WEIGH_SECONDS = 5.0
 _TRIES = 50
 _LOOK_SECONDS = 0.5
 _REDRIVE_SECONDS = 180
@@ -73,7 +79,7 @@ class Plan:
         chance = random.Random(self.seed)  # noqa: S311 - to be repeatable is the point
         drills = [
             *["dies before", "dies after"] * max(1, self.size // 1000),
-            *["large"] * max(6, self.size // 100),
+            *["large"] * min(_MOST_LARGE, max(6, self.size // 100)),
             *["broken"] * (self.size // 100),
             *["repairable"] * (self.size * 4 // 100),
             *["flaky"] * (self.size // 5),
@@ -83,7 +89,7 @@ class Plan:
         made = [{"orderId": f"soak-{i:06}", "amount": i, "drill": drill} for i, drill in enumerate(drills)]
         for event in made:
             if event["drill"] == "large":
-                event["note"] = "x" * _LARGE_BYTES
+                event["note"] = _LARGE
             if chance.random() < 0.5:  # the others have their checksum for a key
                 event["idempotencyKey"] = f"key-of-{event['orderId']}"
         return made
@@ -125,6 +131,45 @@ class Killing:
                     break
 
 
+class Weight(NamedTuple):
+    """Bytes of memory at one moment; `worker` is the largest of its processes, 0 where there is none."""
+
+    emulator: int
+    worker: int
+
+
+def memory(weights: Sequence[Weight], *, events: int) -> list[str]:
+    """What became of it: the emulator keeps all it is told; processes of a worker should stay as they are."""
+    if not weights:
+        return []
+    emulator, workers = [one.emulator for one in weights], [one.worker for one in weights]
+    third = max(1, len(workers) // 3)
+    most, at_first, early, late = map(
+        _mebibytes, (max(emulator), emulator[0], max(workers[:third]), max(workers[-third:]))
+    )
+    left = (emulator[-1] - emulator[0]) / events / 1024
+    return [
+        f"the emulator {most} at most, {at_first} at first: {left:.0f} KiB an event",
+        f"a worker's process {_mebibytes(max(workers))} at most; {early} in the first third, {late} in the last",
+    ]
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / (1 << 20):.0f} MiB"
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:  # killed meanwhile
+        return 0
+
+
+def _own_peak() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 @dataclass
 class Soak:
     """One soak of a stack; `tell` hears how it goes on."""
@@ -136,6 +181,7 @@ class Soak:
     accepted: dict[str, Accepted] = field(default_factory=dict)
     sent: int = 0
     killed: Counter[str] = field(default_factory=Counter)
+    weights: list[Weight] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     _told: float = 0.0
     _outage_began: float = 0.0  # 0: there is none
@@ -149,8 +195,9 @@ class Soak:
         known = self._records().keys()
         with (
             self._step(),
-            self.lab.events() as ear,
+            self.lab.events(keep=_told) as ear,
             self._again_and_again(self._tick, _TICK_SECONDS),
+            self._again_and_again(self._weigh, _WEIGH_SECONDS),
             self._hearing(ear),
         ):
             killing = Killing(self.lab.emulator, self.plan, self._done, self.killed)
@@ -168,7 +215,20 @@ class Soak:
             second = replace(first, facts=self._facts(ear, known), repaired=True)
             self._tell("after the redrive", second)
         self._say(f"{len(self.accepted)} events in {self.sent} messages; processes killed: {dict(self.killed)}")
+        self._say("\n  ".join(["figures:", *self._figures()]))
         return first, second
+
+    def _figures(self) -> Iterator[str]:
+        took = time.monotonic() - self.began
+        yield f"{len(self.accepted) / took:.1f} events a second, outage, drains and redrive included"
+        yield from memory(self.weights, events=len(self.accepted))
+        yield f"this process {_mebibytes(_own_peak())} at most"
+
+    def _weigh(self) -> None:
+        """How much memory the emulator has, and the largest process of a worker."""
+        workers = [_resident(one) for one in lambdas.running(self.lab.emulator, "events-worker")]
+        emulator = psutil.Process(self.lab.emulator.pid)
+        self.weights.append(Weight(_resident(emulator), max(workers, default=0)))
 
     def _tell(self, when: str, ledger: Ledger) -> None:
         self._say("\n  ".join([f"ledger {when}:", *ledger.lines(), *ledger.obituaries()]))
@@ -325,7 +385,7 @@ class Soak:
 
     def _redrive(self, cause: str, *, kills: bool = False) -> None:
         """Brings the letters of one cause back; a run whose process was killed is taken up again by the tick."""
-        rate = max(1, len(self._letters()) // 20)  # so that there is a middle to be killed in
+        rate = min(_MOST_RATE, max(1, len(self._letters()) // 20))  # so that there is a middle to be killed in
         body = {"maxMessages": 100_000, "errorType": cause, "ratePerSecond": rate}
         started = wait_for("a start", lambda: self._asked("POST", "/redrive/start", body), seconds=self._left())
 
@@ -366,16 +426,16 @@ class Soak:
             records,
             [(name, int(at)) for name, at in effects],
             self._letters(),
-            [(event["detail"]["idempotencyKey"], event["detail"]["eventId"]) for event in told],
+            [(key, event_id) for _, key, event_id in told],
             lab.depth(lab.outputs["MainQueueUrl"]),
         )
 
-    def _heard(self, ear: Ear, count: int) -> list[dict[str, Any]]:
+    def _heard(self, ear: Ear, count: int) -> list[tuple[str, str, str]]:
         """As many success events, or more."""
 
-        def heard() -> list[dict[str, Any]]:
+        def heard() -> list[tuple[str, str, str]]:
             time.sleep(_LOOK_SECONDS)
-            found = [event for event in ear.heard() if event["detail-type"] == "IngestionSuccess"]
+            found = [event for event in ear.heard() if event[0] == "IngestionSuccess"]
             self._progress(f"{len(found)} of {count} success events heard")
             return found if len(found) >= count else []
 
@@ -416,8 +476,8 @@ class Soak:
             sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
         assert len(found) == self.lab.depth(url)
         with self.lab.emulator.log.open() as log:
-            told = receives(log)
-        assert told, "no worker has told of anything: nobody could say how a good event has died"
+            told = receives(log, {_original(one) for one in found})
+        assert told or not found, "no worker has told of anything: nobody could say how a good event has died"
         queue = sqs.get_queue_attributes(QueueUrl=self.lab.outputs["MainQueueUrl"], AttributeNames=["RedrivePolicy"])
         most = int(json.loads(queue["Attributes"]["RedrivePolicy"])["maxReceiveCount"])
         return [_letter(one, told, most) for one in found]
@@ -433,11 +493,24 @@ class Soak:
         wait_for("what a killed run held", all_show, seconds=self._left())
 
 
+def _told(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    """All that the ledger asks of an outcome event."""
+    return event["detail-type"], event["detail"]["idempotencyKey"], event["detail"]["eventId"]
+
+
+def _original(message: Mapping[str, Any]) -> str:
+    """The id of the message that became a letter: the worker sends one of its own, SQS moves the message itself."""
+    texts = _texts(message)
+    return texts.get("originalMessageId", "") if texts.get("errorType") else str(message["MessageId"])
+
+
+def _texts(message: Mapping[str, Any]) -> dict[str, str]:
+    return {name: one["StringValue"] for name, one in message.get("MessageAttributes", {}).items()}
+
+
 def _letter(message: Mapping[str, Any], told: Mapping[str, Mapping[int, str]], max_receive_count: int) -> Letter:
-    """A dead letter. The worker's is a message of its own; SQS moves the message itself, after its last receive."""
-    texts = {name: one["StringValue"] for name, one in message.get("MessageAttributes", {}).items()}
-    cause = texts.get("errorType", "")
-    ends = told.get(texts.get("originalMessageId", "") if cause else message["MessageId"], {})
+    cause = _texts(message).get("errorType", "")
+    ends = told.get(_original(message), {})
     count = max(ends, default=0) if cause else max_receive_count
     name = json.loads(message["Body"])["orderId"]
     return Letter(name, cause, tuple(ends.get(number, DIED) for number in range(1, count + 1)))
@@ -464,12 +537,12 @@ def main() -> int:
     """Starts a local cloud of its own, soaks it, prints the ledgers and stops it; 1 where they do not come out even."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--size", type=int, default=20_000, help="events (default %(default)s)")
-    parser.add_argument("--minutes", type=float, default=25, help="for all of it at most (default %(default)s)")
+    parser.add_argument("--minutes", type=float, help="for all of it at most (default 25, and 10 for each 10,000)")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: its cloud does not outlive it
     plan = Plan(
         size=given.size,
-        seconds=given.minutes * 60,
+        seconds=60 * (given.minutes or 25 + given.size / 1000),
         outage=450,  # three times maxReceiveCount x visibility: 5 x 30 s
         kills=given.size,
         every=200,

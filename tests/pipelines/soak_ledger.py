@@ -1,13 +1,15 @@
 """The soak's ledger: what was accepted, as its sender knows it, against what is found, by data alone."""
 
 import json
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 CAUSES = {"broken": "BrokenError", "repairable": "RepairableError"}  # of what is to be dead-lettered, by drill
 DIED = "died"  # how a receive ended that no worker lived to tell of
+_MESSAGE = re.compile(r'"messageId":"([^"]+)"')
 _GIVEN_UP = "WorkerDiedError"
 _DEATHS_TO_BE_GIVEN_UP = 2  # at least: one with others and one alone
 _NO_TIME = "exhausted DeadlineExceededError"
@@ -201,14 +203,14 @@ class Ledger:
         yield from (f"{name} was found and never accepted" for name in names - self.accepted.keys())
 
 
-def receives(log: Iterable[str]) -> dict[str, dict[int, str]]:
-    """How each receive of each message ended, by message id and receive count, as a worker's log tells it.
+def receives(log: Iterable[str], of: Container[str]) -> dict[str, dict[int, str]]:
+    """How each receive of these messages ended, by message id and receive count, as a worker's log tells it.
 
     It is told once all is done that follows from it. What is missing is a receive whose worker died before.
     """
     found: dict[str, dict[int, str]] = defaultdict(dict)
     for line in log:
-        if '"receiveCount"' not in line:
+        if '"receiveCount"' not in line or not (named := _MESSAGE.search(line)) or named[1] not in of:
             continue
         with suppress(ValueError):  # a process that was killed while it printed
             told = json.loads(line[line.index("{") :])

@@ -162,5 +162,18 @@ def test_how_receives_ended_is_read_from_the_log() -> None:
         'x {"level":"ERROR","outcome":"retried","messageId":"m1","receiveCount":3,"errorType":"FlakyError"}\n',
         '{"level":"INFO","outcome":"succeeded","messageId":"m2","receiveCount":1}\n',
         '{"level":"INFO","outcome":"succeeded","messageId":"m2","receiveCount":2\n',
+        '{"level":"INFO","outcome":"succeeded","messageId":"m3","receiveCount":1}\n',
     ]
-    assert receives(log) == {"m1": {1: "held", 3: "retried FlakyError"}, "m2": {1: "succeeded"}}
+    assert receives(log, {"m1", "m2"}) == {"m1": {1: "held", 3: "retried FlakyError"}, "m2": {1: "succeeded"}}
+
+
+def test_what_memory_is_told_of() -> None:
+    """The most of each, of a worker's process in the first and in the last third, and what an event leaves behind."""
+    mib = 1 << 20
+    weights = [soak.Weight(100 * mib, 50 * mib), soak.Weight(150 * mib, 0), soak.Weight(300 * mib, 52 * mib)]
+
+    assert soak.memory(weights, events=1024) == [
+        "the emulator 300 MiB at most, 100 MiB at first: 200 KiB an event",
+        "a worker's process 52 MiB at most; 50 MiB in the first third, 52 MiB in the last",
+    ]
+    assert soak.memory([], events=1) == []
