@@ -67,7 +67,7 @@ class Outgoing:
 
     def size(self) -> int:
         """Bytes that count against the message's and the batch's limit of 1 MiB."""
-        return _bytes(self.body) + sum(_bytes(name) + one.size() for name, one in self.attributes.items())
+        return _size(self.body, self.attributes)
 
     def as_api(self, entry_id: str) -> "SendMessageBatchRequestEntryTypeDef":
         """As `SendMessageBatch` takes it."""
@@ -86,21 +86,13 @@ class Outgoing:
             entry["DelaySeconds"] = self.delay_seconds
         return entry
 
-    def replace_attributes(self, attributes: dict[str, Attribute]) -> "Outgoing":
-        """The same message with other attributes."""
-        return replace(self, attributes=attributes)
-
     def with_attributes(self, extra: dict[str, Attribute]) -> "Outgoing":
         """Adds or overwrites attributes, earliest first, those for which SQS's limits leave room."""
         message = self
         for name, attribute in extra.items():
-            more = message.replace_attributes(message.attributes | {name: attribute})
-            message = more if more.fits() else message
+            more = message.attributes | {name: attribute}
+            message = replace(message, attributes=more) if fits(self.body, more) else message
         return message
-
-    def fits(self) -> bool:
-        """Whether SQS's limits allow it: 10 attributes, and 1 MiB with all of them."""
-        return len(self.attributes) <= MAX_ATTRIBUTES and self.size() <= MAX_BATCH_BYTES
 
 
 @dataclass(slots=True)
@@ -138,6 +130,22 @@ def _delivered_value(raw: Mapping[str, Any]) -> dict[str, str]:
     if "StringValue" in raw:
         return {"stringValue": raw["StringValue"]}
     return {"binaryValue": base64.b64encode(raw["BinaryValue"]).decode()}
+
+
+def fits(body: str, attributes: Mapping[str, Attribute]) -> bool:
+    """Whether SQS's limits allow a message: 10 attributes, and 1 MiB with all of them."""
+    return len(attributes) <= MAX_ATTRIBUTES and _size(body, attributes) <= MAX_BATCH_BYTES
+
+
+def _size(body: str, attributes: Mapping[str, Attribute]) -> int:
+    texts, others = list(attributes), 0
+    for one in attributes.values():
+        texts.append(one.data_type)
+        if isinstance(one.value, str):
+            texts.append(one.value)
+        else:
+            others += len(one.value)
+    return _bytes(body) + _bytes("".join(texts)) + others
 
 
 def _bytes(text: str) -> int:

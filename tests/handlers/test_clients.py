@@ -1,15 +1,22 @@
 """botocore clients against a real server on loopback that forgets its connections while nobody looks."""
 
+import json
 import socket
 import struct
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
 
+import botocore.session
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from handlers.aws import clients
+from handlers.aws.clients import AWS_ERRORS, error_code
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 2\r\n\r\n{}"
 _RESET = struct.pack("ii", 1, 0)  # closing sends RST and no FIN, so the client's end looks open until it is used
@@ -77,3 +84,70 @@ def test_a_connection_that_was_lost_in_a_freeze(
         with pytest.raises(BotoCoreError):
             client.receive_message(QueueUrl=f"{server.url}/q")
     clients._session.cache_clear()
+
+
+_MESSAGES = {
+    "Messages": [
+        {
+            "MessageId": "m",
+            "ReceiptHandle": "r",
+            "Body": "ä",
+            "Attributes": {"SentTimestamp": "1"},
+            "MessageAttributes": {
+                "text": {"DataType": "String", "StringValue": "t"},
+                "bytes": {"DataType": "Binary.x", "BinaryValue": "AP8="},
+            },
+        }
+    ]
+}
+_ITEM = {"k": {"S": "a"}, "n": {"N": "1"}, "yes": {"BOOL": True}}
+_ITEMS = {"Responses": {"t": [_ITEM]}, "UnprocessedKeys": {"t": {"Keys": [{"k": {"S": "b"}}]}}}
+_SENT = {"Successful": [{"Id": "0", "MessageId": "m"}], "Failed": [{"Id": "1", "SenderFault": False, "Code": "c"}]}
+_DELETED = _SENT | {"Successful": [{"Id": "0"}]}
+_REFUSAL = b'{"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "none"}'
+_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ReceiveMessage": ("sqs", {"QueueUrl": "https://q"}),
+    "SendMessageBatch": ("sqs", {"QueueUrl": "https://q", "Entries": []}),
+    "DeleteMessageBatch": ("sqs", {"QueueUrl": "https://q", "Entries": []}),
+    "BatchGetItem": ("dynamodb", {"RequestItems": {"t": {"Keys": [{"k": {"S": "a"}}]}}}),
+}
+
+
+def _answered(client: Any, operation: str, status: int, body: bytes) -> Any:
+    """What a call returns, or the type and the code of what it raises, where this is the answer to it."""
+    made: Any = AWSResponse
+    raw = SimpleNamespace(stream=lambda: iter([body]))
+    answer = made("https://q", status, {"x-amzn-requestid": "1"}, raw)
+    client.meta.events.register("before-send", lambda **_: answer)
+    try:
+        return client._make_api_call(operation, _CALLS[operation][1])
+    except AWS_ERRORS as error:
+        return type(error).__name__, error_code(error)
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "body"),
+    [
+        ("ReceiveMessage", 200, json.dumps(_MESSAGES).encode()),
+        ("SendMessageBatch", 200, json.dumps(_SENT).encode()),
+        ("DeleteMessageBatch", 200, json.dumps(_DELETED).encode()),
+        ("BatchGetItem", 200, json.dumps(_ITEMS).encode()),
+        *((operation, *answer) for operation in _CALLS for answer in ((200, b"{}"), (200, b""), (400, _REFUSAL))),
+        *((operation, 200, b"{") for operation in _CALLS),
+    ],
+)
+def test_parallel_clients_read_as_botocore_does(
+    monkeypatch: pytest.MonkeyPatch, operation: str, status: int, body: bytes
+) -> None:
+    """What they skip of botocore's reading changes nothing of an answer; what is none is the same error."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "us-east-1")
+    service = _CALLS[operation][0]
+    once: Any = {"mode": "standard", "total_max_attempts": 1}
+    config = Config(parameter_validation=False, retries=once)
+    usual = botocore.session.get_session().create_client(service, config=config)
+    ours = clients.parallel_client(service, attempts=1, read_timeout=1)
+    expected = _answered(usual, operation, status, body)
+    assert _answered(ours, operation, status, body) == expected
+    if status == 200 and len(body) > 2:
+        assert (set(json.loads(body)) | {"ResponseMetadata"}) == set(expected)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from handlers.aws.sqs import Attribute, Outgoing, as_delivered
+from handlers.aws.sqs import Attribute, Outgoing, as_delivered, fits
 from handlers.control.redrive.ledger import StateRecord
 from handlers.worker import messages
 from handlers.worker.messages import Message
@@ -60,7 +60,7 @@ class Letter:
     @property
     def carries_count(self) -> bool:
         """Whether the message for the main queue has room for the count."""
-        return COUNT in self.outgoing(redrive_id="").attributes
+        return self._fitting() is not None
 
     @property
     def identity(self) -> str:
@@ -95,26 +95,27 @@ class Letter:
         whose event it has still to publish. What SQS has no room for is left out: the error message
         first, the count last; that is kept in the control table then.
         """
-        original = self.message.attributes
-        count = {COUNT: Attribute("Number", str(self.redrive_count + 1))}
-        lean = {name: value for name, value in original.items() if name != _ERROR_MESSAGE}
-        choices = (
-            {_ORIGIN: Attribute("String", self.id)} | original | count,
-            original | count,
-            lean | count,
-        )
-        outgoing = Outgoing(
+        fitting = self._fitting()
+        return Outgoing(
             self.id,
             self.message.body,
-            original,
+            self.message.attributes if fitting is None else fitting,
             trace_header=self.message.trace_header,
             group_id=self.message.group_id,
             # The same for a repetition under one redrive, another under the next.
             deduplication_id=_digest(redrive_id, self.id) if self.ordered else "",
             delay_seconds=delay_seconds,
         )
-        fitting = (outgoing.replace_attributes(choice) for choice in choices)
-        return next((one for one in fitting if one.fits()), outgoing)
+
+    def _fitting(self) -> dict[str, Attribute] | None:
+        """The attributes with the count, as many as there is room for; None where there is none for the count."""
+        original = self.message.attributes
+        counted = original | {COUNT: Attribute("Number", str(self.redrive_count + 1))}
+        for choice in ({_ORIGIN: Attribute("String", self.id)} | counted, counted):
+            if fits(self.message.body, choice):
+                return choice
+        lean = {name: value for name, value in counted.items() if name != _ERROR_MESSAGE}
+        return lean if fits(self.message.body, lean) else None
 
     def _text(self, name: str) -> str:
         attribute = self.message.attributes.get(name)
