@@ -7,7 +7,7 @@ import pulumi
 
 from components import naming
 from components.api.http_api import FunctionRoutes
-from components.compute import packaging
+from components.compute import layers, packaging
 from components.compute.function import InstrumentedFunction
 from components.compute.platform import FunctionPlatform, FunctionPlatformArgs
 from components.config.settings import Settings
@@ -81,7 +81,7 @@ def _customer_key(settings: Settings) -> pulumi.Output[str]:
 def _platform(settings: Settings, key_arn: pulumi.Output[str] | None) -> FunctionPlatform:
     args = FunctionPlatformArgs(
         handlers_zip=packaging.handlers_zip(),
-        layer_zip=packaging.layer_zip(settings.architecture),
+        layer_zip=layers.built(settings.architecture),
         architecture=settings.architecture,
         log_level=settings.log_level,
         log_retention_days=settings.log_retention_days,

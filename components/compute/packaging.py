@@ -1,4 +1,7 @@
-"""Reproducible zips: the same content gives the same bytes, so that nothing is redeployed without a change."""
+"""Reproducible zips: the same content gives the same bytes, so that nothing is redeployed without a change.
+
+It imports no Pulumi, so that the laptop brings edited code to a stack that runs without loading it.
+"""
 
 import errno
 import hashlib
@@ -13,7 +16,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import pulumi
 import uv
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +29,7 @@ _PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_2
 _INSTALLER_FILES = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json")  # differ by machine
 
 
-class LayerError(pulumi.RunError):
+class LayerError(Exception):
     """A layer can't be built; the message holds uv's own."""
 
 

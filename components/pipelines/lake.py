@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 from pulumi_aws import get_caller_identity_output
 
-from components.compute import packaging
+from components.compute import layers, packaging
 from components.compute.function import InstrumentedFunction, InstrumentedFunctionArgs
 from components.config.settings import NO_LAYER
 from components.control.backfill import Backfill, BackfillArgs
@@ -92,7 +92,7 @@ class LakePipeline(Pipeline):
             return ()
         if settings.lake_layer_arn:
             return (settings.lake_layer_arn,)
-        archive = packaging.layer_zip(settings.architecture, layer=packaging.LAKE)
+        archive = layers.built(settings.architecture, packaging.LAKE)
         return (self.shared.platform.layer(packaging.LAKE.name, archive),)
 
     def _make_gate(self, layers: Sequence[pulumi.Input[str]]) -> None:

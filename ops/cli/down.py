@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from ops.cli import output, target
+from ops.local import standing
 from ops.local.emulator import Emulator, clean, stale_record
 
 
@@ -26,6 +27,7 @@ def down(
     with output.busy("stopping the local cloud"):
         clean(home)  # also what a crash may have left without a record
     target.state_file().unlink(missing_ok=True)
+    standing.forget(target.state_file())
     if emulator is not None:
         output.say(f"stopped: {emulator.endpoint} (pid {emulator.pid})")
     else:

@@ -13,9 +13,14 @@ def main() -> None:
     """Run `lab`; until it has been loaded there is nothing that an interruption would leave half-made."""
     for number in _SIGNALS:
         signal.signal(number, _leave)
-    from ops.cli.main import main as run  # noqa: PLC0415 - see above
+    from ops.cli import commands  # noqa: PLC0415 - see above
 
-    run()
+    if sys.argv[1:2] == ["up"]:  # whoever edits waits for it each time
+        app = commands.only_up()
+    else:
+        from ops.cli.main import app  # noqa: PLC0415 - see above
+
+    commands.run(app)
 
 
 def _leave(*_: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,13 +13,16 @@ from ops.cli import output, samples, target
 from ops.cli.api import KEY_VARIABLE, TOKEN_VARIABLE
 from ops.cli.edits import Edits
 from ops.console import service as control_room
-from ops.local import venv
+from ops.local import standing, venv
 from ops.local.cloudwatch import service
 from ops.local.emulator import ROOT, Emulator, EmulatorError, stale_record
 from ops.local.files import locked_within
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ops.local.deployer import Deployment, Runtime
+    from ops.local.standing import Standing
 
 PROGRAM = ROOT  # the folder of __main__.py and Pulumi.yaml
 _CURL = {  # what curl has to show, by authMode
@@ -80,12 +83,13 @@ def up(  # noqa: PLR0913, PLR0917 - one option each
         output.as_json({"endpoint": emulator.endpoint}) if as_json else output.result([emulator.endpoint])
         return
     with locked_within(target.home() / "up.lock", _WAIT_SECONDS, _wait):
-        emulator, deployment = _up(yes=yes, refresh=refresh, watch=watch, console=console, as_json=as_json)
-    if watch:
-        _edits(emulator, deployment).run()
+        edits = _up(yes=yes, refresh=refresh, watch=watch, console=console, as_json=as_json)
+    if edits:
+        edits.run()
 
 
 def _edits(emulator: Emulator, deployment: Deployment) -> Edits:
+    """What watches the code of this deployment."""
     from ops.local.deployer import Code  # noqa: PLC0415 - takes a second; only this command needs it
 
     found = target.Target(target.LOCAL, deployment.outputs, emulator)
@@ -99,15 +103,23 @@ def _wait() -> None:
     output.say("another lab up is at work; this one goes on when it is done ...")
 
 
-def _up(*, yes: bool, refresh: bool, watch: bool, console: bool, as_json: bool) -> tuple[Emulator, Deployment]:
+def _up(*, yes: bool, refresh: bool, watch: bool, console: bool, as_json: bool) -> Edits | None:
+    """Bring the stack about; returns what to go on with, where that is wanted."""
     started = time.monotonic()
     importing = threading.Thread(target=_import_deployer, daemon=True)
-    importing.start()  # meanwhile the emulator starts
+    if Emulator.attach(target.home()) is None:
+        importing.start()  # meanwhile the emulator starts
     emulator, is_new = _emulator()
+    edits: Edits | None = None
     try:
-        importing.join()  # an import that waits for another thread's may keep its lock when Ctrl-C comes, and hang
-        deployment = _update(emulator, yes=yes, refresh=refresh)
-        found = target.Target(target.LOCAL, deployment.outputs, emulator)
+        if importing.ident:
+            importing.join()  # an import that waits for another thread's may keep its lock when Ctrl-C comes, and hang
+        outputs = None if refresh or watch else _brought_up_to_date(emulator)
+        if outputs is None:
+            deployment = _update(emulator, yes=yes, refresh=refresh)
+            outputs = deployment.outputs
+            edits = _edits(emulator, deployment) if watch else None
+        found = target.Target(target.LOCAL, outputs, emulator)
         keys = _samples(found, watch=watch)
         service.ensure(emulator, target.state_file())  # last: its start would slow the cold starts before it
     except samples.SamplesError:
@@ -120,12 +132,46 @@ def _up(*, yes: bool, refresh: bool, watch: bool, console: bool, as_json: bool) 
         raise
     output.say(f"up in {time.monotonic() - started:.1f} s")
     url = control_room.ensure(emulator).url if console else ""
-    _show(emulator, deployment, keys, url, as_json=as_json)
-    return emulator, deployment
+    _show(emulator, outputs, keys, url, as_json=as_json)
+    return edits
 
 
 def _import_deployer() -> None:
-    import ops.local.deployer  # noqa: F401, PLC0415 - takes a second; only this command needs it
+    import ops.local.deployer.deployment  # noqa: F401, PLC0415 - takes a second; only this command needs it
+
+
+def _brought_up_to_date(emulator: Emulator) -> dict[str, Any] | None:
+    """The outputs of a deployment that stands as it is wanted, but for functions' code, which is brought to it.
+
+    None where more than that has changed since, or where that can't be told.
+    """
+    now = standing.look(PROGRAM, emulator, target.state_file())
+    before = standing.read(target.state_file())
+    edited = now.edited(before) if now and before else None
+    if now is None or edited is None or not all(map(standing.is_code, edited)):
+        return None
+    if edited and not _edit(emulator, now, edited):
+        return None
+    found = json.loads(target.state_file().read_text(encoding="utf-8"))
+    if not edited:
+        output.say(f"deployed: {len(found['resources'])} unchanged")
+    return dict(found["outputs"])
+
+
+def _edit(emulator: Emulator, now: Standing, edited: Collection[str]) -> bool:
+    """Bring edited code to the functions that import it; whether all is there that this takes."""
+    from ops.local.deployer import Code  # noqa: PLC0415 - brings the SDK; without edits none is needed
+
+    code = Code.deployed(PROGRAM, emulator.endpoint, target.state_file(), _runtime(emulator))
+    if code is None:
+        return False
+    with output.busy("updating functions"):
+        updated = code.update([PROGRAM / path for path in edited])
+    standing.note(PROGRAM, emulator, target.state_file(), now)
+    output.say(f"deployed: {len(updated)} updated, whose code imports what was edited")
+    for name in updated:
+        output.say(f"  {name}")
+    return True
 
 
 def _emulator() -> tuple[Emulator, bool]:
@@ -152,15 +198,18 @@ def _emulator() -> tuple[Emulator, bool]:
 def _update(emulator: Emulator, *, yes: bool, refresh: bool) -> Deployment:
     from ops.local.deployer import DataLossError  # noqa: PLC0415 - takes a second; only this command needs it
 
+    before = standing.look(PROGRAM, emulator, target.state_file())
     try:
-        return _deploy(emulator, lose_data=yes, refresh=refresh)
+        deployment = _deploy(emulator, lose_data=yes, refresh=refresh)
     except DataLossError as error:
         output.say("what has left the program holds data:")
         for line in error.lost:
             output.say(f"  {line}")
         if not output.agreed("Delete it with its data?"):
             raise
-    return _deploy(emulator, lose_data=True, refresh=refresh)
+        deployment = _deploy(emulator, lose_data=True, refresh=refresh)
+    standing.note(PROGRAM, emulator, target.state_file(), before)
+    return deployment
 
 
 def _deploy(emulator: Emulator, *, lose_data: bool, refresh: bool) -> Deployment:
@@ -214,8 +263,7 @@ def _samples(found: target.Target, *, watch: bool) -> list[str]:
     return keys
 
 
-def _show(emulator: Emulator, deployment: Deployment, keys: list[str], console: str, *, as_json: bool) -> None:
-    outputs = deployment.outputs
+def _show(emulator: Emulator, outputs: dict[str, Any], keys: list[str], console: str, *, as_json: bool) -> None:
     url = str(outputs["ApiEndpoint"])
     if as_json:
         made = {"apiUrl": url, "endpoint": emulator.endpoint, "sampleKeys": keys, "outputs": outputs}

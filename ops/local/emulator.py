@@ -6,6 +6,7 @@ that Ctrl-C in a terminal does not reach it) and is found again through a record
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 _LOG = "emulator.log"
+_CHANGES = "/_lab/changes"  # of `ministack_main`
 _READY_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _SWEEPS = 5  # the emulator may start a function between our looking and its end
@@ -108,6 +110,16 @@ class Emulator:
         while not (healthy := _healthy(self.port)) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         return healthy
+
+    def changes(self) -> str:
+        """What stays the same while nobody but the deployer changes a resource; "" where that can't be told now."""
+        told = _asked(self.port, _CHANGES)
+        return "" if told is None or told.get("open") != 0 else f"{told['life']} {told['changes']}"
+
+    def work(self) -> str:
+        """What stays the same while nothing is going on; "" where something is, or that can't be told now."""
+        told = _asked(self.port, _CHANGES)
+        return "" if told is None or told.get("busy") != 0 else f"{told['life']} {told['work']}"
 
     def stop(self) -> None:
         """End the emulator and every function process it started, and wait until they are gone.
@@ -204,11 +216,17 @@ def _clear(home: Path) -> None:
 
 
 def _healthy(port: int) -> bool:
+    return _asked(port, "/_ministack/health") is not None
+
+
+def _asked(port: int, path: str) -> dict[str, Any] | None:
+    """What the emulator answers; None where it does not, or with anything but an object."""
     try:
-        with _DIRECT.open(f"http://127.0.0.1:{port}/_ministack/health", timeout=2) as answer:
-            return bool(answer.status == 200)
+        with _DIRECT.open(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+            told = json.load(answer) if answer.status == 200 else None
     except (urllib.error.URLError, OSError, ValueError):
-        return False
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def _free_port() -> int:

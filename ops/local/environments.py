@@ -18,6 +18,11 @@ def scratch(home: Path) -> Path:
     return home / "tmp"
 
 
+def functions(home: Path) -> Path:
+    """Folder with a file for each process that was forked for a function: its pid, and in it the function's name."""
+    return scratch(home) / "functions"
+
+
 def scrubbed(home: Path) -> dict[str, str]:
     """For any process: nothing of the caller's own environment."""
     temporary = scratch(home)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from ops.local import processes
+from ops.local import environments, processes
 
 if TYPE_CHECKING:
     from ops.local.emulator import Emulator
@@ -18,7 +18,16 @@ def running(emulator: Emulator, function_name: str) -> list[psutil.Process]:
         children = psutil.Process(emulator.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-    return [p for p in children if processes.environment(p).get("AWS_LAMBDA_FUNCTION_NAME") == function_name]
+    return [process for process in children if name(emulator, process) == function_name]
+
+
+def name(emulator: Emulator, process: psutil.Process) -> str:
+    """The function that a child of this emulator runs, "" where it runs none."""
+    own = processes.environment(process).get("AWS_LAMBDA_FUNCTION_NAME", "")
+    noted = environments.functions(emulator.home) / str(
+        process.pid
+    )  # of those whose environment is that of their parent
+    return own or (noted.read_text(encoding="utf-8") if noted.exists() else "")
 
 
 def kill(emulator: Emulator, function_name: str) -> int:

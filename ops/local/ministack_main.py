@@ -7,12 +7,20 @@ works.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import hashlib
 import json
+import os
+import select
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,28 +28,54 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ministack import app as server
-from ministack.core import lambda_runtime
+from ministack.core import iam_actions, lambda_runtime
 from ministack.services import eventbridge, lambda_svc, s3
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 Answer = tuple[int, dict[str, str], bytes]
 
 _ADMIN = ("/_ministack", "/_localstack")
 _API = "/_aws/execute-api/"
+_CHANGES = "/_lab/changes"
+# In the user agents of our own tools, which need not be told of what they do.
+_DEPLOYER = b"ingestion-lab-deployer"
+_CLOUDWATCH = b"ingestion-lab-cloudwatch"
 _INIT = "Worker init failed: "
 _FAILURES = ("Traceback (most recent call last):", "Task timed out after ", "Worker process died")
 
+# What changes no resource: reads, and the use of what there is. Whatever is not known to be such is taken for a change.
+_READS = ("BatchGet", "Describe", "Filter", "GET", "Get", "Head", "List", "Query", "Receive", "Scan")
+_USES = frozenset(
+    {
+        *("cloudwatch:PutMetricData", "cloudwatch:SetAlarmState", "events:PutEvents", "lambda:InvokeFunction"),
+        *("dynamodb:BatchExecuteStatement", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PutItem"),
+        *("dynamodb:TransactWriteItems", "dynamodb:UpdateItem", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"),
+        *("logs:CreateLogStream", "logs:PutLogEvents", "logs:StartQuery", "s3:DeleteObject", "s3:PutObject"),
+        *("sns:Publish", "sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch", "sqs:DeleteMessage"),
+        *("sqs:DeleteMessageBatch", "sqs:SendMessage", "sqs:SendMessageBatch", "sts:AssumeRole"),
+    }
+)
+
 _EVENT_AGE_SECONDS = 6 * 3600
 _LONGEST_PAUSE_SECONDS = 8
+_FREE_SECONDS = 0.1  # to wait for a process that is about to be free: a new one takes many times that of a busy laptop
+_START_SECONDS = 5.0  # to wait while others of the same function start: one of them may be free first
+_LOOK_SECONDS = 0.005
+_IDLE_SECONDS = 120.0  # longer than from one tick of a schedule to the next
+_FORK_SECONDS = 60.0  # the first has to wait until the SDK is loaded, on a busy laptop
+_LOADED = ("boto3", "botocore", "s3transfer", "urllib3")
 
 _extracting = threading.Lock()
+_leasing = threading.Lock()
 _get_object = s3._get_object  # noqa: SLF001 - see above
 _serve = server.app
 _enforce_api = server._enforce_execute_api  # noqa: SLF001
 _execute = lambda_svc._execute_function_warm  # noqa: SLF001
+_execute_any = lambda_svc._execute_function  # noqa: SLF001
 _acquire = lambda_svc.acquire_worker
+_action = iam_actions.extract_iam_action
 
 
 def _get_range(bucket: str, key: str, headers: dict[str, str], query: dict[str, Any] | None = None) -> Answer:
@@ -71,13 +105,104 @@ async def _guarded(
 
     The API decides itself which pages may call it, by its CORS configuration.
     """
-    if scope["type"] != "http" or not _is_foreign(scope):
+    if scope["type"] != "http":
         await _serve(scope, receive, send)
-        return
-    body = json.dumps({"message": "Forbidden: the laptop's AWS answers programs of this machine only"}).encode()
+    elif _is_foreign(scope):
+        refusal = {"message": "Forbidden: the laptop's AWS answers programs of this machine only"}
+        await _answer(send, 403, refusal)
+    elif scope["path"] == _CHANGES:
+        await _answer(send, 200, _changes.as_json())
+    else:
+        await _changes.serve(scope, _serve(scope, receive, send))
+
+
+async def _answer(send: Callable[[dict[str, Any]], Awaitable[None]], status: int, document: Mapping[str, Any]) -> None:
+    body = json.dumps(document).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+class _Changes:
+    """What has been going on, in this life of the emulator, for those who would else have to look at all of it.
+
+    `changes` is how often anything may have changed a resource: while it stays, none has. A call counts unless it is
+    known to change nothing, and unless it is the deployer's, who knows what he does. `open` is how many are being
+    served that may yet count.
+
+    `work` counts what begins and ends: calls, but for those of the laptop's CloudWatch, and invocations. While it stays
+    and nothing is `busy`, nothing happens but that messages become visible.
+    """
+
+    def __init__(self) -> None:
+        self._life = uuid.uuid4().hex
+        self._lock = threading.Lock()
+        self._changes = self._open = self._work = self._busy = 0
+        self._may_change: contextvars.ContextVar[list[bool]] = contextvars.ContextVar("may_change")
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is told."""
+        with self._lock:
+            told = {"changes": self._changes, "open": self._open, "work": self._work, "busy": self._busy}
+        return {"life": self._life} | told
+
+    async def serve(self, scope: Mapping[str, Any], serving: Awaitable[None]) -> None:
+        """Serve a request, and count it also where it fails."""
+        may_change = [not _is_harmless(scope)]
+        token = self._may_change.set(may_change)
+        is_work = not _is_from(scope, _CLOUDWATCH)
+        self._count(opened=int(may_change[0]), begun=is_work)
+        try:
+            await serving
+        finally:
+            self._may_change.reset(token)
+            self._count(opened=-int(may_change[0]), changed=may_change[0], ended=is_work)
+
+    def recognise(self, action: str | None) -> None:
+        """Hear which action of AWS's the request is that is being served."""
+        may_change = self._may_change.get([False])
+        verb = (action or "").partition(":")[2]
+        if may_change[0] and (action in _USES or verb.startswith(_READS)):
+            may_change[0] = False
+            self._count(opened=-1)
+
+    def execute(self, function: dict[str, Any], event: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+        """Invoke."""
+        self._count(begun=True)
+        try:
+            result: dict[str, Any] = _execute_any(function, event)
+        finally:
+            self._count(ended=True)
+        return result
+
+    def _count(self, *, opened: int = 0, changed: bool = False, begun: bool = False, ended: bool = False) -> None:
+        with self._lock:
+            self._open += opened
+            self._changes += changed
+            self._work += begun + ended
+            self._busy += begun - ended
+
+
+_changes = _Changes()
+
+
+def _is_harmless(scope: Mapping[str, Any]) -> bool:
+    """Whether a request changes no resource, whichever action it is."""
+    method, path = scope["method"], scope["path"]
+    if method in ("HEAD", "OPTIONS") or path.startswith(_API) or (method == "GET" and path.startswith(_ADMIN)):
+        return True
+    return _is_from(scope, _DEPLOYER)
+
+
+def _is_from(scope: Mapping[str, Any], agent: bytes) -> bool:
+    return any(name == b"user-agent" and agent in value for name, value in scope["headers"])
+
+
+def _extract_noted(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is called
+    """Name the action that a request is, as IAM has it."""
+    action = _action(*arguments, **more)
+    _changes.recognise(action)
+    return action
 
 
 def _is_foreign(scope: Mapping[str, Any]) -> bool:
@@ -129,19 +254,177 @@ def _execute_told(function: dict[str, Any], event: Any, request_id: str) -> dict
     return result
 
 
-def _acquire_within_limit(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is called
-    """Lease a process, ending idle ones of other functions where there are too many."""
-    worker, reason = _acquire(*arguments, **more)
+def _acquire_sparingly(name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST", **more: Any) -> Any:  # noqa: ANN401 - as it is called
+    """Lease a process: one that is free or about to be, else a new one, for which idle ones of others may have to go.
+
+    A laptop's cores start processes one after the other, while AWS starts as many as there are calls: of a burst most
+    are answered by the processes that there are before a new one could begin.
+    """
+    key = lambda_runtime._worker_key(name, config, qualifier)  # noqa: SLF001
+    began = time.monotonic()
+    while True:
+        with _leasing:
+            if _is_due(lambda_runtime._workers.get(key, ()), time.monotonic() - began):  # noqa: SLF001
+                worker, reason = _acquire(name, config, code, qualifier=qualifier, **more)
+                break
+        time.sleep(_LOOK_SECONDS)
     if reason == "spawn":
-        with lambda_runtime._lock:  # noqa: SLF001
-            pools = lambda_runtime._workers  # noqa: SLF001
-            idle = sorted((w for pool in pools.values() for w in pool if not w.in_use), key=lambda w: w.last_used)
-            limit = lambda_svc._ACCOUNT_CONCURRENCY_CAP  # noqa: SLF001 - no more can be busy
-            surplus = idle[: max(sum(map(len, pools.values())) - limit, 0)]
-            for key, pool in pools.items():
-                pools[key] = [one for one in pool if one not in surplus]
-        lambda_runtime.kill_workers(surplus)
+        lambda_runtime.kill_workers(_surplus())
     return worker, reason
+
+
+def _is_due(pool: Iterable[lambda_runtime.Worker], waited: float) -> bool:
+    """Whether to lease now, for whoever has waited so many seconds."""
+    busy = list(pool)
+    if not busy or not all(worker.in_use for worker in busy) or waited > _START_SECONDS:
+        return True
+    is_starting = any(worker._start_time is None for worker in busy)  # noqa: SLF001
+    return waited >= _FREE_SECONDS and not is_starting
+
+
+def _surplus() -> list[lambda_runtime.Worker]:
+    """Takes the idle processes that are too many out of their pools, the longest idle first."""
+    with lambda_runtime._lock:  # noqa: SLF001
+        pools = lambda_runtime._workers  # noqa: SLF001
+        idle = sorted((w for pool in pools.values() for w in pool if not w.in_use), key=lambda w: w.last_used)
+        limit = lambda_svc._ACCOUNT_CONCURRENCY_CAP  # noqa: SLF001 - no more can be busy
+        surplus = idle[: max(sum(map(len, pools.values())) - limit, 0)]
+        for key, pool in pools.items():
+            pools[key] = [one for one in pool if one not in surplus]
+    return surplus
+
+
+def _reap_idle(ttl: float | None = None) -> int:
+    """End the processes that have been idle for long, the last one of a function as well; how many there were."""
+    with lambda_runtime._lock:  # noqa: SLF001
+        pools, since = lambda_runtime._workers, time.time() - (ttl or _IDLE_SECONDS)  # noqa: SLF001
+        idle = [one for pool in pools.values() for one in pool if not one.in_use and one.last_used < since]
+        for key, pool in list(pools.items()):
+            pools[key] = [one for one in pool if one not in idle]
+    lambda_runtime.kill_workers(idle)
+    return len(idle)
+
+
+class _Forked:
+    """A process of a function, as `subprocess.Popen` would have it; `alive` closes when it ends."""
+
+    def __init__(self, pid: int, alive: int, standard: tuple[int, int, int]) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._alive = alive
+        self.stdin = os.fdopen(standard[0], "w", buffering=1, encoding="utf-8")
+        self.stdout = os.fdopen(standard[1], encoding="utf-8")
+        self.stderr = os.fdopen(standard[2], encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def poll(self) -> int | None:
+        """None while it lives; how it has ended is not known, and nobody asks."""
+        with self._lock:
+            return self._ended(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end.
+
+        Raises:
+            TimeoutExpired: it has not come in time.
+        """
+        ended = self._ended(timeout)
+        if ended is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        return ended
+
+    def terminate(self) -> None:
+        """End it politely."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def _ended(self, timeout: float | None) -> int | None:
+        if self.returncode is None:
+            poll = select.poll()
+            poll.register(self._alive, select.POLLIN | select.POLLHUP)
+            if poll.poll(None if timeout is None else timeout * 1000):
+                self.returncode = -1
+        return self.returncode
+
+    def __del__(self) -> None:
+        os.close(self._alive)
+
+
+class _Forks:
+    """Starts processes of functions by forking one that has the SDK loaded, which most of a start is spent on.
+
+    On Linux; elsewhere, and where a function brings a package of its own that is loaded there, or settings of Python's,
+    they are started as the emulator does.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests: socket.socket | None = None
+        self._names = Path(tempfile.gettempdir()) / "functions"
+
+    def begin(self) -> None:
+        """Start the one that is forked."""
+        if sys.platform != "linux":
+            return
+        self._names.mkdir(exist_ok=True)
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-P", str(Path(__file__).with_name("function_fork.py")), str(theirs.fileno())]
+        subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        theirs.close()
+        self._requests.settimeout(_FORK_SECONDS)
+
+    def start(self, command: list[str], **options: Any) -> Any:  # noqa: ANN401 - as it is called
+        """In place of `subprocess.Popen`."""
+        if command[0] == sys.executable and self._suits(Path(options["cwd"]), options["env"]):
+            with contextlib.suppress(OSError):
+                return self._fork(command[1], options["cwd"], options["env"])
+        return subprocess.Popen(command, **options)
+
+    def _suits(self, code: Path, environment: Mapping[str, str]) -> bool:
+        layers = [Path(layer) / "python" for layer in environment.get("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep)]
+        own = any((folder / name).exists() for folder in (code, *layers) for name in (*_LOADED, "lib"))
+        settings = {name: value for name, value in environment.items() if name.startswith("PYTHON")}
+        return not own and settings == {name: os.environ[name] for name in os.environ if name.startswith("PYTHON")}
+
+    def _fork(self, script: str, folder: str, environment: Mapping[str, str]) -> _Forked:
+        request = json.dumps({"script": script, "folder": folder, "environment": dict(environment)}).encode()
+        pipes = [os.pipe() for _ in range(4)]
+        (their_in, our_in), (our_out, their_out), (our_err, their_err), (alive, living) = pipes
+        theirs = [their_in, their_out, their_err, living]
+        try:
+            pid = self._ask(request, theirs)
+        except OSError:
+            for one in (our_in, our_out, our_err, alive):
+                os.close(one)
+            raise
+        finally:
+            for one in theirs:
+                os.close(one)
+        (self._names / str(pid)).write_text(environment["AWS_LAMBDA_FUNCTION_NAME"], encoding="utf-8")
+        return _Forked(pid, alive, (our_in, our_out, our_err))
+
+    def _ask(self, request: bytes, descriptors: list[int]) -> int:
+        with self._lock:
+            if self._requests is None:
+                raise BrokenPipeError
+            try:
+                socket.send_fds(self._requests, [request], descriptors)
+                return int(self._requests.recv(64))
+            except (OSError, ValueError) as error:  # it is gone, or has become something else: never again
+                self._requests.close()
+                self._requests = None
+                raise BrokenPipeError from error
+
+
+_forks = _Forks()
 
 
 def _dispatch_to_lambda(arn: str, payload: str) -> None:
@@ -198,8 +481,13 @@ if __name__ == "__main__":
     server.app = _guarded
     server._enforce_execute_api = _enforce_signature  # noqa: SLF001
     lambda_svc._execute_function_warm = _execute_told  # noqa: SLF001
-    lambda_svc.acquire_worker = _acquire_within_limit
+    lambda_svc._execute_function = _changes.execute  # noqa: SLF001
+    lambda_svc.acquire_worker = _acquire_sparingly
+    iam_actions.extract_iam_action = _extract_noted
     eventbridge._dispatch_to_lambda = _dispatch_to_lambda  # noqa: SLF001
+    lambda_svc.reap_idle_workers = _reap_idle
+    lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _forks.start})
     lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": _Shared})
     lambda_runtime._PYTHON_WORKER_SCRIPT = _tell_where(lambda_runtime._PYTHON_WORKER_SCRIPT)  # noqa: SLF001
+    _forks.begin()
     sys.exit(server.main())

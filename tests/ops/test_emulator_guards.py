@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import urllib.error
 import urllib.request
 import zipfile
@@ -15,22 +16,25 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from ops.local import environments, processes
+from ops.local import environments, lambdas, processes, venv
 from ops.local.cloudwatch import logs
+from ops.local.cloudwatch.__main__ import clients
 from ops.local.cloudwatch.sources.invocations import invocations
-from ops.local.emulator import Emulator
-from tests.ops.stack import Stack, client, wait_for
+from ops.local.deployer.aws import Aws
+from ops.local.emulator import ROOT, Emulator
+from tests.ops.stack import Stack, client, wait_for, wipe
 
 _TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 _ANSWERS = "def handler(event, context):\n    print('called')\n    return {'statusCode': 200, 'body': 'in'}\n"
 
 
-def _function(of: Callable[[str], Any], name: str, code: str, **more: Any) -> str:
+def _function(of: Callable[[str], Any], name: str, code: str | dict[str, str], **more: Any) -> str:
     document = json.dumps({"Version": "2012-10-17", "Statement": [_TRUST]})
     role = of("iam").create_role(RoleName=f"{name}-role", AssumeRolePolicyDocument=document)["Role"]["Arn"]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("index.py", code)
+        for path, text in (code if isinstance(code, dict) else {"index.py": code}).items():
+            archive.writestr(zipfile.ZipInfo(path), text)  # of no time: equal code is equal bytes
     made = of("lambda").create_function(
         FunctionName=name,
         Runtime="python3.13",
@@ -186,6 +190,98 @@ def test_processes_share_their_code(stack: Stack) -> None:
     assert list(stack.emulator.scratch.rglob("code.zip")) == []
 
 
+def test_changes_of_resources_are_counted(stack: Stack) -> None:
+    """Whoever makes them, but for the deployer; reading, and using what there is, changes nothing."""
+    sqs, changes = stack.client("sqs"), stack.emulator.changes
+    seen = [changes()]
+
+    def after(done: object) -> str:
+        assert done is not None
+        seen.append(changes())
+        return "changed" if seen[-1] != seen[-2] else "the same"
+
+    url = sqs.create_queue(QueueName="mine")["QueueUrl"]
+    assert after(url) == "changed"
+    sqs.send_message(QueueUrl=url, MessageBody="b")
+    (received,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
+    assert after(sqs.list_queues()) == "the same"
+    assert after(stack.client("apigatewayv2").get_apis()) == "the same"
+    assert after(Aws(stack.emulator.endpoint, "us-east-1").sqs.create_queue(QueueName="ours")) == "the same"
+    assert after(sqs.tag_queue(QueueUrl=url, Tags={"a": "b"})) == "changed"
+    assert after(stack.client("s3").create_bucket(Bucket="made")) == "changed"
+    assert after(stack.client("s3").put_object(Bucket="made", Key="k", Body=b"")) == "the same"
+    assert after(stack.client("s3").delete_objects(Bucket="made", Delete={"Objects": [{"Key": "k"}]})) == "the same"
+    assert after(stack.client("s3").delete_bucket(Bucket="made")) == "changed"
+    stack.client("sns").create_topic(Name="t")
+    assert after(stack.client("iam").list_roles()) == "changed"
+    assert after(stack.client("cloudwatch").describe_alarms()) == "the same"
+    wipe(stack.emulator)
+    assert after(url) == "changed"
+    assert seen[0].partition(" ")[0] == seen[-1].partition(" ")[0]
+
+
+def test_work_is_counted(stack: Stack) -> None:
+    """Calls and invocations, but for the looks of the laptop's CloudWatch."""
+    _function(stack.client, "answers", _ANSWERS)
+    before = stack.emulator.work()
+    assert before
+    clients(stack.emulator.endpoint)("sqs").list_queues()
+    assert stack.emulator.work() == before
+    stack.client("sqs").list_queues()
+    called = stack.emulator.work()
+    assert called not in (before, "")
+    stack.client("lambda").invoke(FunctionName="answers", Payload=b"{}")
+    assert int(stack.emulator.work().split()[1]) - int(called.split()[1]) == 4  # the call and what it invokes
+
+
+def test_whom_a_burst_waits_for(tmp_path: Path) -> None:
+    """A call waits a moment for one of the processes that there are, and while another one starts; not for ever."""
+    script = tmp_path / "due.py"
+    script.write_text(
+        "import json, runpy, sys\n"
+        "from types import SimpleNamespace as Process\n"
+        "due = runpy.run_path(sys.argv[1])['_is_due']\n"
+        "busy, free = Process(in_use=True, _start_time=1.0), Process(in_use=False, _start_time=1.0)\n"
+        "starts = Process(in_use=True, _start_time=None)\n"
+        "pools = ([], [busy, free], [busy], [busy, starts], [free, starts])\n"
+        "print(json.dumps([[due(pool, waited) for waited in (0.0, 0.5, 9.0)] for pool in pools]))\n"
+    )
+    command = [str(venv.python(ROOT)), "-P", str(script), str(ROOT / "ops" / "local" / "ministack_main.py")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert json.loads(told) == [[True] * 3, [True] * 3, [False, True, True], [False, False, True], [True] * 3]
+
+
+def test_a_function_sees_its_own_environment_and_packages(stack: Stack) -> None:
+    """As in a process that nobody else was before: its variables, its folder, its copies of what the SDK uses too."""
+    tells = (
+        "import json, os, sys\nimport jmespath, botocore\n"
+        "def handler(event, context):\n"
+        "    return [os.environ['AWS_LAMBDA_FUNCTION_NAME'], os.environ.get('MINE'), 'GATEWAY_PORT' in os.environ,\n"
+        "            os.path.realpath(os.getcwd()) == os.path.dirname(os.path.realpath(__file__)),\n"
+        "            getattr(jmespath, 'OWN', None), botocore.__name__]\n"
+    )
+    _function(stack.client, "plain", tells, Environment={"Variables": {"MINE": "yes"}})
+    _function(stack.client, "rich", {"index.py": tells, "jmespath.py": "OWN = 1\n"})
+    _function(stack.client, "sdk", {"index.py": tells, "botocore/__init__.py": "__name__ = 'mine'\n"})
+    functions = stack.client("lambda")
+    told = {name: json.load(functions.invoke(FunctionName=name)["Payload"]) for name in ("plain", "rich", "sdk")}
+    assert told["plain"] == ["plain", "yes", True, True, None, "botocore"]
+    assert told["rich"][4:6] == [1, "botocore"]
+    assert told["sdk"][4:6] == [None, "mine"]
+
+
+def test_a_process_that_was_killed(stack: Stack) -> None:
+    """Is found by its function's name, and its function runs again when it is called again."""
+    _function(stack.client, "answers", _ANSWERS)
+    functions, emulator = stack.client("lambda"), stack.emulator
+    for _ in range(2):
+        assert json.load(functions.invoke(FunctionName="answers")["Payload"]) == {"statusCode": 200, "body": "in"}
+        (one,) = lambdas.running(emulator, "answers")
+        one.kill()
+        wait_for(lambda: lambdas.running(emulator, "answers") == [], "its end")
+
+
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     """An emulator for three processes of functions."""
@@ -219,6 +315,4 @@ def test_number_of_processes_is_limited(small: Emulator, tmp_path: Path) -> None
         gate.touch()
         assert [one.result() for one in busy] == [200, 200, 200]
         assert [invoke("b") for _ in range(2)] == [200, 200]
-    assert (
-        sum(1 for one in processes.marked(small.home) if "AWS_LAMBDA_FUNCTION_NAME" in processes.environment(one)) == 3
-    )
+    assert sum(lambdas.name(small, one) != "" for one in processes.marked(small.home)) == 3

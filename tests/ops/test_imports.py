@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ops.local.deployer.assets import Blob
 from ops.local.deployer.aws import Aws
+from ops.local.deployer.blob import Blob
 from ops.local.deployer.errors import DeployError
 from ops.local.deployer.imports import Imports, Runtime
 from ops.local.deployer.kinds import KINDS

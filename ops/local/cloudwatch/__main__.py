@@ -17,7 +17,13 @@ from ops.local.emulator import Emulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CONFIG = Config(connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2}, proxies={})
+_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    proxies={},
+    user_agent_extra="ingestion-lab-cloudwatch",  # by which the emulator tells its looks from work
+)
 
 
 def main() -> None:
@@ -29,7 +35,8 @@ def main() -> None:
     if emulator is None:
         sys.exit(f"no emulator runs in {home}")
     place = Place(emulator.endpoint, state_file, emulator.log, emulator.scratch / "cloudwatch-cursor.json")
-    run(Daemon(place, clients(emulator.endpoint), time.time()), lambda: Emulator.attach(home) is None)
+    daemon = Daemon(place, clients(emulator.endpoint), time.time(), emulator.work)
+    run(daemon, lambda: Emulator.attach(home) is None)
 
 
 def clients(endpoint: str) -> Callable[[str], Any]:

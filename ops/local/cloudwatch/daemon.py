@@ -34,6 +34,8 @@ _OVERLAP = 2_000  # milliseconds of log that are read again, for lines that came
 _LOOKBACK = 900.0  # seconds of log that a new process reads to know what alarms look at; shorter than any retention
 _LOG_SHARE = 20  # reading logs may take one part in so many of the time
 _LONGEST_PAUSE = 5.0  # and yet what they say must come before the alarms' evaluation range, 15 s or more, is past
+_SETTLING = 5.0  # seconds: what an end of work brings is there by then
+_LOOK_AGAIN = 60.0  # seconds; however quiet it is
 _MARGIN = 120.0  # seconds of data that are kept beyond what the longest alarm looks at
 _LOG_LIMIT = 64 * 1024 * 1024
 _MAX_REASON = 1023  # characters (SetAlarmState)
@@ -54,15 +56,21 @@ class Place:
 class Daemon:
     """One tick after the other; a failed one is told in the log and leaves its work to the next."""
 
-    def __init__(self, place: Place, client: Callable[[str], Any], now: float) -> None:
+    def __init__(
+        self, place: Place, client: Callable[[str], Any], now: float, work: Callable[[], str] = lambda: ""
+    ) -> None:
+        """Begin; `work` returns what stays the same while nothing goes on, "" where that can't be told."""
         self._place = place
+        self._work = work
+        self._worked = ""
+        self._worked_at = now
         self._cloudwatch, self._logs, self._sns = client("cloudwatch"), client("logs"), client("sns")
         cursor = _read_cursor(place.cursor)
         self._tail = notices.Tail(place.emulator_log, cursor.get("offset"))
         self._resumed_from = cursor.get("published", 0)  # milliseconds; a process before this one published up to there
         self._read_from = int((now - _LOOKBACK) * 1000)
         self._seen: set[str] = set()
-        self._next_read = 0.0
+        self._next_read = self._read_at = 0.0
         self._queues = Queues(client("sqs"), peek(place.endpoint))
         self._store = MetricStore()
         memory = Memory.of(cursor["memory"]) if cursor else Memory(now - _LOOKBACK)
@@ -78,10 +86,18 @@ class Daemon:
     def tick(self, now: float) -> None:
         """Look at everything once and evaluate every alarm whose next period is complete."""
         self._reload()
-        self._take(self._look(now))
+        is_quiet = self._is_quiet(now)
+        self._take(self._look(now, is_quiet=is_quiet))
         if now - self._flushed >= _FLUSH_EVERY:
-            self._housekeeping(now)
-        self._evaluate(now)
+            self._housekeeping(now, is_quiet=is_quiet)
+        self._evaluate(now, is_quiet=is_quiet)
+
+    def _is_quiet(self, now: float) -> bool:
+        """Whether nothing has been going on for so long that all of it has been seen."""
+        work = self._work()
+        if not work or work != self._worked or now - self._worked_at > _LOOK_AGAIN:
+            self._worked, self._worked_at = work, now
+        return now - self._worked_at > _SETTLING
 
     def _reload(self) -> None:
         changed = self._place.state_file.stat().st_mtime if self._place.state_file.exists() else 0.0
@@ -94,7 +110,7 @@ class Daemon:
         self._store.put(datum for datum, _ in found)
         self._publisher.add(datum for datum, is_new in found if is_new)
 
-    def _look(self, now: float) -> list[tuple[Datum, bool]]:
+    def _look(self, now: float, *, is_quiet: bool) -> list[tuple[Datum, bool]]:
         """Data since the last look, and whether they are to be published.
 
         What a process before this one has published is read again only to be known.
@@ -104,8 +120,8 @@ class Daemon:
         if not self._topics or said.published or said.notified or said.unnotified:
             self._topics = dict.fromkeys(self._definitions.topics, ()) | self._subscriptions()
         fresh: list[Datum] = list(notices.data(said, self._definitions.rules, self._topics, now))
-        fresh += self._queues.look(self._definitions.queues, said.settled, now)
-        events = self._events(now)
+        fresh += self._queues.look(self._definitions.queues, said.settled, now, is_quiet=is_quiet)
+        events = [] if is_quiet and self._read_at > self._worked_at else self._events(now)
         new = [event for event in events if event.ingested > self._resumed_from]
         old = [event for event in events if event.ingested <= self._resumed_from]
         data = [(datum, True) for datum in (*fresh, *self._from_logs(new))]
@@ -125,6 +141,7 @@ class Daemon:
         if now < self._next_read:
             return []
         started = time.monotonic()
+        self._read_at = now
         groups = {*self._definitions.functions, *(one.group for one in self._definitions.filters)}
         page = list(logs.read(self._logs, groups, self._read_from))
         self._next_read = now + pause_after(time.monotonic() - started) - _TICK
@@ -141,8 +158,9 @@ class Daemon:
                 topics[one["TopicArn"]] = [*topics.get(one["TopicArn"], ()), one["Endpoint"]]
         return topics
 
-    def _housekeeping(self, now: float) -> None:
-        self._throttles(now)
+    def _housekeeping(self, now: float, *, is_quiet: bool) -> None:
+        if not is_quiet:
+            self._throttles(now)
         self._publisher.flush()
         self._flushed = now
         cursor = {
@@ -173,12 +191,14 @@ class Daemon:
             found = [point for point in answer["Datapoints"] if point["Sum"]]
             self._store.put(_throttled(metric, point) for point in found)
 
-    def _evaluate(self, now: float) -> None:
-        """Every alarm, every time, since data may come late.
+    def _evaluate(self, now: float, *, is_quiet: bool) -> None:
+        """Every alarm, every time, since data may come late; of a quiet time, when a period has ended.
 
         The states are read again when a period has ended: one that somebody else has set lasts until then.
         """
         ends = {alarm.name: alarms.window_end(now - _LATE, alarm.period) for alarm in self._definitions.alarms}
+        if is_quiet and ends == self._ends:
+            return
         if ends != self._ends or self._states.keys() != {*ends, *self._definitions.composites}:
             self._states, self._ends = self._described(), ends
         for alarm in self._definitions.alarms:

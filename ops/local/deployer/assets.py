@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import zipfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
 
+from ops.local.deployer.blob import Blob
 from ops.local.deployer.errors import DeployError
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal content gives equal bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """Content of an asset, or the zip of an archive."""
-
-    content: bytes = field(repr=False)
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the content."""
-        return hashlib.sha256(self.content).hexdigest()
-
-    @property
-    def sha256_base64(self) -> str:
-        """The digest as Lambda reports it."""
-        return base64.b64encode(hashlib.sha256(self.content).digest()).decode()
 
 
 def pack(source: pulumi.Asset | pulumi.Archive, root: Path) -> Blob:

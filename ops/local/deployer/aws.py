@@ -30,6 +30,7 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     proxies={},  # a company's proxy has no way to this machine's loopback
     max_pool_connections=32,
+    user_agent_extra="ingestion-lab-deployer",  # by which the emulator tells its changes from anybody else's
 )
 _GONE = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
 

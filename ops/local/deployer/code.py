@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.local.deployer.assets import Blob
 from ops.local.deployer.aws import Aws
+from ops.local.deployer.blob import Blob
 from ops.local.deployer.errors import DeployError
 from ops.local.deployer.importers import Sources
 from ops.local.deployer.imports import Imports, Runtime
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 _FUNCTION = "aws:lambda/function:Function"
 _PACKAGE = "handlers"
+_LAYER = "aws:lambda/layerVersion:LayerVersion"
 _PACKAGING = "components/compute/packaging.py"  # run, not imported: it is the program's
+_BUILT = ".build"  # where the program's packaging puts what it builds
 
 
 class Code:
@@ -51,6 +53,20 @@ class Code:
         self._runtime = runtime
         self._layers = layers
         self._zip: Callable[[Path], Path] = runpy.run_path(str(root / _PACKAGING))["handlers_zip"]
+
+    @classmethod
+    def deployed(cls, root: Path, endpoint: str, state_file: Path, runtime: Runtime) -> Code | None:
+        """The code of what is deployed; None where that has no functions, or the folder not all of their layers.
+
+        Raises:
+            DeployError: the state file is none.
+        """
+        resources = State.load(state_file, endpoint).resources.values()
+        regions = {str(one.outputs["arn"]).split(":")[3] for one in resources if one.type == _FUNCTION}
+        layers = _built(root, {one.inputs["code"]["sha256"]: one.id for one in resources if one.type == _LAYER})
+        if layers is None or len(regions) != 1:
+            return None
+        return cls(root, endpoint, regions.pop(), state_file, runtime, layers)
 
     def update(self, changed: Collection[Path]) -> list[str]:
         """Update the functions that the changed files concern; returns their names.
@@ -102,6 +118,18 @@ class Code:
         kind.settle(it)
         outputs = known.outputs | {"codeSha256": code.sha256_base64, "sourceCodeSize": len(code.content)}
         state.put(replace(known, inputs={**known.inputs, "code": {"sha256": code.sha256}}, outputs=outputs))
+
+
+def _built(root: Path, wanted: Mapping[str, str]) -> dict[str, Blob] | None:
+    """The archives of layers that are `wanted` (digest -> ARN), by ARN; None where one is not there."""
+    found: dict[str, Blob] = {}
+    for path in sorted((root / _BUILT).glob("*.zip"), key=lambda path: path.stat().st_size):
+        if len(found) == len(wanted):
+            break
+        archive = Blob(path.read_bytes())
+        if archive.sha256 in wanted:
+            found[wanted[archive.sha256]] = archive
+    return found if len(found) == len(wanted) else None
 
 
 def _module(function: Deployed) -> str:

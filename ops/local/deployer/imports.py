@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ops.local.deployer.assets import Blob
+from ops.local.deployer.blob import Blob
 from ops.local.deployer.errors import DeployError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi.runtime import rpc
 
-from ops.local.deployer.assets import Blob, pack
+from ops.local.deployer.assets import pack
+from ops.local.deployer.blob import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -59,6 +59,7 @@ class _Memory:
     departed: int = 0  # moved away by SQS
     oldest: float | None = None  # when the oldest message came (seconds since the epoch)
     next_look: float = 0.0
+    is_empty: bool = False
     moved: dict[str, _Move] = field(default_factory=dict)  # by message that SQS moved here
 
 
@@ -70,20 +71,32 @@ class Queues:
         self._messages = messages
         self._memories: dict[str, _Memory] = {}
 
-    def look(self, queues: Mapping[str, str], settled: Mapping[str, Settled], now: float) -> Iterator[Datum]:
-        """The datapoints of this moment for queues (name -> URL); a queue that is gone has none."""
+    def look(
+        self, queues: Mapping[str, str], settled: Mapping[str, Settled], now: float, *, is_quiet: bool = False
+    ) -> Iterator[Datum]:
+        """The datapoints of this moment for queues (name -> URL); a queue that is gone has none.
+
+        While it is quiet, a queue that was empty is taken to be so still.
+        """
         for name, url in queues.items():
-            try:
-                found = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS))["Attributes"]
-            except self._client.exceptions.QueueDoesNotExist:
-                continue
-            depths = {metric: int(found[attribute]) for attribute, metric in _DEPTHS.items()}
             memory = self._memories.setdefault(name, _Memory())
+            depths = dict.fromkeys(_DEPTHS.values(), 0) if is_quiet and memory.is_empty else self._depths(url)
+            if depths is None:
+                continue
+            memory.is_empty = not any(depths.values())
             values = depths | _flows(memory, sum(depths.values()), settled.get(name, Settled()))
             for metric, value in values.items():
                 yield _datum(name, metric, value, "Count", now)
             age = self._age(memory, url, sum(depths.values()), now)
             yield _datum(name, "ApproximateAgeOfOldestMessage", age, "Seconds", now)
+
+    def _depths(self, url: str) -> dict[str, int] | None:
+        """Numbers of messages by metric; None where the queue is gone."""
+        try:
+            found = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS))["Attributes"]
+        except self._client.exceptions.QueueDoesNotExist:
+            return None
+        return {metric: int(found[attribute]) for attribute, metric in _DEPTHS.items()}
 
     def _age(self, memory: _Memory, url: str, total: int, now: float) -> int:
         if not total:
