@@ -6,6 +6,7 @@ end of a pipe: when that is closed, on purpose or because the console is gone, i
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -73,6 +74,8 @@ class Runner:
                 raise RefusedError(f"{self.running} runs; one at a time")
             if runs.is_busy(home, stack):
                 raise RefusedError(f"a GameDay that was started elsewhere runs on stack {stack}; one at a time")
+            if self._work:
+                self._work.stop()  # it has ended; its pipe has not
             run = runs.begin(home, gameday).run
             place = runs.folder(home)
             place.mkdir(parents=True, exist_ok=True)
@@ -108,4 +111,5 @@ class Runner:
         with self._lock:
             if self._work:
                 self._work.stop()
-                self._work.process.wait(_END_SECONDS)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._work.process.wait(_END_SECONDS)

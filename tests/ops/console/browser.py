@@ -15,6 +15,7 @@ from ops.local.emulator import ROOT
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 PICTURES = ROOT / ".build" / "console"
 WIDTHS = (390, 820, 1440)  # a phone, a tablet, a desk
+STRANGER = "stranger.example"  # a name that leads to this machine
 _SHIFTS = """
 window.shifts = [];
 new PerformanceObserver((list) => {
@@ -76,7 +77,7 @@ def browsing(url: str, profile: Path) -> Iterator[Browser]:
         chromium = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu"],
+            args=["--no-sandbox", "--disable-gpu", f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1"],
             viewport={"width": 1440, "height": 900},
             reduced_motion="reduce",
         )

@@ -1,14 +1,17 @@
 """The control room in Chromium, over the laptop's stack."""
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
 import pytest
+from playwright.sync_api import Page
 
-from tests.ops.console.browser import CHROMIUM, Browser, browsing
+from tests.ops.console.browser import CHROMIUM, STRANGER, Browser, browsing
 from tests.ops.laptop import Laptop
 from tests.ops.stack import free_port
 
@@ -32,6 +35,8 @@ _PAGES = {
     "alarms": "/alarms",
     "alarm": "/alarms/events-dlq-not-empty",
     "failure": "/failure",
+    "load": "/load",
+    "gamedays": "/gamedays",
 }
 
 
@@ -159,6 +164,33 @@ def test_bad_input_is_refused_at_its_field(room: Browser) -> None:
     page.get_by_role("button", name="Switch it on").click()
     page.locator("#ttl[aria-invalid]").wait_for()
 
+    page = room.open("/letters?pipeline=events")
+    page.get_by_label("How many at most").fill("0")
+    page.get_by_role("button", name="Start").click()
+    page.locator("#max[aria-invalid]").wait_for()
+    page.get_by_label("At least so many seconds old").fill("old")
+    page.get_by_role("button", name="Look").click()
+    page.locator("#since[aria-invalid]").wait_for()
+
+    page = room.open("/logs")
+    page.get_by_label("Over so many hours").fill("0")
+    page.get_by_role("button", name="Ask").click()
+    page.locator("#hours[aria-invalid]").wait_for()
+
+    page = room.open("/load")
+    page.get_by_label("How many a second").fill("501")
+    page.get_by_role("button", name="Send").click()
+    assert page.locator("#rate:invalid").count() == 1
+    page.get_by_label("How many a second").fill("500")
+    page.get_by_label("For how many seconds").fill("3600")
+    page.get_by_role("button", name="Send").click()
+    page.locator("#duration[aria-invalid]").wait_for()
+
+    page = room.open("/gamedays")
+    page.evaluate("document.querySelector('[name=name]:checked').checked = false")
+    page.get_by_role("button", name="Run it").click()
+    page.locator("#form .error", has_text="Choose one of these").wait_for()
+
 
 def test_a_fault_is_switched_on_and_off(room: Browser) -> None:
     """With its end in sight."""
@@ -169,6 +201,71 @@ def test_a_fault_is_switched_on_and_off(room: Browser) -> None:
     assert "until 20" in page.locator("#live").inner_text()
     page.get_by_role("button", name="Switch everything off").click()
     page.locator("#live .pill", has_text="none").wait_for()
+
+
+def _run_gameday(room: Browser) -> Page:
+    """Start the quickest; the page of its run, once it has broken something."""
+    page = room.open("/gamedays")
+    page.locator("[value=duplicates]").check()
+    page.get_by_role("button", name="Run it").click()
+    page.wait_for_url("**/gamedays/2*")
+    page.locator(".phases .now", has_text="inject").wait_for()
+    page.locator("#now a", has_text="failure mode duplicate_submit until 20").wait_for()  # on every page
+    return page
+
+
+def test_a_gameday_is_stopped_and_rolled_back(room: Browser) -> None:
+    """It needs no page, and bears no other beside it, which is told at the form; then nothing is broken any more."""
+    path = _run_gameday(room).url
+    page = room.open("/gamedays")
+    page.get_by_role("button", name="Run it").click()
+    page.locator("#form .refused", has_text="runs; one at a time").wait_for()
+    page.goto(path)
+    page.get_by_role("button", name="Abort and roll back").click()
+    page.locator(".pill.bad[role=status]", has_text="FAILED").wait_for()
+
+    assert "stopped: interrupted" in page.locator("#live").inner_text()
+    assert "rolled back: failure mode" in page.locator("#live").inner_text()
+    page.locator("#now a").wait_for(state="detached")
+    page.get_by_role("link", name="Open the report").wait_for()
+
+
+def test_a_gameday_proves_its_hypothesis(room: Browser) -> None:
+    """Its phases, ledger and verdict come without a reload; its report opens, shut in, with nothing left out."""
+    page = _run_gameday(room)
+    page.evaluate("window.mark = 'the same page'")
+    page.locator(".pill.ok[role=status]", has_text="PASSED").wait_for()
+
+    assert page.evaluate("window.mark") == "the same page"
+    assert page.locator(".phases li:not(.done)").count() == 0
+    assert page.locator("tr", has_text="final").inner_text().split() == ["final", "30", "30", "0", "0", "0"]
+    page.get_by_role("link", name="Open the report").wait_for()
+    assert room.faults() == []
+    room.picture("gameday")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.get_by_role("link", name="Open the report").click()
+    page.get_by_text("PASSED: the hypothesis holds").wait_for()
+    assert page.evaluate("getComputedStyle(document.querySelector('.verdict')).borderLeftStyle") == "solid"
+    page.go_back()
+    room.open("/gamedays")
+    assert page.locator(".outcome .pill").all_inner_texts()[:2] == ["PASSED", "FAILED"]
+
+
+def test_load_is_sent_and_stopped(room: Browser) -> None:
+    """With its counts and percentiles as it goes; every page says that it is being sent."""
+    page = room.open("/load")
+    page.get_by_label("How many a second").fill("20")
+    page.get_by_label("For how many seconds").fill("3600")
+    page.get_by_role("button", name="Send").click()
+    page.locator("#live th", has_text="p99").first.wait_for()
+    page.locator("#now a", has_text="a load is being sent").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.locator("#live .pill", has_text="STOPPED").wait_for()
+    page.locator("#now a").wait_for(state="detached")
+
+    assert "0 refused" in page.locator("#live").inner_text()
+    assert room.faults() == []
+    room.picture("load-sent")
 
 
 def test_a_drill_is_seen_without_a_reload_and_without_a_jolt(room: Browser, running: Laptop) -> None:
@@ -193,10 +290,19 @@ def test_a_drill_is_seen_without_a_reload_and_without_a_jolt(room: Browser, runn
 
 
 def test_dead_letters_are_brought_back(room: Browser, running: Laptop) -> None:
-    """From the preview through a canary to an empty queue, without a terminal."""
-    if not running.lab("redrive", "preview", "--json").stdout.count('"action": "move"'):
+    """From the preview through a cancelled redrive and a canary to an empty queue, without a terminal."""
+    if running.lab("redrive", "preview", "--json").stdout.count('"action": "move"') < 2:
         with _poison(running):
-            assert running.lab("send", "--count", "1", "--wait").exit_code == 1
+            assert running.lab("send", "--count", "2", "--wait").exit_code == 1
+    page = room.open("/letters?pipeline=events")
+    assert page.locator("td", has_text="move it").count() >= 2
+    page.get_by_label("Canary").fill("0")
+    page.get_by_label("Letters a second at most").fill("0.001")
+    page.get_by_role("button", name="Start").click()
+    page.locator("#run .pill", has_text="RUNNING").wait_for()
+    page.locator("#run").get_by_role("button", name="Cancel it").click()
+    page.locator("#run .pill", has_text="CANCELLED").wait_for()
+
     page = room.open("/letters?pipeline=events")
     assert page.locator("td", has_text="move it").count() >= 1
     page.get_by_role("button", name="Start").click()
@@ -205,6 +311,70 @@ def test_dead_letters_are_brought_back(room: Browser, running: Laptop) -> None:
 
     page = room.open("/letters?pipeline=events")
     assert page.locator("#groups").inner_text() == "0 on the queue, 0 of them match"
+
+
+@contextmanager
+def _neighbour() -> Iterator[str]:
+    """Another site of this machine: to browsers the same site with another origin, so its requests have the cookie."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join(60)
+
+
+def test_other_sites_get_nothing(room: Browser) -> None:
+    """In the very browser that has the cookie: neither another origin, nor another name of this machine."""
+    base, _, token = room.url.partition("/?")
+    page = room.page.context.new_page()
+    try:
+        with _neighbour() as neighbour:
+            page.goto(neighbour)
+            get = "url => fetch(url, {mode: 'no-cors', credentials: 'include'}).then(() => 'had', () => 'shut out')"
+            assert page.evaluate(get, f"{base}/") == "shut out"
+            page.set_content(f'<form method="post" action="{base}/failure/reset"><button>Win</button></form>')
+            with page.expect_navigation() as posted:
+                page.get_by_role("button").click()
+            assert posted.value.status == 403
+            assert posted.value.request.all_headers()["cookie"].startswith("lab-console-")
+        stranger = page.goto(f"{base.replace('127.0.0.1', STRANGER)}/?{token}")
+        assert stranger is not None
+        assert stranger.status == 403
+        assert page.locator("body").inner_text().strip() == "The console answers to its own address only."
+    finally:
+        page.close()
+
+
+def test_without_its_token_it_shows_nothing(room: Browser) -> None:
+    """Neither without the cookie, nor with a wrong token; the page that was open says what to do."""
+    base = room.url.partition("/?")[0]
+    context = room.page.context
+    page, cookies = context.new_page(), context.cookies()
+    room.open("/")
+    context.clear_cookies()
+    try:
+        for path in ("/", "/?token=wrong", "/letters"):
+            answer = page.goto(f"{base}{path}")
+            assert answer is not None
+            assert answer.status == 401
+        room.page.locator("#bar", has_text="This session is over").wait_for()
+    finally:
+        context.add_cookies(cookies)  # type: ignore[arg-type]  # as they came
+        page.close()
+    room.page.locator("#bar").wait_for(state="hidden")
+    room.complaints[:] = [one for one in room.complaints if "401" not in one]
 
 
 @pytest.mark.parametrize("name", _PAGES)
