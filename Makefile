@@ -10,6 +10,8 @@ READY := $(VENV)/.ready-$(shell { cat uv.lock pyproject.toml; echo $(PYTHON); } 
 # More processes than cores, because many tests wait; tests/distribution.py says who takes what.
 SPREAD := --ignore tests/engine
 
+BENCHES := worker ingest cold_start lake_rows lake_reading lake_transform lake_memory
+
 # Bytecode is kept, and out of the tree, whatever the shell says: without it every process compiles Pulumi, the SDK and
 # the tests anew, which is most of the time that a test process takes to begin.
 unexport PYTHONDONTWRITEBYTECODE
@@ -62,8 +64,10 @@ audit: $(READY)  ## look every locked dependency up in the database of known vul
 	@$(BIN)/uv export --frozen --all-groups --no-emit-project --quiet --output-file .build/audit.txt
 	@$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes --requirement .build/audit.txt
 
-bench: $(READY)  ## measure what the README promises: the lake's speed and memory (minutes; BENCH=lake_transform to choose)
-	@for name in $(or $(BENCH),lake_rows lake_reading lake_transform lake_memory); do $(BIN)/python -m tests.bench.$$name || exit 1; done
+bench: $(READY)  ## measure what is promised, and write docs/benchmarks.md (minutes; BENCH=worker to choose)
+	@missed=0; for name in $(or $(BENCH),$(BENCHES)); do echo "$$name ..." >&2; \
+		$(BIN)/python -m tests.bench.$$name --json docs/benchmarks/$$name.json || missed=1; done; \
+		$(BIN)/python -m tests.bench.report > docs/benchmarks.md; exit $$missed
 
 soak: $(READY)  ## kill, break and flood a local cloud of its own, then account for every event (minutes; SIZE=20000)
 	@$(BIN)/python -m tests.pipelines.soak --size $(or $(SIZE),20000)

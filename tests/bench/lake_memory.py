@@ -1,4 +1,4 @@
-"""How much memory the lake's functions take for one large object: ``python -m tests.bench.lake_memory [MEBIBYTES]``.
+"""What the lake takes for one large object: ``python -m tests.bench.lake_memory [MEBIBYTES] [--json FILE]``.
 
 The whole lake on the emulator, in processes as Lambda has them, one object of JSON lines (1,024 MiB unless told
 otherwise), chunks of the default size. What is printed is each function's peak of resident memory as the kernel keeps
@@ -18,11 +18,12 @@ import psutil
 from ops.local import lambdas
 from ops.local.deployer import deploy
 from ops.local.emulator import Emulator
+from tests.bench.report import conclude, json_file, row
 from tests.pipelines.lab import ROOT, Lab
 from tests.pipelines.lakes import Lake, lines, shipment
 
 _MIB = 1024 * 1024
-_BAR_MIB = 200
+_BAR = "≤ 200 MiB"
 _PART_ROWS = 200_000  # about 30 MiB a part
 _FUNCTIONS = ("lake-ingest", "lake-worker")
 _CONFIG = {
@@ -93,8 +94,10 @@ def _upload(lake: Lake, key: str, size: int) -> tuple[str, int, int]:
     return f"{lake.bronze}/{key}#sha256:{digest.hexdigest()}", rows, sent
 
 
-def main(mebibytes: int) -> int:
+def main(arguments: list[str]) -> int:
     """Runs it; 0 where it is within the bar."""
+    rest, file = json_file(arguments)
+    mebibytes = int(rest[0]) if rest else 1024
     with tempfile.TemporaryDirectory() as folder, Emulator.start(home := Path(folder)) as emulator:
         made = deploy(ROOT, "local", endpoint=emulator.endpoint, state_file=home / "local.json", config=_CONFIG)
         lake = Lake(Lab(emulator, home, made))
@@ -105,14 +108,18 @@ def main(mebibytes: int) -> int:
         done = lake.ingested(identity, seconds=1800)
         seconds = time.monotonic() - started
         peaks.stop()
-    out = sys.stdout.write
-    out(f"{sent / _MIB:,.0f} MiB, {rows:,} rows, {len(done.chunks)} chunks, {len(done.files)} files\n")
-    out(f"{done.silver:,} rows in silver, {done.quarantined:,} in quarantine; {seconds:.0f} s from upload to the end\n")
+    told = (
+        f"{sent / _MIB:,.0f} MiB, {rows:,} rows, {len(done.chunks)} chunks, {len(done.files)} files; "
+        f"{done.silver:,} rows in silver, {done.quarantined:,} in quarantine; {seconds:.0f} s from upload to the end."
+    )
     worst = {name: max(found.values(), default=0) for name, found in peaks.mebibytes.items()}
-    for name, peak in worst.items():
-        out(f"{name}: {len(peaks.mebibytes[name])} processes, at most {peak} MiB resident (bar {_BAR_MIB})\n")
-    return 0 if done.silver == rows and min(worst.values()) > 0 and max(worst.values()) <= _BAR_MIB else 1
+    found = [
+        row(f"{name}, resident at most", [peak], _BAR, f"{len(peaks.mebibytes[name])} processes")
+        for name, peak in worst.items()
+    ]
+    code = conclude("lake_memory", found, file, note=told)
+    return code if done.silver == rows and min(worst.values()) > 0 else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1024))
+    sys.exit(main(sys.argv[1:]))

@@ -1,13 +1,12 @@
-"""What a container costs: ``python -m tests.bench.lake_reading [MEBIBYTES]``.
+"""What a container costs: ``python -m tests.bench.lake_reading [MEBIBYTES] [--json FILE]``.
 
 The same rows (30 MiB unless told otherwise) as JSON Lines and in other containers, each worked by the whole transform,
-alternately in one run; the best of each counts. Processor time of all threads, since other work on the machine does not
-change it. Exits with 1 where a bar is missed: a container with a bar costs at most so many times its lines.
+alternately in one run. Processor time of all threads, since other work on the machine hardly changes it. Exits with 1
+where a bar is missed: a container with a bar costs at most so many times its lines.
 """
 
 import gzip
 import json
-import logging
 import os
 import sys
 import time
@@ -18,13 +17,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from tests.bench.lake_transform import shipments
+from tests.bench.report import conclude, json_file, row
+from tests.bench.sides import ratios
 from tests.handlers.conftest import FakeClock
 from tests.handlers.lake.conftest import Lake, chunk
 from tests.handlers.lake.fakes import BRONZE, FakeLake, Version
 
 _MIB = 1024 * 1024
 _ROUNDS = 5
-_BARS = {"array": 1.3}
+_BARS = {"array": "≤ 1.3 x"}
 
 
 def _zstd(content: bytes) -> bytes:
@@ -80,24 +81,28 @@ def _timed(side: Callable[[], None]) -> float:
 
 def main(arguments: list[str]) -> int:
     """Prints the ratios; see the module."""
-    logging.disable(logging.ERROR)
     pa.set_cpu_count(1)
-    lines = shipments((int(arguments[0]) if arguments else 30) * _MIB, 1)
+    rest, file = json_file(arguments)
+    lines = shipments((int(rest[0]) if rest else 30) * _MIB, 1)
     rows = lines.count(b"\n")
     containers = _containers(lines)
     sides = {name: _side(content, rows) for name, content in containers.items()}
-    best = dict.fromkeys(sides, float("inf"))
+    found: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(_ROUNDS):
         for name, side in sides.items():
-            best[name] = min(best[name], _timed(side))
-    print(f"{rows} rows, {len(lines) / _MIB:.1f} MiB as JSON Lines")  # noqa: T201 - its purpose
-    good = True
-    for name, seconds in best.items():
-        ratio, bar = seconds / best["lines"], _BARS.get(name)
-        good = good and (bar is None or ratio <= bar)
-        told = f"(bar {bar})" if bar else ""
-        print(f"  {name:26}{seconds * 1000:8.0f} ms CPU{ratio:8.2f} x lines {told}")  # noqa: T201
-    return 0 if good else 1
+            found[name].append(_timed(side))
+    size = f"{rows} rows, {len(lines) / _MIB:.1f} MiB as JSON Lines"
+    told = [
+        row(
+            f"{name} ÷ lines, CPU",
+            ratios(seconds, found["lines"]),
+            _BARS.get(name, ""),
+            f"{min(seconds) * 1000:.0f} ms",
+        )
+        for name, seconds in found.items()
+        if name != "lines"
+    ]
+    return conclude("lake_reading", told, file, note=size)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,23 @@
-"""What the lake's transform costs: ``python -m tests.bench.lake_transform [MEBIBYTES]``.
+"""What the lake's transform costs: ``python -m tests.bench.lake_transform [MEBIBYTES] [--json FILE]``.
 
 First its speed, on one chunk of 16 MiB, beside two others that read the same S3 stream in the same run: bare
 `pyarrow.json` → `pyarrow.parquet`, which validates nothing, and the same work row by row (`json.loads`, the checks of
-`explain`, `Table.from_pylist`). All write the same columns. Each runs alternately, its best counts; the ratio is of
-processor time, which other work on the machine does not change, and wall time is printed beside it. A function has
-less than one processor below 1,769 MB, so all run on one.
+`explain`, `Table.from_pylist`). All write the same columns. Each runs alternately; the ratio is of processor time,
+which other work on the machine hardly changes, and wall time stands beside it. A function has less than one processor
+below 1,769 MB, so all run on one.
 
 Then its memory and that of ingest: each function in a process of its own, as Lambda has it, with the real client of S3
 on moto, one object of 1,024 MiB unless told otherwise. Peaks are the kernel's. Exits with 1 where a bar is missed.
 """
 
 import json
-import logging
 import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +35,8 @@ from handlers.lake.message import Source, kind_of
 from handlers.lake.model import parse_time
 from handlers.lake.validate import parse_schema, silver_schema
 from tests.bench.one_chunk import peak, transformer
+from tests.bench.report import Row, conclude, json_file, row
+from tests.bench.sides import ratios
 from tests.handlers.fakes import FakeAws, FakeContext
 from tests.handlers.lake.conftest import KEY, chunk, created, delivery
 from tests.handlers.lake.fakes import BRONZE, SILVER, FakeLake
@@ -43,8 +44,8 @@ from tests.handlers.lake.fakes import BRONZE, SILVER, FakeLake
 ROOT = Path(__file__).parents[2]
 _MIB = 1024 * 1024
 _CHUNK_BYTES = 16 * _MIB
-_BARS = {"bare": 0.8, "row by row": 5.0}
-_BAR_MIB = 400
+_BARS = {"bare": "≥ 0.8 x", "row by row": "≥ 5 x"}
+_BAR = "≤ 400 MiB"
 _ROUNDS = 5
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _ENVIRONMENT = {
@@ -91,8 +92,8 @@ def shipments(size: int, days: int) -> bytes:
     return b"".join(rows)
 
 
-def compare(days: int) -> bool:
-    """Prints the ratios of one chunk; whether they reach their bars."""
+def compare(days: int, bars: Mapping[str, str]) -> list[Row]:
+    """The ratios of one chunk."""
     content = shipments(_CHUNK_BYTES, days)
     s3 = FakeLake()
     etag = s3.upload(KEY, content).etag
@@ -103,18 +104,16 @@ def compare(days: int) -> bool:
         "bare": lambda: _bare(s3),
         "row by row": lambda: _row_by_row(s3),
     }
-    best = {name: (float("inf"), float("inf")) for name in sides}
+    cpu: dict[str, list[float]] = {name: [] for name in sides}
+    wall: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(_ROUNDS):
         for name, side in sides.items():
-            best[name] = min(best[name], _timed(side))
-    print(f"one chunk of {len(content) / _MIB:.1f} MiB, rows of {days} day(s)")  # noqa: T201 - its purpose
-    for name, (cpu, wall) in best.items():
-        print(f"  {name:12}{cpu * 1000:8.0f} ms CPU{wall * 1000:8.0f} ms wall{len(content) / _MIB / cpu:8.0f} MiB/s")  # noqa: T201
-    ours = best["transform"][0]
-    ratios = {name: best[name][0] / ours for name in _BARS}
-    for name, bar in _BARS.items():
-        print(f"  {ratios[name]:.2f} x {name} (bar {bar})")  # noqa: T201
-    return all(ratios[name] >= bar for name, bar in _BARS.items())
+            seconds, passed = _timed(side)
+            cpu[name].append(seconds)
+            wall[name].append(passed)
+    speed = f"{len(content) / _MIB / min(cpu['transform']):.0f} MiB/s, {min(wall['transform']) * 1000:.0f} ms wall"
+    what = f"÷ ours, a chunk of {len(content) / _MIB:.1f} MiB, rows of {days} days, CPU"
+    return [row(f"{name} {what}", ratios(cpu[name], cpu["transform"]), bar, speed) for name, bar in bars.items()]
 
 
 def _timed(side: Callable[[], object]) -> tuple[float, float]:
@@ -174,18 +173,15 @@ def _s3(mebibytes: int) -> Iterator[tuple[str, Source]]:
         server.stop()
 
 
-def memory(mebibytes: int) -> bool:
-    """Prints the functions' peaks for one object; whether they stay below the bar."""
+def memory(mebibytes: int) -> Iterator[Row]:
+    """The functions' peaks for one object."""
     with tempfile.TemporaryDirectory() as scratch, _s3(mebibytes) as (_, source):
-        good = True
         for function in ("ingest", "transform"):
             command = [sys.executable, "-m", "tests.bench.lake_transform", function, scratch, source.etag]
             run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
             told = json.loads(run.stdout.splitlines()[-1])
-            peak = told["peak"]
-            good = good and peak <= _BAR_MIB
-            print(f"{function:10} of {source.size / _MIB:.0f} MiB: {peak:.0f} MiB resident (bar {_BAR_MIB}), {told}")  # noqa: T201
-    return good
+            what = f"{function} of {source.size / _MIB:.0f} MiB, resident at most"
+            yield row(what, [told["peak"]], _BAR, f"{told['seconds']} s")
 
 
 def _function(name: str, scratch: Path, etag: str) -> None:
@@ -208,16 +204,16 @@ def _function(name: str, scratch: Path, etag: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Both; see the module."""
-    logging.disable(logging.ERROR)
     assert kind_of(KEY)
-    if len(arguments) == 3:
-        _function(arguments[0], Path(arguments[1]), arguments[2])
+    rest, file = json_file(arguments)
+    if len(rest) == 3:
+        _function(rest[0], Path(rest[1]), rest[2])
         return 0
     pa.set_cpu_count(1)
-    fast = compare(1)
-    compare(10)  # ten files in place of one, which the others do not write: for information
-    small = memory(int(arguments[0]) if arguments else 1024)
-    return 0 if fast and small else 1
+    rows = compare(1, _BARS)
+    rows += compare(10, dict.fromkeys(_BARS, ""))  # ten files in place of one, which the others do not write
+    rows += memory(int(rest[0]) if rest else 1024)
+    return conclude("lake_transform", rows, file)
 
 
 if __name__ == "__main__":

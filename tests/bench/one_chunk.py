@@ -1,7 +1,6 @@
 """One chunk in a process that has loaded what the worker loads: ``python -m tests.bench.one_chunk FILE``."""
 
 import json
-import logging
 import re
 import resource
 import sys
@@ -62,7 +61,6 @@ class _FromFile(FakeLake):
 
 def main(file: Path) -> int:
     """Prints what it has come to."""
-    logging.disable(logging.ERROR)
     worker.prepare()
     s3 = _FromFile()
     s3.file = file
