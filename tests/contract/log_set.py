@@ -124,7 +124,7 @@ def morning(monkeypatch: pytest.MonkeyPatch) -> list[LogEvent]:
     monkeypatch.setattr(retry, "pause", lambda _seconds: None)
     monkeypatch.setattr(time, "monotonic", lambda: now.ms / 1000)
     monkeypatch.setattr(breaker, "monotonic", lambda: now.ms / 1000)
-    monkeypatch.setattr(logger.registered_handler, "stream", recorder)
+    monkeypatch.setattr(logger, "stream", recorder)
     monkeypatch.setattr(sys, "stdout", recorder)
     day = Morning(now, recorder)
     _good_events(day)

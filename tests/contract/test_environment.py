@@ -12,7 +12,7 @@ from handlers.control.forms import FORMS
 from handlers.control.redrive.sqs import target
 from tests.components.recording import Recording, Registered, run_main
 
-_READ_BY_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
+_READ_BY_THE_LOGGER = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
 _FAILURE_LAB = {"FAILURE_MODE_PARAMETER"}
 _GROUPS = {"GROUP_BY"}
 _PROGRAMS: dict[str, tuple[str, dict[str, object]]] = {
@@ -53,7 +53,7 @@ def test_functions_get_exactly_the_variables_that_they_read(program: Recording) 
     absent |= _GROUPS - set().union(*set_here.values())
 
     assert set_here == {
-        f.name: _READ_BY_POWERTOOLS | (env.variable_names(_env(f)) - (_optional(_env(f)) & absent))
+        f.name: _READ_BY_THE_LOGGER | (env.variable_names(_env(f)) - (_optional(_env(f)) & absent))
         for f in program.of("Function")
     }
 
@@ -99,6 +99,6 @@ def test_letters_for_one_queue_have_one_form(program: Recording) -> None:
     }
 
 
-def test_powertools_reads_what_is_set_for_it() -> None:
-    """The variables that no handler reads itself are Powertools' own names."""
-    assert {constants.SERVICE_NAME_ENV, constants.POWERTOOLS_LOG_LEVEL_ENV} == _READ_BY_POWERTOOLS
+def test_powertools_reads_what_is_set_for_the_logger() -> None:
+    """The variables of the log lines are Powertools' own names: a step that uses Powertools logs as the rest does."""
+    assert {constants.SERVICE_NAME_ENV, constants.POWERTOOLS_LOG_LEVEL_ENV} == _READ_BY_THE_LOGGER

@@ -57,7 +57,7 @@ def fake_aws() -> FakeAws:
 def log_stream(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the handlers log, as Lambda would read it from stdout."""
     stream = io.StringIO()
-    monkeypatch.setattr(logger.registered_handler, "stream", stream)
+    monkeypatch.setattr(logger, "stream", stream)
     return stream
 
 

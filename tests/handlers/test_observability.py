@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from itertools import chain
 from typing import Any, cast, get_args
 
@@ -145,6 +146,7 @@ def test_a_batch_of_more_than_a_hundred_takes_more_lines(
     assert first["Succeeded"] == 201
 
 
+@pytest.mark.usefixtures("log_stream")
 def test_nothing_to_tell_is_no_line(worker: Worker, api: ingest.Api, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty line would be paid for."""
     worker.handle({"Records": []}, FakeContext())
@@ -154,14 +156,13 @@ def test_nothing_to_tell_is_no_line(worker: Worker, api: ingest.Api, capsys: pyt
 
 
 @pytest.mark.parametrize("level", ["WARNING", "ERROR"])
-def test_a_quiet_stack_still_has_metrics(capsys: pytest.CaptureFixture[str], level: str) -> None:
+def test_a_quiet_stack_still_has_metrics(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], level: str
+) -> None:
     """Lambda drops lines below the function's log level, and one that does not say its own counts as INFO."""
-    before = logger.log_level
-    logger.setLevel(level)
-    try:
-        observability.count("events", {"Accepted": 1})
-    finally:
-        logger.setLevel(before)
+    monkeypatch.setattr(logger, "level", logging.getLevelName(level))
+
+    observability.count("events", {"Accepted": 1})
 
     assert embedded(capsys) == [
         {"pipeline": "events", "Accepted": 1, "level": level, "timestamp": "2027-01-15T08:00:00.000Z"}
@@ -248,6 +249,26 @@ def test_one_correlation_id_from_the_request_to_the_event(  # noqa: PLR0917
     assert [line["message"] for line in lines] == ["request", "record failed" if step_fails else "record done"]
     assert attributes == [correlation_id] * (2 if step_fails else 1)  # the dead letter has it as well
     assert [found["correlationId"] for found in chain(lines, details)] == [correlation_id] * 3
+
+
+def test_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Level, message, time and service, then what all lines of the invocation have, then its own; one for each."""
+    own = observability.Logger("WARNING", "lab")
+    own.append_keys(idempotencyKey="of the one before")
+    own.clear_state()
+    own.append_keys(requestId="r-1", redriveId="all")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3f;Parent=53995c3f;Sampled=1")
+
+    own.info("not worth it")
+    own.warning("odd", extra={"attempt": 2, "redriveId": "its own"})
+    monkeypatch.delenv("_X_AMZN_TRACE_ID")
+    own.error("wrong", extra={"error": ValueError("told as text")})
+
+    common = {"timestamp": "2027-01-15T08:00:00.000Z", "service": "lab", "requestId": "r-1"}
+    odd = {"level": "WARNING", "message": "odd", **common, "redriveId": "its own", "attempt": 2}
+    wrong = {"level": "ERROR", "message": "wrong", **common, "redriveId": "all", "error": "told as text"}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [odd | {"xray_trace_id": "1-5759e988-bd862e3f"}, wrong]
 
 
 def test_a_line_is_ascii(log_stream: io.StringIO) -> None:

@@ -24,8 +24,7 @@ def whole_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def stage(whole_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """The stage with its queues and its wire empty; nobody waits for a queue that nobody fills."""
     monkeypatch.setattr(inbox, "_WAIT_SECONDS", 0)
-    monkeypatch.setattr(logger._logger, "propagate", False)  # pytest would format and keep each of many thousand lines
-    monkeypatch.setattr(logger.registered_handler, "stream", io.StringIO())
+    monkeypatch.setattr(logger, "stream", io.StringIO())
     monkeypatch.setattr(entry, "Runner", partial(Runner, pause=whole_stage.pause))
     whole_stage.reset()
     return whole_stage

@@ -39,8 +39,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     ):
         patch.setattr(inbox, "_WAIT_SECONDS", 0)
         patch.setattr(entry, "Runner", partial(Runner, pause=stage.pause))
-        patch.setattr(logger._logger, "propagate", False)
-        patch.setattr(logger.registered_handler, "stream", io.StringIO())
+        patch.setattr(logger, "stream", io.StringIO())
         Uses(stage).mode("none")  # which ends what is still warm from another stage
         for use in USES:
             use(Uses(stage))

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -200,12 +201,8 @@ def _consistent(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Gives what is logged in the block, line by line as Lambda reads it: JSON objects, none with the secret."""
     stream = io.StringIO()
-    handler: Any = logger.registered_handler
-    before = handler.setStream(stream)
-    try:
+    with patch.object(logger, "stream", stream):
         yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    finally:
-        handler.setStream(before)
     text = stream.getvalue()
     assert SECRET.strip("«»") not in text  # what is logged is ASCII
     assert text.isascii()
