@@ -1,7 +1,8 @@
 """An AWS in memory for the handlers: exactly the calls they make, counted, and able to fail or crash at each.
 
-What AWS would refuse is a bug of the handlers and fails the test: the limits of DynamoDB's keys, items and numbers, of
-SQS's characters and sizes, of EventBridge's entries.
+What AWS would refuse is a bug of the handlers and fails the test: parameters that botocore's models do not allow (our
+clients have its validation switched off), the limits of DynamoDB's keys, items and numbers, of SQS's characters and
+sizes, of EventBridge's entries.
 
 It interprets the PartiQL that `handlers.aws.partiql` writes and nothing else; what DynamoDB itself makes of those
 statements is shown on the emulator (tests/pipelines).
@@ -12,10 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache, wraps
 from itertools import count
 from typing import Any
 
+import botocore.session
 from botocore.exceptions import ClientError
+from botocore.model import Shape
+from botocore.validate import ParamValidator
 
 _INSERT = re.compile(r'INSERT INTO "[^"]+" VALUE \{(?P<fields>.*)\}')
 _UPDATE = re.compile(r'UPDATE "[^"]+" (?P<changes>.*) WHERE (?P<where>.*)')
@@ -34,6 +39,34 @@ class Crash(BaseException):
 def client_error(code: str, operation: str = "Call") -> ClientError:
     """A refusal of a whole call."""
     return ClientError({"Error": {"Code": code, "Message": "made by a test"}}, operation)
+
+
+Method = Callable[..., dict[str, Any]]
+
+
+def modelled(service: str) -> Callable[[Method], Method]:
+    """Holds the parameters of a fake's method to botocore's model of the operation of that name."""
+
+    def decorate(method: Method) -> Method:
+        operation = method.__name__.title().replace("_", "")
+
+        @wraps(method)
+        def call(fake: Any, **params: Any) -> dict[str, Any]:
+            report = ParamValidator().validate(params, _input(service, operation))
+            if report.has_errors():
+                raise TypeError(f"{operation}: {report.generate_report()}")
+            return method(fake, **params)
+
+        return call
+
+    return decorate
+
+
+@cache
+def _input(service: str, operation: str) -> Shape:
+    shape = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
+    assert shape
+    return shape
 
 
 @dataclass
@@ -67,6 +100,7 @@ class FakeAws:
 
     # DynamoDB
 
+    @modelled("dynamodb")
     def batch_execute_statement(self, *, Statements: list[dict[str, Any]]) -> dict[str, Any]:
         assert 1 <= len(Statements) <= 25
         return self._call("BatchExecuteStatement", lambda: {"Responses": [self._execute(s) for s in Statements]})
@@ -98,6 +132,7 @@ class FakeAws:
         _check_item(found)
         return ""
 
+    @modelled("dynamodb")
     def batch_get_item(self, *, RequestItems: dict[str, dict[str, Any]]) -> dict[str, Any]:
         (table, request), *_ = RequestItems.items()
         assert request["ConsistentRead"] is True
@@ -116,6 +151,7 @@ class FakeAws:
 
         return self._call("BatchGetItem", read)
 
+    @modelled("dynamodb")
     def get_item(self, *, TableName: str, Key: dict[str, Any], ConsistentRead: bool) -> dict[str, Any]:
         assert TableName
         assert ConsistentRead
@@ -125,6 +161,7 @@ class FakeAws:
 
     # SQS
 
+    @modelled("sqs")
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         assert 1 <= len(Entries) <= 10
         assert len({entry["Id"] for entry in Entries}) == len(Entries)
@@ -143,6 +180,7 @@ class FakeAws:
 
         return self._call("SendMessageBatch", send)
 
+    @modelled("sqs")
     def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         assert QueueUrl
         assert 1 <= len(Entries) <= 10
@@ -159,6 +197,7 @@ class FakeAws:
 
         return self._call("ChangeMessageVisibilityBatch", change)
 
+    @modelled("sqs")
     def delete_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         assert QueueUrl
         assert 1 <= len(Entries) <= 10
@@ -169,12 +208,14 @@ class FakeAws:
 
         return self._call("DeleteMessageBatch", delete)
 
+    @modelled("sqs")
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
         assert QueueUrl
         return self._call("GetQueueAttributes", lambda: {"Attributes": dict.fromkeys(AttributeNames, "x")})
 
     # EventBridge
 
+    @modelled("events")
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         assert 1 <= len(Entries) <= 10
         assert all(isinstance(json.loads(entry["Detail"]), dict) for entry in Entries)

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import botocore.session
 import pytest
+from botocore.config import Config
 from botocore.retries.quota import RetryQuota
 
 from handlers import clock
@@ -63,10 +64,10 @@ class _Session(botocore.session.Session):
 
     def create_client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
         made: dict[Any, Any] = self.__dict__.setdefault("made", {})
-        config = options["config"]
+        config = options["config"].merge(Config(parameter_validation=True))  # every call is held to botocore's models
         kind = service_name, config.read_timeout, config.max_pool_connections, config.retries["total_max_attempts"]
         if kind not in made:
-            made[kind] = super().create_client(service_name, *arguments, **options)
+            made[kind] = super().create_client(service_name, *arguments, **{**options, "config": config})
         return made[kind]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ResponseStreamingError
 
-from tests.handlers.fakes import FakeAws, client_error
+from tests.handlers.fakes import FakeAws, client_error, modelled
 
 BRONZE = "my-bronze"
 SILVER = "my-silver"
@@ -76,6 +76,7 @@ class FakeLake(FakeAws):
         """The silver bucket's objects by key."""
         return {key: kept[-1].content for (bucket, key), kept in self.versions.items() if bucket == SILVER and kept}
 
+    @modelled("s3")
     def get_object(self, *, Bucket: str, Key: str, **options: Any) -> dict[str, Any]:
         self.reads.append({"Bucket": Bucket, "Key": Key, **options})
         return self._call("GetObject", lambda: self._get(Bucket, Key, options))
@@ -104,6 +105,7 @@ class FakeLake(FakeAws):
             **(version.checksum if options.get("ChecksumMode") == "ENABLED" and "Range" not in options else {}),
         }
 
+    @modelled("s3")
     def create_multipart_upload(self, *, Bucket: str, Key: str, ContentType: str) -> dict[str, Any]:
         assert ContentType
 
@@ -114,6 +116,7 @@ class FakeLake(FakeAws):
 
         return self._call("CreateMultipartUpload", create)
 
+    @modelled("s3")
     def upload_part(self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes) -> dict[str, Any]:
         assert PartNumber == 1
         assert self.uploads[UploadId][:2] == (Bucket, Key)
@@ -124,6 +127,7 @@ class FakeLake(FakeAws):
 
         return self._call("UploadPart", take)
 
+    @modelled("s3")
     def complete_multipart_upload(
         self, *, Bucket: str, Key: str, UploadId: str, MultipartUpload: dict[str, Any]
     ) -> dict[str, Any]:
@@ -137,6 +141,7 @@ class FakeLake(FakeAws):
 
         return self._call("CompleteMultipartUpload", complete)
 
+    @modelled("s3")
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, Any]:
         assert ContentType
 
@@ -146,6 +151,7 @@ class FakeLake(FakeAws):
 
         return self._call("PutObject", put)
 
+    @modelled("s3")
     def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         def forget() -> dict[str, Any]:
             self.versions.pop((Bucket, Key), None)

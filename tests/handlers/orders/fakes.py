@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.handlers.fakes import FakeAws, client_error
+from tests.handlers.fakes import FakeAws, client_error, modelled
 
 ORDERS = "orders-table"
 _CLAUSE = re.compile(r"(?P<name>#?\w+) (?P<operator>[=<]) (?P<value>:\w+)")
@@ -17,6 +17,7 @@ class FakeOrdersAws(FakeAws):
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     page_items: int = 1_000_000  # what a query reads of a partition at most, as DynamoDB's 1 MB does
 
+    @modelled("dynamodb")
     def put_item(
         self,
         *,
@@ -39,6 +40,7 @@ class FakeOrdersAws(FakeAws):
 
         return self._call("PutItem", put)
 
+    @modelled("dynamodb")
     def get_item(self, *, TableName: str, Key: dict[str, Any], ConsistentRead: bool) -> dict[str, Any]:
         """Reads an order, or a state record."""
         if TableName != ORDERS:
@@ -47,6 +49,7 @@ class FakeOrdersAws(FakeAws):
         item = self.orders.get(Key["orderId"]["S"])
         return self._call("GetItem", lambda: {"Item": item} if item else {})
 
+    @modelled("dynamodb")
     def query(
         self,
         *,
@@ -73,6 +76,7 @@ class FakeOrdersAws(FakeAws):
 
         return self._call("Query", read)
 
+    @modelled("events")
     def describe_event_bus(self, *, Name: str) -> dict[str, Any]:
         """The bus is there."""
         return self._call("DescribeEventBus", lambda: {"Name": Name})
