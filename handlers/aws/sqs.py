@@ -8,12 +8,15 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from handlers.aws import retry
 from handlers.aws.clients import AWS_ERRORS, error_code
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import (
         ChangeMessageVisibilityBatchRequestEntryTypeDef,
@@ -27,8 +30,8 @@ MAX_BATCH_BYTES = 1024 * 1024
 MAX_ATTRIBUTES = 10
 MAX_VISIBILITY_SECONDS = 12 * 3600
 _MAX_ATTRIBUTE_TEXT = 512
-# What SQS does not take in a string (API reference, SendMessage: the XML 1.0 characters).
-_NOT_ALLOWED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What SQS does not take in a string (API reference, SendMessage: what is no XML 1.0 character).
+_NOT_ALLOWED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,12 @@ class SendReport:
     failed: dict[str, str] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
 
+    def add(self, more: "SendReport") -> None:
+        """Counts another report in."""
+        self.sent |= more.sent
+        self.failed |= more.failed
+        self.errors |= more.errors
+
 
 def is_fifo(queue_url: str) -> bool:
     """Whether the queue keeps the order of each group."""
@@ -179,7 +188,9 @@ def rounds(messages: Sequence[Outgoing]) -> list[list[Outgoing]]:
     return list(parts.values())
 
 
-def send_in_order(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:
+def send_in_order(
+    sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing], *, pool: "Executor | None" = None
+) -> SendReport:
     """Sends messages so that none of a group arrives before one that precedes it; see `send_messages`.
 
     What stands behind one that was not sent is not sent either, with the code `GroupBlocked`.
@@ -188,26 +199,35 @@ def send_in_order(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]
     for part in rounds(messages):
         blocked = {message.group_id for message in messages if message.group_id and message.id in report.failed}
         report.failed |= {message.id: "GroupBlocked" for message in part if message.group_id in blocked}
-        more = send_messages(sqs, queue_url, [message for message in part if message.group_id not in blocked])
-        report.sent |= more.sent
-        report.failed |= more.failed
-        report.errors |= more.errors
+        rest = [message for message in part if message.group_id not in blocked]
+        report.add(send_messages(sqs, queue_url, rest, pool=pool))
     return report
 
 
-def send_messages(sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing]) -> SendReport:
+def send_messages(
+    sqs: "SQSClient", queue_url: str, messages: Sequence[Outgoing], *, pool: "Executor | None" = None
+) -> SendReport:
     """Sends messages; an entry that SQS failed for a reason of its own is tried again, up to 3 times.
+
+    With a pool, calls are made beside each other, and arrive in any order.
 
     Raises nothing of AWS's: a call that failed as a whole is a failure of each of its entries. Such an entry may
     have been sent all the same (an answer lost on the way), which is why consumers are idempotent.
     """
     report = SendReport()
-    for batch in batches(messages):
-        pending = batch
-        for _ in retry.attempts():
-            pending = _send_once(sqs, queue_url, pending, report)
-            if not pending:
-                break
+    send = partial(_send_batch, sqs, queue_url)
+    calls = list(batches(messages))
+    for part in pool.map(send, calls) if pool and len(calls) > 1 else map(send, calls):
+        report.add(part)
+    return report
+
+
+def _send_batch(sqs: "SQSClient", queue_url: str, batch: list[Outgoing]) -> SendReport:
+    report = SendReport()
+    for _ in retry.attempts():
+        batch = _send_once(sqs, queue_url, batch, report)
+        if not batch:
+            break
     return report
 
 

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from handlers import clock, env, jsontext
 from handlers.aws import clients
 from handlers.aws.clients import AWS_ERRORS
-from handlers.aws.sqs import Outgoing, SendReport, is_fifo, send_in_order, send_messages
+from handlers.aws.sqs import MAX_BATCH_ENTRIES, Outgoing, SendReport, is_fifo, send_in_order, send_messages
 from handlers.events.message import MAX_EVENT_BYTES, Submission, read
 from handlers.faults import FaultSwitch, make_switch
 from handlers.grouping import Grouping, sqs_id
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MAX_BATCH_EVENTS = 100
+_CALLS_AT_ONCE = MAX_BATCH_EVENTS // MAX_BATCH_ENTRIES
 _METRICS = {202: "Accepted", 503: "Unavailable"}  # the rest is Rejected
 _JSON_FIELDS = ("payload", "result")
 
@@ -47,8 +49,17 @@ class Env:
 class Api:
     """The routes of the events API."""
 
-    def __init__(self, config: Env, *, sqs: "SQSClient", store: StateStore, faults: FaultSwitch | None = None) -> None:
+    def __init__(
+        self,
+        config: Env,
+        *,
+        sqs: "SQSClient",
+        store: StateStore,
+        faults: FaultSwitch | None = None,
+        pool: Executor | None = None,
+    ) -> None:
         self._config = config
+        self._pool = pool  # for the calls of a batch, beside each other
         self._sqs = sqs
         self._store = store
         self._faults = faults
@@ -156,9 +167,9 @@ class Api:
     def _send(self, messages: Sequence[Outgoing], copies: Sequence[Outgoing]) -> SendReport:
         """Sends messages and what the failure lab doubles; on a FIFO queue in order, each key once in five minutes."""
         if not self._ordered:
-            return send_messages(self._sqs, self._config.queue_url, [*messages, *copies])
+            return send_messages(self._sqs, self._config.queue_url, [*messages, *copies], pool=self._pool)
         again = [replace(copy, deduplication_id=sqs_id(f"{copy.deduplication_id} copy")) for copy in copies]
-        return send_in_order(self._sqs, self._config.queue_url, [*messages, *again])
+        return send_in_order(self._sqs, self._config.queue_url, [*messages, *again], pool=self._pool)
 
     def _doubles(self, one: Submission) -> bool:
         return self._faults is not None and self._faults.duplicates(one.payload)
@@ -232,7 +243,8 @@ def api() -> Api:
         clients.client("dynamodb"), config.table_name, pipeline=config.pipeline, ttl_days=config.ttl_days
     )
     faults = make_switch(config.failure_mode_parameter)
-    return Api(config, sqs=clients.client("sqs"), store=store, faults=faults)
+    sqs = clients.client("sqs", connections=_CALLS_AT_ONCE)
+    return Api(config, sqs=sqs, store=store, faults=faults, pool=ThreadPoolExecutor(_CALLS_AT_ONCE))
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Answer:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any, cast
 
 import pytest
@@ -305,6 +307,32 @@ def test_a_batch_is_sent_ten_a_call(api: Api, fake_aws: FakeAws) -> None:
         "idempotencyKey": jsontext.checksum(cast("Any", events[7])),
         "messageId": "sent-8",
     }
+
+
+def test_the_calls_of_a_batch_are_made_beside_each_other(fake_aws: FakeAws) -> None:
+    """All ten are under way before one is answered; each event has its own outcome, refused calls and entries too."""
+    all_are_here = Barrier(10, timeout=60)
+
+    def begin(_name: str) -> None:
+        if all_are_here.wait() == 3:
+            raise client_error("InternalError")
+
+    fake_aws.before = begin
+    events = [ORDER | {"orderId": str(i)} for i in range(100)]
+    client = cast("Any", fake_aws)
+    env = Env("test", "events", "https://queue", "ingestion_state", 7, "ingestion-lab")
+    store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
+    fake_aws.entry_failures["SendMessageBatch"] = lambda entry: "SenderFault" if '"42"' in entry["MessageBody"] else ""
+    with ThreadPoolExecutor(10) as pool:
+        status, body = batch(Api(env, sqs=client, store=store, pool=pool), events)
+
+    kept = {sent["MessageId"]: json.loads(sent["MessageBody"])["orderId"] for sent in fake_aws.sent}
+    taken = [result for result in body["results"] if result["status"] == 202]
+    refused = {result["index"] for result in body["results"] if result["status"] == 503}
+    assert status == 207
+    assert {result["messageId"]: str(result["index"]) for result in taken} == kept
+    assert 42 in refused
+    assert len(refused) in {10, 11}  # ten of the call that failed, and the entry where it was not among them
 
 
 def test_large_events_are_cut_into_calls_by_size(api: Api, fake_aws: FakeAws) -> None:
