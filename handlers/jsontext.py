@@ -36,7 +36,7 @@ def parse(text: str | bytes) -> Json:
     try:
         if isinstance(text, bytes):
             text = text.decode()
-        value: Json = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
+        value: Json = _STRICT.decode(text)
     except RecursionError:
         raise _too_deep() from None
     except ValueError as exc:  # JSONDecodeError, UnicodeDecodeError and int's digit limit are all ValueErrors
@@ -60,12 +60,12 @@ def load(text: str) -> Json:
 
 def canonical(value: Json) -> str:
     """The one text of a JSON value: keys sorted, no white space, 1.0 written as 1 (as RFC 8785 does)."""
-    return json.dumps(integral(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _SORTED.encode(integral(value))
 
 
 def compact(value: Json) -> str:
     """A JSON value as ASCII text without white space, keys in their order."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _COMPACT.encode(value)
 
 
 def checksum(value: Json) -> str:
@@ -146,6 +146,12 @@ def _reason(exc: ValueError) -> str:
     if "integer string conversion" in str(exc):
         return "an integer has too many digits"
     return str(exc)
+
+
+# Made once: `json.loads` and `json.dumps` with options make one at each call, which takes as long as a small payload.
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
+_COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_SORTED = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True)
 
 
 def _too_deep() -> SchemaValidationError:

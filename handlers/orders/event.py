@@ -11,7 +11,6 @@ from handlers.idempotency import claims
 from handlers.idempotency.claims import KeyRequest
 from handlers.orders import message, model
 
-SOURCE = "myapp.orders"
 DETAIL_TYPE = "OrderCreated"
 SCHEMA_VERSION = "1.0"
 MAX_ENTRY_BYTES = 256 * 1024  # of PutEvents: source, detail type and detail together
@@ -37,11 +36,11 @@ class Submission:
 
     def event(self, report_id: str) -> eventbridge.Event:
         """The event, named `report_id` in the report of the call."""
-        return eventbridge.Event(report_id, SOURCE, DETAIL_TYPE, self.detail)
+        return eventbridge.Event(report_id, message.SOURCE, DETAIL_TYPE, self.detail)
 
     def reservation(self) -> KeyRequest:
         """The event's claim on its id, as the worker will put it: the body is what the worker reads the event from."""
-        body: jsontext.JsonObject = {"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": self.detail}
+        body: jsontext.JsonObject = {"source": message.SOURCE, "detail-type": DETAIL_TYPE, "detail": self.detail}
         checksum = jsontext.checksum(message.fact(self.detail))
         return KeyRequest(self.event_id, checksum, "", jsontext.compact(body))
 
@@ -68,7 +67,7 @@ def read(value: jsontext.Json, *, key: str | None, created_at: str) -> Submissio
         **({"customerId": order["customerId"]} if "customerId" in order else {}),
         "items": order["items"],
     }
-    size = len(jsontext.compact(detail)) + len(SOURCE) + len(DETAIL_TYPE)
+    size = len(jsontext.compact(detail)) + len(message.SOURCE) + len(DETAIL_TYPE)
     if size > MAX_ENTRY_BYTES:
         raise HttpError(413, "PayloadTooLarge", f"an order's event may have {MAX_ENTRY_BYTES} bytes, got {size}")
     return Submission(detail, key is not None)

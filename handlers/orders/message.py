@@ -5,6 +5,8 @@ from handlers.errors import Detail, SchemaValidationError
 from handlers.idempotency import claims
 from handlers.worker.messages import Form
 
+SOURCE = "myapp.orders"
+
 
 def fact(detail: jsontext.JsonObject) -> jsontext.JsonObject:
     """The detail of an event without the time of its creation, which a repetition does not share."""

@@ -9,7 +9,6 @@ from handlers import env
 from handlers.aws import clients
 from handlers.observability import LambdaContext
 from handlers.orders import message
-from handlers.orders.event import SOURCE
 from handlers.orders.fulfilment import Fulfilment, OrderFaults
 from handlers.orders.step import process
 from handlers.orders.store import Orders
@@ -31,7 +30,7 @@ def worker() -> Worker:
     orders = Orders(dynamodb, config.orders_table_name)
     return make_worker(
         config,
-        SOURCE,
+        message.SOURCE,
         Fulfilment(orders, process),
         dynamodb=dynamodb,
         form=message.FORM,

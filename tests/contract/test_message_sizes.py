@@ -13,6 +13,7 @@ from handlers import jsontext
 from handlers.aws.sqs import MAX_BATCH_BYTES, Attribute
 from handlers.events import message as events
 from handlers.orders import event as orders
+from handlers.orders import message
 from tests.components.recording import EVERY_PIPELINE, Recording, run_main
 
 _PROVIDER_DEFAULT = 262_144
@@ -21,7 +22,7 @@ _ENVELOPE: jsontext.JsonObject = {
     "version": "0",
     "id": "6f1d1c5e-6a3b-5d0e-9c44-0c2f5b6d7a10",
     "detail-type": orders.DETAIL_TYPE,
-    "source": orders.SOURCE,
+    "source": message.SOURCE,
     "account": "123456789012",
     "time": "2026-11-28T00:00:00Z",
     "region": "ap-southeast-1",
@@ -67,7 +68,7 @@ def test_a_large_event_fits(queues: dict[str, int], size: int) -> None:
 
 def test_the_largest_order_fits_with_its_envelope(queues: dict[str, int]) -> None:
     """What EventBridge delivers is larger than what it accepted, and what it can't deliver is larger still."""
-    room = orders.MAX_ENTRY_BYTES - len(orders.SOURCE) - len(orders.DETAIL_TYPE)
+    room = orders.MAX_ENTRY_BYTES - len(message.SOURCE) - len(orders.DETAIL_TYPE)
     body = jsontext.compact({**_ENVELOPE, "detail": {"filler": "x" * (room - len('{"filler":""}'))}})
     attributes = sum(len(name) + attribute.size() for name, attribute in _UNDELIVERED.items())
 
