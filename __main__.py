@@ -19,7 +19,7 @@ def main() -> None:
     tag_resources(settings)
     if settings.keeps_data:
         protect_data()
-    shared = make_shared_services(settings)
+    shared = make_shared_services(settings, senders_follow=True)
     pipelines = make_pipelines(shared)
     redrive_args = RedriveToolArgs(
         platform=shared.platform,

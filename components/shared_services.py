@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 
@@ -11,7 +12,7 @@ from components.compute import layers, packaging
 from components.compute.function import InstrumentedFunction
 from components.compute.platform import FunctionPlatform, FunctionPlatformArgs
 from components.config.settings import Settings
-from components.control.control_table import ControlPlane
+from components.control.control_table import ControlPlane, ControlPlaneArgs
 from components.control.failure_switch import FailureSwitch, FailureSwitchArgs
 from components.messaging.bus import EventBus, EventBusArgs
 from components.security import policies
@@ -56,12 +57,23 @@ class SharedServices:
         return [self.failure_switch.statement] if self.failure_switch else []
 
 
-def make_shared_services(settings: Settings) -> SharedServices:
-    """Make the components that pipelines share."""
+def make_shared_services(
+    settings: Settings, *, own_code: Path | None = None, senders_follow: bool = False
+) -> SharedServices:
+    """Make the components that pipelines share.
+
+    `own_code` is a folder that is zipped beside the handlers. `senders_follow` says that the caller calls
+    `limit_failure_senders` once it has all functions.
+    """
     key_arn = _customer_key(settings) if settings.use_kms_cmk else None
-    platform = _platform(settings, key_arn)
+    platform = _platform(settings, key_arn, own_code)
     table_args = TableArgs(deletion_protected=settings.keeps_data, kms_key_arn=key_arn)
-    control = ControlPlane("control", table_args)
+    control_args = ControlPlaneArgs(
+        deletion_protected=settings.keeps_data,
+        kms_key_arn=key_arn,
+        senders_follow=senders_follow,
+    )
+    control = ControlPlane("control", control_args)
     return SharedServices(
         settings=settings,
         platform=platform,
@@ -78,9 +90,9 @@ def _customer_key(settings: Settings) -> pulumi.Output[str]:
     return CustomerKey("ingestion", CustomerKeyArgs(alias=alias)).arn
 
 
-def _platform(settings: Settings, key_arn: pulumi.Output[str] | None) -> FunctionPlatform:
+def _platform(settings: Settings, key_arn: pulumi.Output[str] | None, own_code: Path | None) -> FunctionPlatform:
     args = FunctionPlatformArgs(
-        handlers_zip=packaging.handlers_zip(),
+        handlers_zip=packaging.handlers_zip(own=own_code),
         layer_zip=layers.built(settings.architecture),
         architecture=settings.architecture,
         log_level=settings.log_level,

@@ -5,8 +5,10 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-_CODE = str(Path(__file__).parents[1])  # the folder of our own code, beside which the packages are
-_NOT_THE_STEP = ("handlers/worker/", "handlers/deadline.py")  # what calls a step, and what interrupts it
+# The folders of code that is deployed: that with this package in it, and Lambda's, where this package is in a layer.
+_CODE = (str(Path(__file__).parents[__name__.count(".")]), os.environ.get("LAMBDA_TASK_ROOT", "/var/task"))
+_HERE = __name__.rpartition(".")[0].replace(".", "/")
+_NOT_THE_STEP = (f"{_HERE}/worker/", f"{_HERE}/deadline.py")  # what calls a step, and what interrupts it
 _MAX_MESSAGE = 1024  # characters of an error message in a record or an event
 _MAX_FRAMES = 10
 
@@ -102,10 +104,15 @@ def trace(error: BaseException) -> list[str]:
     At most the last ten, without the packages it called and without what called it; no value is among them.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [(f.filename[len(_CODE) + 1 :], f) for f in frames if f.filename.startswith(_CODE + os.sep)]
+    own = [(file, frame) for frame in frames if (file := _own_file(frame.filename))]
     steps = [
         f"{file}:{f.lineno} in {f.name}"
         for file, f in own
         if "site-packages" not in f.filename and not file.startswith(_NOT_THE_STEP)
     ]
     return steps[-_MAX_FRAMES:]
+
+
+def _own_file(path: str) -> str:
+    """The path within the folder of the code, of a file that is there."""
+    return next((path[len(folder) + 1 :] for folder in _CODE if path.startswith(folder + os.sep)), "")

@@ -38,6 +38,7 @@ _COMPUTE: Units = (
     ("tests/live/test_faults_redrive.py", "tests/live/test_faults.py"),
     ("tests/live/test_faults_lake.py", "tests/live/test_faults_orders.py", "tests/live/test_stage.py"),
     ("tests/live/",),
+    ("tests/examples/",),
     ("tests/contract/",),
     ("tests/components/",),
     ("tests/ops/",),

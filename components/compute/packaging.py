@@ -5,23 +5,32 @@ It imports no Pulumi, so that the laptop brings edited code to a stack that runs
 
 import errno
 import hashlib
-import io
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+import deflate
 import uv
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]  # this tree, or the package `ingestion_lab` where that is installed
 PYTHON_VERSION = "3.13"
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
+_SELF = ".components.compute.packaging"
+_OF_THE_PACKAGE = ("__init__.py", "function.py")  # besides the handlers, where they are in a package
+_PACKAGE = __name__.removesuffix(_SELF) if __name__.endswith(_SELF) else ""  # what `handlers` is a part of
+
+_EPOCH = (0, 1 << 5 | 1)  # time and date in MS-DOS's form: 1980-01-01, the earliest that a zip can hold
+_ZIP_VERSION = 20
+_UTF_8 = 1 << 11  # a name that is not ASCII
+_UNIX = 3  # the system of the mode, on every machine
 _REGULAR_FILE = 0o100644 << 16
 _FULL = os.strerror(errno.ENOSPC)
 _QUICK = 1  # deflate's best level saves another tenth in five times the time
@@ -63,10 +72,31 @@ LAKE = Layer(
 )
 
 
-def handlers_zip(root: Path = ROOT) -> Path:
-    """Zip the package `handlers` of this tree to `.build/handlers.zip`, and return that path."""
-    sources = (path for path in (root / "handlers").rglob("*.py") if "__pycache__" not in path.parts)
-    return _publish(root / ".build" / "handlers.zip", _zipped(root, sources))
+def handlers_zip(root: Path = ROOT, *, own: Path | None = None) -> Path:
+    """Zip the handlers, and beside them the files of a folder of the caller's own, and return the zip's path.
+
+    In this tree the handlers are the package `handlers` of the zip; where the distribution is installed they are in
+    the package `ingestion_lab`, as they are imported there.
+
+    Raises:
+        ValueError: `own` is no folder, or has something of the handlers' name in it.
+    """
+    base = root.parent if _PACKAGE else root
+    sources = [*(root / "handlers").rglob("*.py"), *(root / name for name in _OF_THE_PACKAGE if _PACKAGE)]
+    files = {path.relative_to(base).as_posix(): path for path in sources if "__pycache__" not in path.parts}
+    if own is not None:
+        files |= _own_files(own, top=_PACKAGE or "handlers")
+    name = "handlers.zip" if own is None else f"handlers-with-{own.resolve().name}.zip"
+    return _publish(_build_folder(root) / name, _zipped(files))
+
+
+def _own_files(own: Path, *, top: str) -> dict[str, Path]:
+    if not own.is_dir():
+        raise ValueError(f"own must be a folder with the code of functions, got {own}")
+    if (own / top).exists() or (own / f"{top}.py").exists():
+        raise ValueError(f"{own} must have no {top} of its own: so the library is called in the zip")
+    found = (path for path in own.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {path.relative_to(own).as_posix(): path for path in found}
 
 
 def layer_zip(
@@ -74,22 +104,21 @@ def layer_zip(
 ) -> Path:
     """Zip a locked dependency group as a layer for this architecture, and return its path.
 
-    It is built once per content of `uv.lock` and of the layer's rules, and an interrupted build leaves no file. A
-    deflated layer is reproducible on one machine only: with another zlib the same content gives other bytes, and the
-    layer is published once more.
+    It is built once per content of `uv.lock` and of the layer's rules, and an interrupted build leaves no file.
 
     Raises:
         LayerError: the packages could not be fetched.
     """
     made_from = hashlib.sha256((root / "uv.lock").read_bytes() + repr(layer).encode()).hexdigest()[:16]
-    target = root / ".build" / f"{layer.name}-{architecture}-{made_from}.zip"
+    target = _build_folder(root) / f"{layer.name}-{architecture}-{made_from}.zip"
     if target.exists():
         return target
     try:
         with tempfile.TemporaryDirectory() as scratch:
             python = Path(scratch) / "python"
             (install or _install)(root, layer.group, _PLATFORMS[architecture], python)
-            return _publish(target, _zipped(Path(scratch), _layer_files(python, layer), deflated=layer.deflated))
+            files = {path.relative_to(scratch).as_posix(): path for path in _layer_files(python, layer)}
+            return _publish(target, _zipped(files, deflated=layer.deflated))
     except OSError as error:
         raise LayerError(f"a layer could not be built: {error}") from error
 
@@ -126,17 +155,30 @@ def _layer_files(python: Path, layer: Layer) -> Iterator[Path]:
                 yield path
 
 
-def _zipped(base: Path, files: Iterator[Path], *, deflated: bool = False) -> bytes:
-    buffer = io.BytesIO()
-    # else stored, because what deflate makes of the same bytes depends on the zlib that Python was built with
+def _build_folder(root: Path) -> Path:
+    """Where zips are kept: in this tree, or with the program that uses the installed distribution."""
+    return Path.cwd() / ".build" if _PACKAGE else root / ".build"
+
+
+def _zipped(files: Mapping[str, Path], *, deflated: bool = False) -> bytes:
+    """A zip of these files by their names in it, in the same bytes on every machine.
+
+    Written here, because what `zipfile` makes of the same bytes depends on the zlib that Python was built with; and
+    below 4 GiB and 65,536 files, as every package of a function is.
+    """
+    body, directory = bytearray(), bytearray()
     method = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted(files):
-            entry = zipfile.ZipInfo(path.relative_to(base).as_posix(), _EPOCH)
-            entry.create_system = 3  # Unix, on every machine: it says how to read the mode
-            entry.external_attr = _REGULAR_FILE
-            archive.writestr(entry, path.read_bytes(), method, compresslevel=_QUICK)
-    return buffer.getvalue()
+    for name in sorted(files, key=PurePosixPath):
+        content = files[name].read_bytes()
+        packed = bytes(deflate.deflate_compress(content, _QUICK)) if deflated else content
+        encoded = name.encode()
+        what = (method, *_EPOCH, zlib.crc32(content), len(packed), len(content), len(encoded), 0)
+        header = struct.pack("<HHHHHIIIHH", _ZIP_VERSION, 0 if name.isascii() else _UTF_8, *what)
+        where = struct.pack("<HHHII", 0, 0, 0, _REGULAR_FILE, len(body))
+        directory += b"PK\1\2" + bytes([_ZIP_VERSION, _UNIX]) + header + where + encoded
+        body += b"PK\3\4" + header + encoded + packed
+    end = struct.pack("<HHHHIIH", 0, 0, len(files), len(files), len(directory), len(body), 0)
+    return bytes(body + directory + b"PK\5\6" + end)
 
 
 def _publish(target: Path, content: bytes) -> Path:

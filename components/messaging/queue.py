@@ -7,6 +7,7 @@ from pulumi_aws import get_caller_identity, get_region, sqs
 
 from components.config import aws_limits
 from components.messaging.encrypted_queue import encrypted_queue
+from components.security import policies
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +36,11 @@ class DeadLetters:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReliableQueueArgs:
-    """What the caller decides; everything else follows from it. Times in seconds."""
+    """What the caller decides; everything else follows from it. Times in seconds.
+
+    `senders_follow` says that the caller names the senders later, with `queue_access.limit_senders`. Without it the
+    queues are closed to plain HTTP at once, and IAM alone decides who sends.
+    """
 
     consumer_timeout_seconds: int
     batching_window_seconds: int = 0
@@ -47,6 +52,7 @@ class ReliableQueueArgs:
     kms_key_arn: pulumi.Input[str] | None = None
     existing_queue: ExistingQueue | None = None
     existing_dlq: ExistingQueue | None = None
+    senders_follow: bool = False
 
     def __post_init__(self) -> None:
         _within("consumer_timeout_seconds", self.consumer_timeout_seconds, 1, aws_limits.MAX_TIMEOUT)
@@ -82,9 +88,10 @@ class ReliableQueueArgs:
 
 
 class ReliableQueue(pulumi.ComponentResource):
-    """A queue, its dead-letter queue, and the only permitted path between them.
+    """A queue, its dead-letter queue, and the only permitted path between them, closed to plain HTTP.
 
-    The queues' policies are resources of their own, `queue_access.limit_senders`: they name roles that are made later.
+    Where the senders follow, the queues' policies are made by `queue_access.limit_senders`: they name roles that are
+    made later.
     """
 
     queue_url: pulumi.Output[str]
@@ -92,6 +99,7 @@ class ReliableQueue(pulumi.ComponentResource):
     dlq_url: pulumi.Output[str]
     dlq_arn: pulumi.Output[str]
     consumer_timeout_seconds: int
+    max_receive_count: int
     outage_seconds: int
     is_fifo: bool
     adopted: frozenset[str]  # which of "queue" and "dlq" someone else owns
@@ -101,6 +109,7 @@ class ReliableQueue(pulumi.ComponentResource):
         self.name = name
         self._args = args
         self.consumer_timeout_seconds = args.consumer_timeout_seconds
+        self.max_receive_count = args.max_receive_count
         self.outage_seconds = args.outage_seconds
         existing = {"queue": args.existing_queue, "dlq": args.existing_dlq}
         self.is_fifo = args.fifo
@@ -115,7 +124,29 @@ class ReliableQueue(pulumi.ComponentResource):
                 redrive_allow_policy=pulumi.Output.json_dumps(allowed),
                 opts=pulumi.ResourceOptions(parent=self),
             )
+        self._closed: set[str] = set()
+        if not args.senders_follow:
+            for role, arn in (("queue", self.queue_arn), ("dlq", self.dlq_arn)):
+                self.close(role, policies.document([policies.tls_only("sqs:*", arn)]))
         self.register_outputs({"queue_url": self.queue_url, "dlq_url": self.dlq_url})
+
+    def close(self, role: str, policy: policies.Document) -> sqs.QueuePolicy | None:
+        """Give "queue" or "dlq" its policy; one that someone else owns keeps what it has.
+
+        Raises:
+            ValueError: it has one. A queue has one policy, and of two resources that set it the later one would win.
+        """
+        if role in self.adopted:
+            return None
+        if role in self._closed:
+            raise ValueError(f"the queues of {self.name} have their policies: make them with senders_follow=True")
+        self._closed.add(role)
+        return sqs.QueuePolicy(
+            f"{self.name}-{role}-policy",
+            queue_url=self.queue_url if role == "queue" else self.dlq_url,
+            policy=pulumi.Output.json_dumps(policy),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
     def dead_letters(self) -> DeadLetters:
         """Return the two ends of a redrive."""

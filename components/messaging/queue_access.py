@@ -25,8 +25,7 @@ class QueueSenders:
     account_id: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
-        # IAM has no policy that says "nobody"
-        if not self.queue or not self.dlq:
+        if (not self.queue and self.rule is None and self.bucket is None) or not self.dlq:
             raise ValueError(
                 f"each queue needs a sender, got {len(self.queue)} for the main queue and {len(self.dlq)} for the DLQ"
             )
@@ -36,26 +35,16 @@ def limit_senders(queue: ReliableQueue, senders: QueueSenders) -> sqs.QueuePolic
     """Close both queues to plain HTTP and to every other sender, and then let the rule deliver.
 
     Returns the main queue's policy. Queues that someone else owns keep the policies that they have.
+
+    Raises:
+        ValueError: the queues were not made with `senders_follow`, and have their policies.
     """
     rules = [senders.rule.rule.arn] if senders.rule else []
     bucket = senders.bucket
     notices = [] if bucket is None else [policies.bucket_notifies(queue.queue_arn, bucket, senders.account_id)]
     document = policies.queue_policy(queue.queue_arn, senders.queue, rules, notices)
-    main = _policy(queue, "queue", queue.queue_url, document)
-    _policy(queue, "dlq", queue.dlq_url, policies.queue_policy(queue.dlq_arn, senders.dlq))
+    main = queue.close("queue", document)
+    queue.close("dlq", policies.queue_policy(queue.dlq_arn, senders.dlq))
     if senders.rule:
         deliver_to_queue(senders.rule, queue, main)
     return main
-
-
-def _policy(
-    queue: ReliableQueue, role: str, url: pulumi.Output[str], policy: policies.Document
-) -> sqs.QueuePolicy | None:
-    if role in queue.adopted:
-        return None
-    return sqs.QueuePolicy(
-        f"{queue.name}-{role}-policy",
-        queue_url=url,
-        policy=pulumi.Output.json_dumps(policy),
-        opts=pulumi.ResourceOptions(parent=queue),
-    )

@@ -16,7 +16,7 @@ from components.messaging.consumer import QueueConsumer
 from components.messaging.queue import DeadLetters, ReliableQueue
 from components.messaging.queue_access import QueueSenders, limit_senders
 from components.messaging.queue_rule import QueueRule
-from components.pipelines.worker_spec import WorkerSpec
+from components.pipelines.worker_spec import WorkerSpec, WorkerWiring
 from components.security import policies
 from components.shared_services import SharedServices
 
@@ -26,10 +26,15 @@ _OUTCOMES = {"success": "IngestionSuccess", "failure": "IngestionFailure"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PipelineArgs:
-    """What the caller decides. One pipeline of a stack serves the routes that every API has."""
+    """What the caller decides. One pipeline of a stack serves the routes that every API has.
+
+    `senders` are the roles and users that may send to the queues besides the pipeline's own functions; None where the
+    caller tells them later, with `admit_senders`.
+    """
 
     shared: SharedServices
     serves_common_routes: bool = False
+    senders: Sequence[pulumi.Input[str]] | None = ()
 
 
 class Pipeline(pulumi.ComponentResource):
@@ -58,6 +63,7 @@ class Pipeline(pulumi.ComponentResource):
         self.shared = args.shared
         self.child = pulumi.ResourceOptions(parent=self)
         self.serves_common_routes = args.serves_common_routes
+        self._senders = args.senders
         self.backend: FunctionRoutes | None = None
         self.functions: dict[str, InstrumentedFunction] = {}
         self.producers: dict[str, InstrumentedFunction] = {}  # functions that accept work, by role
@@ -104,7 +110,9 @@ class Pipeline(pulumi.ComponentResource):
         return producer
 
     def _finish(self, outputs: Mapping[str, pulumi.Output[str]] | None = None) -> None:
-        """Register the outputs: those of every pipeline, and these."""
+        """Close the queues where all senders are known, and register the outputs: every pipeline's, and these."""
+        if self._senders is not None:
+            self.admit_senders(self._senders)
         self.outputs = {
             "queueUrl": self.queue.queue_url,
             "dlqUrl": self.queue.dlq_url,
@@ -135,41 +143,33 @@ class Pipeline(pulumi.ComponentResource):
         return [*platform.queue_key(), *platform.table_key(), *self.shared.failure_statements()]
 
     def _worker_args(self, spec: WorkerSpec) -> InstrumentedFunctionArgs:
-        settings = self.shared.settings
         return InstrumentedFunctionArgs(
             handler=spec.handler,
             platform=self.shared.platform,
             timeout_seconds=spec.timeout_seconds,
             memory_mb=spec.memory_mb,
             reserved_concurrency=spec.reserved_concurrency,
-            environment={
-                **self._environment(),
-                "QUEUE_URL": self.queue.queue_url,
-                "DLQ_URL": self.queue.dlq_url,
-                "EVENT_BUS_NAME": self.shared.bus.bus.name,
-                "MAX_RECEIVE_COUNT": str(settings.max_receive_count),
-                "RETRY_BACKOFF_BASE_SECONDS": str(settings.retry_backoff_base_seconds),
-                "RETRY_BACKOFF_MAX_SECONDS": str(settings.retry_backoff_max_seconds),
-                "BREAKER_HOLD_SECONDS": str(settings.breaker_hold_seconds),
-                "OUTAGE_SECONDS": str(self.queue.outage_seconds),
-                "OBJECTIVE_SECONDS": str(spec.objective_seconds),
-                **spec.environment,
-            },
-            statements=[*self._worker_statements(), *spec.statements, *self._queue_statements()],
+            environment={**self._wiring(spec).environment(), **self.shared.failure_environment(), **spec.environment},
+            statements=[*self._worker_statements(spec), *spec.statements, *self._queue_statements()],
             layer_arns=spec.layer_arns,
         )
 
-    def _worker_statements(self) -> list[policies.Statement]:
-        return [
-            policies.allow("Queue", policies.RECEIVE, self.queue.queue_arn),
-            policies.allow("DeadLetters", ["sqs:SendMessage"], self.queue.dlq_arn),
-            policies.allow(
-                "State",
-                ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"],
-                self.shared.state_table.table.arn,
-            ),
-            policies.allow("Outcomes", ["events:PutEvents"], self.shared.bus.bus.arn),
-        ]
+    def _wiring(self, spec: WorkerSpec) -> WorkerWiring:
+        settings = self.shared.settings
+        return WorkerWiring(
+            pipeline=self.name,
+            queue=self.queue,
+            state_table=self.shared.state_table,
+            bus=self.shared.bus,
+            ttl_days=settings.ttl_days,
+            retry_backoff_base_seconds=settings.retry_backoff_base_seconds,
+            retry_backoff_max_seconds=settings.retry_backoff_max_seconds,
+            breaker_hold_seconds=settings.breaker_hold_seconds,
+            objective_seconds=spec.objective_seconds,
+        )
+
+    def _worker_statements(self, spec: WorkerSpec) -> list[policies.Statement]:
+        return self._wiring(spec).statements()
 
     def _breaker(self, spec: WorkerSpec, consumer: QueueConsumer) -> CircuitBreaker:
         args = CircuitBreakerArgs(

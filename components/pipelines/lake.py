@@ -179,8 +179,8 @@ class LakePipeline(Pipeline):
             layer_arns=layers,
         )
 
-    def _worker_statements(self) -> list[policies.Statement]:
-        return [*super()._worker_statements(), policies.allow("Parts", ["sqs:SendMessage"], self.queue.queue_arn)]
+    def _worker_statements(self, spec: WorkerSpec) -> list[policies.Statement]:
+        return [*super()._worker_statements(spec), policies.allow("Parts", ["sqs:SendMessage"], self.queue.queue_arn)]
 
     def _grouping(self) -> dict[str, pulumi.Input[str]]:
         return {"GROUP_BY": self.group_by} if self.group_by else {}
@@ -193,6 +193,7 @@ class LakePipeline(Pipeline):
             retention_seconds=settings.message_retention_seconds,
             dlq_retention_seconds=settings.dlq_retention_seconds,
             kms_key_arn=self.shared.kms_key_arn,
+            senders_follow=True,
         )
 
     def _consumer_args(self, notices: ReliableQueue, ingest: InstrumentedFunction) -> QueueConsumerArgs:

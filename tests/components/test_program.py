@@ -1,11 +1,14 @@
 """The whole program, as each stack's YAML configures it."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from tests.components.observability.alarm_table import ALARMS, BURNS
-from tests.components.recording import REGION, Recording, run_main, stack_config, variables
+from tests.components.recording import REGION, ROOT, SHARED, Recording, run_main, stack_config, variables
 
 _COMPONENTS = {
     ("lab:api:HttpApi", "ingestion-api"),
@@ -308,3 +311,28 @@ def test_laptop_stack_is_quick_and_points_the_provider_at_the_laptop() -> None:
         },
     }
     assert set(endpoints.values()) == {"http://127.0.0.1:4566"}
+
+
+def test_two_runs_register_the_same(prod: Recording) -> None:
+    """Another process, whose sets have another order, gives the same inputs: the engine sees no change."""
+    code = "import sys; from tests.components.test_program import registered; sys.stdout.write(registered('prod'))"
+    environment = {key: value for key, value in os.environ.items() if key != SHARED}
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    other = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**environment, "PYTHONHASHSEED": seed},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+
+    assert len(prod.resources) > 100
+    assert json.loads(other.stdout) == json.loads(registered("prod"))
+
+
+def registered(stack: str) -> str:
+    """What a run registers, by type and name, as JSON."""
+    made = {f"{one.type} {one.name}": one.inputs for one in run_main(stack).resources}
+    return json.dumps(made, sort_keys=True)

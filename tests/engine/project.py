@@ -15,8 +15,17 @@ from tests.engine.standin import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 600.0
-_FOLDERS = ("components", "handlers", "ops", "policy")
-_FILES = ("Pulumi*.yaml", "__main__.py", "pyproject.toml", "uv.lock", "README.md", "LICENSE", ".build/*-*.zip")
+_FOLDERS = ("components", "handlers", "ingestion_lab", "ops", "policy")
+_FILES = (
+    "Pulumi*.yaml",
+    "__main__.py",
+    "hatch_build.py",
+    "pyproject.toml",
+    "uv.lock",
+    "README.md",
+    "LICENSE",
+    ".build/*-*.zip",
+)
 _COUNT = re.compile(r"^ +(?:[~+-]+ )?([0-9]+) (?:to )?(\w+)$", re.MULTILINE)
 
 

@@ -41,8 +41,8 @@ _SILENT_BREAKER = Missing(
     "ignore", "the breaker tells its state every minute; silence is no news, so the last one holds"
 )
 _SPELT = {"api": "API"}
-_LEFT = {  # the effect of a producer that died; the lake's ingest has a queue, and so no caller
-    "api": "its caller got a 5xx",
+_CALLER = "its caller got a 5xx"
+_LEFT = {  # the effect of a producer that died, where not all have a caller: the lake's ingest has a queue
     "ingest": "its caller got a 5xx, or of the lake's, SQS delivers the notice again",
 }
 _NOTHING_IGNORED = Missing("notBreaching", "ingest counts what it ignores, which is seldom anything")
@@ -281,7 +281,7 @@ def _functions(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         Alarm(
             name=f"{role}-errors",
             severity=CRITICAL,
-            description=f"The {_SPELT.get(role, role)} function died instead of answering: {_LEFT[role]}.",
+            description=f"The {_SPELT.get(role, role)} function died instead of answering: {_LEFT.get(role, _CALLER)}.",
             source=sources.function("Errors", name),
             missing=_NOT_INVOKED,
         )

@@ -2,6 +2,8 @@
 
 import dataclasses
 import errno
+import hashlib
+import io
 import os
 import shutil
 import signal
@@ -91,6 +93,45 @@ def test_handlers_zip_is_the_same_bytes_from_the_same_content(
     assert packaging.handlers_zip(copy).read_bytes() == first
     (copy / "handlers" / "__init__.py").write_text('"""Others."""\n')
     assert packaging.handlers_zip(copy).read_bytes() != first
+
+
+def test_handlers_zip_takes_a_folder_of_the_callers_own(tree: Path, tmp_path: Path) -> None:
+    """Its files stand beside the handlers, data too, compiled code not; it must not have the handlers' name in it."""
+    own = tmp_path / "own"
+    (own / "__pycache__").mkdir(parents=True)
+    (own / "__pycache__" / "pay.pyc").write_bytes(b"compiled")
+    (own / "pay.py").write_text("def handler(): ...\n")
+    (own / "rates.csv").write_text("EUR,1\n")
+    archive = packaging.handlers_zip(tree, own=own)
+
+    assert archive == tree / ".build" / "handlers-with-own.zip"
+    assert zipfile.ZipFile(archive).namelist() == [
+        "handlers/__init__.py",
+        "handlers/events/clock.py",
+        "pay.py",
+        "rates.csv",
+    ]
+    (own / "handlers.py").write_text("")
+    with pytest.raises(ValueError, match=r"own must have no handlers of its own: so the library is called in the zip$"):
+        packaging.handlers_zip(tree, own=own)
+    with pytest.raises(ValueError, match=r"^own must be a folder with the code of functions, got .*nowhere$"):
+        packaging.handlers_zip(tree, own=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("form", "digest"), [("stored", "2dad4e419494"), ("deflated", "d729ff0522c9")])
+def test_zips_are_the_same_bytes_on_every_machine(tmp_path: Path, form: str, digest: str) -> None:
+    """Whatever Python, and the zlib that it was built with: these are the bytes, and every reader takes them."""
+    texts = {"a.txt": b"a" * 10_000, "b/c.txt": bytes(range(256)) * 64, "b/\u00e9.txt": b"", "b.txt": b"b"}
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(text)
+    content = packaging._zipped({name: tmp_path / name for name in texts}, deflated=form == "deflated")
+
+    assert hashlib.sha256(content).hexdigest()[:12] == digest
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == texts
+        assert archive.namelist() == ["a.txt", "b/c.txt", "b/\u00e9.txt", "b.txt"]
 
 
 def test_layer_holds_what_runs_and_is_the_same_bytes_each_time(tree: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from components.config.aws_limits import MAX_TIMEOUT
+from components.control.control_table import ControlPlane, ControlPlaneArgs, limit_failure_senders
 from components.messaging.function_rule import FunctionRuleArgs
-from tests.components.recording import Recording, run_main, statements, variables
+from tests.components.recording import Recording, run, run_main, statements, variables
 
 _TAGS = {"Project": "ingestion-lab", "Stack": "dev"}
 _COMMON = {"ENVIRONMENT": "dev", "POWERTOOLS_LOG_LEVEL": "INFO", "POWERTOOLS_SERVICE_NAME": "ingestion-lab"}
@@ -39,6 +40,15 @@ def test_control_table(dev: Recording) -> None:
         "tags": _TAGS,
         "ttl": {"attributeName": "expiresAt", "enabled": True},
     }
+
+
+def test_a_control_plane_is_closed_to_plain_http_as_it_is_made() -> None:
+    """IAM decides who sends to its queue; a second policy is refused."""
+    policy = run(lambda: ControlPlane("control", ControlPlaneArgs())).inputs("QueuePolicy", "control-failures-policy")
+
+    assert [statement["Sid"] for statement in statements([policy["policy"]])] == ["TlsOnly"]
+    with pytest.raises(ValueError, match=r"^the queue of control has its policy: make it with senders_follow=True$"):
+        run(lambda: limit_failure_senders(ControlPlane("control", ControlPlaneArgs()), []))
 
 
 def test_failed_invocations_are_kept_for_long_in_an_encrypted_queue(dev: Recording) -> None:

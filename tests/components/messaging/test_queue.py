@@ -65,6 +65,28 @@ def test_only_the_main_queue_may_redrive_to_the_dlq() -> None:
     }
 
 
+@pytest.mark.parametrize("role", ["queue", "dlq"])
+def test_both_queues_are_closed_to_plain_http_as_they_are_made(role: str) -> None:
+    """IAM decides who sends; where the caller names the senders later, no policy is made before that."""
+    policy = _queue().one("QueuePolicy", f"orders-{role}-policy")
+
+    assert (policy.parent, policy.inputs["queueUrl"]) == ("orders", f"https://orders-{role}")
+    assert json.loads(policy.inputs["policy"]) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sqs:*",
+                "Resource": f"arn:orders-{role}",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ],
+    }
+    assert _queue(senders_follow=True).of("QueuePolicy") == []
+
+
 def test_customer_key_replaces_sqs_own_encryption() -> None:
     """With a key both queues use it, and SQS's own encryption, which excludes it, is not asked for."""
     recording = _queue(kms_key_arn="arn:key")
@@ -109,6 +131,7 @@ def test_adopted_main_queue_is_left_as_it_is() -> None:
 
     assert {r.name for r in recording.resources if r.type.startswith("aws:")} == {
         "orders-dlq",
+        "orders-dlq-policy",
         "orders-dlq-redrive-allow",
     }
     allow = recording.inputs("RedriveAllowPolicy", "orders-dlq-redrive-allow")
@@ -119,7 +142,7 @@ def test_adopted_dlq_receives_from_our_queue() -> None:
     """Our queue redrives to a dead-letter queue of someone else's, which nothing configures."""
     recording = _queue(existing_dlq=_DLQ)
 
-    assert {r.name for r in recording.resources if r.type.startswith("aws:")} == {"orders-queue"}
+    assert {r.name for r in recording.resources if r.type.startswith("aws:")} == {"orders-queue", "orders-queue-policy"}
     redrive = json.loads(recording.inputs("Queue", "orders-queue")["redrivePolicy"])
     assert redrive == {"deadLetterTargetArn": _DLQ.arn, "maxReceiveCount": 5}
 

@@ -21,7 +21,9 @@ def _limited(
     *, queue: ExistingQueue | None = None, dlq: ExistingQueue | None = None, by_rule: bool = False
 ) -> Recording:
     def program() -> None:
-        args = ReliableQueueArgs(consumer_timeout_seconds=30, existing_queue=queue, existing_dlq=dlq)
+        args = ReliableQueueArgs(
+            consumer_timeout_seconds=30, existing_queue=queue, existing_dlq=dlq, senders_follow=True
+        )
         rule = QueueRule("orders-created", _RULE) if by_rule else None
         limit_senders(
             ReliableQueue("orders", args), QueueSenders(queue=["arn:producer"], dlq=["arn:worker"], rule=rule)
@@ -121,3 +123,19 @@ def test_queues_without_senders_are_refused() -> None:
     """A queue that nobody may send to is a mistake of the caller."""
     with pytest.raises(ValueError, match=r"^each queue needs a sender, got 1 for the main queue and 0 for the DLQ$"):
         QueueSenders(queue=["arn:producer"], dlq=[])
+
+
+def test_a_queue_may_have_a_bucket_for_its_only_sender() -> None:
+    """Whom its policy names is decided by who is to send; no role is needed for that."""
+    QueueSenders(queue=[], dlq=["arn:worker"], bucket="arn:bucket", account_id="123456789012")
+
+
+def test_queues_that_are_closed_already_are_refused() -> None:
+    """A second policy would replace the first, or be replaced by it."""
+
+    def program() -> None:
+        queue = ReliableQueue("orders", ReliableQueueArgs(consumer_timeout_seconds=30))
+        limit_senders(queue, QueueSenders(queue=["arn:producer"], dlq=["arn:worker"]))
+
+    with pytest.raises(ValueError, match=r"^the queues of orders have their policies: make them with senders_follow"):
+        run(program)
