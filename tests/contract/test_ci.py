@@ -14,6 +14,8 @@ import yaml
 from tests.components.recording import ROOT
 
 _WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
+_READS = {"contents": "read"}
+_RELEASES = {"attestations": "write", "contents": "write", "id-token": "write"}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def test_actions_are_pinned_by_commit(path: Path) -> None:
 
 @pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.stem)
 def test_rights_are_given_to_jobs(path: Path) -> None:
-    """None to the workflow; to each job the right to read; and no checkout leaves the token behind."""
+    """None to the workflow; to each job the right to read, to a release's more; no checkout leaves the token behind."""
     workflow = _read(path)
     checkouts = [
         step.get("with", {}).get("persist-credentials")
@@ -42,7 +44,9 @@ def test_rights_are_given_to_jobs(path: Path) -> None:
     ]
 
     assert workflow["permissions"] == {}
-    assert [job["permissions"] for job in workflow["jobs"].values()] == [{"contents": "read"}] * len(workflow["jobs"])
+    assert {name: job["permissions"] for name, job in workflow["jobs"].items()} == {
+        name: _RELEASES if (path.stem, name) == ("release", "release") else _READS for name in workflow["jobs"]
+    }
     assert set(checkouts) == {False}
 
 
