@@ -15,7 +15,7 @@ from tests.engine.standin import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 600.0
-_FOLDERS = ("components", "handlers", "ingestion_lab", "ops", "policy")
+_FOLDERS = ("components", "handlers", "ingestion_lab", "ops", "plugin", "policy")
 _FILES = (
     "Pulumi*.yaml",
     "__main__.py",
