@@ -42,7 +42,8 @@ _ON_THE_EMULATOR = (
     "tests/ops/test_emulator",
     "tests/ops/test_runbooks.py",
 )
-_STARTS_ONE = {"emulator", "laptop"}  # fixtures
+_STARTS_ONE = {"emulator", "laptop"}  # fixtures of tests/ops
+_OPS = "tests/ops/"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -81,18 +82,27 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Without the tests on the emulator, their files need not be read; most of a process's time to begin is theirs."""
-    if config.option.markexpr != "not emulator":
-        return None
+    """Without the tests on the emulator, their files need not be read, nor the others where those alone are to run.
+
+    Reading is most of a process's time to begin, and of its memory.
+    """
     place = collection_path.relative_to(config.rootpath).as_posix() + ("/" if collection_path.is_dir() else "")
-    return place.startswith(_ON_THE_EMULATOR) or None
+    if config.option.markexpr == "not emulator":
+        return place.startswith(_ON_THE_EMULATOR) or None
+    if config.option.markexpr == "emulator":
+        wanted = place.startswith((*_ON_THE_EMULATOR, _OPS)) or any(one.startswith(place) for one in _ON_THE_EMULATOR)
+        return None if wanted else True
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In the order in which processes are given them. What starts an emulator is marked so."""
     distribution.sort(items)
     for item in items:
-        if item.nodeid.startswith(_ON_THE_EMULATOR) or _STARTS_ONE & set(getattr(item, "fixturenames", ())):
+        starts_one = _STARTS_ONE & set(getattr(item, "fixturenames", ()))
+        if starts_one and not item.nodeid.startswith((*_ON_THE_EMULATOR, _OPS)):
+            raise pytest.UsageError(f"{item.nodeid} starts an emulator: name its file in _ON_THE_EMULATOR")
+        if starts_one or item.nodeid.startswith(_ON_THE_EMULATOR):
             item.add_marker(pytest.mark.emulator)
 
 
