@@ -110,13 +110,13 @@ def test_a_file_is_put_into_the_lake_and_looked_into(room: Browser, tmp_path: Pa
     file = tmp_path / "day.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in [*good, {**_SHIPMENT, "weight_kg": "much"}]))
     page = room.open("/lake")
-    page.get_by_label("File").set_input_files(file)
+    page.get_by_label("File:").set_input_files(file)
     page.get_by_role("button", name="Put it").click()
     page.locator("#sent .pill", has_text="DONE").wait_for()
     assert "4 rows = 3 in silver + 1 in quarantine" in page.locator("#sent").inner_text()
     page.locator("#objects + form + #live td", has_text="DONE").wait_for()
 
-    page.get_by_label("File").set_input_files(file)
+    page.get_by_label("File:").set_input_files(file)
     page.get_by_role("button", name="Put it").click()
     page.locator("#file[aria-invalid]").wait_for()
     assert (
