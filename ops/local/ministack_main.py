@@ -60,8 +60,8 @@ _USES = frozenset(
 
 _EVENT_AGE_SECONDS = 6 * 3600
 _LONGEST_PAUSE_SECONDS = 8
-_FREE_SECONDS = 0.1  # to wait for a process that is about to be free: a new one takes many times that of a busy laptop
-_START_SECONDS = 5.0  # to wait while others of the same function start: one of them may be free first
+_START_SECONDS = 0.5  # what the start of a process takes before the first has shown it
+_STARTS_SECONDS = 5.0  # to wait while others of the same function start: one of them may be free first
 _LOOK_SECONDS = 0.005
 _IDLE_SECONDS = 120.0  # longer than from one tick of a schedule to the next
 _FORK_SECONDS = 60.0  # the first has to wait until the SDK is loaded, on a busy laptop
@@ -75,6 +75,7 @@ _enforce_api = server._enforce_execute_api  # noqa: SLF001
 _execute = lambda_svc._execute_function_warm  # noqa: SLF001
 _execute_any = lambda_svc._execute_function  # noqa: SLF001
 _acquire = lambda_svc.acquire_worker
+_spawn = lambda_runtime.Worker._spawn  # noqa: SLF001
 _action = iam_actions.extract_iam_action
 
 
@@ -258,7 +259,7 @@ def _acquire_sparingly(name: str, config: dict[str, Any], code: bytes, qualifier
     """Lease a process: one that is free or about to be, else a new one, for which idle ones of others may have to go.
 
     A laptop's cores start processes one after the other, while AWS starts as many as there are calls: of a burst most
-    are answered by the processes that there are before a new one could begin.
+    are answered by the processes that there are before a new one could begin. So a call waits as long as a start takes.
     """
     key = lambda_runtime._worker_key(name, config, qualifier)  # noqa: SLF001
     began = time.monotonic()
@@ -276,10 +277,20 @@ def _acquire_sparingly(name: str, config: dict[str, Any], code: bytes, qualifier
 def _is_due(pool: Iterable[lambda_runtime.Worker], waited: float) -> bool:
     """Whether to lease now, for whoever has waited so many seconds."""
     busy = list(pool)
-    if not busy or not all(worker.in_use for worker in busy) or waited > _START_SECONDS:
+    if not busy or not all(worker.in_use for worker in busy) or waited > _STARTS_SECONDS:
         return True
     is_starting = any(worker._start_time is None for worker in busy)  # noqa: SLF001
-    return waited >= _FREE_SECONDS and not is_starting
+    return waited >= _starts.seconds and not is_starting
+
+
+_starts = SimpleNamespace(seconds=_START_SECONDS)  # how long the last start of a process took
+
+
+def _spawn_timed(worker: lambda_runtime.Worker) -> None:
+    """Start a process."""
+    began = time.monotonic()
+    _spawn(worker)
+    _starts.seconds = time.monotonic() - began
 
 
 def _surplus() -> list[lambda_runtime.Worker]:
@@ -486,6 +497,7 @@ if __name__ == "__main__":
     iam_actions.extract_iam_action = _extract_noted
     eventbridge._dispatch_to_lambda = _dispatch_to_lambda  # noqa: SLF001
     lambda_svc.reap_idle_workers = _reap_idle
+    lambda_runtime.Worker._spawn = _spawn_timed  # noqa: SLF001
     lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _forks.start})
     lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": _Shared})
     lambda_runtime._PYTHON_WORKER_SCRIPT = _tell_where(lambda_runtime._PYTHON_WORKER_SCRIPT)  # noqa: SLF001

@@ -245,7 +245,7 @@ def test_whom_a_burst_waits_for(tmp_path: Path) -> None:
         "busy, free = Process(in_use=True, _start_time=1.0), Process(in_use=False, _start_time=1.0)\n"
         "starts = Process(in_use=True, _start_time=None)\n"
         "pools = ([], [busy, free], [busy], [busy, starts], [free, starts])\n"
-        "print(json.dumps([[due(pool, waited) for waited in (0.0, 0.5, 9.0)] for pool in pools]))\n"
+        "print(json.dumps([[due(pool, waited) for waited in (0.3, 0.6, 9.0)] for pool in pools]))\n"
     )
     command = [str(venv.python(ROOT)), "-P", str(script), str(ROOT / "ops" / "local" / "ministack_main.py")]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
