@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import boto3
 
 from ops.local.deployer import Deployment, deploy
 from ops.local.emulator import Emulator
+from tests.waiting import until
 
 FIXTURE = Path(__file__).parent / "fixture"
 
@@ -78,10 +78,7 @@ def wipe(emulator: Emulator) -> None:
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
     """Return as soon as `condition` holds; fail when it never does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
+    assert until(condition, seconds), f"{what}: not within {seconds} s"
 
 
 def free_port() -> int:

@@ -17,6 +17,7 @@ import boto3
 from ops.local import lambdas
 from ops.local.deployer import Deployment, deploy
 from ops.local.emulator import Emulator
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -28,11 +29,8 @@ DEADLINE_SECONDS = 60.0
 
 def wait_for(what: str, probe: Callable[[], T], *, seconds: float = DEADLINE_SECONDS) -> T:
     """The first truthy answer of ``probe``; fails with the last one when the deadline has passed."""
-    deadline = time.monotonic() + seconds
-    while not (answer := probe()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not happen within {seconds} s; last seen: {answer!r}")
-        time.sleep(0.05)
+    if not (answer := until(probe, seconds)):
+        raise AssertionError(f"{what} did not happen within {seconds} s; last seen: {answer!r}")
     return answer
 
 

@@ -6,13 +6,13 @@ from tests.pipelines.lab import Lab, wait_for
 
 
 def finished(lab: Lab, redrive_id: str, *, seconds: float = 60) -> dict[str, Any]:
-    """The run once it has ended, with its whole ledger."""
+    """The run once it has ended, with its whole ledger, of which it is not asked before: that keeps the run waiting."""
 
-    def probe() -> dict[str, Any]:
-        run: dict[str, Any] = lab.call("GET", f"/redrive/{redrive_id}?limit=1000")[1]
-        return {} if run["state"] == "RUNNING" else run
+    def ended() -> bool:
+        return bool(lab.call("GET", f"/redrive/{redrive_id}?limit=1")[1]["state"] != "RUNNING")
 
-    run = wait_for(f"the end of {redrive_id}", probe, seconds=seconds)
+    wait_for(f"the end of {redrive_id}", ended, seconds=seconds)
+    run: dict[str, Any] = lab.call("GET", f"/redrive/{redrive_id}?limit=1000")[1]
     while run["nextCursor"]:
         page = lab.call("GET", f"/redrive/{redrive_id}?limit=1000&cursor={run['nextCursor']}")[1]
         run["messages"] += page["messages"]
