@@ -31,6 +31,7 @@ _QUEUE = "aws:sqs/queue:Queue"
 _FUNCTION = "aws:lambda/function:Function"
 _MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"
 _ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+_COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
 _TABLE = "aws:dynamodb/table:Table"
 _TOPIC = "aws:sns/topic:Topic"
 _LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
@@ -288,15 +289,22 @@ def _log_retention(args: ResourceValidationArgs) -> Iterator[str]:
         yield "it keeps its logs for ever: set retentionInDays"
 
 
-def _alarm(args: ResourceValidationArgs) -> Iterator[str]:
-    if args.resource_type != _ALARM:  # a composite alarm may be a view of alarms that act themselves
-        return
-    if not plain(args.props.get("alarmActions") or []):
-        yield "it tells nobody: set alarmActions"
-    elif args.props.get("actionsEnabled") is False:
-        yield "it tells nobody: its actions are switched off"
-    if args.props.get("treatMissingData") in (None, "missing"):  # the provider's default, too
-        yield "state treatMissingData: under the default, a metric that falls silent leaves the alarm as it was"
+def _acts(stack: Stack, alarm: PolicyResource) -> bool:
+    return stack.is_unknown(alarm, "alarmActions") or bool(stack.known(alarm, "alarmActions"))
+
+
+def _alarms(stack: Stack) -> Violations:
+    # A composite alarm may be a view of alarms that act themselves, so it need not act; one that does speaks for them.
+    acting = [one for one in stack.of(_COMPOSITE) if _acts(stack, one) and stack.known(one, "actionsEnabled") is not False]
+    spoken_for = {alarm.urn for one in acting for alarm in stack.meant(one, "alarmRule", _ALARM)}
+    for alarm in stack.of(_ALARM):
+        if not _acts(stack, alarm) and alarm.urn not in spoken_for:
+            yield alarm.urn, "it tells nobody: set alarmActions, or name it in a composite alarm that has them"
+        elif stack.known(alarm, "actionsEnabled") is False and alarm.urn not in spoken_for:
+            yield alarm.urn, "it tells nobody: its actions are switched off"
+        if stack.known(alarm, "treatMissingData") in (None, "missing"):  # the provider's default, too
+            told = "state treatMissingData: under the default, a metric that falls silent leaves the alarm as it was"
+            yield alarm.urn, told
 
 
 def _protected(args: ResourceValidationArgs) -> Iterator[str]:
@@ -354,7 +362,11 @@ POLICIES: Sequence[Policy] = (
     _resource("message-size-stated", "A queue's largest message is stated.", _message_size),
     _resource("no-wildcard-grants", "No grant of IAM is for all actions, or for all resources.", _wildcards),
     _resource("log-retention", "Logs are kept for a stated time.", _log_retention),
-    _resource("alarm-tells-somebody", "An alarm has an action, and states what missing data means.", _alarm),
+    _stack(
+        "alarm-tells-somebody",
+        "An alarm has an action, or a composite alarm that has one, and states what missing data means.",
+        _alarms,
+    ),
     _resource(
         "stateful-protected",
         "What holds data is protected in production.",

@@ -25,7 +25,7 @@ class WorkerSpec:
     batching_window_seconds: int
     memory_mb: int
     max_concurrency: int
-    objective_seconds: int
+    objective_seconds: int = 60
     pollers: Pollers = NO_POLLERS
     reserved_concurrency: int | None = None
     visibility_seconds: int | None = None

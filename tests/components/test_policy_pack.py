@@ -134,6 +134,7 @@ def _good() -> list[Made]:
     }
     alarm: dict[str, Any] = {"namespace": "AWS/SQS", "metricName": "ApproximateNumberOfMessagesVisible"}
     alarm |= {"dimensions": {"QueueName": "dlq"}, "alarmActions": ["arn:topic"], "treatMissingData": "notBreaching"}
+    window = {**alarm, "metricName": "ApproximateAgeOfOldestMessage", "alarmActions": []}
     mapping: dict[str, Any] = {"eventSourceArn": "arn:queue", "functionName": "arn:worker"}
     mapping |= {"functionResponseTypes": ["ReportBatchItemFailures"]}
     resources: list[tuple[str, str, dict[str, Any], bool]] = [
@@ -150,6 +151,13 @@ def _good() -> list[Made]:
         ("aws:cloudwatch/logGroup:LogGroup", "logs", {"name": "/logs", "retentionInDays": 30}, False),
         (_MAPPING, "mapping", mapping, False),
         ("aws:cloudwatch/metricAlarm:MetricAlarm", "alarm", alarm, False),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "window", window, False),
+        (
+            "aws:cloudwatch/compositeAlarm:CompositeAlarm",
+            "windows",
+            {"alarmRule": 'ALARM("window")', "alarmActions": ["arn:topic"]},
+            False,
+        ),
         ("aws:iam/rolePolicy:RolePolicy", "grants", {"policy": _policy(grant, trace)}, False),
         ("aws:s3/bucket:Bucket", "bucket", {"bucket": "files"}, True),
         ("aws:s3/bucketPolicy:BucketPolicy", "bucket-policy", {"bucket": "files", "policy": _policy(tls)}, False),
@@ -225,6 +233,9 @@ _BROKEN: tuple[tuple[str, str, Callable[[list[Made]], None]], ...] = (
     ("log-retention", "logs", _with("logs", retentionInDays=None)),
     ("alarm-tells-somebody", "alarm", _with("alarm", alarmActions=[])),
     ("alarm-tells-somebody", "alarm", _with("alarm", actionsEnabled=False)),
+    ("alarm-tells-somebody", "window", _with("windows", alarmActions=[])),
+    ("alarm-tells-somebody", "window", _with("windows", actionsEnabled=False)),
+    ("alarm-tells-somebody", "window", _with("windows", alarmRule='ALARM("alarm")')),
     ("alarm-tells-somebody", "alarm", _with("alarm", treatMissingData=None)),
     ("alarm-tells-somebody", "alarm", _with("alarm", treatMissingData="missing")),  # filled in by the provider
     ("stateful-protected", "bucket", _unprotected),
@@ -285,6 +296,10 @@ def _preview() -> list[Made]:
     for properties in (alarm.inputs, alarm.outputs):
         properties.update(dimensions={"QueueName": _UNKNOWN})
     alarm.needs = {"dimensions": ["dlq"]}
+    windows = _one(resources, "windows")
+    for properties in (windows.inputs, windows.outputs):
+        properties.update(alarmRule=_UNKNOWN)
+    windows.needs = {"alarmRule": ["window"]}
     for name in ("queue", "dlq"):
         policy = _one(resources, f"{name}-policy")
         for properties in (policy.inputs, policy.outputs):
