@@ -87,6 +87,7 @@ class Settings:
     message_retention_seconds: _Retention = 4 * aws_limits.DAY
     dlq_retention_seconds: _Retention = aws_limits.MAX_RETENTION
     ttl_days: Annotated[int, whole(1, 3650)] = 7
+    publish_successes: Flag = False
     use_kms_cmk: Flag = False
     without_customer_key: Flag = False
     kms_alias: Annotated[str | None, or_none(_ALIAS)] = None

@@ -53,28 +53,28 @@ class EventBus(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutcomeTopicArgs:
-    """What the caller decides: which events of which pipeline."""
+    """What the caller decides: which events of which pipeline, and whether there is a topic for them at all."""
 
     bus_name: pulumi.Input[str]
     source: str
     detail_type: str
     pipeline: str
+    publishes: bool = True
     kms_key_arn: pulumi.Input[str] | None = None
 
 
 class OutcomeTopic(pulumi.ComponentResource):
-    """A topic, and the rule that publishes one outcome of one pipeline to it.
+    """A topic, and the rule that publishes one outcome of one pipeline to it; without one the rule only counts.
 
     Without a customer key the topic rests on SNS's own disk encryption: EventBridge can't use the key `alias/aws/sns`.
     """
 
-    topic: sns.Topic
+    topic: sns.Topic | None
     rule: cloudwatch.EventRule
 
     def __init__(self, name: str, args: OutcomeTopicArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:messaging:OutcomeTopic", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.topic = sns.Topic(name, kms_master_key_id=args.kms_key_arn, opts=child)
         self.rule = cloudwatch.EventRule(
             name,
             description=f"{args.detail_type} of the pipeline {args.pipeline}",
@@ -82,11 +82,17 @@ class OutcomeTopic(pulumi.ComponentResource):
             event_pattern=json.dumps(_pattern(args)),
             opts=child,
         )
+        self.topic = self._topic(name, args) if args.publishes else None
+        self.register_outputs({"topic_arn": self.topic.arn if self.topic else None})
+
+    def _topic(self, name: str, args: OutcomeTopicArgs) -> sns.Topic:
+        child = pulumi.ResourceOptions(parent=self)
+        topic = sns.Topic(name, kms_master_key_id=args.kms_key_arn, opts=child)
         account = get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         policy = sns.TopicPolicy(
             f"{name}-policy",
-            arn=self.topic.arn,
-            policy=pulumi.Output.json_dumps(policies.topic_policy(self.topic.arn, self.rule.arn, account)),
+            arn=topic.arn,
+            policy=pulumi.Output.json_dumps(policies.topic_policy(topic.arn, self.rule.arn, account)),
             opts=child,
         )
         cloudwatch.EventTarget(
@@ -94,10 +100,10 @@ class OutcomeTopic(pulumi.ComponentResource):
             event_bus_name=args.bus_name,
             rule=self.rule.name,
             target_id="topic",
-            arn=self.topic.arn,
+            arn=topic.arn,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
-        self.register_outputs({"topic_arn": self.topic.arn})
+        return topic
 
 
 def _pattern(args: OutcomeTopicArgs) -> Mapping[str, object]:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import pulumi
+from pulumi_aws import sns
 
 from components import naming
 from components.api.http_api import HttpApi
 from components.compute.function import InstrumentedFunction
 from components.control.backfill import Backfill
-from components.messaging.bus import OutcomeTopic
 from components.messaging.queue import ReliableQueue
 from components.messaging.queue_rule import QueueRule
 from components.observability.alarms.model import PipelineTargets, StackTargets
@@ -31,7 +31,7 @@ class ObservedPipeline(Protocol):
     backfill: Backfill | None
     tables: dict[str, pulumi.Output[str]]
     rules: dict[str, pulumi.Output[str]]
-    topics: dict[str, OutcomeTopic]
+    topics: dict[str, sns.Topic]
     group_by: str
 
     @property
@@ -93,7 +93,7 @@ def pipeline_targets(name: str, pipeline: ObservedPipeline, shared: SharedServic
         worker_timeout_seconds=pipeline.worker_timeout_seconds,
         bus=shared.bus.bus.name,
         rules=pipeline.rules,
-        topics={role: made.topic.name for role, made in pipeline.topics.items()},
+        topics={role: topic.name for role, topic in pipeline.topics.items()},
         breaker=pipeline.breaker.function.name if pipeline.breaker else None,
         gate=pipeline.gate.function.name if pipeline.gate else None,
         backfill=pipeline.backfill.machine.arn if pipeline.backfill else None,

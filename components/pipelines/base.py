@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pulumi
 
@@ -19,6 +19,9 @@ from components.messaging.queue_rule import QueueRule
 from components.pipelines.worker_spec import WorkerSpec, WorkerWiring
 from components.security import policies
 from components.shared_services import SharedServices
+
+if TYPE_CHECKING:
+    from pulumi_aws import sns
 
 COMMON_ROUTES = {"GET /health": Access.OPEN, "$default": Access.SUBMIT}
 _OUTCOMES = {"success": "IngestionSuccess", "failure": "IngestionFailure"}
@@ -69,7 +72,7 @@ class Pipeline(pulumi.ComponentResource):
         self.producers: dict[str, InstrumentedFunction] = {}  # functions that accept work, by role
         self.tables: dict[str, pulumi.Output[str]] = {}  # names, by role
         self.rules: dict[str, pulumi.Output[str]] = {}  # names of rules on the bus, by role
-        self.topics: dict[str, OutcomeTopic] = {}
+        self.topics: dict[str, sns.Topic] = {}  # of outcomes, by role
         self.dead_letters: dict[str, DeadLetters] = {}  # by the name that a request for a redrive gives
         self.outputs: dict[str, pulumi.Output[str]] = {}
 
@@ -91,8 +94,9 @@ class Pipeline(pulumi.ComponentResource):
         consumer_args = spec.consumer_args(self.shared, self.queue.queue_arn, self.worker.function.arn)
         consumer = QueueConsumer(f"{self.name}-worker", consumer_args, self.child)
         self.functions[f"{self.name}-worker"] = self.worker
-        self.topics = {role: self._topic(spec, role, detail_type) for role, detail_type in _OUTCOMES.items()}
-        self.rules |= {role: topic.rule.name for role, topic in self.topics.items()}
+        outcomes = {role: self._outcome(spec, role, detail_type) for role, detail_type in _OUTCOMES.items()}
+        self.topics = {role: one.topic for role, one in outcomes.items() if one.topic}
+        self.rules |= {role: one.rule.name for role, one in outcomes.items()}
         self.dead_letters[self.name] = self.queue.dead_letters()
         if self.shared.settings.has_breaker:
             breaker = self._breaker(spec, consumer)
@@ -122,8 +126,7 @@ class Pipeline(pulumi.ComponentResource):
             **({"gateFunctionName": self.gate.function.name} if self.gate else {}),
             **({"backfillArn": self.backfill.machine.arn} if self.backfill else {}),
             **({"backfillFunctionName": self.backfill.function.function.name} if self.backfill else {}),
-            "successTopicArn": self.topics["success"].topic.arn,
-            "failureTopicArn": self.topics["failure"].topic.arn,
+            **{f"{role}TopicArn": topic.arn for role, topic in self.topics.items()},
             **(outputs or {}),
         }
         self.register_outputs(self.outputs)
@@ -187,12 +190,13 @@ class Pipeline(pulumi.ComponentResource):
         )
         return CircuitBreaker(f"{self.name}-breaker", args, self.child)
 
-    def _topic(self, spec: WorkerSpec, role: str, detail_type: str) -> OutcomeTopic:
+    def _outcome(self, spec: WorkerSpec, role: str, detail_type: str) -> OutcomeTopic:
         args = OutcomeTopicArgs(
             bus_name=self.shared.bus.bus.name,
             source=spec.event_source,
             detail_type=detail_type,
             pipeline=self.name,
+            publishes=role != "success" or self.shared.settings.publish_successes,
             kms_key_arn=self.shared.kms_key_arn,
         )
         return OutcomeTopic(f"{self.name}-{role}", args, self.child)

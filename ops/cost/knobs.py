@@ -68,8 +68,8 @@ def _shapes(shape: Shape) -> Iterator[tuple[str, Shape]]:
         yield "queueType: fifo", replace(shape, fifo=shape.fifo | {"events"}, grouped=shape.grouped - {"events"})
         if "events" not in shape.grouped:
             yield "groupBy on a standard queue", replace(shape, grouped=shape.grouped | {"events"})
-    if shape.told:
-        yield "no rule of each success (no key yet)", replace(shape, told=frozenset())
+    told = frozenset(() if shape.told else shape.pipelines)
+    yield f"publishSuccesses: {str(not shape.told).lower()}", replace(shape, told=told)
 
 
 def _functions(shape: Shape, change: Callable[[Function], Function]) -> Shape:

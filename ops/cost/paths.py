@@ -67,7 +67,7 @@ class Shape:
         pipelines = tuple(name for name, producer in PRODUCERS.items() if producer in functions)
         queues = {one.name: one.inputs for one in of(resources, "Queue")}
         mappings = [one.inputs for one in of(resources, "EventSourceMapping")]
-        rules = {one.name for one in of(resources, "EventRule")}
+        targets = {one.name for one in of(resources, "EventTarget")}
         archives = [one.inputs for one in of(resources, "EventArchive")]
         groups = [one.inputs for one in of(resources, "LogGroup")]
         fifo = frozenset(name for name in pipelines if queues.get(f"{name}-queue", {}).get("fifoQueue"))
@@ -81,7 +81,7 @@ class Shape:
             batch_sizes={str(one["functionName"]).removeprefix("arn:"): int(one["batchSize"]) for one in mappings},
             fifo=fifo,
             grouped=frozenset(name for name in pipelines if environments[name].get("GROUP_BY") and name not in fifo),
-            told=frozenset(name for name in pipelines if f"{name}-success" in rules),
+            told=frozenset(name for name in pipelines if f"{name}-success-target" in targets),
             tracing=any((one.get("tracingConfig") or {}).get("mode") == "Active" for one in functions.values()),
             asks_authorizer=any(one.inputs.get("authorizerType") == "REQUEST" for one in of(resources, "Authorizer")),
             log_days=max((int(one.get("retentionInDays") or 0) for one in groups), default=0),

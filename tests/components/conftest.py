@@ -25,7 +25,7 @@ def everything() -> Recording:
     """The dev stack with every option on that adds a grant."""
     network = {"vpcSubnetIds": ["subnet-0123456789abcdef0"], "vpcSecurityGroupIds": ["sg-0123456789abcdef0"]}
     told = {"webhookUrl": "https://hooks.example/T0/secret-part"}
-    return run_main("dev", {"useKmsCmk": True, "tracing": True, **network, **told})
+    return run_main("dev", {"useKmsCmk": True, "tracing": True, "publishSuccesses": True, **network, **told})
 
 
 @pytest.fixture(scope="session")

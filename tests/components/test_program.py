@@ -55,7 +55,6 @@ _RESOURCES = {
     ("aws:cloudwatch/eventRule:EventRule", "events-success"),
     ("aws:cloudwatch/eventRule:EventRule", "redrive-tick"),
     ("aws:cloudwatch/eventTarget:EventTarget", "events-failure-target"),
-    ("aws:cloudwatch/eventTarget:EventTarget", "events-success-target"),
     ("aws:cloudwatch/eventTarget:EventTarget", "redrive-tick-target"),
     ("aws:cloudwatch/logGroup:LogGroup", "events-ingest-logs"),
     ("aws:cloudwatch/logGroup:LogGroup", "events-worker-logs"),
@@ -83,9 +82,7 @@ _RESOURCES = {
     ("aws:lambda/permission:Permission", "redrive-api-invocation"),
     ("aws:lambda/permission:Permission", "redrive-tick-invocation"),
     ("aws:sns/topic:Topic", "events-failure"),
-    ("aws:sns/topic:Topic", "events-success"),
     ("aws:sns/topicPolicy:TopicPolicy", "events-failure-policy"),
-    ("aws:sns/topicPolicy:TopicPolicy", "events-success-policy"),
     ("aws:sqs/queue:Queue", "control-failures"),
     ("aws:sqs/queue:Queue", "events-dlq"),
     ("aws:sqs/queue:Queue", "events-queue"),
@@ -130,6 +127,11 @@ _BREAKER = {
     ("aws:lambda/permission:Permission", "events-breaker-tick-invocation"),
     ("aws:lambda/permission:Permission", "events-breaker-trip-invocation"),
 }
+_SUCCESSES = {
+    ("aws:cloudwatch/eventTarget:EventTarget", "events-success-target"),
+    ("aws:sns/topic:Topic", "events-success"),
+    ("aws:sns/topicPolicy:TopicPolicy", "events-success-policy"),
+}
 _FAILURE_LAB = {
     ("lab:compute:InstrumentedFunction", "failure-mode"),
     ("lab:control:FailureSwitch", "failure-mode"),
@@ -161,7 +163,7 @@ _CUSTOMER_KEY = {
 }
 _MAIL = {("aws:sns/topicSubscription:TopicSubscription", f"alarms-{s}-email") for s in ("critical", "warning")}
 _BY_STACK = {
-    "local": _WITHOUT_OPTIONS | _BREAKER | _FAILURE_LAB,
+    "local": _WITHOUT_OPTIONS | _BREAKER | _FAILURE_LAB | _SUCCESSES,
     "dev": _WITHOUT_OPTIONS | _BREAKER | _FAILURE_LAB,
     "prod": _WITHOUT_OPTIONS | _BREAKER | _CUSTOMER_KEY | _MAIL,
 }
@@ -227,7 +229,6 @@ def test_outputs(dev: Recording) -> None:
             "ingestFunctionName": "events-ingest",
             "workerFunctionName": "events-worker",
             "breakerFunctionName": "events-breaker",
-            "successTopicArn": "arn:events-success",
             "failureTopicArn": "arn:events-failure",
         },
     }
@@ -299,6 +300,7 @@ def test_laptop_stack_is_quick_and_points_the_provider_at_the_laptop() -> None:
         "tracing": False,
         "failureInjection": True,
         "breakerHoldSeconds": 10,
+        "publishSuccesses": True,
         "objectiveSeconds": 15,
         "lakeObjectiveSeconds": 60,
         "alarms": {

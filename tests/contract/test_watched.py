@@ -182,7 +182,7 @@ def _many(count: int) -> list[dict[str, object]]:
         ("Function", "redrive", {"environment": {"variables": {"A": "a" * 4096}}}, "environment of redrive"),
         ("Function", "redrive", {"reservedConcurrentExecutions": 901}, "reserved concurrency"),
         ("RolePolicy", "redrive-policy", {"policy": "a" * 10_241}, "policy of redrive-policy"),
-        ("TopicPolicy", "events-success-policy", {"policy": "a" * 30_721}, "policy of events-success-policy"),
+        ("TopicPolicy", "events-failure-policy", {"policy": "a" * 30_721}, "policy of events-failure-policy"),
         (
             "Dashboard",
             "dashboard",

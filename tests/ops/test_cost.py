@@ -114,7 +114,7 @@ def test_knobs() -> None:
         "orders": -0.3,
         "lake": -0.375,
     }
-    assert found["no rule of each success (no key yet)"].per_million == pytest.approx(dict.fromkeys(usages, -0.5))
+    assert found["publishSuccesses: false"].per_million == pytest.approx(dict.fromkeys(usages, -0.5))
     assert found["an Idempotency-Key on each event"].per_million == {"events": 1.375, "orders": 1.375}
     assert found["POST /events/batch with 100"].per_million.keys() == {"events"}
     assert found["archiveRetentionDays: 0"].per_million.keys() == {"orders"}

@@ -174,8 +174,8 @@ ALARMS = {
     "events-subscriber-failed": Row(
         "warning",
         Math(
-            "FILL(success, 0) + FILL(failure, 0)",
-            {"success": _sns("events-success"), "failure": _sns("events-failure")},
+            "FILL(failure, 0)",
+            {"failure": _sns("events-failure")},
         ),
         *(_OVER, 0, (1, 1), "notBreaching"),
     ),

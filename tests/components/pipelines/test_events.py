@@ -250,9 +250,24 @@ def test_cors_is_for_the_one_origin(tuned: Recording) -> None:
     }
 
 
+def test_successes_are_published_where_that_is_wanted(dev: Recording) -> None:
+    """Otherwise their rule counts them and goes nowhere: no topic that would stay silent, no output of it."""
+    told = run_main("dev", {"publishSuccesses": True})
+
+    assert told.outputs["events"]["successTopicArn"] == "arn:events-success"
+    assert told.names() - dev.names() == {
+        ("aws:cloudwatch/eventTarget:EventTarget", "events-success-target"),
+        ("aws:sns/topic:Topic", "events-success"),
+        ("aws:sns/topicPolicy:TopicPolicy", "events-success-policy"),
+    }
+    assert dev.inputs("EventRule", "events-success") == told.inputs("EventRule", "events-success")
+    assert dev.outputs["events"].keys() == told.outputs["events"].keys() - {"successTopicArn"}
+
+
 @pytest.mark.parametrize("outcome", ["success", "failure"])
-def test_each_outcome_has_a_rule_to_its_topic(dev: Recording, outcome: str) -> None:
+def test_each_outcome_has_a_rule_to_its_topic(outcome: str) -> None:
     """The rule matches this outcome of this pipeline on the stack's own bus and targets the topic."""
+    dev = run_main("dev", {"publishSuccesses": True})
     rule = dev.inputs("EventRule", f"events-{outcome}")
 
     assert json.loads(rule["eventPattern"]) == {

@@ -262,7 +262,6 @@ def test_outputs(lake: Recording) -> None:
         "ingestFunctionName": "lake-ingest",
         "workerFunctionName": "lake-worker",
         "breakerFunctionName": "lake-breaker",
-        "successTopicArn": "arn:lake-success",
         "failureTopicArn": "arn:lake-failure",
         "bronzeBucket": "id:lake-bronze",
         "silverBucket": "id:lake-silver",
