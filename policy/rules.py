@@ -295,7 +295,9 @@ def _acts(stack: Stack, alarm: PolicyResource) -> bool:
 
 def _alarms(stack: Stack) -> Violations:
     # A composite alarm may be a view of alarms that act themselves, so it need not act; one that does speaks for them.
-    acting = [one for one in stack.of(_COMPOSITE) if _acts(stack, one) and stack.known(one, "actionsEnabled") is not False]
+    acting = [
+        one for one in stack.of(_COMPOSITE) if _acts(stack, one) and stack.known(one, "actionsEnabled") is not False
+    ]
     spoken_for = {alarm.urn for one in acting for alarm in stack.meant(one, "alarmRule", _ALARM)}
     for alarm in stack.of(_ALARM):
         if not _acts(stack, alarm) and alarm.urn not in spoken_for:

@@ -99,12 +99,14 @@ def test_the_tutorial_shows_a_verdict_that_there_is() -> None:
 
 
 def test_every_page_of_the_control_room_is_told_of() -> None:
-    """Each that its head leads to has a row; pictures of the control room are there, and small. README has the first."""
+    """Each that its head leads to has a row; its pictures are there, and small; README has the first."""
     head = (ROOT / "ops" / "console" / "templates" / "base.html").read_text(encoding="utf-8")
     page = (ROOT / "docs" / "console.md").read_text(encoding="utf-8")
     table = page.partition("| page | shows |")[2].partition("\n\n")[0]
     pictures = {*re.findall(r"\]\(([^)]+\.png)\)", page)}
 
-    assert re.findall(r"^\| \[?([A-Z][A-Za-z ]*[a-zA-Z])", table, re.MULTILINE) == re.findall(r'\("/[a-z]*", "([^"]+)"\)', head)
+    assert re.findall(r"^\| \[?([A-Z][A-Za-z ]*[a-zA-Z])", table, re.MULTILINE) == re.findall(
+        r'\("/[a-z]*", "([^"]+)"\)', head
+    )
     assert {name for name in pictures if (ROOT / "docs" / name).stat().st_size > 150_000} == set()
     assert "](docs/console.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
