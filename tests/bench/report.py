@@ -29,10 +29,10 @@ _BAR = re.compile(r"(?P<sense>[≤≥]) (?P<limit>[0-9.]+) (?P<unit>\S.*)")
 _PACKAGES = ("botocore", "aws-lambda-powertools", "pyarrow", "duckdb", "pulumi", "pulumi-aws", "ministack", "moto")
 _HEAD = """# Benchmarks
 
-Made by `python -m tests.bench.report` of what `make bench` wrote to `docs/benchmarks/`; a test keeps the
-two equal. `x` is one side divided by the other, both in the same run and in turn; a figure is the median of its rounds,
-and the least and the most of them stand beside it. CPU is processor time, which other work on the machine hardly
-changes. `make bench BENCH=worker` measures one of them again.
+Made by `python -m tests.bench.report` of what `make bench` wrote to `docs/benchmarks/`; a test keeps the two equal. `x`
+is one side divided by the other, both in the same run and in turn; a figure is the median of its rounds, and the least
+and the most of them stand beside it. CPU is processor time, which other work on the machine changes little while its
+load is below the number of processors, and wall time much. `make bench BENCH=worker` measures one of them again.
 """
 
 
@@ -129,7 +129,8 @@ def _machine() -> str:
     models = re.findall(r"model name\s*: (.+)", cpu.read_text(encoding="utf-8")) if cpu.exists() else []
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     model = models[0].strip() if models else platform.machine()
-    return f"{model}, {usable} processors, {platform.system()} {platform.machine()}"
+    busy = f", load {os.getloadavg()[0]:.0f}" if hasattr(os, "getloadavg") else ""
+    return f"{model}, {usable} processors{busy}, {platform.system()} {platform.machine()}"
 
 
 def _versions() -> dict[str, str]:

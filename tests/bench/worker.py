@@ -180,7 +180,10 @@ def main(arguments: list[str]) -> int:
     return conclude("worker", rows, file, note=_NOTE)
 
 
-_NOTE = ""
+_NOTE = """A batch of one is three calls on both sides, one after another, and nine tenths of our processor time are
+botocore's and urllib3's: sockets and headers 45 % of a call, signing 17 %. Without validation, user agent and
+Powertools' Logger, ours runs 8,500 Python functions where Powertools' runs 12,400. What would save more was not done: a
+transport of our own, or `PutEvents` beside the write of the outcome, which could tell a success that is none."""
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
