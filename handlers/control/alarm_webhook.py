@@ -191,3 +191,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Forwards notifications."""
     start_invocation(context.aws_request_id)
     forwarder().handle(event, context)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the client in Lambda's init phase, not at the first alarm
+    forwarder()

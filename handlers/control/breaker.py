@@ -472,3 +472,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> jsontext.JsonObjec
     """Opens on a trip, probes on a tick."""
     start_invocation(context.aws_request_id)
     return breaker().handle(event, context)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the clients in Lambda's init phase, not in the first tick
+    breaker()

@@ -131,3 +131,7 @@ def handler(event: Any, context: LambdaContext) -> Answer:  # noqa: ANN401 - see
     """Answers a request or resets the switch."""
     start_invocation(context.aws_request_id)
     return switch().handle(event)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the client in Lambda's init phase, not in the first request
+    switch()
