@@ -35,7 +35,7 @@ def client(service: str, *, read_timeout: int = 3, connections: int = 10) -> Any
 
 
 def _made(service: str, config: Config) -> Any:  # noqa: ANN401 - see `client`
-    """Makes a client while nobody looks for garbage: the models it loads have none, and looking takes a third of it."""
+    """Makes a client while nobody looks for garbage: the models it loads have none, and looking takes long."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -54,8 +54,8 @@ def _session() -> botocore.session.Session:
 def parallel_client(service: str, *, attempts: int, read_timeout: int) -> Any:  # noqa: ANN401 - see `client`
     """A client for many calls at once, with a connection for each; it tries a call `attempts` times.
 
-    Each try waits `read_timeout` seconds for its answer. botocore does not look at each value of a large answer either:
-    together with what no client of ours does, that would be a third of the time that a redrive takes.
+    Each try waits `read_timeout` seconds for its answer. botocore does not look at each value of a large answer
+    either, of which a redrive has many.
     """
     config = Config(
         connect_timeout=1,

@@ -243,7 +243,7 @@ def main(arguments: list[str]) -> int:
 
 
 _NOTE = """
-Of the runner's processor time half is botocore's work for each of the three calls that ten letters take (signing,
+Much of the runner's processor time is botocore's work for each of the three calls that ten letters take (signing,
 hooks, endpoints), in threads that share one interpreter; the waits overlap already. Tried with effect: answers read as
 JSON and not by botocore's parser, the room for a letter's attributes measured once. Without: no garbage collection.
 Several runners on one run are not built: a run is leased to one invocation, and what its ledger guarantees after a
