@@ -65,6 +65,19 @@ def test_a_component_of_the_package_is_that_of_the_program(make: Callable[[], An
     assert (inner.type.rpartition(":")[2], inner.parent) == (type(made[0]).__name__, outer.name)
 
 
+def test_the_example_in_typescript_fits_the_schema() -> None:
+    """Its components are of the package, with all inputs that are required and no others than there are."""
+    text = (ROOT / "examples" / "typescript" / "index.ts").read_text(encoding="utf-8")
+    made = re.findall(r"new lab\.(\w+)\(\"\w+\", \{(.*?)\}\)", text, re.DOTALL)
+    resources = json.loads(plugin.schema())["resources"]
+
+    assert [name for name, _ in made] == ["ReliableQueue", "QueueConsumer"]
+    for name, inputs in made:
+        known = resources[f"ingestion-lab:index:{name}"]
+        given = set(re.findall(r"(?:^|[{,\s])(\w+): ", inputs))
+        assert set(known["requiredInputs"]) <= given <= set(known["inputProperties"])
+
+
 def test_the_example_in_yaml_fits_the_schema() -> None:
     """Its resources are of the package, with all inputs that are required and no others than there are."""
     folder = ROOT / "examples" / "yaml"
