@@ -69,6 +69,7 @@ def test_status(running: Laptop) -> None:
         "functions": dict.fromkeys(document["functions"], "Active"),
         "functionErrors": dict.fromkeys(document["functions"], 0),
         "recovered": [],
+        "drain": document["drain"],
         "breakers": dict.fromkeys(document["queues"], "CLOSED"),
         "consumers": dict.fromkeys(document["queues"], "Enabled"),
         "noticeConsumers": {"lake": "Enabled"},

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,9 @@ from ops.local.emulator import Emulator, clean
 
 
 @pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[Emulator]:
-    """A home as one has it; nothing runs there."""
+def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """A home as one has it; nothing runs there. Its control room has a port that nobody else takes meanwhile."""
+    monkeypatch.setattr(service, "DEFAULT_PORT", 20_000 + os.getpid() % 10_000)
     yield Emulator(tmp_path, 1, 1)
     clean(tmp_path)
 
