@@ -23,6 +23,7 @@ from ops.local.deployer.values import plain
 from tests.components.recording import ACCOUNT, REGION, ROOT, Recording
 
 _SUFFIX = "-0123abc"  # as long as what Pulumi adds to a name of its own making
+_UNIQUE = 26 * "0"  # as long as what the provider adds to a prefix
 _PREFERRED = ("ACTIVE", "Active", "Enabled", "Successful", "ENABLED")
 _TOKENS = {"NextToken", "nextToken", "NextMarker", "Marker", "LastEvaluatedTableName"}
 _CLOSEST = {
@@ -179,6 +180,8 @@ class _AsInAws(Resource):
 
     @cached_property
     def physical(self) -> str:
+        if "namePrefix" in self.inputs and "name" not in self.inputs:
+            return f"{self.inputs['namePrefix']}{_UNIQUE}"
         return super().physical if "name" in self.inputs else super().physical + _SUFFIX
 
 

@@ -8,7 +8,7 @@ from tests.components.recording import EVERY_PIPELINE, run_main
 from tests.contract import pictures
 
 _MAIN_WAY = {
-    "events": ["HTTP API", "events-ingest", "events-queue", "events-worker", "ingestion-bus", "events-success"],
+    "events": ["HTTP API", "events-ingest", "events-queue", "events-worker", "ingestion-bus"],
     "orders": ["HTTP API", "orders-api", "ingestion-bus", "orders-queue", "orders-worker", "orders-table"],
     "lake": ["lake-bronze", "lake-notices-queue", "lake-ingest", "lake-queue", "lake-worker", "lake-silver"],
 }

@@ -57,6 +57,7 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("logLevel", "LOUD"),
     ("logRetentionDays", 8),
     ("tracing", 1),
+    ("publishSuccesses", "no"),
     ("objectiveSeconds", 0),
     ("lakeObjectiveSeconds", 1_209_601),
     ("retryBackoffBaseSeconds", 0),
