@@ -242,7 +242,9 @@ def test_killed_copy_goes_on(stage: Stage) -> None:
     said = f"continuing {saved['id']} after {saved['last_key']}, {saved['objects']} objects done"
     assert f"{said}; --restart starts over\n" in rest.stderr
     told = report_of(rest)
-    assert (told["objects"], told["resumed"], told["replayId"]) == (6, True, saved["id"])
+    assert (told["resumed"], told["replayId"]) == (True, saved["id"])
+    # One that was interrupted between the copy and the note of it is written after the window's end: it is not counted.
+    assert told["objects"] == 6 or (told["objects"], len(stage.versions())) == (5, 12)
     assert [stage.s3.head_object(Bucket=stage.bucket, Key=key)["Metadata"] for key in keys] == [
         {"replay": saved["id"]}
     ] * 6
