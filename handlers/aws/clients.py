@@ -21,7 +21,7 @@ _PLAIN_ANSWERS = {
     "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessageBatch"),
 }
 # Each call does without botocore's check of its parameters, which AWS makes again (what comes from outside is checked
-# where it comes in, and tests have it switched on), and without composing a user agent: a quarter of its time.
+# where it comes in, and tests have it switched on), and without composing a user agent.
 _LEAN: Any = {"parameter_validation": False, "user_agent": "ingestion-lab"}
 PARALLEL_CALLS = 24  # receives, sends and deletions of 100 messages at once, nearly
 

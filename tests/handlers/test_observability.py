@@ -253,7 +253,7 @@ def test_one_correlation_id_from_the_request_to_the_event(  # noqa: PLR0917
 
 def test_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Level, message, time and service, then what all lines of the invocation have, then its own; one for each."""
-    own = observability.Logger("WARNING", "lab")
+    own = observability.Logger("warning", "lab")  # as Powertools takes it, too
     own.append_keys(idempotencyKey="of the one before")
     own.clear_state()
     own.append_keys(requestId="r-1", redriveId="all")
