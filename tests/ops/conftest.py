@@ -63,7 +63,7 @@ def moto_process() -> Iterator[str]:
     command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            wait_for(lambda: _answers(f"http://127.0.0.1:{port}"), "moto", seconds=60)
+            wait_for(lambda: _answers(f"http://127.0.0.1:{port}"), "moto")
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()

@@ -140,7 +140,7 @@ class Desk:
 
     def drained(self, url: str) -> None:
         """Return when there is nothing left in a queue."""
-        wait_for(lambda: self.depth(url) == 0, f"the end of {url}", seconds=60)
+        wait_for(lambda: self.depth(url) == 0, f"the end of {url}")
 
     def put(self, url: str, body: str) -> None:
         """A message onto a queue whose policy lets only AWS or a function send."""

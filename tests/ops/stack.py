@@ -76,8 +76,8 @@ def wipe(emulator: Emulator) -> None:
         assert answer.status == 200
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Return as soon as `condition` holds; fail when it never does."""
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
+    """Return as soon as `condition` holds; fail when it never does: long after anything takes on a busy machine."""
     assert until(condition, seconds), f"{what}: not within {seconds} s"
 
 

@@ -114,7 +114,7 @@ def test_samples_that_fail(laptop: Laptop, tmp_path: Path, monkeypatch: pytest.M
 def test_interrupted_up(laptop: Laptop, number: signal.Signals) -> None:
     """Ctrl-C or a polite kill in the middle: nothing stays, and the code says so."""
     with laptop.start("up") as run:
-        wait_for((laptop.home / "emulator.json").exists, "an emulator", 60)
+        wait_for((laptop.home / "emulator.json").exists, "an emulator")
         run.send_signal(number)
         stdout, stderr = run.communicate()
     assert (run.returncode, stdout, stderr.splitlines()[-1]) == (130, "", "error: interrupted")
@@ -124,7 +124,7 @@ def test_interrupted_up(laptop: Laptop, number: signal.Signals) -> None:
 def test_killed_up(laptop: Laptop) -> None:
     """After SIGKILL in the middle, down finds what is left."""
     with laptop.start("up") as run:
-        wait_for((laptop.home / "local.json").exists, "a deployment under way", 60)
+        wait_for((laptop.home / "local.json").exists, "a deployment under way")
         run.kill()
     assert processes.marked(laptop.home) != []
     assert laptop.lab("down").exit_code == 0

@@ -173,7 +173,7 @@ def test_interrupted(laptop: Laptop, tmp_path: Path) -> None:
     with laptop.start(
         "lake", "generate", "--type", "shipments", "--target-size", "100GB", "-o", str(folder / "x")
     ) as run:
-        wait_for(lambda: any(path.stat().st_size for path in folder.iterdir()), "the first rows", 60)
+        wait_for(lambda: any(path.stat().st_size for path in folder.iterdir()), "the first rows")
         run.send_signal(signal.SIGINT)
         _, stderr = run.communicate()
 

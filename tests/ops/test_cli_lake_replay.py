@@ -229,7 +229,7 @@ def test_killed_copy_goes_on(stage: Stage) -> None:
         return any(json.loads(path.read_text())["run"]["last_key"] for path in stage.runs())
 
     with stage.laptop.start(*slow) as run:
-        wait_for(started, "the first copy", 60)
+        wait_for(started, "the first copy")
         run.send_signal(signal.SIGINT)
         stdout, stderr = run.communicate()
     assert (run.returncode, stderr.splitlines()[-1]) == (130, "error: interrupted")

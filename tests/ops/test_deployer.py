@@ -210,7 +210,7 @@ def test_killed_in_the_middle(stack: Stack) -> None:
     )
     arguments = [str(FIXTURE), stack.emulator.endpoint, str(stack.state_file)]
     with subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=ROOT) as run:
-        wait_for(lambda: stack.state_file.exists() and len(stack.state()["resources"]) >= 5, "some resources", 60)
+        wait_for(lambda: stack.state_file.exists() and len(stack.state()["resources"]) >= 5, "some resources")
         run.send_signal(signal.SIGKILL)
     made = len(stack.state()["resources"])
     assert made < _ALL

@@ -129,7 +129,7 @@ def test_poison(desk: Desk) -> None:
     desk.lab("failure", "set", "poison_payload", "--wait")
     for pipeline in EVERY_PIPELINE:
         desk.send(pipeline)
-    wait_for(are_back, "the dead letters", seconds=60)
+    wait_for(are_back, "the dead letters")
     for name in _each("poison-pill"):
         assert "SchemaValidationError" in desk.follow(name, "Look", "redrive preview")
     assert "SchemaValidationError" in desk.follow("events-error-rate", "Look", "failures-by-type")
@@ -142,7 +142,7 @@ def test_poison(desk: Desk) -> None:
     desk.together(_each("redrive-gone-wrong"), "Act", "redrive cancel")
     runs = {one["redriveId"]: one["state"] for one in json.loads(desk.lab("redrive", "list", "--json"))["runs"]}
     assert [runs[one.strip()] for one in started] == ["CANCELLED"] * 3
-    wait_for(are_back, "all letters", seconds=60)
+    wait_for(are_back, "all letters")
     _look(desk, *_each("dlq-not-empty", "dlq-oldest-age", "error-rate", "poison-pill", "redrive-gone-wrong"))
     _look(desk, *_each("redrive-failed"))
     for name in _each("dlq-oldest-age"):
@@ -177,7 +177,7 @@ def test_paused(desk: Desk) -> None:
     assert set(desk.status()["consumers"].values()) == {"Disabled"}
     for pipeline in EVERY_PIPELINE:
         queue = _group(desk, pipeline)["queueUrl"]
-        wait_for(lambda queue=queue: desk.depth(queue) == 3, "the backlog", seconds=60)  # type: ignore[misc]
+        wait_for(lambda queue=queue: desk.depth(queue) == 3, "the backlog")  # type: ignore[misc]
         for name in ("queue-stalled", "queue-age"):
             assert '"Disabled"' in desk.follow(f"{pipeline}-{name}", "Look", "list-event-source-mappings")
     _look(desk, *_each("queue-stalled", "queue-age", "queue-backlog", "backlog"))
@@ -206,7 +206,7 @@ def test_outage(desk: Desk) -> None:
     desk.lab("failure", "set", "downstream_outage", "--wait")
     for pipeline in EVERY_PIPELINE:
         desk.send(pipeline)
-    wait_for(lambda: set(desk.status()["breakers"].values()) == {"OPEN"}, "the breakers", seconds=60)
+    wait_for(lambda: set(desk.status()["breakers"].values()) == {"OPEN"}, "the breakers")
     assert "DownstreamError" in desk.follow("events-downstream-outage", "Look", "failures-by-type")
     _look(desk, *_each("breaker-open", "downstream-outage"))
     desk.follow("events-breaker-open", "Act", "failure reset")
@@ -218,7 +218,7 @@ def test_outage(desk: Desk) -> None:
         found = desk.status()
         return (set(found["breakers"].values()), set(found["consumers"].values())) == ({"CLOSED"}, {"Enabled"})
 
-    wait_for(closed, "the breakers closed", seconds=60)
+    wait_for(closed, "the breakers closed")
     _empty(desk, "queueUrl")  # what waits for its next attempt: that it succeeds is shown by the GameDays
     _is_over(desk, *_each("breaker-open", "downstream-outage"))
     _come_through(desk)
@@ -229,7 +229,7 @@ def test_record_that_is_wrong(desk: Desk, pipeline: str) -> None:
     """One of a worker that died and whose message is gone: it is found, forgotten, and done again."""
     table, dynamodb = desk.outputs["DynamoTableName"], desk.client("dynamodb")
     desk.send(pipeline, count=1)
-    wait_for(lambda: bool(_done(desk, pipeline)), "a record of its own", seconds=60)
+    wait_for(lambda: bool(_done(desk, pipeline)), "a record of its own")
     key = next(iter(_done(desk, pipeline)))
     dynamodb.update_item(
         TableName=table,
@@ -248,7 +248,7 @@ def test_record_that_is_wrong(desk: Desk, pipeline: str) -> None:
     again = [line for line in desk.lines(runbook, "Act", key) if "aws" not in line and "redrive" not in line]
     for line in again:
         desk.run(line)
-    wait_for(lambda: desk.follow(runbook, "Verify", "get-item", key) == "SUCCEEDED\n", "its outcome", seconds=60)
+    wait_for(lambda: desk.follow(runbook, "Verify", "get-item", key) == "SUCCEEDED\n", "its outcome")
     desk.follow(runbook, "Verify", key=key)
 
 
@@ -314,7 +314,7 @@ def test_ignored_object(desk: Desk) -> None:
     def is_read() -> bool:
         return any('"bronze/shipments/report.jsonl"' in payload for payload in _done(desk, "lake").values())
 
-    wait_for(is_read, "its record", seconds=60)
+    wait_for(is_read, "its record")
     _is_over(desk, "lake-objects-ignored")
 
 

@@ -51,11 +51,11 @@ def test_with_the_breaker(short_lived: Lab) -> None:
 def test_an_outage_that_only_some_events_meet(short_lived: Lab) -> None:
     """Large events fail for longer than the usual backoff of two receives lasts; others go on, and nobody is dead.
 
-    No breaker helps: each message waits for itself, here 36 s (3 x 2 receives x 6 s), so that the others are through
-    before, also on a busy machine.
+    No breaker helps: each message waits for itself, here 72 s (3 x 2 receives x 12 s), so that the others are
+    through before, also on a busy machine.
     """
     lab = short_lived
-    lab.deploy(**CONFIG | {"workerTimeoutSeconds": 1, "maxReceiveCount": 2, "breakerHoldSeconds": 0})
+    lab.deploy(**CONFIG | {"workerTimeoutSeconds": 2, "maxReceiveCount": 2, "breakerHoldSeconds": 0})
     lab.switch(json.dumps({"mode": "downstream_outage", "match": {"meets": True}}))
     met = [key for size in (1_000, 200_000, 1_000_000) for key in post_all(lab, orders(1, note="x" * size, meets=True))]
     others = post_all(lab, orders(20))

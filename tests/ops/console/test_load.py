@@ -52,9 +52,9 @@ def _errors(text: str) -> dict[str, str]:
 def _sent(console: Served, stack: FakeStack, least: int, **form: str) -> int:
     """How many calls a load has made that was stopped after so many at least."""
     assert "It has begun." in console.post("/load/start", **_FORM | form).text
-    wait_for(lambda: len(stack.asked) >= least, "the calls", 60)
+    wait_for(lambda: len(stack.asked) >= least, "the calls")
     console.post("/load/stop")
-    wait_for(lambda: ">STOPPED<" in _live(console), "its end", 60)
+    wait_for(lambda: ">STOPPED<" in _live(console), "its end")
     return len(stack.asked)
 
 
@@ -89,7 +89,7 @@ def test_its_end(stack: FakeStack) -> None:
     load = Load()
     for run in ("a", "b"):
         load.start(found(stack)("dev"), Scenario(run=run), Plan(batch=False, rate=0, connections=2), 5)
-        wait_for(lambda: not load.is_live, "its end", 60)
+        wait_for(lambda: not load.is_live, "its end")
         progress = load.progress()
         assert progress is not None
         assert (progress.state, progress.taken, progress.accepted, progress.refused) == ("SENT", 5, 5, 0)

@@ -31,10 +31,10 @@ def test_a_console_that_is_killed_leaves_nothing_broken(tmp_path: Path) -> None:
         [sys.executable, "-c", _CONSOLE, _STUB], cwd=ROOT, env=os.environ | {"LAB_HOME": str(tmp_path)}
     )
     try:
-        wait_for((tmp_path / "begun").exists, "the run", 60)
+        wait_for((tmp_path / "begun").exists, "the run")
         assert not (tmp_path / "rolled back").exists()
     finally:
         console.kill()
         console.wait(60)
 
-    wait_for((tmp_path / "rolled back").exists, "the rollback", 60)
+    wait_for((tmp_path / "rolled back").exists, "the rollback")
