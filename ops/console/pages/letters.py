@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from ops.cli import letters, records
 from ops.cli.letters import LetterError
 from ops.console import calls
+from ops.console.snapshot import effective
 from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, live, page, place, show, whole
 
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ def _show(desk: Desk, request: Request) -> Response:
         filters=values,
         filter_errors=errors,
         preview=preview,
+        seen_at=datetime.now(UTC),
+        again=f"/letters?{urlencode(values)}",
+        mode=effective(desk.reader.failure()),
         **_form(values),
         **_runs(desk),
     )

@@ -117,11 +117,25 @@ def test_they_are_shown_by_cause_with_what_a_redrive_would_do(console: Served, s
         "/redrive/preview?pipeline=events&maxMessages=50&minAgeSeconds=5&errorType=Odd",
         None,
     )
-    assert "3 on the queue, 2 of them match" in text
+    assert "3 dead letters, 2 of them match" in text
+    assert "may fail again" not in text
     assert "Odd: &lt;x&gt;" in text
     assert 'href="/letters/events/m-1"' in text
     assert "leave it: already SUCCEEDED" in text
     assert "moved 1 of 2 examined, by ann" in text
+
+
+def test_a_fault_that_is_on_is_told_before_a_redrive(
+    console: Served, stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is moved while it is on comes back."""
+    stats = {"totalMessages": 1, "matching": 1, "unseen": 0}
+    stack.answers["GET", "/redrive/preview"] = 200, {"dlqStats": stats, "groups": [], "messages": []}
+    monkeypatch.setitem(stack.outputs, "FailureResetFunctionName", "reset")
+    stack.answers["GET", "/failure-mode"] = 200, {"effective": "poison_payload"}
+    text = console.get("/letters").text
+    assert "1 dead letter</h2>" in text
+    assert "poison_payload is on: what a redrive moves now may fail again" in text
 
 
 def test_a_filter_that_is_none_is_refused_at_its_field(console: Served, stack: FakeStack) -> None:
@@ -172,7 +186,9 @@ def test_a_run_is_followed_and_cancelled(console: Served, stack: FakeStack) -> N
 
     stack.answers["POST", "/redrive/cancel"] = 202, {"redriveId": "rd-1"}
     stack.answers["GET", "/redrive/rd-1"] = 200, {**_RUN, "state": "CANCELLED", "messages": []}
-    assert "Cancel it" not in console.post("/redrives/rd-1/cancel").text
+    ended = console.post("/redrives/rd-1/cancel").text
+    assert "Cancel it" not in ended
+    assert 'href="/letters?pipeline=events"' in ended
     assert ("POST", "/redrive/cancel", {"redriveId": "rd-1"}) in stack.asked
     assert console.get("/redrives/rd-1/live").status == 200
     assert "no such redrive" in console.get("/redrives/rd-2").text
