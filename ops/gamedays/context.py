@@ -84,7 +84,8 @@ class Context:
             AbortedError: an alarm fired that nobody expects, or the run has taken too long.
         """
         began = time.monotonic()
-        deadline = began + seconds * self.stack.patience
+        limit = seconds * self.stack.patience
+        deadline = began + limit
         while True:
             if why := self._sampler.abort:
                 raise AbortedError(why)
@@ -96,7 +97,7 @@ class Context:
             except FAILURES as error:  # a look may fail; the next one tells
                 failure = f" ({type(error).__name__}: {error})"
             if time.monotonic() > deadline:
-                raise MissedError(f"not seen within {seconds * self.stack.patience:.0f} s: {what}{failure}")
+                raise MissedError(f"not seen within {limit:.0f} s: {what}{failure}")
             time.sleep(_POLL_SECONDS * (1 if self.stack.is_laptop else 8))
 
     def alarms(self, *names: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 import time
 import urllib.request
@@ -83,8 +84,13 @@ class Stack:
 
     @property
     def patience(self) -> float:
-        """How much longer than on the laptop everything may take: alarms look at minutes there, not at seconds."""
-        return 1.0 if self.is_laptop else AWS_PATIENCE
+        """How much longer than on a laptop that has nothing else to do everything may take.
+
+        On AWS alarms look at minutes, not at seconds; a busy laptop takes as much longer as processes wait for a core.
+        """
+        if not self.is_laptop:
+            return AWS_PATIENCE
+        return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), AWS_PATIENCE)
 
     @property
     def period(self) -> int:

@@ -1,5 +1,6 @@
 """What a GameDay reads of a table that leaves keys unprocessed, and of a queue whose letters somebody else holds."""
 
+import os
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -111,6 +112,21 @@ def test_what_the_breaker_says_of_itself(item: dict[str, Any], state: str, deaf_
     stack = Stack(cast("Target", target), "events")
 
     assert (stack.breaker(), stack.breaker_deaf_until()) == (state, deaf_until)
+
+
+@pytest.mark.parametrize(
+    ("emulator", "load", "patience"),
+    [(object(), 0.5, 1.0), (object(), 8.0, 4.0), (object(), 99.0, 12.0), (None, 0.5, 12.0)],
+)
+def test_a_busy_laptop_is_given_more_time(
+    emulator: object, load: float, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many times more as processes wait for a core, and never more than AWS."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    target = SimpleNamespace(stack="local", emulator=emulator, pipelines={"events": {}})
+
+    assert Stack(cast("Target", target), "events").patience == patience
 
 
 class _Letters:
