@@ -1,4 +1,6 @@
-"""What the control room costs while it shows a drill: ``python -m tests.bench.console [--minutes 10] [--rate 50]``.
+"""What the control room costs while it shows a drill.
+
+``python -m tests.bench.console [--minutes 10] [--rate 50] [--json FILE]``
 
 A stack of its own on the laptop, the console as `lab console` serves it, Chromium with the overview open. The load is
 sent by the console's own load sender; one event in a hundred is poison, which the failure mode strikes all the while,
@@ -9,21 +11,23 @@ Chromium counts them, which is its share of one core. It needs a quiet machine: 
 
 import argparse
 import json
-import os
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
+from tests.bench.report import Row, conclude, json_file, row
 from tests.ops.console.browser import Browser, browsing
 from tests.ops.laptop import Laptop
 from tests.ops.stack import free_port
 
 _MEGABYTE = 1_000_000
 _LOOK_SECONDS = 10.0
+_BARS = {"server": "≤ 150 MB", "page": "≤ 25 %"}
 
 
 @contextmanager
@@ -56,14 +60,12 @@ class _Account:
         self._session.send("Performance.enable")
         self._began, self._page, self._used = time.monotonic(), self._tasks(), self._processor()
 
-    def told(self) -> str:
-        """As people read it, since the beginning."""
+    def looked(self) -> tuple[float, float, float]:
+        """MB of the server that are resident, and percent of a core that the page and the server took on average."""
         seconds = time.monotonic() - self._began
         page = (self._tasks() - self._page) / seconds * 100
         used = (self._processor() - self._used) / seconds * 100
-        now = self._server.memory_info().rss / _MEGABYTE
-        server = f"{now:.0f} MB, peak {self.peak():.0f} MB, {used:.1f} % of a core"
-        return f"{seconds:4.0f} s: server {server}; page {page:.1f} % of a core"
+        return self._server.memory_info().rss / _MEGABYTE, page, used
 
     def peak(self) -> float:
         """MB of the server that were resident at most since its start."""
@@ -96,32 +98,43 @@ def _poison(tab: Browser, seconds: float) -> None:
     page.get_by_text("poison_payload is switched on.").wait_for()
 
 
-def _drill(server: psutil.Process, browser: Browser, seconds: float, rate: float) -> Iterator[str]:
-    """Do it; what it has cost so far, every few seconds, and what has become of the events."""
-    yield f"{seconds:g} s at {rate:g} events/s; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+def _drill(server: psutil.Process, browser: Browser, seconds: float, rate: float) -> Iterator[Row]:
+    """Do it, and say every few seconds what it costs; the whole, and what has become of the events, at the end."""
     tab = Browser(browser.page.context.new_page(), browser.url)
     browser.open("/")
     _poison(tab, seconds)
     account = _Account(server, browser)
     _send(tab, rate, seconds)
+    looks = []
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(left, _LOOK_SECONDS))
-        yield account.told()
-    yield " ".join(tab.open("/load").locator("#live").inner_text().partition("Latency")[0].split())
-    yield browser.page.locator(".tile", has_text="dead letters of events").inner_text()
+        looks.append(account.looked())
+        memory, page, used = looks[-1]
+        left = end - time.monotonic()
+        print(f"{left:4.0f} s left: server {memory:.0f} MB, {used:.1f} %; page {page:.1f} %", flush=True)  # noqa: T201
+    sent = " ".join(tab.open("/load").locator("#live").inner_text().partition("Latency")[0].split())
+    letters = " ".join(browser.page.locator(".tile", has_text="dead letters of events").inner_text().split())
+    memories, pages, servers = zip(*looks, strict=True)
+    drill = f"{seconds / 60:g} minutes at {rate:g} events/s"
+    yield row(
+        f"{drill}: server, resident", memories, _BARS["server"], f"peak {account.peak():.0f} MB; {sent}; {letters}"
+    )
+    yield row(f"{drill}: the page's own work, share of one core", pages[-1:], _BARS["page"])
+    yield row(f"{drill}: server, share of one core", servers[-1:], "≤ 100 %")
 
 
-def main() -> None:
-    """Run the drill and print what it has cost."""
+def main(arguments: Sequence[str]) -> int:
+    """Run the drill and say what it has cost."""
+    rest, file = json_file(arguments)
     parser = argparse.ArgumentParser(description="What the control room costs while it shows a drill.")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=50)
-    wanted = parser.parse_args()
+    wanted = parser.parse_args(rest)
     with tempfile.TemporaryDirectory() as folder, _room(Path(folder)) as (server, browser):
-        for line in _drill(server, browser, wanted.minutes * 60, wanted.rate):
-            print(line, flush=True)  # noqa: T201 - its purpose
+        rows = list(_drill(server, browser, wanted.minutes * 60, wanted.rate))
+    return conclude("console", rows, file)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

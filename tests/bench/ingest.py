@@ -24,7 +24,7 @@ _ROUNDS, _REQUESTS = 15, 10
 _URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/queue"
 _BARS = {"single": "≤ 1.2 x", "own key": "≤ 2 x", "batch of 100": "≤ 1.3 x"}
 _BATCH_BAR = "≤ 25 ms"
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "ENVIRONMENT": "bench",
     "PIPELINE": "events",
     "QUEUE_URL": _URL,
@@ -100,7 +100,7 @@ def _rows(aws: HttpAws, rounds: int) -> Iterator[Row]:
 def main(arguments: list[str]) -> int:
     """Prints the ratios; see the module."""
     rest, file = json_file(arguments)
-    os.environ |= _ENVIRONMENT
+    os.environ |= ENVIRONMENT
     with serving() as aws, unheard():
         rows = list(_rows(aws, int(rest[0]) if rest else _ROUNDS))
     return conclude("ingest", rows, file, note=_NOTE)

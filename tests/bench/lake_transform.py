@@ -48,11 +48,13 @@ _BARS = {"bare": "≥ 0.8 x", "row by row": "≥ 5 x"}
 _BAR = "≤ 400 MiB"
 _ROUNDS = 5
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "ENVIRONMENT": "bench",
     "PIPELINE": "lake",
     "QUEUE_URL": "https://lake",
     "DLQ_URL": "https://lake-dlq",
+    "NOTICES_QUEUE_URL": "https://lake-notices",
+    "NOTICES_DLQ_URL": "https://lake-notices-dlq",
     "TABLE_NAME": "state",
     "EVENT_BUS_NAME": "bus",
     "BRONZE_BUCKET": BRONZE,
@@ -156,7 +158,7 @@ def _s3(mebibytes: int) -> Iterator[tuple[str, Source]]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    os.environ |= {"AWS_ENDPOINT_URL": endpoint, **_ENVIRONMENT}
+    os.environ |= {"AWS_ENDPOINT_URL": endpoint, **ENVIRONMENT}
     client = clients.client("s3", read_timeout=600)
     try:
         for bucket in (BRONZE, SILVER):

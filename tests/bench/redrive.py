@@ -34,7 +34,7 @@ _ROUNDS = 7
 _CALL_SECONDS = 0.005
 _BAR = "≥ 5 x"
 _MAIN, _DLQ = "https://sqs.us-east-1.amazonaws.com/0/main", "https://sqs.us-east-1.amazonaws.com/0/dlq"
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "ENVIRONMENT": "bench",
     "CONTROL_TABLE_NAME": "control",
     "STATE_TABLE_NAME": "state",
@@ -222,7 +222,7 @@ def _timed(side: str) -> tuple[float, float, Counter[str]]:
 def main(arguments: list[str]) -> int:
     """Take turns; see the module."""
     rest, file = json_file(arguments)
-    os.environ |= _ENVIRONMENT
+    os.environ |= ENVIRONMENT
     logging.disable(logging.ERROR)
     for side in _SIDES:  # what is made once is no part of it
         _timed(side)

@@ -30,7 +30,7 @@ _BARS = {  # wall, CPU
     "10 duplicates": ("≥ 5 x", "≥ 4 x"),
     "1 poison in 10": ("≥ 6.5 x", "≥ 6 x"),
 }
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "ENVIRONMENT": "bench",
     "PIPELINE": "events",
     "QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/queue",
@@ -43,6 +43,7 @@ _ENVIRONMENT = {
     "RETRY_BACKOFF_MAX_SECONDS": "300",
     "BREAKER_HOLD_SECONDS": "30",
     "OUTAGE_SECONDS": "2730",
+    "OBJECTIVE_SECONDS": "60",
     "POWERTOOLS_SERVICE_NAME": "bench",
 }
 _numbers = itertools.count()
@@ -174,7 +175,7 @@ def _compared(
 def main(arguments: list[str]) -> int:
     """Prints the ratios; see the module."""
     rest, file = json_file(arguments)
-    os.environ |= _ENVIRONMENT
+    os.environ |= ENVIRONMENT
     with serving() as aws, unheard():
         rows = list(_rows(aws, int(rest[0]) if rest else _ROUNDS))
     return conclude("worker", rows, file, note=_NOTE)

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import report
+from handlers import env
+from handlers.control.redrive.run.entry import Env as RedriveEnv
+from handlers.events.ingest import Env as IngestEnv
+from handlers.events.worker import Env as WorkerEnv
+from handlers.lake.ingest import Env as LakeIngestEnv
+from handlers.lake.worker import Env as LakeWorkerEnv
+from tests.bench import ingest, lake_transform, redrive, report, worker
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +34,15 @@ def test_the_page_is_what_was_measured() -> None:
 def test_the_median_is_held_to_the_bar(values: list[float], bar: str, met: bool | None) -> None:  # noqa: FBT001
     """In the bar's own sense; without a bar there is nothing to reach."""
     assert report.row("one", values, bar).met is met
+
+
+def test_a_bench_sets_what_its_function_asks_for() -> None:
+    """A variable that a function gets anew would be missed when somebody measures, months later."""
+    assert env.load(WorkerEnv, worker.ENVIRONMENT).pipeline == "events"
+    assert env.load(IngestEnv, ingest.ENVIRONMENT).table_name == "state"
+    assert env.load(LakeIngestEnv, lake_transform.ENVIRONMENT).bronze_bucket == "my-bronze"
+    assert env.load(LakeWorkerEnv, lake_transform.ENVIRONMENT).silver_bucket == "my-silver"
+    assert env.load(RedriveEnv, redrive.ENVIRONMENT).state_table_name == "state"
 
 
 @pytest.mark.parametrize("bar", ["8.5", ">= 8 x", "≥ 8"])
