@@ -26,11 +26,11 @@ from tests.ops.stack import free_port, wait_for
 _SETTING = re.compile(r"# in Pulumi\.local\.yaml: ingestion-lab:(\w+): (\S+)")
 _CONFIG = {
     "useKmsCmk": True,
-    "workerTimeoutSeconds": 2,
-    "ordersWorkerTimeoutSeconds": 2,
+    "workerTimeoutSeconds": 6,
+    "ordersWorkerTimeoutSeconds": 6,
     "breakerHoldSeconds": 1,
-    "lakeIngestTimeoutSeconds": 5,
-    "lakeTransformTimeoutSeconds": 5,
+    "lakeIngestTimeoutSeconds": 10,
+    "lakeTransformTimeoutSeconds": 10,
     "retryBackoffBaseSeconds": 1,
     "retryBackoffMaxSeconds": 2,
 }
@@ -73,7 +73,9 @@ def desk(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
 
 @pytest.fixture(autouse=True)
 def _nothing_of_another_test(desk: Desk) -> None:
-    """No letter or notice of a test that failed is left to the next one."""
+    """No letter, notice or fault of a test that failed is left to the next one."""
+    if json.loads(desk.lab("failure", "show", "--json"))["effective"] != "none":
+        desk.lab("failure", "reset", "--wait")
     _empty(desk, "queueUrl", "dlqUrl", "noticesUrl", "noticesDlqUrl", "undeliveredUrl")
 
 
