@@ -108,5 +108,5 @@ def test_every_page_of_the_control_room_is_told_of() -> None:
     assert re.findall(r"^\| \[?([A-Z][A-Za-z ]*[a-zA-Z])", table, re.MULTILINE) == re.findall(
         r'\("/[a-z]*", "([^"]+)"\)', head
     )
-    assert {name for name in pictures if (ROOT / "docs" / name).stat().st_size > 150_000} == set()
+    assert {name for name in pictures if (ROOT / "docs" / name).stat().st_size > 200_000} == set()
     assert "](docs/console.png)" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -66,8 +66,9 @@ class Browser:
         if os.environ.get("UPDATE_DOCS") and f"({name}.png)" in (ROOT / "docs" / "console.md").read_text(
             encoding="utf-8"
         ):
-            self.page.set_viewport_size({"width": 1100, "height": 720})
-            self.page.screenshot(path=ROOT / "docs" / f"{name}.png")
+            self.page.set_viewport_size({"width": 1280, "height": 800})
+            self.page.screenshot(path=ROOT / "docs" / f"{name}.png", caret="initial")
+            self.page.evaluate("window.shifts = []")  # the window has moved it
 
 
 @contextmanager

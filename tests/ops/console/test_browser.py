@@ -280,6 +280,7 @@ def test_a_drill_is_seen_without_a_reload_and_without_a_jolt(room: Browser, runn
         page.locator(".tile.bad", has_text="dead letters of events").wait_for()
         page.locator(".box.bad .name", has_text="events-dlq").wait_for()
         page.locator(".tile.bad", has_text="alarm").wait_for()
+        assert room.shifts() < 0.01
         room.show("console")
     page.locator(".tile.ok", has_text="failure mode").wait_for()
 
