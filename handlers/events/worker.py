@@ -1,14 +1,17 @@
 """Lambda entry point: the events queue's consumer."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from handlers import env
 from handlers.aws import clients
+from handlers.aws.sqs import Attribute
 from handlers.events.step import process
 from handlers.observability import LambdaContext
+from handlers.worker import messages
 from handlers.worker.worker import BatchResponse, Worker, WorkerEnv, make_worker
 
 SOURCE = "myapp.ingestion"
@@ -19,10 +22,18 @@ class Env(WorkerEnv):
     """What the function's environment must say."""
 
 
+def _is_callers_own(key: str, checksum: str, attributes: Mapping[str, Attribute]) -> bool:
+    """Whether ingest has sent a caller's own key, which it has reserved then; a sender past ingest reserves none."""
+    return key != checksum and "submittedAt" in attributes
+
+
+FORM = replace(messages.PLAIN, binds=_is_callers_own)
+
+
 @cache
 def worker() -> Worker:
     """The worker of this execution environment, made once."""
-    return make_worker(env.load(Env, os.environ), SOURCE, process, dynamodb=clients.client("dynamodb"))
+    return make_worker(env.load(Env, os.environ), SOURCE, process, dynamodb=clients.client("dynamodb"), form=FORM)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:

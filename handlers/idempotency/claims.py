@@ -87,12 +87,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """A request to work on `key`."""
+    """A request to work on `key`. `bound` says that the key has most likely been reserved for this payload."""
 
     key: str
     checksum: str
     message_id: str
     payload: str
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The state table: claims, leases and fenced completions, a whole batch in one DynamoDB call each.
 
-A claim is a conditional INSERT. Where the key exists already, one consistent BatchGetItem reads the record and
-`judge` decides; taking over a lapsed or failed claim is an UPDATE fenced by what was read. A completion is an UPDATE
-fenced by the claim's attempt and lease, so only the owner of the lease writes the outcome.
+A claim is a conditional INSERT. Where the key is likely to be reserved it is an UPDATE of a reservation that nobody has
+touched, and an INSERT only if that fails. Where the key exists already, one consistent BatchGetItem reads the record
+and `judge` decides; taking over a lapsed or failed claim is an UPDATE fenced by what was read. A completion is an
+UPDATE fenced by the claim's attempt and lease, so only the owner of the lease writes the outcome.
 
 `payload` and `result` are kept as JSON text: DynamoDB's numbers cannot hold every JSON number.
 """
@@ -55,17 +56,27 @@ class StateStore:
     ) -> dict[str, Claim]:
         """Claims keys, each at most once, until `lease_until` (ms); the answer is by key.
 
-        A batch of new keys is one call. Suspects are taken over with the rest, or left for `take_over`. Raises nothing
-        of AWS's: a key that AWS failed has the code in `error`.
+        A batch of new keys is one call, reserved or not. Suspects are taken over with the rest, or left for
+        `take_over`. Raises nothing of AWS's: a key that AWS failed has the code in `error`.
         """
-        inserted = self._table.write([self._insert(request, 1, lease_until) for request in requests])
+        codes = self._table.write(
+            [
+                self._redeem(request, lease_until) if request.bound else self._insert(request, 1, lease_until)
+                for request in requests
+            ]
+        )
         claims: dict[str, Claim] = {}
         taken: list[KeyRequest] = []
-        for request, code in zip(requests, inserted, strict=True):
+        unbound: list[KeyRequest] = []
+        for request, code in zip(requests, codes, strict=True):
             if code == partiql.DUPLICATE:
                 taken.append(request)
+            elif request.bound and code == partiql.CONDITION_FAILED:
+                unbound.append(replace(request, bound=False))
             else:
                 claims[request.key] = _claim(Lease(request.key, 1, lease_until), code)
+        if unbound:
+            claims |= self.claim(unbound, lease_until=lease_until, spare_suspects=spare_suspects)
         if not taken:
             return claims
         wanted = {Standing.FREE} if spare_suspects else {Standing.FREE, Standing.SUSPECT}
@@ -194,6 +205,25 @@ class StateStore:
             "pipeline": self._pipeline,
         }
         return self._table.insert(self._partition(request.key), values | _stored(request))
+
+    def _redeem(self, request: KeyRequest, lease_until: int) -> partiql.Statement:
+        """Takes a reservation over as `reserve` has left it, for the same payload; it need not be read before.
+
+        One that has expired meanwhile and is still there says the same of the key as a new one would.
+        """
+        values: dict[str, str | int] = {
+            "attempts": 1,
+            "expiresAt": self._expiry(),
+            "leaseUntil": lease_until,
+            "messageId": request.message_id,
+        }
+        untouched: dict[str, str | int] = {
+            "status": Status.INFLIGHT,
+            "attempts": 0,
+            "leaseUntil": 0,
+            "checksum": request.checksum,
+        }
+        return self._table.update(self._partition(request.key), values, where=untouched)
 
     def _reclaim(
         self,

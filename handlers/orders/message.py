@@ -1,5 +1,7 @@
 """What the messages of the orders queue hold: EventBridge events, whose payload is their `detail`."""
 
+import uuid
+
 from handlers import jsontext
 from handlers.errors import Detail, SchemaValidationError
 from handlers.idempotency import claims
@@ -25,4 +27,12 @@ def _event_id(detail: jsontext.JsonObject) -> str:
     return found if isinstance(found, str) and claims.is_key(found) else ""
 
 
-FORM = Form(payload=_detail, key=_event_id, fact=fact)
+def _follows_from_a_key(event_id: str, _checksum: str, _attributes: object) -> bool:
+    """Whether the orders API has made the id of a caller's key, which it has reserved then; others are random."""
+    try:
+        return uuid.UUID(event_id).version == 5
+    except ValueError:
+        return False
+
+
+FORM = Form(payload=_detail, key=_event_id, fact=fact, binds=_follows_from_a_key)

@@ -38,10 +38,11 @@ class Message:
     deduplication_id: str = ""
     payload: jsontext.JsonObject = field(default_factory=dict)
     fault: SchemaValidationError | None = None
+    bound: bool = False  # whether its key has most likely been reserved and never been worked on
 
     def request(self) -> KeyRequest:
         """Its claim on its key."""
-        return KeyRequest(self.key, self.checksum, self.id, self.body)
+        return KeyRequest(self.key, self.checksum, self.id, self.body, bound=self.bound)
 
     def conflict(self) -> IdempotencyConflictError:
         """The error of a message whose key is another payload's."""
@@ -78,12 +79,14 @@ class Form:
     """What the bodies of a queue hold.
 
     `payload` finds the payload in a body, `key` the idempotency key in a payload ("": it has none), `fact` what
-    two messages have in common that say the same.
+    two messages have in common that say the same. `binds` tells of a key, the checksum and the attributes whether
+    their sender is likely to have reserved the key; being wrong costs a write, no more.
     """
 
     payload: Callable[[jsontext.JsonObject], jsontext.JsonObject]
     key: Callable[[jsontext.JsonObject], str]
     fact: Callable[[jsontext.JsonObject], jsontext.JsonObject]
+    binds: Callable[[str, str, Mapping[str, Attribute]], bool] = lambda _key, _checksum, _attributes: False
 
 
 def unique(records: Iterable[Mapping[str, Any]], form: Form | None = None) -> list[Message]:
@@ -108,13 +111,15 @@ def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
         _refuse_long(_text(attributes, "idempotencyKey"))
     except SchemaValidationError as exc:
         checksum, fault = hashlib.sha256(body.encode("utf-8", "replace")).hexdigest(), exc
+    key = _text(attributes, "idempotencyKey")[:MAX_KEY_BYTES] or form.key(payload) or checksum
+    received = int(system["ApproximateReceiveCount"])
     return Message(
         id=record["messageId"],
         receipt=record["receiptHandle"],
         body=body,
-        key=_text(attributes, "idempotencyKey")[:MAX_KEY_BYTES] or form.key(payload) or checksum,
+        key=key,
         checksum=checksum,
-        receive_count=int(system["ApproximateReceiveCount"]),
+        receive_count=received,
         sent_at=int(system.get("SentTimestamp", 0)),
         correlation_id=_text(attributes, "correlationId")[:_MAX_CORRELATION_CHARACTERS],
         attributes=attributes,
@@ -123,6 +128,7 @@ def read(record: Mapping[str, Any], form: Form | None = None) -> Message:
         deduplication_id=system.get("MessageDeduplicationId", ""),
         payload=payload,
         fault=fault,
+        bound=received == 1 and "redriveCount" not in attributes and form.binds(key, checksum, attributes),
     )
 
 

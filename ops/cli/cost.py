@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
     from ops.cost.paths import Usage
 
 PROGRAM = ROOT  # the folder of __main__.py and Pulumi.yaml
+_WIDTH = 80
 _LABELS = {
     "events": "events a request",
     "producer_ms": "ms of API or ingest",
-    "producer_log_bytes": "its bytes of log",
+    "producer_log_bytes": "its log, bytes a request",
     "access_log_bytes": "bytes of access log",
     "message_bytes": "bytes of a message",
     "batch": "messages a batch",
-    "worker_ms": "ms of the worker",
-    "worker_log_bytes": "its bytes of log, each",
+    "worker_ms": "ms of the worker, a batch",
+    "worker_log_bytes": "its log, bytes an event",
     "item_bytes": "bytes of a record",
     "files": "files of a chunk",
 }
@@ -42,7 +44,7 @@ _UNKNOWN = (
     "reads of the API, the dashboard and lab; requests to a customer key",
     "what S3 stores; the time that rows of your own take",
     "how long AWS takes for what a laptop has measured",
-    "provisioned pollers: no key has them, and no page was found with a price",
+    "provisioned pollers: no page was found with a price",
 )
 
 MeasuredOption = Annotated[
@@ -137,19 +139,26 @@ def _document(stack: str, resources: Sequence[Resource], usages: Mapping[str, Us
 
 
 def _show(document: Mapping[str, Any]) -> None:
-    output.result([f"list prices of {prices.REGION}, US dollars; {document['runs']}"])
+    output.result(wrap(f"List prices of {prices.REGION}, US dollars; {document['runs']}.", _WIDTH))
     monthly = [[one["item"], f"{one['count']:,}", f"{one['dollars']:.2f}"] for one in document["monthly"]]
     monthly.append(["in all", "", f"{document['monthlyTotal']:.2f}"])
     output.table("Each month, before the first event", ["item", "how many", "dollars"], monthly)
     pipelines: Mapping[str, Any] = document["pipelines"]
-    output.table("For a million more events; of the lake: objects", ["item", *pipelines], _items(pipelines))
+    output.table("A million events more (lake: objects)", ["item", *pipelines], _items(pipelines))
     output.table("What a run is like", ["figure", *pipelines], _figures(pipelines))
     knobs_ = [
         [one["knob"], _change(one["monthly"]), *(_change(one["perMillion"].get(name, 0)) for name in pipelines)]
         for one in document["knobs"]
     ]
-    output.table("What a knob changes: a month, a million more", ["knob", "month", *pipelines], knobs_)
+    output.table("What a knob changes: a month, a million", ["knob", "month", *pipelines], knobs_)
     output.result(["Not known, or not in it:", *(f"- {one}" for one in document["unknown"])])
+    output.result(wrap(_conclusion(document), _WIDTH))
+
+
+def _conclusion(document: Mapping[str, Any]) -> str:
+    """The last line, which stays on the screen."""
+    each = ", ".join(f"{name} ${found['total']:.2f}" for name, found in document["pipelines"].items())
+    return f"In all ${document['monthlyTotal']:.2f} a month before the first event; a million events more: {each}."
 
 
 def _items(pipelines: Mapping[str, Any]) -> list[list[object]]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _BATCH_OF_CALLER = 100  # what POST /events/batch takes
 _LARGE_BATCH = 100
+_LARGE_EVENT = 4096
+_LOG_LINE = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,24 @@ def _uses(shape: Shape) -> Mapping[str, Callable[[str, Usage], Usage]]:
     def together(pipeline: str, usage: Usage) -> Usage:
         if pipeline != "events":  # the only one whose callers can
             return usage
-        slower = Figure(usage.producer_ms.value * _BATCH_OF_CALLER / 10)  # a send for ten, one after the other
+        slower = Figure(usage.producer_ms.value * _BATCH_OF_CALLER / 10)  # ten sends, beside each other, for ten each
         return replace(usage, events=Figure(_BATCH_OF_CALLER), producer_ms=slower)
+
+    def large(pipeline: str, usage: Usage) -> Usage:
+        """The record keeps the payload, and each of its writes is paid by the kilobyte."""
+        if pipeline == "lake":  # whose messages name a part of an object
+            return usage
+        kept = usage.item_bytes.value + _LARGE_EVENT - usage.message_bytes.value
+        return replace(usage, message_bytes=Figure(_LARGE_EVENT), item_bytes=Figure(kept))
+
+    def telling(_: str, usage: Usage) -> Usage:
+        return replace(usage, worker_log_bytes=Figure(usage.worker_log_bytes.value + _LOG_LINE))
 
     known: dict[str, Callable[[str, Usage], Usage]] = {
         "a trickle: batches of 1": batches(1),
         f"batchSize: {_LARGE_BATCH}, full": batches(_LARGE_BATCH),
+        f"events of {_LARGE_EVENT // 1024} KB": large,
+        f"{_LOG_LINE} bytes more of log an event": telling,
     }
     if "events" in shape.pipelines:
         known[f"POST /events/batch with {_BATCH_OF_CALLER}"] = together

@@ -28,7 +28,6 @@ _DAYS = 30.4  # of a month
 _TRACED = 0.05  # X-Ray's default rule: of what is beyond the first request of each second
 _CHUNK = 64 * 1024  # by which SQS, SNS and EventBridge count a message
 _WRITE = 1024
-_READ = 4096
 _AT_ONCE = 10  # messages that one call of SQS sends, receives or deletes
 # Whoever takes what is sent, by pipeline; the others are named after what they do.
 PRODUCERS: Mapping[str, str] = MappingProxyType(
@@ -162,12 +161,8 @@ def per_million(pipeline: str, shape: Shape, usage: Usage) -> float:
 
 
 def own_key(usage: Usage) -> list[Line]:
-    """What a key of the caller's adds: it is reserved, the worker's insert fails, and the record is read."""
-    item = usage.item_bytes.value
-    return [
-        Line("reservation, and an insert that fails", prices.WRITE_UNIT, 2 * _units(item, _WRITE)),
-        Line("read of the reserved record", prices.READ_UNIT, _units(item, _READ)),
-    ]
+    """What a key of the caller's adds: it is reserved; the worker's claim is an update then and no insert."""
+    return [Line("reservation", prices.WRITE_UNIT, _units(usage.item_bytes.value, _WRITE))]
 
 
 def _common(pipeline: str, shape: Shape, usage: Usage) -> Iterator[Line]:

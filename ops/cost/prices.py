@@ -70,7 +70,6 @@ FAIR_REQUEST = Price(
     "the same with a group on a standard queue, added", _per_million("0.10"), _SQS, "2026-03 cloudburn.io"
 )
 WRITE_UNIT = Price("write unit, by 1 KB", _per_million("0.625"), _DYNAMODB, _OF_DYNAMODB)
-READ_UNIT = Price("read unit, by 4 KB", _per_million("0.125"), _DYNAMODB, _OF_DYNAMODB)
 ITEM_STORAGE = Price("GB of items, kept for a month", Decimal("0.25"), _DYNAMODB, "undated page of AWS, an old one")
 ITEM_BACKUP = Price("the same for point-in-time recovery", Decimal("0.20"), _DYNAMODB, _FROM_MEMORY)
 CUSTOM_EVENT = Price("event on a bus, by 64 KB", _per_million("1.00"), _EVENTBRIDGE, _OF_EVENTBRIDGE)
@@ -100,7 +99,6 @@ ALL = (
     *SQS_REQUEST.values(),
     FAIR_REQUEST,
     WRITE_UNIT,
-    READ_UNIT,
     ITEM_STORAGE,
     ITEM_BACKUP,
     CUSTOM_EVENT,

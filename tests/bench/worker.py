@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+from handlers import jsontext
 from tests.bench.http_aws import HttpAws, serving
 from tests.bench.report import Row, conclude, json_file, row
 from tests.bench.sides import Times, in_turn, ratios, unheard
@@ -53,22 +54,23 @@ Handler = Callable[[dict[str, Any]], Any]
 def _batch(kind: str) -> dict[str, Any]:
     """Records as ingest sends and Lambda delivers them."""
     size = 1 if kind.startswith("1 new") else 10
-    records = [_record(f"{next(_numbers):08d}") for _ in range(size)]
-    if "poison" in kind:
-        records[4]["body"] = json.dumps({"orderId": records[4]["messageId"]})
-    return {"Records": records}
+    return {"Records": [_record(f"{next(_numbers):08d}", poison="poison" in kind and i == 4) for i in range(size)]}
 
 
-def _record(name: str) -> dict[str, Any]:
-    values = {"idempotencyKey": f"key-{name}", "submittedAt": "2026-01-01T00:00:00.000Z", "correlationId": f"c-{name}"}
+def _record(name: str, *, poison: bool) -> dict[str, Any]:
+    payload: jsontext.JsonObject = {"orderId": name}
+    if not poison:
+        payload |= {"amount": 42.5, "customer": {"id": "C-17", "name": "Ada"}}
+    key = jsontext.checksum(payload)  # no caller's own
+    values = {"idempotencyKey": key, "submittedAt": "2026-01-01T00:00:00.000Z", "correlationId": f"c-{name}"}
     return {
         "messageId": name,
         "receiptHandle": f"receipt-{name}",
-        "body": json.dumps({"orderId": name, "amount": 42.5, "customer": {"id": "C-17", "name": "Ada"}}),
+        "body": json.dumps(payload),
         "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000"},
         "messageAttributes": {
-            key: {"dataType": "String", "stringValue": value, "stringListValues": [], "binaryListValues": []}
-            for key, value in values.items()
+            what: {"dataType": "String", "stringValue": value, "stringListValues": [], "binaryListValues": []}
+            for what, value in values.items()
         },
         "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:queue",
@@ -133,22 +135,24 @@ def _powertools() -> Handler:
     return lambda event: handler(event, context)
 
 
-def _work(kind: str, handler: Handler) -> Callable[[], Any]:
-    if kind != "10 duplicates":
-        return lambda: handler(_batch(kind))
-    first = _batch(kind)
-    handler(first)
-    again = (
-        {"Records": [one | {"messageId": f"again-{number}-{one['messageId']}"} for one in first["Records"]]}
-        for number in itertools.count()
-    )
-    return lambda: handler(next(again))
+def _work(kind: str, handler: Handler, times: int) -> Callable[[], Any]:
+    """One batch after the other, so many; they are made beforehand, since Lambda makes them, too."""
+    batches = [_batch(kind) for _ in range(times)]
+    if kind == "10 duplicates":
+        handler(batches[0])
+        batches = [
+            {"Records": [one | {"messageId": f"again-{number}-{one['messageId']}"} for one in batches[0]["Records"]]}
+            for number in range(times)
+        ]
+    given = iter(batches)
+    return lambda: handler(next(given))
 
 
 def _rows(aws: HttpAws, rounds: int) -> Iterator[Row]:
     sides = {"ours": _ours(), "powertools": _powertools()}
+    times = (rounds + 1) * _BATCHES + 1  # a round that does not count, and one batch whose calls are counted
     for kind, bars in _BARS.items():
-        works = {name: _work(kind, handler) for name, handler in sides.items()}
+        works = {name: _work(kind, handler, times) for name, handler in sides.items()}
         calls = {name: _calls(aws, work) for name, work in works.items()}
         yield from _compared(kind, bars, in_turn(works, rounds=rounds, times=_BATCHES), calls)
 

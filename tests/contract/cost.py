@@ -55,7 +55,8 @@ _KNOBS = """
 
 The same configuration with one thing changed: dollars each month, and dollars a million events. A knob says how it
 would stand; the last ones are habits of callers. Where a worker's batches are fuller, half of its time is taken to be
-the invocation's and half the messages'.
+the invocation's and half the messages'. A record keeps its event's payload, up to 128 KB, and each of its writes is
+paid by the kilobyte, so that larger events cost more there than anywhere else; what a step logs is paid by the byte.
 
 """
 _PRICES = """

@@ -12,6 +12,7 @@ from handlers import clock, jsontext
 from handlers.aws import retry
 from handlers.errors import Detail as ErrorDetail
 from handlers.errors import DownstreamError, SchemaValidationError
+from handlers.events.worker import FORM
 from handlers.idempotency.store import StateStore
 from handlers.observability import logger
 from handlers.worker.worker import Worker, WorkerEnv
@@ -119,7 +120,7 @@ def worker(fake_aws: FakeAws, step: Step) -> Worker:
     """The real worker on the fake AWS."""
     client = cast("Any", fake_aws)
     store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
-    return Worker(WORKER_ENV, SOURCE, store=store, sqs=client, events=client, process=step)
+    return Worker(WORKER_ENV, SOURCE, store=store, sqs=client, events=client, process=step, form=FORM)
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def fifo_worker(fake_aws: FakeAws, step: Step) -> Worker:
     client = cast("Any", fake_aws)
     store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
     config = replace(WORKER_ENV, queue_url="https://queue.fifo", dlq_url="https://dlq.fifo")
-    return Worker(config, SOURCE, store=store, sqs=client, events=client, process=step)
+    return Worker(config, SOURCE, store=store, sqs=client, events=client, process=step, form=FORM)
 
 
 def record(
@@ -156,6 +157,9 @@ def record(
         "attributes": system,
         "messageAttributes": given | (attributes or {}),
     }
+
+
+BY_INGEST = {"submittedAt": {"dataType": "String", "stringValue": "2027-01-15T08:00:00.000Z"}}
 
 
 def failures(*message_ids: str) -> dict[str, list[dict[str, str]]]:

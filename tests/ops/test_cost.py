@@ -1,6 +1,7 @@
 """What a stack costs: what a path is made of, what was measured, what a knob changes, and how `lab` tells it."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,7 +116,18 @@ def test_knobs() -> None:
         "lake": -0.375,
     }
     assert found["publishSuccesses: false"].per_million == pytest.approx(dict.fromkeys(usages, -0.5))
-    assert found["an Idempotency-Key on each event"].per_million == {"events": 1.375, "orders": 1.375}
+    assert found["an Idempotency-Key on each event"].per_million == {"events": 0.625, "orders": 0.625}
+    # A record of 4,296 bytes is five units in place of one at each of two writes, an order and its index are four each.
+    more = (4096 - 500) * 1_000_000 / 1024**3  # GB, kept for a week with its backup; the archive has it for a fortnight
+    kept, archived = more * 7 / 30.4 * (0.25 + 0.20), more * (0.10 + 14 / 30.4 * 0.023)
+    assert found["events of 4 KB"].per_million == pytest.approx(
+        {"events": 2 * 4 * 0.625 + kept, "orders": 2 * 4 * 0.625 + kept + 2 * 3 * 0.625 + archived}
+    )
+    line = 250 / 1024**3 * 1_000_000 * 0.5
+    assert found["250 bytes more of log an event"].per_million == pytest.approx(
+        dict.fromkeys(usages, line),
+        rel=0.02,  # and its storage
+    )
     assert found["POST /events/batch with 100"].per_million.keys() == {"events"}
     assert found["archiveRetentionDays: 0"].per_million.keys() == {"orders"}
     assert "groupBy on a standard queue" not in found
@@ -228,7 +240,7 @@ def test_lab_cost(priced: Laptop) -> None:
 
 
 def test_lab_cost_for_people(priced: Laptop) -> None:
-    """Fits 80 columns, with three pipelines, and ends with what is not known."""
+    """Fits 80 columns, with three pipelines; what is not known is said, and the last line has the sums."""
     shown = priced.lab("cost", "--stack", "dev", COLUMNS="80")
     lines = shown.stdout.splitlines()
 
@@ -236,6 +248,13 @@ def test_lab_cost_for_people(priced: Laptop) -> None:
     assert "Not known, or not in it:" in lines
     assert [line for line in lines if line.startswith("│ in all")]
     assert "observabilityEnabled: false" in shown.stdout
+    assert not [line for line in lines if line.startswith("│ knob   │")]  # a table for each row: it did not fit
+    end = " ".join(lines[-2:])
+    assert re.fullmatch(
+        r".*In all \$\d+\.\d\d a month before the first event; a million events more: "
+        r"events \$\d+\.\d\d, orders \$\d+\.\d\d, lake \$\d+\.\d\d\.",
+        end,
+    )
 
 
 def test_runs_of_a_stack_that_does_not_answer(priced: Laptop) -> None:

@@ -14,9 +14,10 @@ from handlers.events.message import MAX_EVENT_BYTES
 from handlers.grouping import sqs_id
 from handlers.http.request import MAX_REQUEST_BYTES
 from handlers.idempotency.store import StateStore
+from handlers.worker.worker import Worker
 from tests.gateway import http_event
-from tests.handlers.conftest import DAY_MS, FakeClock
-from tests.handlers.fakes import FakeAws, client_error
+from tests.handlers.conftest import DAY_MS, FakeClock, Step, failures, record
+from tests.handlers.fakes import FakeAws, FakeContext, client_error
 
 ORDER = {"orderId": "123", "amount": 42.5}
 ENVELOPE = {"source": "shop", "type": "created", "payload": {"a": 1}}
@@ -118,6 +119,28 @@ def test_the_callers_key_is_bound_to_its_payload(api: Api, fake_aws: FakeAws, wh
     assert [sent["MessageAttributes"]["idempotencyKey"]["StringValue"] for sent in fake_aws.sent] == ["k-1", "k-1"]
     assert [sent["MessageBody"] for sent in fake_aws.sent] == ['{"orderId":"123","amount":42.5}'] * 2
     assert fake_aws.items["k-1"]["attempts"] == {"N": "0"}
+
+
+@pytest.mark.parametrize("key", ["", "k-1"], ids=["made by ingest", "the caller's own"])
+def test_what_was_accepted_is_claimed_in_one_call(
+    api: Api, worker: Worker, fake_aws: FakeAws, step: Step, key: str
+) -> None:
+    """Also under the caller's own key, which is reserved: nothing is inserted in vain or read before."""
+    post(api, ORDER | {"n": "a"} | ({"idempotencyKey": key} if key else {}))
+    (sent,) = fake_aws.sent
+    attributes = {
+        name: {"dataType": one["DataType"], "stringValue": one["StringValue"]}
+        for name, one in sent["MessageAttributes"].items()
+    }
+    fake_aws.calls.clear()
+
+    batch = {"Records": [record("sent-1", None, body=sent["MessageBody"], attributes=attributes)]}
+    assert worker.handle(batch, FakeContext()) == failures()
+
+    assert fake_aws.calls == ["BatchExecuteStatement", "BatchExecuteStatement", "PutEvents"]
+    assert step.runs == ["a"]
+    (kept,) = fake_aws.items.values()
+    assert (kept["status"], kept["attempts"], kept["messageId"]) == ({"S": "SUCCEEDED"}, {"N": "1"}, {"S": "sent-1"})
 
 
 def test_an_expired_key_is_bound_anew(api: Api, fake_aws: FakeAws, fake_clock: FakeClock) -> None:

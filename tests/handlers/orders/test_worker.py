@@ -10,12 +10,14 @@ from handlers import jsontext
 from handlers.control.redrive.sqs.letter import Letter
 from handlers.faults import Fault
 from handlers.orders import message as order_message
+from handlers.orders.api import Api
 from handlers.orders.fulfilment import Fulfilment
 from handlers.orders.store import Orders
 from handlers.worker.worker import Worker
+from tests.gateway import http_event
 from tests.handlers.conftest import FakeClock, failures, record
 from tests.handlers.fakes import Crash, FakeContext, FakeQueue, client_error
-from tests.handlers.orders.conftest import ITEMS, Parameter, detail, told
+from tests.handlers.orders.conftest import ITEMS, ORDER, Parameter, detail, told
 from tests.handlers.orders.fakes import ORDERS, FakeOrdersAws
 
 _CONTEXT = FakeContext(remaining_ms=5_000)
@@ -50,6 +52,23 @@ def test_an_order_is_worked_by_its_event_id(worker: Worker, aws: FakeOrdersAws) 
     }
     assert (_order(aws)["status"], json.loads(_order(aws)["items"])) == ("PROCESSED", ITEMS)
     assert (aws.events[0]["Source"], aws.events[0]["DetailType"]) == ("myapp.orders", "IngestionSuccess")
+
+
+@pytest.mark.parametrize("key", [None, "k-1"], ids=["made by the API", "the caller's own"])
+def test_an_order_of_the_api_is_claimed_in_one_call(
+    api: Api, worker: Worker, aws: FakeOrdersAws, key: str | None
+) -> None:
+    """Also one under the caller's own key, which the API has reserved: nothing is inserted in vain or read before."""
+    headers = {"content-type": "application/json"} | ({"idempotency-key": key} if key else {})
+    assert api.handle(http_event("POST /orders", json.dumps(ORDER), headers=headers))["statusCode"] == 202
+    (event,) = aws.events
+    aws.calls.clear()
+
+    assert work(worker, message(json.loads(event["Detail"]))) == failures()
+
+    assert aws.calls == ["BatchExecuteStatement", "PutItem", "BatchExecuteStatement", "PutEvents"]
+    (record_,) = aws.items.values()
+    assert (record_["status"], record_["attempts"]) == ({"S": "SUCCEEDED"}, {"N": "1"})
 
 
 def test_a_replayed_event_is_a_duplicate(worker: Worker, aws: FakeOrdersAws) -> None:

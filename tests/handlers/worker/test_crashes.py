@@ -14,7 +14,7 @@ import pytest
 from handlers import jsontext
 from handlers.idempotency.claims import KeyRequest
 from handlers.worker.worker import Worker
-from tests.handlers.conftest import NOW_MS, FakeClock, Step, record
+from tests.handlers.conftest import BY_INGEST, NOW_MS, FakeClock, Step, record
 from tests.handlers.fakes import Crash, FakeAws, FakeContext, FakeQueue
 
 _CONTEXT = FakeContext(remaining_ms=5_000)
@@ -23,7 +23,7 @@ _CALLS = ("BatchExecuteStatement", "BatchGetItem", "PutEvents", "SendMessageBatc
 
 
 def mixed_batch() -> dict[str, dict[str, Any]]:
-    """Every kind of record: new, a duplicate of it, poison, transient, malformed, done, failed before, lapsed."""
+    """Every kind of record: new, a duplicate of it, poison, transient, malformed, done, failed, lapsed, reserved."""
     messages = [
         record("m-new", {"n": "new"}, key="new"),
         record("m-copy", {"n": "new"}, key="new"),
@@ -33,12 +33,13 @@ def mixed_batch() -> dict[str, dict[str, Any]]:
         record("m-done", {"n": "done"}, key="done"),
         record("m-failed", {"n": "failed"}, key="failed"),
         record("m-lapsed", {"n": "lapsed"}, key="lapsed"),
+        record("m-reserved", {"n": "reserved"}, key="reserved", attributes=BY_INGEST),
         record("m-last", {"n": "last"}, key="last"),
     ]
     return {message["messageId"]: message for message in messages}
 
 
-_GOOD = {"new", "late", "done", "failed", "lapsed", "last"}
+_GOOD = {"new", "late", "done", "failed", "lapsed", "reserved", "last"}
 
 
 @dataclass
@@ -52,11 +53,12 @@ class Run:
     late_successes: list[str] = field(default_factory=list)
 
     def prepare(self) -> None:
-        """A key that is done, one that failed, one whose worker died under a lease that has lapsed."""
+        """A key that is done, one that failed, one whose worker died under a lease that has lapsed, one reserved."""
         self.worker.handle({"Records": [record("m-before", {"n": "done"}, key="done")]}, _CONTEXT)
         lapsed = [KeyRequest(n, jsontext.checksum({"n": n}), f"m-{n}", "{}") for n in ("failed", "lapsed")]
         self.worker._store.claim(lapsed, lease_until=NOW_MS - 1)
         self.aws.items["failed"]["status"] = {"S": "FAILED"}
+        self.worker._store.reserve([KeyRequest("reserved", jsontext.checksum({"n": "reserved"}), "", "{}")])
         self.step.on_run = self._watch
         self.aws.calls.clear()
 
@@ -130,7 +132,7 @@ def test_a_crash_around_each_call(run: Run, call: int, moment: str) -> None:
     run.check()
 
 
-@pytest.mark.parametrize("name", ["new", "poison", "late", "failed", "lapsed", "last"])
+@pytest.mark.parametrize("name", ["new", "poison", "late", "failed", "lapsed", "reserved", "last"])
 def test_a_crash_inside_the_step_at_each_position(run: Run, name: str) -> None:
     """Dead in each record's business step, before its effect."""
 
@@ -146,7 +148,7 @@ def test_a_crash_inside_the_step_at_each_position(run: Run, name: str) -> None:
     run.check()
 
 
-@pytest.mark.parametrize("name", ["new", "failed", "lapsed", "last"])
+@pytest.mark.parametrize("name", ["new", "failed", "lapsed", "reserved", "last"])
 def test_a_crash_after_the_effect_of_the_step(run: Run, name: str) -> None:
     """Dead with a record's effect done and nothing written of it: it is done again, and told under one id."""
 

@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from components.compute.packaging import ROOT
 from handlers import clock, jsontext
 from handlers.aws.eventbridge import Event
-from handlers.idempotency.claims import KeyRequest
+from handlers.events.worker import FORM
+from handlers.idempotency.claims import Completion, KeyRequest, Lease, Status
 from handlers.idempotency.store import StateStore
 from handlers.worker.worker import Worker
-from tests.handlers.conftest import DAY_MS, NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step, failures, record
+from tests.handlers.conftest import BY_INGEST, DAY_MS, NOW_MS, SOURCE, WORKER_ENV, FakeClock, Step, failures, record
 from tests.handlers.fakes import FakeAws, FakeContext, client_error
 
 
@@ -36,6 +38,87 @@ def test_ten_new_messages_cost_three_calls(worker: Worker, fake_aws: FakeAws, st
     assert fake_aws.calls == ["BatchExecuteStatement", "BatchExecuteStatement", "PutEvents"]
     assert step.runs == [f"n{i}" for i in range(10)]
     assert {status(fake_aws, f"k{i}") for i in range(10)} == {("SUCCEEDED", 1)}
+
+
+def test_ten_reserved_keys_cost_three_calls(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+    """A key that ingest has reserved is taken over without being inserted in vain or read before."""
+    requests = [KeyRequest(f"k{i}", jsontext.checksum({"n": f"n{i}"}), "", "{}") for i in range(10)]
+    worker._store.reserve(requests)
+    fake_aws.calls.clear()
+    batch = {"Records": [record(f"m{i}", {"n": f"n{i}"}, key=f"k{i}", attributes=BY_INGEST) for i in range(10)]}
+
+    assert worker.handle(batch, FakeContext(remaining_ms=5000)) == failures()
+
+    assert fake_aws.calls == ["BatchExecuteStatement", "BatchExecuteStatement", "PutEvents"]
+    assert step.runs == [f"n{i}" for i in range(10)]
+    assert {status(fake_aws, f"k{i}") for i in range(10)} == {("SUCCEEDED", 1)}
+    taken = fake_aws.items["k7"]
+    assert (taken["messageId"], taken["leaseUntil"]) == ({"S": "m7"}, {"N": str(NOW_MS + 5000)})
+
+
+def _nothing(_: Worker) -> None:
+    """The key is new: whoever sent the message has reserved nothing."""
+
+
+def _done(worker: Worker) -> None:
+    worker.handle({"Records": [record("m0", {"n": "a"}, key="k1")]}, FakeContext())
+
+
+def _failed(worker: Worker) -> None:
+    _at_work(worker)
+    worker._store.complete([Completion(Lease("k1", 1, NOW_MS + 7400), Status.FAILED, error_type="X")])
+
+
+def _at_work(worker: Worker) -> None:
+    worker._store.claim([KeyRequest("k1", jsontext.checksum({"n": "a"}), "m0", "{}")], lease_until=NOW_MS + 7400)
+
+
+def _left_by_the_dead(worker: Worker) -> None:
+    worker._store.claim([KeyRequest("k1", jsontext.checksum({"n": "a"}), "m0", "{}")], lease_until=NOW_MS - 1)
+
+
+def _of_another_payload(worker: Worker) -> None:
+    worker._store.reserve([KeyRequest("k1", jsontext.checksum({"n": "b"}), "", "{}")])
+
+
+@pytest.mark.parametrize(
+    "before", [_nothing, _done, _failed, _at_work, _left_by_the_dead, _of_another_payload], ids=lambda one: one.__name__
+)
+def test_a_key_that_only_looks_reserved_is_claimed_as_any_other(
+    before: Callable[[Worker], None], step: Step, fake_clock: FakeClock
+) -> None:
+    """Whatever the key stands for: the same answer, records, letters and events as without that look."""
+    ends = []
+    for attributes in ({}, BY_INGEST):
+        step.runs.clear()
+        fake_clock.ms = NOW_MS
+        aws = FakeAws()
+        client = cast("Any", aws)
+        store = StateStore(client, "ingestion_state", pipeline="events", ttl_days=7)
+        worker = Worker(WORKER_ENV, SOURCE, store=store, sqs=client, events=client, process=step, form=FORM)
+        before(worker)
+        answer = worker.handle(
+            {"Records": [record("m1", {"n": "a"}, key="k1", attributes=attributes)]}, FakeContext(remaining_ms=5000)
+        )
+        letters = [one["MessageAttributes"]["errorType"] for one in aws.sent]
+        ends.append((answer, aws.items, aws.events, letters, aws.visibility, [*step.runs]))
+
+    assert ends[0] == ends[1]
+
+
+def test_a_reservation_that_has_expired_is_taken_all_the_same(
+    worker: Worker, fake_aws: FakeAws, fake_clock: FakeClock, step: Step
+) -> None:
+    """The message waited longer than `ttlDays`; its payload is the reserved one, and the record lives on from now."""
+    worker._store.reserve([_request()])
+    fake_clock.advance(8 * DAY_MS)
+
+    batch = {"Records": [record("m1", {"n": "a"}, key="k1", attributes=BY_INGEST)]}
+    assert worker.handle(batch, FakeContext()) == failures()
+
+    assert step.runs == ["a"]
+    assert status(fake_aws, "k1") == ("SUCCEEDED", 1)
+    assert fake_aws.items["k1"]["expiresAt"] == {"N": str((NOW_MS + 15 * DAY_MS) // 1000)}
 
 
 def test_a_succeeded_record_holds_every_attribute(worker: Worker, fake_aws: FakeAws) -> None:
@@ -454,17 +537,25 @@ def test_an_expired_record_is_forgotten(worker: Worker, fake_aws: FakeAws, fake_
     assert item["firstSeenAt"]["S"] == "2027-01-22T08:00:00.000Z"
 
 
-def test_a_lost_answer_to_a_claim_is_recognised_as_ours(worker: Worker, fake_aws: FakeAws, step: Step) -> None:
+@pytest.mark.parametrize("reserved", [False, True], ids=["new", "reserved"])
+def test_a_lost_answer_to_a_claim_is_recognised_as_ours(
+    worker: Worker, fake_aws: FakeAws, step: Step, *, reserved: bool
+) -> None:
     """Botocore repeats a call whose answer was lost; the repetition meets our own claim, not a rival's."""
     once = iter([True])
 
     def repeat(name: str) -> None:
         if name == "BatchExecuteStatement" and next(once, False):
-            worker._store._table.write([worker._store._insert(_request(), 1, NOW_MS + 30_000)])
+            store, until = worker._store, NOW_MS + 30_000
+            claim = store._redeem(_request(), until) if reserved else store._insert(_request(), 1, until)
+            store._table.write([claim])
 
+    if reserved:
+        worker._store.reserve([_request()])
     fake_aws.before = repeat
 
-    assert worker.handle({"Records": [record("m1", {"n": "a"}, key="k1")]}, FakeContext()) == failures()
+    batch = {"Records": [record("m1", {"n": "a"}, key="k1", attributes=BY_INGEST if reserved else {})]}
+    assert worker.handle(batch, FakeContext()) == failures()
     assert step.runs == ["a"]
     assert status(fake_aws, "k1") == ("SUCCEEDED", 1)
 
