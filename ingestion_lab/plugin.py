@@ -5,14 +5,16 @@
     python -m ingestion_lab.plugin > plugin/schema.json
 
 Pulumi infers the schema from these annotations alone, and not from those of the components. A default of a dataclass
-does not make an input optional, so the inputs are typed dictionaries. What arrives is a plain dictionary.
+does not make an input optional, so the inputs are typed dictionaries. What arrives is a plain dictionary, in which
+every number is a float.
 """
 
 import json
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 from pulumi.provider.experimental import component_provider_host
@@ -60,7 +62,7 @@ class ReliableQueue(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ReliableQueueInputs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(f"{_NAME}:index:ReliableQueue", name, None, opts)
-        wanted = queue.ReliableQueueArgs(**args)
+        wanted = queue.ReliableQueueArgs(**_given(args))
         made = queue.ReliableQueue(name, wanted, pulumi.ResourceOptions(parent=self))
         self.queue_url, self.queue_arn = made.queue_url, made.queue_arn
         self.dlq_url, self.dlq_arn = made.dlq_url, made.dlq_arn
@@ -93,7 +95,9 @@ class QueueConsumer(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: QueueConsumerInputs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(f"{_NAME}:index:QueueConsumer", name, None, opts)
-        made = consumer.QueueConsumer(name, consumer.QueueConsumerArgs(**args), pulumi.ResourceOptions(parent=self))
+        made = consumer.QueueConsumer(
+            name, consumer.QueueConsumerArgs(**_given(args)), pulumi.ResourceOptions(parent=self)
+        )
         self.mapping_id = made.mapping.uuid
         self.register_outputs({"mappingId": self.mapping_id})
 
@@ -142,6 +146,18 @@ class EventBus(pulumi.ComponentResource):
         made = bus.EventBus(name, bus.EventBusArgs(**args), pulumi.ResourceOptions(parent=self))
         self.bus_name, self.bus_arn = made.bus.name, made.bus.arn
         self.register_outputs({"busName": self.bus_name, "busArn": self.bus_arn})
+
+
+def _given(args: Mapping[str, object]) -> dict[str, Any]:
+    """Return the inputs with whole numbers as such: a redrive policy is a text, and `3.0` in it no count.
+
+    Raises:
+        ValueError: a number is not whole.
+    """
+    for name, value in args.items():
+        if isinstance(value, float) and not value.is_integer():
+            raise ValueError(f"{name} must be a whole number, got {value}")
+    return {name: int(value) if isinstance(value, float) else value for name, value in args.items()}
 
 
 COMPONENTS: list[type[pulumi.ComponentResource]] = [EventBus, QueueConsumer, ReliableQueue, StateTable]

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.provider.server import ComponentInitError
 
 from components.messaging.consumer import QueueConsumerArgs
 from components.messaging.queue import ReliableQueueArgs
 from ingestion_lab import plugin
-from tests.components.recording import ROOT, run
+from tests.components.recording import ROOT, Recording, run
 
 
 def test_the_schema_is_that_of_the_classes() -> None:
@@ -63,6 +65,23 @@ def test_a_component_of_the_package_is_that_of_the_program(make: Callable[[], An
     assert {one.name for one in recording.resources} == registered
     assert outer.type == f"ingestion-lab:index:{type(made[0]).__name__}"
     assert (inner.type.rpartition(":")[2], inner.parent) == (type(made[0]).__name__, outer.name)
+
+
+def _constructed(component: str, inputs: dict[str, Any]) -> Recording:
+    """What the package registers for a program in another language: every number comes as a float."""
+    provider = ComponentProvider(plugin.COMPONENTS, "ingestion-lab", version="0.1.0")
+    return run(lambda: provider.construct("payments", f"ingestion-lab:index:{component}", inputs))
+
+
+def test_numbers_are_whole_again() -> None:
+    """A redrive policy is a text for SQS: in it a count stands without a fraction; a fraction is refused."""
+    made = _constructed("ReliableQueue", {"consumerTimeoutSeconds": 30.0, "maxReceiveCount": 3.0})
+    queue = made.inputs("Queue", "payments-queue")
+
+    assert queue["redrivePolicy"] == '{"deadLetterTargetArn": "arn:payments-dlq", "maxReceiveCount": 3}'
+    assert queue["visibilityTimeoutSeconds"] == 180
+    with pytest.raises(ComponentInitError, match=r"batch_size must be a whole number, got 2\.5"):
+        _constructed("QueueConsumer", {"queueArn": "arn:q", "functionArn": "arn:f", "batchSize": 2.5})
 
 
 def test_the_example_in_typescript_fits_the_schema() -> None:
