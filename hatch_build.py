@@ -3,7 +3,7 @@
 `components` and `handlers` are names that anybody's program may have, so they do not land at top level. In this tree
 they are imported by these names, and so they are in the zips of its functions; in the wheel each import of them, and
 each name of one of their modules that stands as a text (the handler of a function), begins with `ingestion_lab.`.
-Lines keep their numbers. See docs/adr/0001-one-import-name.md.
+Lines keep their numbers. See docs/reuse.md.
 """
 
 import ast
