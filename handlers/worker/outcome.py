@@ -9,7 +9,7 @@ from handlers import clock, jsontext
 from handlers.aws import eventbridge, retry
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.aws.sqs import change_visibility, delete_messages, is_fifo, send_in_order, send_messages
-from handlers.errors import DeadlineExceededError, IngestionError, PermanentError, UnhandledError, trace
+from handlers.errors import DeadlineExceededError, IngestionError, PermanentError, TransientError, UnhandledError, trace
 from handlers.idempotency.claims import Completion, Lease, Status
 from handlers.idempotency.store import StateStore
 from handlers.observability import count, logger
@@ -120,11 +120,11 @@ class Outcome:
             "receiveCount": self.message.receive_count,
             "latencyMs": self.latency_ms or 0,
         }
+        if isinstance(self.error, TransientError):  # what is to be repaired; a dead letter has its cause with it
+            fields["errorMessage"] = jsontext.without_values(self.error_message, self.message.payload)
         if isinstance(self.error, UnhandledError | DeadlineExceededError):  # a bug of the step's: what finds it
-            message = jsontext.without_values(self.error_message, self.message.payload)
             frames = trace(self.error)
-            place = frames[-1].partition(" ")[0] if frames else ""
-            fields |= {"errorMessage": message, "errorPlace": place, "errorTrace": frames}
+            fields |= {"errorPlace": frames[-1].partition(" ")[0] if frames else "", "errorTrace": frames}
         if self.error_type:
             logger.error("record failed", extra=fields | {"errorType": self.error_type})
         else:

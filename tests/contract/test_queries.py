@@ -32,7 +32,12 @@ def test_failures_by_type(log_set: list[LogEvent]) -> None:
     """The worker's failures by type and outcome; what the API refused is no failure of an event."""
     rows = run("failures-by-type", log_set)
 
-    assert rows[0] == {"errorType": "DownstreamError", "outcome": "retried", "failures": "4"}
+    assert rows[0] == {
+        "errorType": "DownstreamError",
+        "outcome": "retried",
+        "failures": "4",
+        "lastMessage": "not now",
+    }
     assert sorted(columns(rows, "errorType", "outcome", "failures")) == [
         ["DownstreamError", "retried", "4"],
         ["InternalServerError", "not_dead_lettered", "1"],

@@ -162,7 +162,12 @@ def _aggregation(tokens: Tokens) -> tuple[str, Callable[[Sequence[Row]], Value]]
         text += f", {tokens.next}"
         percent = number(tokens.take()) or 0.0
     tokens.expect(")")
-    return _alias(tokens, f"{name}({text})"), lambda rows: aggregate(name, [of(found) for found in rows], percent)
+
+    def compute(rows: Sequence[Row]) -> Value:
+        in_time = sorted(rows, key=lambda found: number(found.get("@timestamp")) or 0) if name == "latest" else rows
+        return aggregate(name, [of(found) for found in in_time], percent)
+
+    return _alias(tokens, f"{name}({text})"), compute
 
 
 def _columns(tokens: Tokens) -> list[_Column]:

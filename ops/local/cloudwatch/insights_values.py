@@ -84,10 +84,15 @@ def _flatten(value: Any, prefix: str, into: Row) -> None:  # noqa: ANN401 - JSON
 
 
 def aggregate(name: str, values: Sequence[Value], percent: float = 0) -> Value:
-    """Aggregate the values of a field; events that have no such field don't count. `percent` is for `pct`."""
+    """Aggregate the values of a field; events that have no such field don't count.
+
+    `percent` is for `pct`; for `latest` the values are in the order of time.
+    """
     there = [value for value in values if value is not None]
     if name == "count":
         return float(len(there))
+    if name == "latest":
+        return there[-1] if there else None
     if name == "count_distinct":
         return float(len({shown(value) for value in there}))
     numbers = [found for found in map(number, there) if found is not None]
@@ -104,4 +109,4 @@ _AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "min": min,
     "max": max,
 }
-AGGREGATES = frozenset({"count", "count_distinct", "pct", *_AGGREGATES})
+AGGREGATES = frozenset({"count", "count_distinct", "latest", "pct", *_AGGREGATES})

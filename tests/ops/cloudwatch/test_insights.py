@@ -69,6 +69,7 @@ def test_stats_by_time() -> None:
         ("sum(latencyMs)", "240.5"),
         ("min(latencyMs)", "10"),
         ("max(key)", "d"),
+        ("latest(outcome)", "failed"),
         ("pct(latencyMs, 50)", "30"),
         ("max(@timestamp)", "2026-11-21 00:06:41.000"),
     ],
@@ -133,7 +134,7 @@ def test_sorting_by_a_column_without_alias() -> None:
         ("dedup a", "the command 'dedup'"),
         (
             "stats stddev(latencyMs)",
-            "'stddev'; it knows avg, count, count_distinct, max, min, pct, sum",
+            "'stddev'; it knows avg, count, count_distinct, latest, max, min, pct, sum",
         ),
         ("stats sum(*)", "'\\*' is no field"),
         ("stats sum(a) by datefloor(@timestamp, 5m)", "datefloor\\(\\) here"),
