@@ -89,15 +89,6 @@ def test_every_page_is_found_on_the_site() -> None:
     assert {page for page in pages - set(named) if not re.search(rf"[(/]{page}[)#]", text)} == set()
 
 
-def test_the_tutorial_shows_a_verdict_that_there_is() -> None:
-    """What it shows of a GameDay's checks are checks of that GameDay; the run itself is for tests/pipelines."""
-    shown = re.findall(r"^ok     (.+?): ", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), re.MULTILINE)
-    code = (ROOT / "ops" / "gamedays" / "duplicates.py").read_text(encoding="utf-8")
-
-    assert shown
-    assert [name for name in shown if f'"{name}",' not in code] == []
-
-
 def test_every_page_of_the_control_room_is_told_of() -> None:
     """Each that its head leads to has a row; its pictures are there, and small; README has the first."""
     head = (ROOT / "ops" / "console" / "templates" / "base.html").read_text(encoding="utf-8")

@@ -1,8 +1,14 @@
 """Half of the GameDays, among them those that wait longest."""
 
+import re
+
+import pytest
+
+from ops.cli import gameday
 from ops.gamedays import report
 from tests.pipelines import gamedays
 from tests.pipelines.gamedays import Field
+from tests.pipelines.lab import ROOT
 
 
 class TestFirst(gamedays.GameDays):
@@ -16,3 +22,14 @@ class TestFirst(gamedays.GameDays):
 
         for text in ("PASSED: the hypothesis holds", "oldest message of the main queue", "worker died", "worker p95"):
             assert text in page
+
+    def test_the_tutorial_shows_the_verdict_of_a_run(self, field_: Field, capsys: pytest.CaptureFixture[str]) -> None:
+        """Its last block has of `lab gameday run duplicates` what is printed of this run, in the same order."""
+        gameday._show([field_.outcomes["duplicates"]], as_json=False, many=False)
+        printed = capsys.readouterr().out.splitlines()
+        tutorial = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+        (block,) = re.findall(r"^\$ lab gameday run duplicates\n(.*?)^```$", tutorial, re.DOTALL | re.MULTILINE)
+        shown = [line for line in block.splitlines() if line.startswith(("ok ", "PASSED"))]
+
+        assert shown[-1] == "PASSED: duplicates"
+        assert shown == [line for line in printed if line in shown]

@@ -14,6 +14,7 @@ from ops.gamedays import catalogue, engine, runs, verdict
 from ops.gamedays.journal import Journal
 from ops.gamedays.recording import Recording
 from ops.gamedays.schema_break import GAMEDAY
+from tests.components.recording import ROOT
 from tests.ops.gamedays import falsified
 from tests.ops.gamedays.fake_stack import FakeTarget
 from tests.ops.gamedays.made import RUN, good_run
@@ -71,6 +72,20 @@ def test_run(lab: Callable[..., Result], tmp_path: Path, performed: list[str]) -
     assert sorted(performed[1:]) == sorted(gameday.name for gameday in catalogue.ALL)
     assert json.loads(every.stdout)["passed"] is True
     assert (runs.folder(tmp_path) / "junit.xml").is_file()
+
+
+@pytest.mark.usefixtures("performed")
+def test_the_tutorial_shows_what_a_run_says(lab: Callable[..., Result]) -> None:
+    """Its name when it begins, and its verdict with the report; what it prints besides is for tests/pipelines."""
+
+    def plain(line: str) -> str:
+        return re.sub(r"[0-9]{8}-[0-9]{6}", "TIME", re.sub(r"\S+/report.html", "report.html", line))
+
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^duplicates: .*", tutorial, re.MULTILINE)
+    said = lab("run", "duplicates").stderr.splitlines()
+
+    assert list(map(plain, said)) == list(map(plain, shown))
 
 
 @pytest.mark.parametrize("words", [(), ("schema-break", "--resume", "x")])
