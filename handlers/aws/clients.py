@@ -15,10 +15,11 @@ AWS_ERRORS = (ClientError, BotoCoreError)
 
 # A call that hangs must not eat the invocation: 3 tries of at most 1 s + 3 s each, with botocore's jittered backoff.
 _RETRIES: Any = {"mode": "standard", "total_max_attempts": 3}
-# Operations in whose answers botocore would change nothing but the binary values.
+# Operations in whose answers botocore would change nothing but the binary values of messages.
 _PLAIN_ANSWERS = {
-    "dynamodb": ("BatchGetItem",),
-    "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessageBatch"),
+    "dynamodb": ("BatchExecuteStatement", "BatchGetItem"),
+    "events": ("PutEvents",),
+    "sqs": ("ChangeMessageVisibilityBatch", "DeleteMessageBatch", "ReceiveMessage", "SendMessageBatch"),
 }
 # Each call does without botocore's check of its parameters, which AWS makes again (what comes from outside is checked
 # where it comes in, and tests have it switched on), and without composing a user agent.
@@ -35,14 +36,20 @@ def client(service: str, *, read_timeout: int = 3, connections: int = 10) -> Any
 
 
 def _made(service: str, config: Config) -> Any:  # noqa: ANN401 - see `client`
-    """Makes a client while nobody looks for garbage: the models it loads have none, and looking takes long."""
+    """Makes a client while nobody looks for garbage: the models it loads have none, and looking takes long.
+
+    botocore does not look at each value of a large answer, either.
+    """
     collects = gc.isenabled()
     gc.disable()
     try:
-        return _session().create_client(service, config=config)
+        made = _session().create_client(service, config=config)
     finally:
         if collects:
             gc.enable()
+    for operation in _PLAIN_ANSWERS.get(service, ()):
+        made.meta.events.register(f"before-parse.{service}.{operation}", _read_plainly)
+    return made
 
 
 @cache
@@ -54,8 +61,7 @@ def _session() -> botocore.session.Session:
 def parallel_client(service: str, *, attempts: int, read_timeout: int) -> Any:  # noqa: ANN401 - see `client`
     """A client for many calls at once, with a connection for each; it tries a call `attempts` times.
 
-    Each try waits `read_timeout` seconds for its answer. botocore does not look at each value of a large answer
-    either, of which a redrive has many.
+    Each try waits `read_timeout` seconds for its answer.
     """
     config = Config(
         connect_timeout=1,
@@ -64,10 +70,7 @@ def parallel_client(service: str, *, attempts: int, read_timeout: int) -> Any:  
         retries={"mode": "standard", "total_max_attempts": attempts},
         **_LEAN,
     )
-    made = _made(service, config)
-    for operation in _PLAIN_ANSWERS.get(service, ()):
-        made.meta.events.register(f"before-parse.{service}.{operation}", _read_plainly)
-    return made
+    return _made(service, config)
 
 
 def _read_plainly(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:

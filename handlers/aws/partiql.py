@@ -5,6 +5,7 @@ its own `Error` in a 200 answer, throttling included. A normal write is what eac
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from handlers.aws import retry
@@ -38,6 +39,20 @@ def _value(value: str | int) -> dict[str, str | bool]:  # a truth value is an in
     return {"N": str(value)} if isinstance(value, int) else {"S": value}
 
 
+@cache
+def _insert(table: str, names: tuple[str, ...]) -> str:
+    fields = ", ".join(f"'{name}': ?" for name in names)
+    return f'INSERT INTO "{table}" VALUE {{{fields}}}'
+
+
+@cache
+def _update(table: str, values: tuple[str, ...], remove: tuple[str, ...], where: tuple[str, ...]) -> str:
+    sets = " ".join(f'SET "{name}"=?' for name in values)
+    removes = " ".join(f'REMOVE "{name}"' for name in remove)
+    conditions = " AND ".join(f'"{name}"=?' for name in where)
+    return f'UPDATE "{table}" {sets} {removes} WHERE {conditions}'
+
+
 class Table:
     """A table with a string partition key and no sort key; values are strings, integers and truth values."""
 
@@ -48,9 +63,8 @@ class Table:
 
     def insert(self, key: str, values: Mapping[str, str | int]) -> Statement:
         """A statement that makes an item, or fails with `DUPLICATE` where the key exists."""
-        fields = ", ".join(f"'{name}': ?" for name in (self._key, *values))
         return {
-            "Statement": f'INSERT INTO "{self._name}" VALUE {{{fields}}}',
+            "Statement": _insert(self._name, (self._key, *values)),
             "Parameters": [_value(value) for value in (key, *values.values())],
         }
 
@@ -58,11 +72,8 @@ class Table:
         self, key: str, values: Mapping[str, str | int], *, where: Mapping[str, str | int], remove: Sequence[str] = ()
     ) -> Statement:
         """A statement that changes an item whose attributes equal `where`, or fails with `CONDITION_FAILED`."""
-        sets = " ".join(f'SET "{name}"=?' for name in values)
-        removes = " ".join(f'REMOVE "{name}"' for name in remove)
-        conditions = " AND ".join(f'"{name}"=?' for name in (self._key, *where))
         return {
-            "Statement": f'UPDATE "{self._name}" {sets} {removes} WHERE {conditions}',
+            "Statement": _update(self._name, tuple(values), tuple(remove), (self._key, *where)),
             "Parameters": [_value(value) for value in (*values.values(), key, *where.values())],
         }
 
@@ -94,7 +105,7 @@ class Table:
             answer = self._client.batch_execute_statement(Statements=statements)  # type: ignore[arg-type]
         except AWS_ERRORS as exc:
             return [error_code(exc)] * len(statements)
-        return [response.get("Error", {}).get("Code", "") for response in answer["Responses"]]
+        return [(response.get("Error") or {}).get("Code", "") for response in answer["Responses"]]
 
     def get(self, key: str) -> dict[str, Any] | None:
         """One item as it is now (strongly consistent), or None.

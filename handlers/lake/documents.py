@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 
 from handlers.lake.lines import BOM, MAX_LINE_BYTES, BrokenContentError
 
@@ -33,7 +34,6 @@ def _container(levels: int, plain: bytes) -> bytes:
 
 
 _ANY = _container(_LEVELS, _PLAIN)
-_ON_A_LINE = _container(64, rb'[^"{}\[\]\n]')
 _MEMBER = re.compile(rb"[ \t\r\n]*+(%b)[ \t\r\n]*+," % _ANY)  # of an array, with the comma behind it
 _OBJECT = re.compile(rb"[ \t\r\n]*+((?=\{)%b)" % _ANY)
 FIRST_VALUE = re.compile(_ANY)
@@ -42,7 +42,6 @@ _BETWEEN = re.compile(rb'(?:[^"{}\[\],]++|%b|%b)*+' % (_STRING, _ANY))  # commas
 _OPENING, _CLOSING = re.compile(rb"[{\[]*+"), re.compile(rb"[}\]]*+")
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _TOUCHING = re.compile(rb"\}(?:[ \t]|%b)*+\{" % BOM)
-_FOLLOWED = re.compile(rb"[ \t]*+((?=\{)%b(?<=\}))(?:[ \t]|%b)*+(?=\{)" % (_ON_A_LINE, BOM))
 _NO_MARKS = bytes(number for number in range(256) if number not in b'"{}[]\\\n')  # what has no part in a border
 _WORD = re.compile(rb'[^"{}\[\], \t\r\n]*+')
 _COMMA = re.compile(rb"\}[ \t\r\n]*+,[ \t\r\n]*+\{")  # between members
@@ -126,10 +125,17 @@ def _parted(lines: bytes) -> Iterator[bytes]:
     yield lines[done:]
 
 
+@cache
+def _followed() -> re.Pattern[bytes]:
+    """An object with another behind it on its line; made when wanted, for it takes as long as all the others do."""
+    return re.compile(rb"[ \t]*+((?=\{)%b(?<=\}))(?:[ \t]|%b)*+(?=\{)" % (_container(64, rb'[^"{}\[\]\n]'), BOM))
+
+
 def _objects(text: bytes, start: int) -> tuple[list[bytes], int]:
     """Objects from `start` on that others follow, up to the last; and where that begins."""
     objects = []
-    while match := _FOLLOWED.match(text, start):
+    followed = _followed()
+    while match := followed.match(text, start):
         objects.append(match[1])
         start = match.end()
     return objects, start

@@ -13,10 +13,9 @@ from typing import Literal
 from handlers.lake import documents
 from handlers.lake.errors import UnreadableObjectError
 from handlers.lake.lines import BOM, BrokenContentError
+from handlers.lake.message import Claim, Compression
 
 HEAD_BYTES = 1024 * 1024
-Compression = Literal["none", "gzip", "zstd", "bzip2"]
-Claim = Literal["jsonl", "json", "any"]  # what a name says of the content
 Encoding = Literal["utf-8", "utf-16-le", "utf-16-be"]
 _WHITE = b" \t\r\n"
 _COMPRESSED: tuple[tuple[re.Pattern[bytes], Compression], ...] = (

@@ -11,16 +11,17 @@ it and sends one for each further part.
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from handlers import jsontext
 from handlers.aws.sqs import Attribute, Outgoing
 from handlers.errors import Detail, SchemaValidationError
 from handlers.grouping import UNGROUPED, Grouping
-from handlers.lake.form import Claim, Compression
 
 PREFIX = "bronze/"
+Compression = Literal["none", "gzip", "zstd", "bzip2"]
+Claim = Literal["jsonl", "json", "any"]  # what a name says of the content
 _KEY = re.compile(rf"{PREFIX}(?P<type>[A-Za-z0-9][A-Za-z0-9_.-]{{0,63}})/(?P<rest>.+)", re.DOTALL)
 _PACKED = re.compile(r"\.(?:(?P<gzip>gz|gzip)|(?P<zstd>zst|zstd)|(?P<bzip2>bz2))$", re.IGNORECASE)
 _NAMED = re.compile(r"\.(?:(?P<jsonl>jsonl|ndjson)|(?P<json>json|geojson))$", re.IGNORECASE)

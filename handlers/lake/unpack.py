@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from handlers.lake import form
-from handlers.lake.form import Claim, Compression
 from handlers.lake.lines import BrokenContentError
+from handlers.lake.message import Claim, Compression
 
 _PIECE = 1024 * 1024
 _GZIP = 31  # zlib's name for a gzip header with the largest window

@@ -107,7 +107,8 @@ def main(arguments: list[str]) -> int:
 
 
 _NOTE = """An event under the caller's own key is two calls beside one. Ingest's own part of a request is a twentieth;
-the rest is botocore's."""
+the rest is botocore's. The ten calls of a batch of 100 are made beside each other: its wall time is its processor time
+and one call's wait: it doubles where another process has the other half of the processors."""
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -96,3 +96,15 @@ def test_functions_import_these_of_our_packages(imported: dict[str, set[str]]) -
     }
 
     assert ours == {module: {*_ALL.split(), *more.split()} for module, more in _OURS.items()}
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["handlers.control.breaker", "handlers.control.redrive.api.entry", "handlers.control.redrive.run.entry"],
+)
+def test_the_control_plane_imports_of_the_lake_only_its_messages(imported: dict[str, set[str]], module: str) -> None:
+    """Every stack has these functions, with a lake or without; how objects are read is the lake's alone."""
+    assert {name for name in imported[module] if name.startswith("handlers.lake.")} == {
+        "handlers.lake.message",
+        "handlers.lake.notice",
+    }

@@ -104,12 +104,17 @@ _ITEM = {"k": {"S": "a"}, "n": {"N": "1"}, "yes": {"BOOL": True}}
 _ITEMS = {"Responses": {"t": [_ITEM]}, "UnprocessedKeys": {"t": {"Keys": [{"k": {"S": "b"}}]}}}
 _SENT = {"Successful": [{"Id": "0", "MessageId": "m"}], "Failed": [{"Id": "1", "SenderFault": False, "Code": "c"}]}
 _DELETED = _SENT | {"Successful": [{"Id": "0"}]}
+_WRITTEN = {"Responses": [{"TableName": "t"}, {"Error": {"Code": "DuplicateItem", "Message": "there"}}]}
+_PUT = {"FailedEntryCount": 1, "Entries": [{"EventId": "e"}, {"ErrorCode": "c", "ErrorMessage": "m"}]}
 _REFUSAL = b'{"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "none"}'
 _CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "ReceiveMessage": ("sqs", {"QueueUrl": "https://q"}),
     "SendMessageBatch": ("sqs", {"QueueUrl": "https://q", "Entries": []}),
     "DeleteMessageBatch": ("sqs", {"QueueUrl": "https://q", "Entries": []}),
+    "ChangeMessageVisibilityBatch": ("sqs", {"QueueUrl": "https://q", "Entries": []}),
     "BatchGetItem": ("dynamodb", {"RequestItems": {"t": {"Keys": [{"k": {"S": "a"}}]}}}),
+    "BatchExecuteStatement": ("dynamodb", {"Statements": [{"Statement": "s"}]}),
+    "PutEvents": ("events", {"Entries": []}),
 }
 
 
@@ -131,12 +136,15 @@ def _answered(client: Any, operation: str, status: int, body: bytes) -> Any:
         ("ReceiveMessage", 200, json.dumps(_MESSAGES).encode()),
         ("SendMessageBatch", 200, json.dumps(_SENT).encode()),
         ("DeleteMessageBatch", 200, json.dumps(_DELETED).encode()),
+        ("ChangeMessageVisibilityBatch", 200, json.dumps(_DELETED).encode()),
         ("BatchGetItem", 200, json.dumps(_ITEMS).encode()),
+        ("BatchExecuteStatement", 200, json.dumps(_WRITTEN).encode()),
+        ("PutEvents", 200, json.dumps(_PUT).encode()),
         *((operation, *answer) for operation in _CALLS for answer in ((200, b"{}"), (200, b""), (400, _REFUSAL))),
         *((operation, 200, b"{") for operation in _CALLS),
     ],
 )
-def test_parallel_clients_read_as_botocore_does(
+def test_clients_read_as_botocore_does(
     monkeypatch: pytest.MonkeyPatch, operation: str, status: int, body: bytes
 ) -> None:
     """What they skip of botocore's reading changes nothing of an answer; what is none is the same error."""

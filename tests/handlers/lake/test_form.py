@@ -8,7 +8,8 @@ import pytest
 
 from handlers.lake import form
 from handlers.lake.errors import UnreadableObjectError
-from handlers.lake.form import Claim, Form
+from handlers.lake.form import Form
+from handlers.lake.message import Claim
 
 _LINES = Form(None)
 _DOCUMENT = Form("")

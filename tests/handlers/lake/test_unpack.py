@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.errors import DownstreamError
-from handlers.lake.form import Compression
 from handlers.lake.lines import BrokenContentError
+from handlers.lake.message import Compression
 from handlers.lake.unpack import gunzip, unpacked
 
 _TEXT = b"".join(b"row %d of many\n" % i for i in range(2000))
