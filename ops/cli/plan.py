@@ -26,18 +26,23 @@ _LONGEST = 14 * 86_400
 
 def plan(  # noqa: PLR0913, PLR0917 - one option each
     rate: Annotated[float, typer.Option(min=0.01, max=10_000_000, help="Events a second that reach the queue.")],
-    worker_ms: Annotated[float, typer.Option(min=0.1, max=900_000, help="Milliseconds that the step takes for one.")],
+    worker_ms: Annotated[
+        float, typer.Option(min=0.1, max=900_000, help="Milliseconds that a step takes for an event.")
+    ],
     outage: Annotated[str, typer.Option(help="How long the downstream is away: 90s, 20m, 3h, 2d.")] = "0s",
     poison: Annotated[str, typer.Option(help="Events that can never succeed.")] = "0%",
-    transient: Annotated[str, typer.Option(help="Attempts that fail and are tried again.")] = "0%",
+    transient: Annotated[str, typer.Option(help="Share of attempts that fail and are tried again.")] = "0%",
     size: Annotated[int, typer.Option(min=1, max=1_048_576, help="Bytes of a message.")] = 1024,
-    batch_ms: Annotated[float, typer.Option(min=0, help="Milliseconds of an invocation besides.")] = 30,
+    batch_ms: Annotated[float, typer.Option(min=0, help="Milliseconds that an invocation takes besides.")] = 30,
     per_request: Annotated[float, typer.Option(min=1, max=100, help="Events in a request to the API.")] = 1,
     groups: Annotated[int, typer.Option(min=0, help="Groups of a FIFO queue.")] = 0,
-    redrive: Annotated[float, typer.Option(min=0, help="Dead letters a second, after it.")] = 0,
+    redrive: Annotated[float, typer.Option(min=0, help="Dead letters put back a second, once all is worked.")] = 0,
     quota: Annotated[int, typer.Option(min=1, help="The account's Lambda concurrency.")] = 1000,
-    pipeline: Annotated[str, typer.Option(help="Which one, where there are several.")] = "",
-    change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A key, as if so.")] = None,
+    pipeline: Annotated[str, typer.Option(help="Default: events, else orders, else lake.")] = "",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Plan with this value of a configuration key; repeatable."),
+    ] = None,
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:

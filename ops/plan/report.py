@@ -243,12 +243,17 @@ def lines(report: Report, *, stack: str) -> list[str]:
         "",
         *_table(report),
         "",
+        *_wrapped("Read", _READS),
         *_paragraphs(report),
         *_limits(report.limits, load),
         *_wrapped("Not known", " ".join(UNKNOWN)),
     ]
 
 
+_READS = (
+    "backlog and oldest: at their worst. Done: the backlog is worked off, counted from the outage's end, without one "
+    "from the beginning. Receives: by SQS's count. Lost: good events that became dead letters. At once: invocations."
+)
 _COLUMNS = f"{'':<26} {'backlog':>11} {'oldest':>9} {'done':>9} {'receives':>8} {'lost':>7} {'at':>4}"
 _UNDER = f"{'':<26} {'at most':>11} {'waits':>9} {'after':>9} {'an event':>8} {'good':>7} {'once':>4}"
 

@@ -1,10 +1,10 @@
-"""A drill on the laptop beside the plan of it: ``python -m tests.bench.plan_drill [SECONDS]``.
+"""A drill on the laptop beside the plan of it: ``python -m tests.bench.plan_drill [SECONDS] [--json FILE]``.
 
 Events come at a steady rate; the downstream goes away for a while (60 s unless told otherwise) and comes back. Every
 second the queue is counted: visible and in flight. The plan gets the configuration, the rate, the step's time, and what
 an invocation takes besides, measured before the outage. It is compared twice: with what a plan assumes of the
 breaker (30 s until the pause, a minute until it closes), and with the two times as they were, which leaves the error of
-the rest. Prints both curves and their errors.
+the rest. Prints both curves and their errors; docs/scaling.md is made of what the file holds.
 """
 
 import io
@@ -28,6 +28,7 @@ from ops.local.emulator import Emulator
 from ops.plan.model import Load, Pipeline
 from ops.plan.simulation import Course, simulate
 from ops.plan.stack import pipelines
+from tests.bench.report import Row, conclude, json_file, row
 from tests.pipelines.lab import ROOT, Lab
 
 _RATE = 5
@@ -157,35 +158,44 @@ def _planned(course: Course, second: float) -> float:
     return course.steps[min(int(second), len(course.steps) - 1)]
 
 
-def _compare(name: str, counted: Sequence[tuple[float, int]], course: Course, drained: float) -> str:
+def _errors(name: str, counted: Sequence[tuple[float, int]], course: Course, drained: float) -> Iterator[Row]:
+    """How far a plan is from what was counted: at the peak, at the end, and on the way."""
     peak = max(count for _, count in counted)
-    off = [abs(_planned(course, second) - count) for second, count in counted]
-    over = "never" if course.drained is None else f"{course.drained} s ({course.drained / drained - 1:+.0%})"
-    return (
-        f"{name}: most waiting {course.peak:,.0f} ({course.peak / peak - 1:+.0%}), over after {over}, "
-        f"mean distance {statistics.mean(off):.1f} events ({statistics.mean(off) / peak:.0%} of the peak)\n"
-    )
+    yield row(f"most waiting, {name} ÷ counted", [course.peak / peak], detail=f"{course.peak:,.0f} against {peak:,}")
+    if course.drained is not None:
+        told = f"{course.drained} s against {drained:.0f}"
+        yield row(f"worked off after, {name} ÷ counted", [course.drained / drained], detail=told)
+    off = statistics.mean(abs(_planned(course, second) - count) for second, count in counted)
+    yield row(f"mean distance of the {name} curve ÷ peak", [off / peak], detail=f"{off:.1f} of {peak:,}")
 
 
-def main(outage: int) -> int:
+def main(arguments: list[str]) -> int:
     """Runs it."""
+    rest, file = json_file(arguments)
+    outage = int(rest[0]) if rest else 60
     (pipeline,) = pipelines(rehearse(ROOT, "local", None, _CONFIG)).values()
     with tempfile.TemporaryDirectory() as folder, Emulator.start(home := Path(folder)) as emulator:
         made = deploy(ROOT, "local", endpoint=emulator.endpoint, state_file=home / "local.json", config=_CONFIG)
         drill, batch_ms, paused, resumed, drained = _drill(Lab(emulator, home, made), outage)
-    assumed, told = _courses(pipeline, outage, batch_ms, (paused, resumed), int(drill.now()) + 300)
+    assumed, real = _courses(pipeline, outage, batch_ms, (paused, resumed), int(drill.now()) + 300)
+    told = (
+        f"{drill.sent / drill.counted[-1][0]:.2f} events/s of {_STEP_MS} ms, {batch_ms:.0f} ms an invocation besides; "
+        f"an outage of {outage} s after {_BEFORE} s; the consumer was paused {paused - _BEFORE:.0f} s after its "
+        f"beginning and back {resumed - _BEFORE - outage:.0f} s after its end"
+    )
+    curve = [
+        [round(second), count, round(_planned(assumed, second)), round(_planned(real, second))]
+        for second, count in drill.counted[::10]
+    ]
     out = sys.stdout.write
-    rate = drill.sent / drill.counted[-1][0]
-    out(f"{rate:.2f} events/s of {_STEP_MS} ms, {batch_ms:.0f} ms an invocation besides; an outage of {outage} s\n")
-    peak = max(count for _, count in drill.counted)
-    out(f"measured: paused {paused - _BEFORE:.0f} s after its beginning, resumed {resumed - _BEFORE - outage:.0f} s ")
-    out(f"after its end, most waiting {peak:,}, over after {drained:.0f} s\n")
-    out("second  measured  planned  planned with the breaker's real times\n")
-    for second, count in drill.counted[::10]:
-        out(f"{second:>6.0f} {count:>9,} {_planned(assumed, second):>8,.0f} {_planned(told, second):>8,.0f}\n")
-    out(_compare("plan", drill.counted, assumed, drained))
-    out(_compare("plan with the breaker's real times", drill.counted, told, drained))
-    return 0
+    out(f"{told}\nsecond  counted  planned  planned with the breaker's times\n")
+    for second, *counts in curve:
+        out(f"{second:>6} {counts[0]:>8,} {counts[1]:>8,} {counts[2]:>8,}\n")
+    rows = [
+        *_errors("planned", drill.counted, assumed, drained),
+        *_errors("planned with the breaker's times", drill.counted, real, drained),
+    ]
+    return conclude("plan_drill", rows, file, more={"drill": {"told": told, "curve": curve}})
 
 
 def _courses(
@@ -198,4 +208,4 @@ def _courses(
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 60))
+    sys.exit(main(sys.argv[1:]))

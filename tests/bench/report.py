@@ -6,6 +6,8 @@ writes
     {"name", "note", "run": {"date", "machine", "versions"},
      "rows": [{"what", "ratio", "spread", "bar", "met", "detail"}]}
 
+and beside these whatever else it has `more` of, for another page.
+
 `ratio` is the median of the rounds in the bar's unit (`x` unless it names another), `spread` the least and the most of
 them, `bar` a text such as `≥ 8.5 x`, `≤ 25 ms` or "" (for information), `met` whether the median reaches it. `note`
 says what was tried where one does not. The page is made of `docs/benchmarks/*.json`, which ``make bench`` writes.
@@ -82,9 +84,11 @@ def json_file(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     return rest, file
 
 
-def conclude(name: str, rows: Sequence[Row], file: Path | None, *, note: str = "") -> int:
+def conclude(
+    name: str, rows: Sequence[Row], file: Path | None, *, note: str = "", more: Mapping[str, object] = {}
+) -> int:
     """Prints the rows and writes them; 0 where every bar is reached, else 1."""
-    found = {"name": name, "note": " ".join(note.split()), "run": _run(), "rows": [asdict(one) for one in rows]}
+    found = {"name": name, "note": " ".join(note.split()), "run": _run(), "rows": [asdict(one) for one in rows], **more}
     sys.stdout.write("".join(f"{_line(one)}\n" for one in rows))
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from ops.local.deployer import Registered
 from ops.plan import figures, limits, report, stack
 from ops.plan.model import PAUSE_SECONDS, PROBE_SECONDS, Load, Pipeline, batch, seconds
 from ops.plan.simulation import STEP, simulate
+from tests.bench import report as benchmarks
 from tests.components.configurations import FIXED
 from tests.components.recording import Registered as Recorded
 
@@ -56,9 +57,14 @@ An event simulation would have to move each message: ten billion in three hours 
 _CLOSE = """
 Groups of a FIFO queue bound the invocations, but that a group waits for each retry of its first message is not
 simulated. Fair queues change who waits, not how many.
+"""
+_DRILL = """
+## A drill beside its plan
 
-`make bench BENCH=plan_drill` runs a drill on the laptop (a steady rate, an outage, the breaker) and prints the counted
-queue beside the planned one, with the errors: of the plan as it is, and with the breaker's times as they were.
+`make bench BENCH=plan_drill` runs a drill on the laptop (a steady rate, an outage, the breaker), counts the queue every
+second, and plans the same: as `lab plan` does, with what it assumes of the breaker, and with the breaker's times as
+they were, which leaves the error of the rest.
+
 """
 
 
@@ -89,6 +95,7 @@ def render() -> str:
         _METHOD,
         *(f"- {text.rstrip(';.')}\n" for text in report.UNKNOWN),
         _CLOSE,
+        *_drill(),
     ]
     return "".join(parts)
 
@@ -156,6 +163,17 @@ def _enough(pipeline: Pipeline, load: Load, rate: float) -> int:
     size = batch(pipeline, load)
     wanted = ceil(rate * seconds(load, size) / size)
     return min(max(wanted, figures.MAX_CONCURRENCY_LEAST.value), figures.MAX_CONCURRENCY_MOST.value)
+
+
+def _drill() -> Iterator[str]:
+    """What was counted, beside what was planned."""
+    (found,) = (one for one in benchmarks.read() if one["name"] == "plan_drill")
+    run, drill = found["run"], found["drill"]
+    yield f"{_DRILL}On {run['date']}, {run['machine']}: {drill['told']}.\n\n"
+    yield "| second | counted | planned | with the breaker's times |\n|--:|--:|--:|--:|\n"
+    yield from (f"| {' | '.join(f'{number:,}' for number in line)} |\n" for line in drill["curve"])
+    yield "\n| error | | |\n|---|--:|---|\n"
+    yield from (f"| {one['what']} | {one['ratio']:.2f} | {one['detail']} |\n" for one in found["rows"])
 
 
 def _figures() -> Iterator[str]:
