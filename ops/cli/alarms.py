@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from handlers import alarm_text
 from ops.cli import output, target
@@ -32,10 +34,14 @@ class AlarmState:
     next: str
 
 
-def alarms(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption = False) -> None:  # noqa: FBT002 - an option
-    """Show every alarm and its state; alarms that are not OK come first, with reason and the command to go on with.
+def alarms(
+    stack: target.StackOption = target.LOCAL,
+    every: Annotated[bool, typer.Option("--all", help="Also those that are OK.")] = False,  # noqa: FBT002 - an option
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Show the alarms that are not OK, each with its reason and the command to go on with.
 
-    With --json, every alarm comes with all fields.
+    With --all, those that are OK follow, a line each. With --json, every alarm comes with all fields.
 
     Example: lab alarms
     """
@@ -46,8 +52,12 @@ def alarms(stack: target.StackOption = target.LOCAL, as_json: target.JsonOption 
     if not states:
         output.say("no alarms: the stack has observabilityEnabled: false")
         return
+    quiet = [one for one in states if one.state == "OK"]
     for one in states:
-        output.result(_lines(one))
+        if every or one not in quiet:
+            output.result(_lines(one))
+    if not every and quiet:
+        output.say(f"{len(quiet)} of {len(states)} alarms are OK (--all lists them)")
 
 
 def read(client: Any, stack: str) -> list[AlarmState]:  # noqa: ANN401 - a boto3 client, made by name

@@ -154,6 +154,7 @@ def render(name: str, place: Place, key: str = "") -> str:
     if file is None:
         known = sorted(one for one in (f"{pipeline}-{name}" for pipeline in place.pipelines) if one in place.files)
         if name not in TOPICS or len(known) != 1:
+            known = known or sorted(one for one in place.files if name and name in one)
             more = f"; do you mean {', '.join(known)}?" if known else ": lab runbook lists what there is"
             raise target.TargetError(f"stack {place.stack} has no runbook {name!r}{more}")
         name, file = known[0], place.files[known[0]]

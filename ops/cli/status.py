@@ -361,7 +361,17 @@ def _show(document: Mapping[str, Any], wrong: list[Problem], *, outputs: bool) -
         counts = ", ".join(f"{count} {name}" for name, count in sorted(document["states"].items())) or "none"
         output.result([f"state records: {counts}"])
     if document["nextAttemptAt"]:
-        output.result([f"the next attempt of a RETRYING record is due at {document['nextAttemptAt']}"])
+        output.result(_next(document["nextAttemptAt"]))
+
+
+def _next(at: str) -> list[str]:
+    """When the first of those comes that wait for another attempt."""
+    if datetime.fromisoformat(at) >= datetime.now(UTC):
+        return [f"the next attempt of a RETRYING record is due at {at}"]
+    return [
+        f"an attempt of a RETRYING record was due at {at}:",
+        "  it comes once its message is no longer hidden and the consumer takes it",
+    ]
 
 
 def _verdict(document: Mapping[str, Any], wrong: list[Problem]) -> list[str]:

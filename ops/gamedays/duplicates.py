@@ -84,7 +84,7 @@ GAMEDAY = GameDay(
                 'curl -fsS "$API_URL/events/gd-2"',
             ),
         ),
-        Step("repair", "each message is sent once again", _repair, ("lab failure reset --wait",)),
+        Step("repair", "each message goes out a single time again", _repair, ("lab failure reset --wait",)),
         Step(
             "verify",
             "one record and one success each (docs/laptop.md says how to count success events by hand)",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ops.gamedays.model import Check, GameDay
 
 _DEAF = "the breaker believes no trip for five minutes after an outage that only some events met"
+_RINGING = "an alarm is, or was just now, in ALARM: lab alarms"
 _STEADY_SECONDS = 120.0  # an alarm of what was before may have to end first
 
 
@@ -152,10 +153,15 @@ def _await_steady(context: Context, sampler: Sampler) -> None:
     deaf = _seconds_deaf(context)
     if deaf > 0:
         context.note(f"waiting for {deaf:.0f} s: {_DEAF}")
-    deadline = time.monotonic() + deaf + _STEADY_SECONDS
+    limit = deaf + _STEADY_SECONDS
+    deadline = time.monotonic() + limit
+    is_told = deaf > 0
     while reasons := unsteady(context, sampler):
         if sampler.is_interrupted():
             raise AbortedError(INTERRUPTED)
+        if not is_told and (sampler.seen or reasons != [_RINGING]):
+            context.note(f"waiting up to {limit:.0f} s for a steady state: {'; '.join(reasons)}")
+            is_told = True
         if time.monotonic() > deadline:
             context.journal.add("unsteady", why=reasons)
             raise RefusedError(f"the stack is not in a steady state, so nothing would be proved: {'; '.join(reasons)}")
@@ -167,13 +173,13 @@ def _await_steady(context: Context, sampler: Sampler) -> None:
 def unsteady(context: Context, sampler: Sampler) -> list[str]:
     """Why the stack is not in a steady state."""
     stack = context.stack
-    reasons = [f"{count} messages on {role}" for role, count in _loads(stack).items() if count]
+    reasons = [f"{count} messages on {role} of {stack.pipeline}" for role, count in _loads(stack).items() if count]
     reasons += [f"failure mode {mode} is on" for mode in [stack.failure_mode()] if mode != "none"]
     reasons += [f"the consumer is {state}" for state in [stack.consumer().get("State")] if state != "Enabled"]
     reasons += [f"the breaker is {state}" for state in [stack.breaker()] if state not in ("", "CLOSED")]
     reasons += [_DEAF] if _seconds_deaf(context) > 0 else []
     looks = 2 * stack.period / stack.target.look_seconds  # what was before may make an alarm fire late
-    reasons += ["an alarm is, or was just now, in ALARM: lab alarms"] if sampler.quiet < looks else []
+    reasons += [_RINGING] if sampler.quiet < looks else []
     return reasons
 
 

@@ -53,7 +53,7 @@ def test_duplicates(log_set: list[LogEvent]) -> None:
     """Which keys came more than once: delivered again, or sent again."""
     rows = run("duplicates", log_set)
 
-    assert sorted(columns(rows, "idempotencyKey", "outcome", "deliveries")) == [
+    assert sorted(columns(rows, "idempotencyKey", "outcome", "repeats")) == [
         [_A, "duplicate", "1"],
         [_A, "redelivered", "1"],
     ]

@@ -225,6 +225,8 @@ def test_a_runbook_that_is_not_there_is_refused_with_those_that_are_like_it() ->
         TargetError, match=r"no runbook 'queue-age'; do you mean events-queue-age, lake-queue-age, orders"
     ):
         runbooks.render("queue-age", _place("dev"))
+    with pytest.raises(TargetError, match="no runbook 'events-dlq'; do you mean events-dlq-not-empty, events-dlq-ol"):
+        runbooks.render("events-dlq", _place("dev"))
     with pytest.raises(TargetError, match=r"no runbook 'backlog'; do you mean events-backlog, lake-backlog, orders"):
         runbooks.render("backlog", _place("dev"))
     with pytest.raises(TargetError, match="no runbook 'nonsense': lab runbook lists what there is"):

@@ -371,9 +371,9 @@ def test_alarms_of_a_stack_whose_name_begins_the_same_are_left_out(ringing: Fake
 
 
 def test_alarms(ringing: FakeAws) -> None:
-    """What rings comes first, with its reason and where it says what to do; what is quiet takes a line."""
+    """What rings, with its reason and where it says what to do; what is quiet is counted, or takes a line each."""
     assert ringing.alarms
-    assert lab("alarms").stdout.splitlines() == [
+    loud = [
         "ALARM             critical IngestionLab-dev-critical since 2027-01-15T09:00:00Z",
         "                  reason: because of IngestionLab-dev-critical",
         "ALARM             critical IngestionLab-dev-queue-age since 2027-01-15T08:00:00Z",
@@ -382,8 +382,11 @@ def test_alarms(ringing: FakeAws) -> None:
         "INSUFFICIENT_DATA warning  IngestionLab-dev-throttles since 2027-01-15T08:00:00Z",
         "                  reason: because of IngestionLab-dev-throttles",
         "                  next: lab runbook throttles --stack dev",
-        "OK                critical IngestionLab-dev-api-5xx since 2027-01-15T08:00:00Z",
     ]
+    shown = lab("alarms")
+    assert (shown.stdout.splitlines(), shown.stderr) == (loud, "1 of 4 alarms are OK (--all lists them)\n")
+    quiet = "OK                critical IngestionLab-dev-api-5xx since 2027-01-15T08:00:00Z"
+    assert lab("alarms", "--all").stdout.splitlines() == [*loud, quiet]
 
 
 def test_alarms_as_json(ringing: FakeAws) -> None:

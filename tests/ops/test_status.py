@@ -189,6 +189,8 @@ def test_a_screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
         "functions": functions,
         "functionErrors": dict.fromkeys(functions, 1),
         "recovered": ["function-9"],
+        "states": {"RETRYING": 1},
+        "nextAttemptAt": "2026-01-02T03:04:05.678Z",
     }
 
     status._show(document, list(status.problems(document)), outputs=False)
@@ -202,6 +204,7 @@ def test_a_screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert "- and 2 more: lab alarms --stack dev" in lines
     assert "function function-8: Active, 1 errors" in lines
     assert "function function-9: Active, 1 errors; invoked since, without one" in lines
+    assert lines[-2] == "an attempt of a RETRYING record was due at 2026-01-02T03:04:05.678Z:"
     assert max(map(len, lines)) <= 80
 
 

@@ -67,7 +67,8 @@ fails again and again the worker itself tells the age (`RetriedAge`), and `queue
 nothing is worked at all, `queue-stalled` goes by what is in the queue. `dlq-oldest-age` fires when the dead-letter
 queue has not been empty for `alarms.dlqAgeSeconds`, however often its letters were looked at; over a day, it looks by
 the hour. What a preview, a redrive or an operator has received for a while still counts as a letter: alarms on queues
-that no worker consumes add the hidden messages to the visible ones. On a main queue those are the worker's own, so
+that no worker consumes add the hidden messages to the visible ones, each at its most within the period, so that one
+counts twice while somebody looks. On a main queue those are the worker's own, so
 `queue-backlog` leaves them out.
 
 The objective of a pipeline is that an accepted event is SUCCEEDED within `objectiveSeconds` (of the lake, a chunk

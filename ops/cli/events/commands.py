@@ -89,7 +89,7 @@ def send(  # noqa: PLR0913, PLR0917 - one option each
     if key and duplicates:
         output.misuse("--key gives each a key of its own, which leaves --duplicates none: give one of them")
     scenario = Scenario(
-        run=uuid.uuid4().hex[:8],
+        run=key or uuid.uuid4().hex[:8],  # under the same keys the same events: sending them again is safe
         pipeline=pipeline,
         template=_one(template) if template else None,
         duplicates=duplicates,

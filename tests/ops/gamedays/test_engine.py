@@ -227,9 +227,12 @@ def test_what_is_not_steady_is_not_broken(stack: FakeStack, tmp_path: Path, monk
     monkeypatch.setattr(engine, "_STEADY_SECONDS", 0.0)
     stack.mode = "poison_payload"
 
+    journal = Journal(tmp_path / "run")
     with pytest.raises(RefusedError, match="failure mode poison_payload is on"):
-        engine.perform(gameday(acting(stack, "one")), target_of(stack), Journal(tmp_path / "run"))
+        engine.perform(gameday(acting(stack, "one")), target_of(stack), journal)
     assert stack.log == []
+    (told,) = [line["text"] for line in journal.of("note")]
+    assert told.startswith("waiting up to 0 s for a steady state: failure mode poison_payload is on")
 
 
 @pytest.mark.parametrize(("fires", "waited"), [((), []), (("events-breaker-open",), ["waiting for 300 s"])])
