@@ -19,16 +19,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.blocks import NOT_RUN, shown_as
+
 ROOT = Path(__file__).parents[2]
 _PORT = "4566"
 _BLOCK = re.compile(r"^```(bash|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_NOT_RUN = {"first-deploy.md"}  # needs the Pulumi CLI and an account
 _FILE = re.compile(r'^(````?)\w+ title="([^"]+)"\n(.*?)^\1$', re.DOTALL | re.MULTILINE)
 _DIFF = re.compile(r"^```diff\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _WRITTEN = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
 _TEXTS = {name: _FILE.sub("", text) for name, text in _WRITTEN.items()}
 _OWN = sorted(name for name in _TEXTS if name.startswith("own-"))
-_ELSEWHERE = _NOT_RUN | {"README.md", *_OWN}
+_ELSEWHERE = NOT_RUN | {"README.md", *_OWN}
 _PAGES = sorted(name for name, text in _TEXTS.items() if _BLOCK.search(text) and name not in _ELSEWHERE)
 _MARK = "\x1e"  # before each command's output, with its number
 _PROGRESS = re.compile(r"^.* \(\d+\) \.\.\.\n", re.MULTILINE)  # a terminal has bars instead
@@ -123,7 +124,7 @@ def test_curl_fails_when_it_is_refused(page: str) -> None:
 )
 def test_what_is_shown_is_what_is_printed(shown: str, printed: str, fits: bool) -> None:  # noqa: FBT001 - a table
     """Line by line, but for what is left out."""
-    assert bool(_pattern(shown).fullmatch(printed)) is fits
+    assert bool(shown_as(shown).fullmatch(printed)) is fits
 
 
 def _change(root: Path, text: str) -> None:
@@ -152,7 +153,7 @@ def _run(page: str, environment: dict[str, str], root: Path = ROOT) -> None:
     for (command, shown), text in zip(commands, printed, strict=True):
         told = re.sub(r" +$", "", _PROGRESS.sub("", text), flags=re.MULTILINE)
         told += "\n" if told and not told.endswith("\n") else ""
-        assert shown is None or _pattern(shown).fullmatch(told), f"{command}\nshows\n{shown}\nbut printed\n{told}"
+        assert shown is None or shown_as(shown).fullmatch(told), f"{command}\nshows\n{shown}\nbut printed\n{told}"
 
 
 def _commands(kind: str, block: str) -> Iterator[tuple[str, str | None]]:
@@ -163,13 +164,6 @@ def _commands(kind: str, block: str) -> Iterator[tuple[str, str | None]]:
     for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         typed, _, shown = command.partition("\n")
         yield typed, re.sub(r"\n+$", "\n", shown) if shown.strip() else ""
-
-
-def _pattern(shown: str) -> re.Pattern[str]:
-    lines = (
-        r"(?:.*\n)*" if line == "..." else re.escape(line).replace("…", ".*") + r"\n" for line in shown.splitlines()
-    )
-    return re.compile("".join(lines))
 
 
 def _free_port() -> str:

@@ -7,24 +7,21 @@ such commands, with such options and with what they can't do without.
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import botocore.session
 import pytest
-import typer.main
-from botocore import xform_name
 
 from components.observability.alarms.model import SEVERITIES
 from handlers import alarm_text
 from ops.cli import runbook as runbooks
-from ops.cli.main import app
 from ops.cli.target import TargetError
 from tests.components.config.configuring import read
 from tests.components.recording import EVERY_PIPELINE, REGION, ROOT, run_main
+from tests.contract.blocks import commands, fault_of_aws, fault_of_lab
 
 _RUNBOOKS = ROOT / "ops" / "runbooks"
 _FILES = sorted(_RUNBOOKS.glob("*.md"))
@@ -41,11 +38,8 @@ _OF_NO_PIPELINE = {"list"}  # of `lab redrive`
 _KEY = "orders/evt_1.a:b"
 _LETTERS = {"orders-undelivered": "orders-undelivered", "lake-notices-dead": "lake-notices"}  # not of the main queue
 _ENDPOINT = "http://127.0.0.1:4566"
-_OPTIONS_OF_AWS = {"--output", "--query"}  # of every command; the rest is in the service's model
 _PROFILE = "on-call"
-_ASSIGNMENT = re.compile(r"[A-Z_]+=\S*")
 _SETTING = re.compile(r"# in Pulumi\.local\.yaml: ingestion-lab:(\w+): (\S+)")
-_OPERAND = re.compile(r"\$\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 
 
 def _blocks(text: str) -> list[str]:
@@ -97,21 +91,8 @@ def _steps() -> list[Step]:
         for stack, name, text in _rendered()
         for block in _blocks(text)
         for line in block.splitlines()
-        for words in _commands(line)
+        for words in commands(line)
     ]
-
-
-def _commands(line: str) -> Iterator[tuple[str, ...]]:
-    """The words of the commands, and of each command within them: `$(…)` is replaced by a plain word."""
-    while inner := _OPERAND.search(line):
-        yield from _commands(inner[1])
-        line = line[: inner.start()] + "WORD" + line[inner.end() :]
-    for part in line.split(" && "):
-        words = shlex.split(part.partition(" > ")[0], comments=True)
-        while words and _ASSIGNMENT.fullmatch(words[0]):
-            words.pop(0)
-        if words:
-            yield tuple(words)
 
 
 def _named_in_prose() -> set[tuple[str, ...]]:
@@ -284,31 +265,18 @@ def test_every_page_says_how_to_fill_it_in() -> None:
 
 def test_lab_has_the_commands() -> None:
     """Each `lab` line, and each `lab` command in a sentence, is a command of it, with options that the command has."""
-    lab = typer.main.get_command(app)
-    for words in _of("lab") | _named_in_prose():
-        command, path = lab, words[1:]
-        while path and (found := getattr(command, "commands", {}).get(path[0])) is not None:
-            command, path = found, path[1:]
-        options = {option for parameter in command.params for option in parameter.opts}
+    found = _of("lab") | _named_in_prose()
 
-        assert not getattr(command, "commands", {}), words
-        assert {word for word in path if word.startswith("--")} <= options, words
+    assert found
+    assert [fault for words in sorted(found) if (fault := fault_of_lab(words))] == []
 
 
 def test_aws_has_the_operations() -> None:
     """Each `aws` line is an operation of the service, with parameters that it takes and all that it needs."""
-    for words in _of("aws"):
-        service, operation, *parameters = words[3:] if words[1] == "--endpoint-url" else words[5:]
-        model = botocore.session.Session().get_service_model("s3" if service == "s3api" else service)
-        operations = {xform_name(name, "-"): name for name in model.operation_names}
-        shape = model.operation_model(operations[operation]).input_shape
-        options = {f"--{xform_name(name, '-')}": member for name, member in (shape.members if shape else {}).items()}
-        options |= {f"--no-{name[2:]}": member for name, member in options.items() if member.type_name == "boolean"}
-        needed = {f"--{xform_name(name, '-')}" for name in (shape.required_members if shape else [])}
-        given = {word for word in parameters if word.startswith("--")}
+    found = {("aws", *(words[3:] if words[1] == "--endpoint-url" else words[5:])) for words in _of("aws")}
 
-        assert given <= options.keys() | _OPTIONS_OF_AWS, words
-        assert needed <= given, words
+    assert found
+    assert [fault for words in sorted(found) if (fault := fault_of_aws(words))] == []
 
 
 def test_configuration_is_changed_to_what_the_program_takes() -> None:

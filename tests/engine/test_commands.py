@@ -46,6 +46,16 @@ def test_the_guide_runs(project: Project) -> None:
     assert project.cloud.made == {}
 
 
+def test_a_second_region(project: Project) -> None:
+    """By the commands of docs/regions.md: a whole stack, there."""
+    page = (ROOT / "docs" / "regions.md").read_text()
+    for command in re.findall(r"^\$ pulumi (.*)$", page, re.MULTILINE):
+        project.pulumi(*_words(command), *(["--yes"] if command == "up" else []))
+
+    assert {configured["region"] for configured in project.cloud.configured} == {"eu-west-1"}
+    assert project.cloud.of("Queue")
+
+
 def test_everything_wrong_is_told_at_once_and_nothing_else(project: Project) -> None:
     """The values, the unknown key, the secret in clear with the command that mends it; no line of Pulumi's own."""
     project.pulumi("stack", "init", "dev")

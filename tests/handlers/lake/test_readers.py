@@ -61,6 +61,17 @@ def test_duckdb_with_its_option() -> None:
     assert (asked.columns, asked.fetchall()) == (["dt", "rows", "classed"], [(date(2026, 1, 31), 2, 1)])
 
 
+@pytest.mark.usefixtures("order")
+def test_duckdb_by_the_query_of_the_lake_s_page() -> None:
+    """docs/lake.md groups by day and carrier."""
+    import duckdb  # noqa: PLC0415 - every process that collects would wait for it
+
+    page = (ROOT / "docs" / "lake.md").read_text(encoding="utf-8")
+    (query,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+
+    assert duckdb.connect().sql(query).fetchall() == [(date(2026, 1, 31), "C", 2)]
+
+
 def test_duckdb_without(order: str) -> None:
     """The column is missing, silently, or the query fails: as the first file has it or not."""
     import duckdb  # noqa: PLC0415 - every process that collects would wait for it
