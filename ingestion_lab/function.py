@@ -1,6 +1,6 @@
 """For Lambda functions: a queue's worker, idempotency, batches that fail in part, requests, errors with a meaning.
 
-It imports botocore and Powertools' Logger, and nothing of the program.
+It imports botocore, and nothing of the program.
 """
 
 from handlers.aws.clients import AWS_ERRORS, client

@@ -87,13 +87,9 @@ class Installed:
 
     @cached_property
     def function_packages(self) -> Path:
-        """What somebody's own function is zipped with: the wheel alone, and the library that it logs with."""
+        """What somebody's own function is zipped with: the wheel alone."""
         target = self.scratch / "function"
-        export = ("export", "--frozen", "--only-group", "lambda", "--no-emit-project", "--quiet", "--directory", ROOT)
-        locked = self.scratch / "lambda.txt"
-        locked.write_text(self._uv(*export))
         at = ("--quiet", "--python", sys.executable, "--target", target)
-        self._uv("pip", "install", *at, "--no-deps", "--requirement", locked)
         self._uv("pip", "install", *at, "--no-deps", self.wheel)
         return target
 
