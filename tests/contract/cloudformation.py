@@ -6,12 +6,11 @@ name keeps its name with a capital, and the schemas refuse names that AWS doesn'
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tests.components.recording import ACCOUNT, REGION, Registered
+from tests.contract.linting import lint
 
 Json = Any
 Inputs = Mapping[str, Json]
@@ -419,16 +418,14 @@ def distinct(named: Iterable[tuple[str, Json]]) -> dict[str, Json]:
 def faults(found: Mapping[str, Json]) -> list[str]:
     """What the schemas of the three regions, which come with the linter, and its other rules find wrong.
 
-    The linter runs in a process of its own, which takes the 200 MB of its schemas along when it ends.
+    The linter's process takes the 200 MB of its schemas along when it ends.
     """
-    names = {f"R{number}": name for number, name in enumerate(found)}
-    template = json.dumps({"Resources": {key: found[name] for key, name in names.items()}})
-    lint = [sys.executable, "-c", _LINT, *REGIONS]
-    done = subprocess.run(lint, input=template, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    names = {f"R{number}": name for number, name in enumerate(sorted(found))}  # in the same order in each run
+    template = json.dumps({"Resources": {key: found[name] for key, name in names.items()}}, sort_keys=True)
+    said = lint(_LINT, template, REGIONS)
     return [
         f"{names[str(path[1])]}: {'.'.join(map(str, path[3:]))}: {rule} {message}"
-        for rule, message, path in json.loads(done.stdout)
+        for rule, message, path in json.loads(said)
         if rule not in _OF_TEMPLATES and path
     ]
 
