@@ -6,6 +6,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from handlers.aws.sqs import as_delivered
+from handlers.control.forms import FORMS, READERS
+from handlers.worker import messages
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
@@ -117,6 +120,11 @@ def document(letter: dict[str, Any]) -> dict[str, Any]:
         "systemAttributes": letter["Attributes"],
         "body": letter["Body"],
     }
+
+
+def identity(pipeline: str, letter: dict[str, Any]) -> tuple[str, str]:
+    """The pipeline and the key of a letter's state record, as its worker finds them: not every letter carries a key."""
+    return READERS.get(pipeline, pipeline), messages.read(as_delivered(letter), FORMS.get(pipeline)).key
 
 
 def _search(sqs: Any, url: str, message_id: str, receipts: dict[str, str]) -> dict[str, Any]:  # noqa: ANN401

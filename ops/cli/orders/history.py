@@ -49,9 +49,9 @@ def outcome(record: Mapping[str, Any]) -> str:
 
 
 def _version(record: Mapping[str, Any], order_id: str) -> Version | None:
-    """None where the text stands for something else than the order's id."""
-    detail = json.loads(record["payload"])
-    if detail.get("orderId") != order_id:
+    """None where the text stands for something else than the order's id; the payload is the event of EventBridge."""
+    detail = json.loads(record["payload"]).get("detail")
+    if not isinstance(detail, dict) or detail.get("orderId") != order_id:
         return None
     return Version(
         event_id=str(detail.get("eventId", "")),

@@ -150,16 +150,16 @@ def _letter(desk: Desk, request: Request) -> Response:
         letter = _held(desk, pipeline, message)
     except LetterError as error:
         return page(desk, "gone.html", current="/letters", told=str(error), pipeline=pipeline)
-    key = letter["attributes"].get("idempotencyKey", "")
     table = desk.link.target.outputs["DynamoTableName"]
-    record = records.one(desk.link.client("dynamodb"), table, pipeline, key) if key else None
-    return page(desk, "letter.html", current="/letters", pipeline=pipeline, letter=letter, record=record, errors={})
+    record = records.one(desk.link.client("dynamodb"), table, *letters.identity(pipeline, letter))
+    shown = letters.document(letter)
+    return page(desk, "letter.html", current="/letters", pipeline=pipeline, letter=shown, record=record, errors={})
 
 
 def _download(desk: Desk, request: Request) -> Response:
     """The letter as a file, as `lab redrive show --json` prints it."""
     pipeline, message = request.path_params["pipeline"], request.path_params["message"]
-    letter = _held(desk, pipeline, message)
+    letter = letters.document(_held(desk, pipeline, message))
     name = f"{pipeline}-{letter['messageId']}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     text = json.dumps(letter, indent=2, ensure_ascii=False)
@@ -169,7 +169,7 @@ def _download(desk: Desk, request: Request) -> Response:
 def _held(desk: Desk, pipeline: str, message: str) -> dict[str, Any]:
     url = letters.queue_url(desk.link.target, pipeline)
     with letters.held(desk.link.client("sqs"), url, message) as letter:
-        return letters.document(letter)
+        return letter
 
 
 def _delete(desk: Desk, request: Request, form: Form) -> Response:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from handlers.orders import event
+from ops.cli import letters
 from tests.ops.console.served import FakeStack, Served, answering, found, serving
 
 _MESSAGE = "m-1"
@@ -132,7 +134,7 @@ def test_a_fault_that_is_on_is_told_before_a_redrive(
     stats = {"totalMessages": 1, "matching": 1, "unseen": 0}
     stack.answers["GET", "/redrive/preview"] = 200, {"dlqStats": stats, "groups": [], "messages": []}
     monkeypatch.setitem(stack.outputs, "FailureResetFunctionName", "reset")
-    stack.answers["GET", "/failure-mode"] = 200, {"effective": "poison_payload"}
+    stack.answers["GET", "/failure-mode"] = {"effective": "poison_payload"}
     text = console.get("/letters").text
     assert "1 dead letter</h2>" in text
     assert "poison_payload is on: what a redrive moves now may fail again" in text
@@ -219,6 +221,20 @@ def test_one_letter_whole_with_its_state_record(console: Served, stack: FakeStac
     assert json.loads(file.text)["body"] == '{"note": "<b>"}'
     queue = stack.clients["sqs"]
     assert (len(queue.letters), queue.handed_back) == (1, 2)
+
+
+@pytest.mark.parametrize("pipeline", ["orders", "orders-undelivered"])
+def test_an_order_s_letter_has_the_record_of_its_event(pipeline: str) -> None:
+    """EventBridge gives a message no key: it is the id in the event, for what was not delivered, too."""
+    placed = event.read({"items": [{"sku": "A", "qty": 1}]}, key="k-1", created_at="2026-01-02T03:04:05Z")
+    letter = {
+        "MessageId": _MESSAGE,
+        "ReceiptHandle": "r",
+        "Body": placed.reservation().payload,
+        "Attributes": {},
+        "MessageAttributes": {"errorType": {"StringValue": "E", "DataType": "String"}},
+    }
+    assert letters.identity(pipeline, letter) == ("orders", placed.event_id)
 
 
 def test_a_letter_is_deleted_only_by_who_is_sure(console: Served, stack: FakeStack) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from handlers.orders import event
 from tests.ops.console.fakes import WholeStack, group
 from tests.ops.console.served import Served, answering, found, serving
 
@@ -53,23 +54,22 @@ def test_an_order_is_followed_by_its_own_event(
 def test_an_order_has_all_its_events(console: Served, stack: WholeStack) -> None:
     """The newest first, each with its outcome; those of other orders are not its own. On AWS only who asks pays."""
     stack.answers["GET", "/orders/o-1"] = 200, {"orderId": "o-1", "status": "PROCESSED"}
+    ids: list[str] = []
     done = {"pipeline": "orders", "status": "SUCCEEDED", "attempts": 1}
     for number, (order_id, superseded) in enumerate((("o-1", False), ("o-1", True), ("o-10", False))):
-        detail = {
-            "orderId": order_id,
-            "eventId": f"e-{number}",
-            "createdAt": f"2026-01-0{number + 1}",
-            "items": [{"sku": "o-1", "qty": number}],
-        }
+        order = {"orderId": order_id, "items": [{"sku": "o-1", "qty": number + 1}]}
+        placed = event.read(order, key=f"k-{number}", created_at=f"2026-01-0{number + 1}")
+        ids.append(placed.event_id)
         result = json.dumps({"superseded": superseded})
-        stack.aws.table.put(f"orders/e-{number}", {**done, "payload": json.dumps(detail), "result": result})
+        of = {"payload": placed.reservation().payload, "result": result}
+        stack.aws.table.put(f"orders/{placed.event_id}", {**done, **of})
     text = console.get("/orders/one?id=o-1").text
     assert "Look for them" in text
     assert stack.aws.table.scans == 0
 
     text = console.get("/orders/one?id=o-1&records=1").text
     assert re.findall(r'class="pill[^>]*>([^<]+)<', text) == ["SUPERSEDED", "SUCCEEDED"]
-    assert re.findall(r">(e-\d)</a>", text) == ["e-1", "e-0"]
+    assert re.findall(r'key=([^"]+)">', text) == [ids[1], ids[0]]
     assert stack.aws.table.scans == 1
     assert "no such order" in console.get("/orders/one?id=o-2").text
 
