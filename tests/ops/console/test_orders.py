@@ -57,7 +57,7 @@ def test_an_order_has_all_its_events(console: Served, stack: WholeStack) -> None
     ids: list[str] = []
     done = {"pipeline": "orders", "status": "SUCCEEDED", "attempts": 1}
     for number, (order_id, superseded) in enumerate((("o-1", False), ("o-1", True), ("o-10", False))):
-        order = {"orderId": order_id, "items": [{"sku": "o-1", "qty": number + 1}]}
+        order: dict[str, Any] = {"orderId": order_id, "items": [{"sku": "o-1", "qty": number + 1}]}
         placed = event.read(order, key=f"k-{number}", created_at=f"2026-01-0{number + 1}")
         ids.append(placed.event_id)
         result = json.dumps({"superseded": superseded})
