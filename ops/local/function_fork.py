@@ -14,12 +14,14 @@ import runpy
 import signal
 import socket
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 
 _MOST_BYTES = 1024 * 1024
+_SERVICES = ("dynamodb", "events", "lambda", "s3", "sqs", "ssm")  # what functions call
 _BELOW = ("dateutil", "jmespath", "six")  # what the SDK stands on: a function may bring another version for itself
 
 
@@ -43,10 +45,12 @@ def main() -> None:
 
 
 def _load() -> None:
-    """A client brings most of the SDK, whichever its service."""
+    """Bring the SDK, and the services' descriptions: each session would read them anew, most of a function's start."""
+    botocore.session.create_loader = cache(botocore.session.create_loader)
     session = botocore.session.Session()
     session.set_credentials("none", "none")
-    session.create_client("sqs", region_name="us-east-1", endpoint_url="http://127.0.0.1:9").close()
+    for service in _SERVICES:
+        session.create_client(service, region_name="us-east-1", endpoint_url="http://127.0.0.1:9").close()
 
 
 def _become(request: dict[str, Any], given: list[int]) -> None:
