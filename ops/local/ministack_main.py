@@ -23,14 +23,15 @@ import time
 import uuid
 import zipfile
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ministack import app as server
-from ministack.core import iam_actions, lambda_runtime
-from ministack.services import _dynamodb_keywords, eventbridge, lambda_svc, s3
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+from ministack.services import _dynamodb_keywords, eventbridge, lambda_svc, s3, sqs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -78,6 +79,8 @@ _execute_any = lambda_svc._execute_function  # noqa: SLF001
 _acquire = lambda_svc.acquire_worker
 _spawn = lambda_runtime.Worker._spawn  # noqa: SLF001
 _action = iam_actions.extract_iam_action
+_parse = iam_evaluator.parse_policy_document
+_collect = sqs._collect_msgs  # noqa: SLF001
 
 
 def _get_range(bucket: str, key: str, headers: dict[str, str], query: dict[str, Any] | None = None) -> Answer:
@@ -480,6 +483,24 @@ class _Shared(zipfile.ZipFile):
         archive.unlink()
 
 
+def _parse_once(document: str | dict[str, Any]) -> list[Any]:
+    """Read a policy; the emulator reads all of a caller's, twice, at each of his calls."""
+    return list(_parsed(document) if isinstance(document, str) else _parse(document))
+
+
+_parsed = lru_cache(maxsize=256)(_parse)
+
+
+def _collect_first(queue: dict[str, Any], most: int, hidden_seconds: int) -> list[dict[str, Any]]:
+    """Receive the first visible messages of a queue; the emulator completes each message of it at every receive."""
+    if queue["is_fifo"]:
+        collected: list[dict[str, Any]] = _collect(queue, most, hidden_seconds)
+        return collected
+    now = time.time()
+    first = list(islice((one for one in queue["messages"] if one["visible_at"] <= now), most))
+    return _collect({"is_fifo": False, "messages": first}, most, hidden_seconds) if first else []
+
+
 def _tell_where(script: str) -> str:
     """The program of a function's process, with the traceback of a failed import in place of its bare message."""
     bare = 'json.dumps({"status": "error", "error": str(e)})'
@@ -496,8 +517,10 @@ if __name__ == "__main__":
     lambda_svc._execute_function = _changes.execute  # noqa: SLF001
     lambda_svc.acquire_worker = _acquire_sparingly
     iam_actions.extract_iam_action = _extract_noted
+    iam_evaluator.parse_policy_document = _parse_once
     eventbridge._dispatch_to_lambda = _dispatch_to_lambda  # noqa: SLF001
     lambda_svc.reap_idle_workers = _reap_idle
+    sqs._collect_msgs = _collect_first  # noqa: SLF001
     lambda_runtime.Worker._spawn = _spawn_timed  # noqa: SLF001
     lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _forks.start})
     lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": _Shared})
