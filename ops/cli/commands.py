@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -13,8 +12,6 @@ from typer.core import TyperGroup
 
 from ops.cli import output
 from ops.local.errors import LabError
-
-_GC_THRESHOLD = 100_000  # the Pulumi SDK makes a million objects that stay: looking for garbage among them is slow
 
 
 class _Commands(TyperGroup):
@@ -59,7 +56,6 @@ def only_up() -> typer.Typer:
 
 def run(app: typer.Typer) -> None:
     """Run `lab`; a polite kill or a closed terminal ends it as Ctrl-C does, so that nothing half-made stays."""
-    gc.set_threshold(_GC_THRESHOLD)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:

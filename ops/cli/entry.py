@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 
+_GC_THRESHOLD = 100_000  # modules and the Pulumi SDK make a million objects that stay: looking for garbage is slow
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -13,6 +15,7 @@ def main() -> None:
     """Run `lab`; until it has been loaded there is nothing that an interruption would leave half-made."""
     for number in _SIGNALS:
         signal.signal(number, _leave)
+    gc.set_threshold(_GC_THRESHOLD)
     from ops.cli import commands  # noqa: PLC0415 - see above
 
     if sys.argv[1:2] == ["up"]:  # whoever edits waits for it each time
