@@ -77,7 +77,11 @@ class Change:
 def history(client: Any, name: str, most: int) -> list[Change]:  # noqa: ANN401 - a boto3 client, made by name
     """The last changes of an alarm's state, the newest first; CloudWatch keeps them for 30 days."""
     found = client.describe_alarm_history(
-        AlarmName=name, HistoryItemType="StateUpdate", MaxRecords=most, ScanBy="TimestampDescending"
+        AlarmName=name,
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"],  # else those of metrics only
+        HistoryItemType="StateUpdate",
+        MaxRecords=most,
+        ScanBy="TimestampDescending",
     )["AlarmHistoryItems"]
     return [Change(_moment(one["Timestamp"]), one["HistorySummary"]) for one in found]
 

@@ -1,7 +1,7 @@
 """A stack on AWS as its clients see it: what stands in queues, which functions run, which alarms ring."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +52,7 @@ class Aws:
     table: Table = field(default_factory=Table)
     depths: Counter[str] = field(default_factory=Counter)  # of queues, by URL
     alarms: list[dict[str, Any]] = field(default_factory=list)
+    sums: dict[str, str] = field(default_factory=dict)  # states of the alarms that sum up others, by name
     objects: list[str] = field(default_factory=list)  # of bronze
     calls: Counter[str] = field(default_factory=Counter)
     error: Exception | None = None  # what every call fails with
@@ -68,7 +69,8 @@ class Aws:
             "get_queue_attributes": self._depths,
             "list_event_source_mappings": lambda **_: {"EventSourceMappings": [_MAPPING]},
             "get_metric_data": self._metrics,
-            "describe_alarms": lambda **_: {"MetricAlarms": self.alarms, "CompositeAlarms": [self._sum()]},
+            "describe_alarms": self._described,
+            "describe_alarm_history": self._history,
             "get_item": self.table.get_item,
             "list_objects_v2": self._listed,
             "head_object": lambda **_: _OBJECT,
@@ -87,16 +89,28 @@ class Aws:
         since = datetime(2026, 1, 2, tzinfo=UTC)
         return {
             "AlarmName": f"IngestionLab-{self.stack.stack}-{name}",
-            "AlarmDescription": f"Runbook: ops/runbooks/{name}.md",
+            "AlarmDescription": f"Runbook: ops/runbooks/{name.partition('-')[2]}.md",
             "StateValue": state,
             "StateReason": "it is so",
             "StateUpdatedTimestamp": since,
         }
 
-    def _sum(self) -> dict[str, Any]:
-        """The alarm that sums up the others, by which they are known to be the stack's."""
+    def _described(self, AlarmTypes: Sequence[str] = ("MetricAlarm",), **_: object) -> Any:
+        """As AWS does it: of alarms that sum up others nothing is said unless they are asked for."""
+        found = {"MetricAlarm": ("MetricAlarms", self.alarms), "CompositeAlarm": ("CompositeAlarms", self._sums())}
+        return dict(found[kind] for kind in AlarmTypes)
+
+    def _history(self, AlarmName: str, AlarmTypes: Sequence[str] = ("MetricAlarm",), **_: object) -> Any:
+        """Each alarm has changed once. As AWS does it: alarms that sum up others are left out as above."""
+        kind = "CompositeAlarm" if AlarmName in [one["AlarmName"] for one in self._sums()] else "MetricAlarm"
+        change = {"Timestamp": datetime(2026, 1, 2, tzinfo=UTC), "HistorySummary": f"{AlarmName} has changed"}
+        return {"AlarmHistoryItems": [change] if kind in AlarmTypes else []}
+
+    def _sums(self) -> list[dict[str, Any]]:
+        """The alarms that sum up the others, by which they are known to be the stack's."""
         rule = " OR ".join(f'ALARM("{one["AlarmName"]}")' for one in self.alarms)
-        return {**self.ring("critical", "OK"), "AlarmDescription": "", "AlarmRule": rule}
+        states = {"critical": "OK", **self.sums}
+        return [{**self.ring(name, state), "AlarmDescription": "", "AlarmRule": rule} for name, state in states.items()]
 
     def _depths(self, QueueUrl: str, AttributeNames: list[str]) -> Any:
         counts = {f"ApproximateNumberOfMessages{name}": "0" for name in _DEPTHS}
