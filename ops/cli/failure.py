@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.cli import output, target
+from ops.gamedays import runs
 
 app = typer.Typer(help="Switch faults on and off (stacks with failureInjection).", no_args_is_help=True)
 
@@ -37,10 +38,11 @@ def set_(  # noqa: PLR0913, PLR0917 - one option each
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Switch a fault on; the functions see it within 5 s.
+    """Switch a fault on; the functions see it within 5 s. Refused while a GameDay runs on the stack from this machine.
 
     Example: lab failure set poison_payload --ttl 300 --wait
     """
+    runs.spare(target.home(), stack)
     body: dict[str, Any] = {"mode": mode}
     body |= {"ttlSeconds": ttl} if ttl is not None else {}
     body |= {"match": dict(_pair(text) for text in match)} if match else {}

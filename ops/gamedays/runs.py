@@ -12,7 +12,7 @@ from ops.gamedays import catalogue, changes, journal
 from ops.gamedays.context import RefusedError
 from ops.gamedays.journal import Journal, JournalError
 from ops.gamedays.stack import Stack
-from ops.local.files import BusyError, locked, locked_within
+from ops.local.files import BusyError, locked_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,10 +85,23 @@ def alone(home: Path, target: Target) -> Iterator[None]:
 def is_busy(home: Path, stack: str) -> bool:
     """Whether somebody runs GameDays on a stack from here."""
     try:
-        with locked(folder(home) / f"{stack}.lock", wait=False):
+        with locked_within(folder(home) / f"{stack}.lock", _ASKED_SECONDS, lambda: None):  # others ask, too
             return False
     except BusyError:
         return True
+
+
+def spare(home: Path, stack: str) -> None:
+    """Let pass a fault that is switched by hand, where it falsifies no GameDay.
+
+    Raises:
+        RefusedError: one runs on the stack, and counts on its own.
+    """
+    if is_busy(home, stack):
+        raise RefusedError(
+            f"a GameDay runs on stack {stack} and counts on its own fault: wait for its end, or stop it first"
+            " (on its page in the console, or with Ctrl-C where it was started)"
+        )
 
 
 def recover(home: Path, target: Target, *, but: str = "") -> list[str]:

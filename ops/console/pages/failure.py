@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ops.cli import target
 from ops.console import calls
+from ops.console.link import trouble
 from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, live, page, place, show, whole
+from ops.gamedays import runs
+from ops.gamedays.context import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +47,10 @@ def _set(desk: Desk, _: Request, form: Form) -> Response:
         body |= _match(form.get("match", "").strip())
     except FieldError as error:
         return fragment("_failure_form.html", place=place(desk.link), **_form(form, {error.field: str(error)}))
+    try:
+        runs.spare(target.home(), desk.link.stack)
+    except RefusedError as error:
+        return fragment("_failure_form.html", place=place(desk.link), **_form(form, {"": trouble(error) or ""}))
     answer = calls.post(desk.link.target, "/failure-mode", body)
     desk.reader.forget()
     errors = calls.refusals(answer, _POINTERS) if answer.status >= 400 else {}
@@ -72,7 +80,8 @@ def _reset(desk: Desk, _: Request, __: Form) -> Response:
 
 def _values(desk: Desk) -> dict[str, object]:
     now = desk.reader.read()
-    return {"failure": now.failure, "mode": now.mode}
+    is_tried = runs.is_busy(target.home(), desk.link.stack)
+    return {"failure": now.failure, "mode": now.mode, "is_tried": is_tried}
 
 
 def _form(values: Mapping[str, str], errors: Mapping[str, str] | None = None, done: str = "") -> dict[str, Any]:

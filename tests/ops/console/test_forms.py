@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +22,9 @@ def stack() -> Iterator[FakeStack]:
 
 
 @pytest.fixture
-def console(stack: FakeStack) -> Iterator[Served]:
-    """A console of it; nothing was asked yet."""
+def console(stack: FakeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A console of it; nothing was asked yet, and no GameDay runs."""
+    monkeypatch.setenv("LAB_HOME", str(tmp_path))
     stack.asked.clear()
     stack.answers.clear()
     stack.outputs["Production"] = False

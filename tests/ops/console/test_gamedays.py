@@ -14,7 +14,7 @@ from ops.console.runner import Runner
 from ops.gamedays import catalogue, runs
 from ops.gamedays.recording import Recording
 from ops.local.files import locked
-from tests.ops.console.served import FakeStack, Served, found, serving
+from tests.ops.console.served import FakeStack, Served, answering, found, serving
 from tests.ops.gamedays import falsified
 from tests.ops.gamedays.made import RUN, good_run
 from tests.ops.stack import wait_for
@@ -171,6 +171,15 @@ def test_one_that_was_started_elsewhere_is_shown_and_not_disturbed(console: Serv
     with locked(runs.folder(home) / "dev.lock"):
         answer = console.post("/gamedays/start", name="duplicates", confirm="dev")
         assert "A GameDay that was started elsewhere runs on stack dev; one at a time." in answer.text
+
+
+def test_no_fault_is_switched_on_while_one_runs(console: Served, stack: FakeStack, home: Path) -> None:
+    """It counts on its own: the form says what to do instead, and keeps what was typed."""
+    with answering(stack), locked(runs.folder(home) / "dev.lock"):
+        text = console.post("/failure/set", mode="hang", ttl="61").text
+    assert "A GameDay runs on stack dev and counts on its own fault: wait for its end, or stop it first" in text
+    assert 'value="61"' in text
+    assert stack.asked == []
 
 
 def test_what_could_not_be_run_says_why(console: Served, home: Path) -> None:
