@@ -120,7 +120,10 @@ def main(arguments: list[str]) -> int:
     return conclude("drain", rows, file, note=_NOTE)
 
 
-_NOTE = ""
+_NOTE = """The emulator answers the worker's three calls for ten messages on the same processors: the function itself
+takes about 0.5 ms a message, the emulator the rest, a third of it for the table's statements and a tenth for the bus.
+The no-op makes no call, so the bar leaves the calls less than the function takes alone. Tried with effect: the
+emulator takes a statement's text apart once, which saved a seventh."""
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
