@@ -134,7 +134,7 @@ def _document(stack: str, resources: Sequence[Resource], usages: Mapping[str, Us
             {"knob": one.knob, "monthly": one.monthly, "perMillion": one.per_million}
             for one in knobs.changes(resources, usages)
         ],
-        "unknown": list(_UNKNOWN),
+        "unknown": [*(f"an event of {name}: no path of it in ops/cost/paths.py" for name in shape.unpriced), *_UNKNOWN],
     }
 
 
@@ -157,7 +157,7 @@ def _show(document: Mapping[str, Any]) -> None:
 
 def _conclusion(document: Mapping[str, Any]) -> str:
     """The last line, which stays on the screen."""
-    each = ", ".join(f"{name} ${found['total']:.2f}" for name, found in document["pipelines"].items())
+    each = ", ".join(f"{name} ${found['total']:.2f}" for name, found in document["pipelines"].items()) or "none known"
     return f"In all ${document['monthlyTotal']:.2f} a month before the first event; a million events more: {each}."
 
 

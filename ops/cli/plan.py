@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.cli import output, target
-from ops.cost.paths import Shape
+from ops.cost.paths import PRODUCERS, Shape
 from ops.local.emulator import ROOT
 from ops.plan import report
 from ops.plan.model import Load
@@ -91,7 +91,7 @@ def _registered(stack: str, changes: dict[str, object]) -> Sequence[Registered]:
 def _chosen(stack: str, name: str, there: Mapping[str, Pipeline]) -> Pipeline:
     if name and name not in there:
         raise PlanError(f"stack {stack} has no pipeline {name}: it has {_names(list(there))}")
-    return there[name or next(iter(sorted(there, key=("events", "orders", "lake").index)))]
+    return next(there[one] for one in (name, *PRODUCERS, *sorted(there)) if one in there)
 
 
 def _names(there: Sequence[str]) -> str:

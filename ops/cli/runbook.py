@@ -70,6 +70,8 @@ _BY_PIPELINE: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+_VARIES = frozenset(name for known in _BY_PIPELINE.values() for name in known)
+
 NameArgument = Annotated[
     str,
     typer.Argument(
@@ -159,6 +161,8 @@ def render(name: str, place: Place, key: str = "") -> str:
             raise target.TargetError(f"stack {place.stack} has no runbook {name!r}{more}")
         name, file = known[0], place.files[known[0]]
     pipeline = name.removesuffix(f"-{file.removesuffix('.md')}")
+    if not (FOLDER / file).is_file():
+        raise target.TargetError(f"alarm {name} has no runbook yet: write ops/runbooks/{file}")
     text = (FOLDER / file).read_text(encoding="utf-8").replace(NOTE, "")
     values = _values(pipeline, place) | ({"KEY": key, "LOG_KEY": key.removeprefix(f"{pipeline}/")} if key else {})
     lines = partial(_line, name=name, values=values, place=place)
@@ -167,15 +171,21 @@ def render(name: str, place: Place, key: str = "") -> str:
 
 
 def _list(place: Place, *, as_json: bool) -> None:
-    meanings = {name: _meaning(file) for name, file in sorted(place.files.items())}
+    found = meanings(place)
     if as_json:
-        output.as_json({"stack": place.stack, "runbooks": meanings})
+        output.as_json({"stack": place.stack, "runbooks": found})
     else:
-        output.table("Runbooks", ["name", "meaning"], list(meanings.items()))
+        output.table("Runbooks", ["name", "meaning"], list(found.items()))
+
+
+def meanings(place: Place) -> dict[str, str]:
+    """The first sentence of the meaning of each runbook that the stack has, by name."""
+    return {name: _meaning(file) for name, file in sorted(place.files.items())}
 
 
 def _meaning(file: str) -> str:
-    """The first sentence of its meaning."""
+    if not (FOLDER / file).is_file():
+        return f"not written yet: ops/runbooks/{file}"
     found = _MEANING.search((FOLDER / file).read_text(encoding="utf-8"))
     return " ".join(found[1].split()).partition(". ")[0].partition(": ")[0].rstrip(".") if found else ""
 
@@ -192,14 +202,16 @@ def _values(pipeline: str, place: Place) -> dict[str, str]:
     aws = f"{_LAPTOP} {place.endpoint}" if place.endpoint else f"aws --region {place.region}{profile}"
     values = {"AWS": aws, "TODAY": place.today}
     if pipeline in place.pipelines:
-        return {**values, "PIPELINE": pipeline, **_BY_PIPELINE[pipeline]}
-    return {**values, "PROBE": _BY_PIPELINE[place.pipelines[0]]["PROBE"]}
+        return {**values, "PIPELINE": pipeline, **_BY_PIPELINE.get(pipeline, {})}
+    return {**values, **{key: text for key, text in _BY_PIPELINE.get(place.pipelines[0], {}).items() if key == "PROBE"}}
 
 
 def _line(line: str, name: str, values: Mapping[str, str], place: Place) -> str:
     while variable := _VARIABLE.search(line):
         if variable[1] in ("KEY", "LOG_KEY") and "KEY" not in values:
             return f"# of one record: lab runbook {name} --stack {place.stack} --key KEY\n"
+        if variable[1] in _VARIES - values.keys():  # of a pipeline that is somebody's own
+            return f"# {variable[1]} is not known of {values.get('PIPELINE', place.pipelines[0])}: ops/cli/runbook.py\n"
         line = line.replace(variable[0], values[variable[1]])
     line = _OUTPUT.sub(lambda wanted: _output(wanted[1], place), line)
     return " && ".join(_command(part, place) for part in line.rstrip("\n").split(" && ")) + "\n"

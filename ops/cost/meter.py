@@ -125,6 +125,8 @@ def _wanted(place: Place) -> dict[str, tuple[str, str, dict[str, str]]]:
         "requests": ("AWS/ApiGateway", "Count", {"ApiId": api.partition(".")[0].rpartition("/")[2]}),
     }
     for name, group in place.pipelines.items():
+        if name not in PRODUCERS:  # somebody's own, of which no price is known
+            continue
         functions = {
             "worker": (f"{name}-worker", group["workerFunctionName"]),
             "producer": (PRODUCERS[name], group.get("ingestFunctionName") or group.get("apiFunctionName", "")),

@@ -59,6 +59,12 @@ class Shape:
     ttl_days: int = 7
     archive_days: int = 0
 
+    @property
+    def unpriced(self) -> list[str]:
+        """Pipelines that are somebody's own: they have a worker, and no path here."""
+        workers = (name.removesuffix("-worker") for name in self.batch_sizes if name.endswith("-worker"))
+        return sorted({*workers} - {*self.pipelines})
+
     @classmethod
     def of(cls, resources: Sequence[Resource]) -> Shape:
         """As the program registers it."""

@@ -231,6 +231,28 @@ def test_what_is_about_one_record_asks_for_it() -> None:
         runbooks.render("orders-idempotency-repair", place, "a'; rm -rf b")
 
 
+def test_a_pipeline_of_ones_own_has_runbooks() -> None:
+    """What nobody has said of it is a line that says where it goes; every other command is there."""
+    outputs = {**_place("local").outputs, "payments": _place("local").outputs["events"]}
+    place = replace(_place("local"), outputs=outputs, pipelines=["payments"], runbooks={"api-5xx": "api-5xx.md"})
+
+    for name in place.files:
+        assert re.search(r"\$[A-Z]", runbooks.render(name, place, "payments/p-1")) is None, name
+    text = runbooks.render("payments-idempotency-repair", place, "payments/p-1")
+    assert "# AGAIN is not known of payments: ops/cli/runbook.py\n" in text
+    assert "lab logs query one-event --key p-1 --stack local\n" in text
+    assert "# PROBE is not known of payments: ops/cli/runbook.py\n" in runbooks.render("api-5xx", place)
+
+
+def test_an_alarm_whose_runbook_is_not_written_yet() -> None:
+    """It is said which file it would be, and the others are listed."""
+    place = replace(_place("local"), runbooks={"events-many-rejected": "many-rejected.md"})
+
+    with pytest.raises(TargetError, match=r"^alarm events-many-rejected has no runbook yet: write ops/runbooks/many-"):
+        runbooks.render("events-many-rejected", place)
+    assert runbooks.meanings(place)["events-many-rejected"] == "not written yet: ops/runbooks/many-rejected.md"
+
+
 def test_runbooks_lead_to_each_other_by_command() -> None:
     """A link is the command that prints the other one, of the same pipeline where it has one."""
     place = _place("dev")

@@ -127,6 +127,17 @@ def test_another_pipeline(program: Any) -> None:
     assert (done.exit_code, "has no pipeline orders: it has events, lake" in done.stderr) == (1, True)
 
 
+def test_a_pipeline_of_ones_own(program: Any) -> None:
+    """It is planned like the others, without a price; where none is named, one that ships comes first."""
+    program(_registered("payments", "lake"))
+
+    assert _lab(*_ASKED).stdout.startswith("local, lake: ")
+    program(_registered("payments"))
+    done = _lab(*_ASKED)
+    assert (done.exit_code, done.stdout.partition(":")[0]) == (0, "local, payments")
+    assert "a million events" not in done.stdout
+
+
 def test_a_fifo_queue_needs_its_groups(program: Any) -> None:
     """Without them nobody knows how many invocations there can be."""
     program(_registered("events", fifo=True))

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,16 @@ def test_nothing_has_run() -> None:
     assert meter.measured(_place(FakeAws({}, [])), assumed, _NOW - timedelta(hours=1), _NOW) == assumed
 
 
+def test_runs_of_a_pipeline_without_a_path() -> None:
+    """Of a pipeline that is somebody's own nothing is looked up, and the others are measured all the same."""
+    place = _place(FakeAws({("Duration", "events-worker-1"): 55.0}, []))
+    with_own = replace(place, pipelines={**place.pipelines, "payments": {"workerFunctionName": "payments-worker-1"}})
+
+    found = meter.measured(with_own, {"events": Usage.assumed("events", _SHAPE)}, _NOW - timedelta(hours=1), _NOW)
+
+    assert found["events"].worker_ms == Figure(55, "measured")
+
+
 def test_the_size_of_an_item() -> None:
     """Names and values: text by its bytes, numbers by their digits, flags one."""
     item = {"name": {"S": "süß"}, "n": {"N": "12345"}, "flag": {"BOOL": True}}
@@ -255,6 +266,38 @@ def test_lab_cost_for_people(priced: Laptop) -> None:
         r"events \$\d+\.\d\d, orders \$\d+\.\d\d, lake \$\d+\.\d\d\.",
         end,
     )
+
+
+@dataclass(frozen=True)
+class _Own:
+    """A registration of a pipeline that is somebody's own."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("stack", "others"), [("dev", r"events \$[\d.]+, orders \$[\d.]+, lake \$[\d.]+"), ("alone", "none known")]
+)
+def test_a_pipeline_without_a_path_is_told(
+    stack: str, others: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One line says which and where its path would go; the pipelines that have one are priced, if there are some."""
+    mapping = {"functionName": "arn:payments-worker", "eventSourceArn": "arn:payments-queue", "batchSize": 10}
+    own: list[Resource] = [
+        _Own("aws:lambda/function:Function", "payments-worker", {"memorySize": 256}),
+        _Own("aws:lambda/eventSourceMapping:EventSourceMapping", "payments", mapping),
+    ]
+    monkeypatch.setattr(cost, "_registered", lambda _: own + (_resources("everything on dev") * (stack == "dev")))
+    monkeypatch.setattr(target, "_pulumi_outputs", _no_cli)
+
+    shown = Laptop(tmp_path, 1).lab("cost", "--stack", stack, COLUMNS="80")
+
+    assert shown.exit_code == 0, shown.output
+    lines = shown.stdout.splitlines()
+    assert lines.count("- an event of payments: no path of it in ops/cost/paths.py") == 1
+    assert re.search(rf"a million events more: {others}\.$", " ".join(lines))
 
 
 def test_runs_of_a_stack_that_does_not_answer(priced: Laptop) -> None:
