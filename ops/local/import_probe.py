@@ -63,7 +63,19 @@ def _fault(code: Path, error: BaseException) -> str:
         return f"{_within(code, error.filename)}:{error.lineno}: {type(error).__name__}: {error.msg}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(code)]
     place = f"{_within(code, frames[-1].filename)}:{frames[-1].lineno}: " if frames else ""
-    return f"{place}{type(error).__name__}: {error}"
+    return f"{place}{type(error).__name__}: {error}{_compiled_for_lambda(error)}"
+
+
+def _compiled_for_lambda(error: BaseException) -> str:
+    """Why a package of a layer can't be imported whose libraries are for Lambda's system and processor."""
+    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    for layer in map(Path, sys.argv[2:] if package else []):
+        for library in sorted((*layer.glob(f"{package}.*.so"), *layer.glob(f"{package}/**/*.so"))):
+            compiled = (
+                f"{package} is compiled for Lambda ({library.relative_to(layer)}), and this machine can't load it"
+            )
+            return f"; {compiled}: take a package in pure Python"
+    return ""
 
 
 def _within(code: Path, path: str) -> str:

@@ -112,6 +112,24 @@ def test_what_a_function_sees(imports: Imports) -> None:
 
 
 @pytest.mark.parametrize(
+    "library",
+    ["fast/fast.cpython-313-riscv64-linux-gnu.so", "fast/fast.abi3.so", "fast.cpython-313-riscv64-linux-gnu.so"],
+)
+def test_a_package_that_is_compiled_for_lambda(imports: Imports, library: str) -> None:
+    """What the interpreter says of one that it can't load leads nowhere: it is told why, and what to do."""
+    layer = "arn:aws:lambda:us-east-1:000000000000:layer:deps:1"
+    package = {"python/fast/__init__.py": "from fast.fast import process\n"} if "/" in library else {}
+    imports.remember(Deployed(_LAYER, "deps", layer, {}, {}), _zip({**package, f"python/{library}": "no ELF"}))
+
+    with pytest.raises(DeployError) as refused:
+        imports.check(_function("from fast import process\n", layers=[layer]))
+
+    assert str(refused.value).endswith(
+        f"; fast is compiled for Lambda ({library}), and this machine can't load it: take a package in pure Python"
+    )
+
+
+@pytest.mark.parametrize(
     "function",
     [_function("!", frozenset({"timeout", "environment"})), _function("!", runtime="nodejs22.x")],
     ids=["the same code", "no Python"],
