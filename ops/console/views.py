@@ -154,7 +154,7 @@ def act(path: str, work: Act) -> Route:
         desk: Desk = request.app.state.desk
         body = await _body(request, _MOST_BYTES)
         if body is None:
-            return _too_much()
+            return _too_much(_MOST_BYTES)
         form = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
         try:
             return await run_in_threadpool(work, desk, request, form)
@@ -171,7 +171,7 @@ def take(path: str, work: Take, most: int) -> Route:
         desk: Desk = request.app.state.desk
         body = await _body(request, most + _OVERHEAD_BYTES)
         if body is None:
-            return _too_much()
+            return _too_much(most)
 
         async def receive() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
@@ -198,8 +198,10 @@ async def _body(request: Request, most: int) -> bytes | None:
     return body
 
 
-def _too_much() -> Response:
-    return HTMLResponse("This is more than the console takes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+def _too_much(most: int) -> Response:
+    """Said at the field by the page; what is sent is not read to its end."""
+    text = f"This is more than the console takes: at most {most // 1024**2} MiB"
+    return Response(text, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, media_type="text/plain")
 
 
 def confirm(desk: Desk, form: Form) -> None:
@@ -211,6 +213,18 @@ def confirm(desk: Desk, form: Form) -> None:
     here = place(desk.link)
     if here.is_production and form.get("confirm", "").strip() != here.stack:
         raise FieldError("confirm", f"This is production. Type the name of the stack: {here.stack}")
+
+
+def key_of(form: Form) -> dict[str, str]:
+    """The header with the idempotency key that was typed; none where none was.
+
+    Raises:
+        FieldError: no header can hold it. What else a key must be like is the API's to say.
+    """
+    key = form.get("key", "").strip()
+    if not key.isascii() or not key.isprintable():
+        raise FieldError("key", "Letters, digits and . _ ~ : @ = + -, beginning with a letter or digit")
+    return {"Idempotency-Key": key} if key else {}
 
 
 def whole(form: Form, field: str, least: int, most: int, default: int | None = None) -> int:

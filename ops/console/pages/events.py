@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ops.cli import records
 from ops.console import calls
-from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, page, place, show
+from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, key_of, page, place, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,16 +30,17 @@ def _send(desk: Desk, _: Request, form: Form) -> Response:
     here = place(desk.link)
     try:
         confirm(desk, form)
-        event = _event(form)
+        event, headers = _event(form), key_of(form)
     except FieldError as error:
         return fragment("_events_form.html", place=here, sent=None, **_form(form, {error.field: str(error)}))
-    key = form.get("key", "").strip()
-    answer = calls.post(desk.link.target, "/events", event, {"Idempotency-Key": key} if key else {})
+    answer = calls.post(desk.link.target, "/events", event, headers)
     desk.reader.forget()
     if answer.status != 202:
-        pointers = _POINTERS if form.get("kind") != "json" else {}
+        pointers = {"/idempotencyKey": "key"} if headers else {}
+        pointers |= _POINTERS if form.get("kind") != "json" else {}
         return fragment("_events_form.html", place=here, sent=None, **_form(form, calls.refusals(answer, pointers)))
-    sent = {"key": answer.body["idempotencyKey"], "what": event.get("orderId") or event.get("type") or "event"}
+    what = event.get("orderId") or event.get("type") or "event"
+    sent = {"key": answer.body["idempotencyKey"], "what": what, "message": answer.body.get("messageId", "")}
     fresh = {**_fresh(), "kind": form.get("kind", "order")}
     return fragment("_events_form.html", place=here, sent=sent, **_form(fresh))
 
@@ -48,8 +49,12 @@ def _status(desk: Desk, request: Request) -> Response:
     key = request.query_params.get("key", "")
     record: dict[str, Any] = calls.find(desk.link.target, f"/events/{quote(key, safe='')}") or {}
     status = records.standing(record["status"], final=record["final"]) if record else "ON ITS WAY"
-    what = request.query_params.get("what", "")
-    return fragment("_event.html", key=key, what=what, status=status, record=record, settled=status in _SETTLED)
+    what, message = (request.query_params.get(name, "") for name in ("what", "message"))
+    settled = status in _SETTLED
+    # A record keeps the message that was worked: another one with its key was dropped.
+    repeated = status == "SUCCEEDED" and bool(message) and record.get("messageId") != message
+    values = {"key": key, "what": what, "message": message, "repeated": repeated}
+    return fragment("_event.html", status=status, record=record, settled=settled, **values)
 
 
 def _event(form: Form) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def _event(form: Form) -> dict[str, Any]:
     try:
         amount = json.loads(form.get("amount", "").strip(), parse_constant=_no_number)
     except ValueError:
-        raise FieldError("amount", "A number, as in 42.50") from None
+        raise FieldError("amount", "A number of 0 or more, as in 42.50") from None
     if isinstance(amount, float) and not math.isfinite(amount):
         raise FieldError("amount", "This is more than a number can be")
     return {"orderId": form.get("orderId", "").strip(), "amount": amount}

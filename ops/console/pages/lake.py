@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 MOST_BYTES = 4 * 1024 * 1024  # of a file that is put from here
+_TOO_LARGE = f"At most {MOST_BYTES // 1024**2} MiB here; larger ones with: aws s3 cp"
 _MOST_ROWS = 10_000  # of a sample
 _MOST_ENTRIES = 50  # of a quarantine file that are shown
 _MOST_FILES = 100  # of an object that are listed
@@ -40,7 +41,7 @@ _SPAN = re.compile(r"(\d{1,15})-(\d{1,15})")
 def _show(desk: Desk, request: Request) -> Response:
     if _lake(desk) is None:
         return page(desk, "lake.html", current="/lake", listing=None)
-    return page(desk, "lake.html", current="/lake", most=MOST_BYTES, **_form({}), **_objects(desk, request))
+    return page(desk, "lake.html", current="/lake", **_form({}), **_objects(desk, request))
 
 
 def _live(desk: Desk, request: Request) -> Response:
@@ -212,7 +213,7 @@ def _chosen(file: File | None) -> File:
     if file is None:
         raise FieldError("file", "Choose a file, or drop one here")
     if len(file.content) > MOST_BYTES:
-        raise FieldError("file", f"At most {MOST_BYTES // 1024**2} MiB here; larger ones with: aws s3 cp")
+        raise FieldError("file", _TOO_LARGE)
     if not file.content:
         raise FieldError("file", "It is empty")
     return file
@@ -332,6 +333,8 @@ def _form(values: Mapping[str, str], error: FieldError | None = None) -> dict[st
         "values": {**fresh, **values},
         "errors": {error.field: str(error)} if error else {},
         "sample_types": list(samples.TYPES),
+        "most": MOST_BYTES,
+        "refusal": _TOO_LARGE,
     }
 
 

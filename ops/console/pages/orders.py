@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from ops.cli import records
 from ops.cli.orders import history
 from ops.console import calls
-from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, live, page, place, show
+from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, key_of, live, page, place, show, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _LINES = 3  # items that the form has room for
+_MOST_ITEMS = 1_000_000  # of a line, as the API has it
 _SHOWN = 20
 _CANARY = 5  # so many first: what is not mended fails again with them alone
 _MOST_MOVED = 1000
@@ -32,14 +35,20 @@ def _place(desk: Desk, _: Request, form: Form) -> Response:
     here = place(desk.link)
     try:
         confirm(desk, form)
+        headers = key_of(form)
     except FieldError as error:
         return fragment("_orders_form.html", place=here, sent=None, **_form(form, {error.field: str(error)}))
-    order, pointers = _order(form)
-    key = form.get("key", "").strip()
-    answer = calls.post(desk.link.target, "/orders", order, {"Idempotency-Key": key} if key else {})
+    order, pointers, errors = _order(form)
+    if errors:
+        return fragment("_orders_form.html", place=here, sent=None, **_form(form, errors))
+    pointers |= {"": "key"} if headers else {}
+    if not headers and form.get("once"):  # sent twice, a form is one order
+        headers = {"Idempotency-Key": form["once"]}
+    answer = calls.post(desk.link.target, "/orders", order, headers)
     desk.reader.forget()
     if answer.status != 202:
-        return fragment("_orders_form.html", place=here, sent=None, **_form(form, calls.refusals(answer, pointers)))
+        kept = {**form, "once": ""} if answer.status == HTTPStatus.CONFLICT else form  # that one is another order's now
+        return fragment("_orders_form.html", place=here, sent=None, **_form(kept, calls.refusals(answer, pointers)))
     return fragment("_orders_form.html", place=here, sent=answer.body, **_form({}))
 
 
@@ -82,8 +91,16 @@ def _redrive(desk: Desk, _: Request, form: Form) -> Response:
     answer = calls.post(desk.link.target, "/redrive/start", body)
     desk.reader.forget()
     errors = {"": "; ".join(calls.refusals(answer, {}).values())} if answer.status != 202 else {}
-    started = "" if errors else str(answer.body["redriveId"])
+    started = _running(desk) if errors else str(answer.body["redriveId"])
     return fragment("_orders_redrive.html", place=here, started=started, errors=errors)
+
+
+def _running(desk: Desk) -> str:
+    """The redrive of orders that is at work; "" where none is."""
+    answer = calls.get(desk.link.target, "/redrive?limit=10")
+    runs = answer.body["runs"] if answer.status == HTTPStatus.OK else []
+    mine = [one for one in runs if one["state"] == "RUNNING" and one["request"]["pipeline"] == "orders"]
+    return str(mine[0]["redriveId"]) if mine else ""
 
 
 def _now(desk: Desk, order_id: str) -> dict[str, Any] | None:
@@ -107,24 +124,31 @@ def _standing(desk: Desk) -> dict[str, object]:
     }
 
 
-def _order(form: Form) -> tuple[dict[str, Any], Mapping[str, str]]:
-    """The order that was typed, and the form's fields by their pointers into it; an empty line is none."""
+def _order(form: Form) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """The order that was typed, the form's fields by their pointers into it, and what is wrong with its quantities.
+
+    An empty line is none, unless there is no other.
+    """
     pointers = {"/customerId": "customerId", "/orderId": "orderId", "/items": "sku0"}
     items: list[dict[str, Any]] = []
-    for line in range(_LINES):
-        sku, quantity = form.get(f"sku{line}", "").strip(), form.get(f"qty{line}", "").strip()
-        if sku or (line == 0 and not items):
+    errors: dict[str, str] = {}
+    typed = [(form.get(f"sku{line}", "").strip(), form.get(f"qty{line}", "").strip()) for line in range(_LINES)]
+    for line, (sku, quantity) in enumerate(typed):
+        if sku or quantity or not any(map(any, typed)):
             pointers |= {f"/items/{len(items)}/sku": f"sku{line}", f"/items/{len(items)}/qty": f"qty{line}"}
-            is_number = quantity.isascii() and quantity.isdigit()
-            items.append({"sku": sku, "qty": int(quantity) if is_number else quantity})
+            try:
+                items.append({"sku": sku, "qty": whole({"qty": quantity}, "qty", 1, _MOST_ITEMS)})
+            except FieldError as error:
+                errors[f"qty{line}"] = str(error)
     given = {name: form.get(name, "").strip() for name in ("customerId", "orderId")}
-    return {**{name: text for name, text in given.items() if text}, "items": items}, pointers
+    return {**{name: text for name, text in given.items() if text}, "items": items}, pointers, errors
 
 
 def _form(values: Mapping[str, str], errors: Mapping[str, str] | None = None) -> dict[str, object]:
     lines = {f"{name}{line}": "" for line in range(_LINES) for name in ("sku", "qty")}
     fresh = {"customerId": "", "orderId": "", "key": "", **lines, "sku0": "ABC-1", "qty0": "1"}
-    return {"values": {**fresh, **values}, "errors": errors or {}, "lines": range(_LINES)}
+    shown = {**fresh, **values, "once": values.get("once") or uuid.uuid4().hex}
+    return {"values": shown, "errors": errors or {}, "lines": range(_LINES)}
 
 
 ROUTES = [

@@ -96,6 +96,7 @@ class FakeStack:
         self.answers: dict[tuple[str, str], Any] = {}
         self.clients: dict[str, Any] = {}
         self.asked: list[tuple[str, str, Any]] = []
+        self.keys: list[str | None] = []  # that came with what was asked over HTTP
 
     @property
     def pipelines(self) -> dict[str, dict[str, str]]:
@@ -123,6 +124,7 @@ def answering(stack: FakeStack) -> Iterator[FakeStack]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
             stack.asked.append((self.command, self.path, body))
+            stack.keys.append(self.headers.get("Idempotency-Key"))
             status, answer = stack.answers.get((self.command, self.path.partition("?")[0]), (404, {"error": "none"}))
             self.send_response(status)
             self.end_headers()

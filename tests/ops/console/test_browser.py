@@ -94,11 +94,12 @@ def test_an_event_is_followed_until_it_has_succeeded(room: Browser) -> None:
 
 
 def test_an_order_fails_with_its_cause(room: Browser) -> None:
-    """FAIL-ME: beside the form, and without a reload in the history."""
+    """FAIL-ME: beside the form, and without a reload in the history; a double click is one order."""
     page = room.open("/orders")
     page.get_by_label("SKU 1").fill("FAIL-ME")
-    page.get_by_role("button", name="Place the order").click()
+    page.get_by_role("button", name="Place the order").dblclick()
     page.locator("#sent .pill", has_text="FAILED").wait_for()
+    assert page.locator("#sent li").count() == 1
 
     assert "FailingSkuError: an item has the SKU FAIL-ME" in page.locator("#sent").inner_text()
     page.locator("td", has_text="FailingSkuError").wait_for()

@@ -26,6 +26,7 @@ def console(stack: FakeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A console of it; nothing was asked yet, and no GameDay runs."""
     monkeypatch.setenv("LAB_HOME", str(tmp_path))
     stack.asked.clear()
+    stack.keys.clear()
     stack.answers.clear()
     stack.outputs["Production"] = False
     with serving(found(stack), "dev") as served:
@@ -48,7 +49,7 @@ def test_an_event_is_sent_once_and_followed(console: Served, stack: FakeStack) -
     stack.answers["POST", "/events"] = 202, {"idempotencyKey": "k/1"}
     answer = console.post("/events", kind="order", orderId=" o-1 ", amount="1.50", key="k/1")
     assert stack.asked == [("POST", "/events", {"orderId": "o-1", "amount": 1.5})]
-    assert 'hx-get="/events/status?key=k/1&amp;what=o-1"' in answer.text
+    assert 'hx-get="/events/status?key=k/1&amp;what=o-1&amp;message="' in answer.text
 
     shown = []
     for record in (None, ("INFLIGHT", True), ("FAILED", False), ("FAILED", True), ("SUCCEEDED", True)):
@@ -100,15 +101,55 @@ def test_what_the_api_refuses_stands_at_its_field(console: Served, stack: FakeSt
 
 
 def test_an_order_is_placed_and_its_refusals_stand_at_its_lines(console: Served, stack: FakeStack) -> None:
-    """Empty lines are none; a refused item is found in the line that it was typed in."""
-    stack.answers["POST", "/orders"] = _refused(("/items/1/qty", "must be 1 to 1000000"), ("/customerId", "odd"))
-    answer = console.post("/orders", sku0="A", qty0="2", sku1="", qty1="", sku2="B", qty2="many", customerId="?")
-    assert _errors(answer.text) == {"qty2": "must be 1 to 1000000", "customerId": "odd"}
-    items = [{"sku": "A", "qty": 2}, {"sku": "B", "qty": "many"}]
+    """Empty lines are none; a refused item is found in the line that it was typed in, as one that is half typed."""
+    stack.answers["POST", "/orders"] = _refused(("/items/1/sku", "odd"), ("/customerId", "odd"), ("/items/2/sku", "no"))
+    given = {"sku0": "A", "qty0": "2", "sku1": "", "qty1": "3", "sku2": "B", "qty2": "1000000", "customerId": "?"}
+    answer = console.post("/orders", **given)
+    assert _errors(answer.text) == {"sku1": "odd", "customerId": "odd", "sku2": "no"}
+    items = [{"sku": "A", "qty": 2}, {"sku": "", "qty": 3}, {"sku": "B", "qty": 1_000_000}]
     assert stack.asked == [("POST", "/orders", {"customerId": "?", "items": items})]
 
     stack.answers["POST", "/orders"] = 202, {"orderId": "o-1", "eventId": "e-1"}
     assert 'hx-get="/orders/status?id=o-1&amp;event=e-1"' in console.post("/orders", sku0="A", qty0="2").text
+
+
+@pytest.mark.parametrize("quantity", ["", "many", "-1", "0", "1000001", "1.5", "\u00b2"])
+def test_a_quantity_is_refused_at_its_field(console: Served, stack: FakeStack, quantity: str) -> None:
+    """Before anything is sent."""
+    answer = console.post("/orders", sku0="A", qty0="1", sku2="B", qty2=quantity)
+    assert _errors(answer.text) == {"qty2": "A whole number from 1 to 1,000,000"}
+    assert stack.asked == []
+
+
+@pytest.mark.parametrize(("path", "pointer"), [("/events", "/idempotencyKey"), ("/orders", "")])
+def test_a_key_is_refused_at_its_field(console: Served, stack: FakeStack, path: str, pointer: str) -> None:
+    """Whether the API says so, or no header can hold it."""
+    form = {"orderId": "o", "amount": "1", "sku0": "A", "qty0": "1"}
+    stack.answers["POST", path] = _refused((pointer, "too long"))
+    assert _errors(console.post(path, **form, key="k" * 300).text) == {"key": "too long"}
+    assert list(_errors(console.post(path, **form, key="\u20ac").text)) == ["key"]
+    assert stack.keys == ["k" * 300]
+
+
+def test_an_event_that_is_a_duplicate_is_called_so(console: Served, stack: FakeStack) -> None:
+    """Its key has succeeded with another message than the one that was sent."""
+    stack.answers["POST", "/events"] = 202, {"idempotencyKey": "k", "messageId": "m-2"}
+    sent = console.post("/events", orderId="o", amount="1")
+    assert "&amp;message=m-2" in sent.text
+    for message, status, is_duplicate in (
+        ("m-1", "SUCCEEDED", True),
+        ("m-2", "SUCCEEDED", False),
+        ("m-1", "FAILED", False),
+    ):
+        stack.answers["GET", "/events/k"] = 200, {"status": status, "final": True, "messageId": message}
+        text = console.get("/events/status?key=k&what=o&message=m-2").text
+        assert ("A duplicate" in text) is is_duplicate
+
+
+@pytest.mark.parametrize("path", ["/events", "/load"])
+def test_no_field_cuts_what_is_pasted(console: Served, path: str) -> None:
+    """What is too long is refused with its limit; a browser would cut it without a word."""
+    assert "maxlength" not in console.get(path).text
 
 
 def test_a_fault_is_switched_on_for_a_while(console: Served, stack: FakeStack) -> None:
@@ -176,7 +217,8 @@ def test_production_is_marked_and_asks_for_its_name(console: Served, stack: Fake
 
 def test_a_form_has_a_limit(console: Served) -> None:
     """What is larger than any event is not read to its end."""
-    assert console.post("/events", kind="json", json="x" * (2 * 1024 * 1024)).status == 413
+    answer = console.post("/events", kind="json", json="x" * (2 * 1024 * 1024))
+    assert (answer.status, answer.text) == (413, "This is more than the console takes: at most 2 MiB")
 
 
 def test_every_fault_of_the_failure_lab_can_be_switched_on() -> None:

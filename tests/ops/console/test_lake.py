@@ -228,7 +228,9 @@ def test_what_the_lake_would_not_take_is_refused_at_its_field(
 
 def test_more_than_a_small_file_is_not_read_to_its_end(console: Served) -> None:
     """It is refused as a whole."""
-    assert _upload(console, "a.jsonl", b"x" * (MOST_BYTES + 100_000)).status == 413
+    answer = _upload(console, "a.jsonl", b"x" * (MOST_BYTES + 100_000))
+    assert (answer.status, answer.text) == (413, "This is more than the console takes: at most 4 MiB")
+    assert f'data-most="{MOST_BYTES}" data-refusal="At most 4 MiB here' in console.get("/lake").text
 
 
 @pytest.mark.parametrize(

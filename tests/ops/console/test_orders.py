@@ -74,8 +74,30 @@ def test_an_order_has_all_its_events(console: Served, stack: WholeStack) -> None
     assert "no such order" in console.get("/orders/one?id=o-2").text
 
 
+def test_a_form_that_is_sent_twice_is_one_order(console: Served, stack: WholeStack) -> None:
+    """By the key that it was made with, unless one was typed; what another order has got is given up."""
+    stack.answers["POST", "/orders"] = 202, {"orderId": "o-1", "eventId": "e-1"}
+    stack.answers["GET", "/orders"] = 200, {"orders": []}
+    assert "maxlength" not in console.get("/orders").text
+    made = [re.findall(r'name="once" value="(\w+)"', console.get("/orders").text) for _ in range(2)]
+    (once,), (other,) = made
+    stack.keys.clear()
+    for key in ("", "", " typed "):
+        fresh = console.post("/orders", sku0="A", qty0="1", once=once, key=key)
+    assert stack.keys == [once, once, "typed"]
+    assert len({once, other, *re.findall(r'name="once" value="(\w+)"', fresh.text)}) == 3
+
+    for status, is_kept in ((503, True), (409, False)):
+        stack.answers["POST", "/orders"] = status, {"error": "no"}
+        again = console.post("/orders", sku0="A", qty0="1", once=once)
+        assert (f'value="{once}"' in again.text) is is_kept
+
+
 def test_dead_orders_are_replayed(console: Served, stack: WholeStack) -> None:
-    """A few of them first; what the API says against it stands there. On production, who types its name."""
+    """A few of them first; what the API says against it stands there, above the one that is running.
+
+    On production, who types its name.
+    """
     stack.answers["POST", "/redrive/start"] = 202, {"redriveId": "rd-1"}
     assert 'hx-get="/redrives/rd-1/live"' in console.post("/orders/redrive").text
     body = {"pipeline": "orders", "maxMessages": 1000, "canary": 5}
@@ -83,9 +105,14 @@ def test_dead_orders_are_replayed(console: Served, stack: WholeStack) -> None:
 
     stack.answers["POST", "/redrive/start"] = 409, {"error": "another redrive runs"}
     assert "another redrive runs (409)" in console.post("/orders/redrive").text
+    runs = [("rd-2", "RUNNING", "events"), ("rd-1", "RUNNING", "orders"), ("rd-0", "SUCCEEDED", "orders")]
+    listed = [{"redriveId": name, "state": state, "request": {"pipeline": of}} for name, state, of in runs]
+    stack.answers["GET", "/redrive"] = 200, {"runs": listed}
+    assert re.findall(r'hx-get="/redrives/([^/]+)/live"', console.post("/orders/redrive").text) == ["rd-1"]
+    stack.asked.clear()
     stack.outputs["Production"] = True
     assert "Type the name of the stack: dev" in console.post("/orders/redrive").text
-    assert len(stack.asked) == 2
+    assert stack.asked == []
 
 
 def test_the_history_of_orders(console: Served, stack: WholeStack) -> None:
