@@ -150,10 +150,10 @@ def _letter(desk: Desk, request: Request) -> Response:
         letter = _held(desk, pipeline, message)
     except LetterError as error:
         return page(desk, "gone.html", current="/letters", told=str(error), pipeline=pipeline)
-    table = desk.link.target.outputs["DynamoTableName"]
-    record = records.one(desk.link.client("dynamodb"), table, *letters.identity(pipeline, letter))
-    shown = letters.document(letter)
-    return page(desk, "letter.html", current="/letters", pipeline=pipeline, letter=shown, record=record, errors={})
+    table, (reader, key) = desk.link.target.outputs["DynamoTableName"], letters.identity(pipeline, letter)
+    record = records.one(desk.link.client("dynamodb"), table, reader, key)
+    values = {"pipeline": pipeline, "letter": letters.document(letter), "key": key, "record": record, "errors": {}}
+    return page(desk, "letter.html", current="/letters", **values)
 
 
 def _download(desk: Desk, request: Request) -> Response:

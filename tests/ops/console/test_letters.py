@@ -216,6 +216,7 @@ def test_one_letter_whole_with_its_state_record(console: Served, stack: FakeStac
     text = console.get("/letters/events/m-1").text
     assert "{&#34;note&#34;: &#34;&lt;b&gt;&#34;}" in text
     assert "&#34;attempts&#34;: &#34;3&#34;" in text
+    assert 'href="/logs?query=one-event&amp;hours=24&amp;key=k-1"' in text
     file = console.get("/letters/events/m-1/file")
     assert file.headers["content-disposition"] == 'attachment; filename="events-m-1.json"'
     assert json.loads(file.text)["body"] == '{"note": "<b>"}'
