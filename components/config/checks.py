@@ -231,6 +231,16 @@ def _lake(s: Settings) -> Iterator[Agreement]:
         "empty unless pipelines has lake, whose tables it holds",
     )
     yield Agreement(
+        ("lake_format", "pipelines"),
+        s.lake_format == "parquet" or "lake" in s.pipelines,
+        "parquet unless pipelines has lake, whose silver it is of",
+    )
+    yield Agreement(
+        ("lake_format", "glue_database"),
+        s.lake_format == "parquet" or s.glue_database is not None,
+        "parquet unless glueDatabase names the database that the tables are in",
+    )
+    yield Agreement(
         ("lake_quality_gate", "pipelines"),
         not s.lake_quality_gate or "lake" in s.pipelines,
         "false unless pipelines has lake, whose days it checks",

@@ -20,6 +20,7 @@ NO_LAYER = "none"
 PipelineName = Literal["events", "orders", "lake"]
 Architecture = Literal["arm64", "x86_64"]
 QueueType = Literal["standard", "fifo"]
+LakeFormat = Literal["parquet", "iceberg"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 _LogRetention = Literal[  # CloudWatch Logs takes no other numbers of days
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
@@ -138,6 +139,7 @@ class Settings:
     lake_backfill: Flag = False
     lake_layer_arn: Annotated[str, _LAYER] = ""
     lake_start_date: Annotated[str, past_day()] = "2020-01-01"
+    lake_format: Annotated[LakeFormat, one_of(get_args(LakeFormat))] = "parquet"
     glue_database: Annotated[
         str | None, or_none(text(r"[a-z0-9_]{1,200}", "small letters, digits and underscores"))
     ] = None

@@ -28,6 +28,7 @@ class ObservedPipeline(Protocol):
     functions: dict[str, InstrumentedFunction]
     breaker: InstrumentedFunction | None
     gate: InstrumentedFunction | None
+    committer: InstrumentedFunction | None
     backfill: Backfill | None
     tables: dict[str, pulumi.Output[str]]
     rules: dict[str, pulumi.Output[str]]
@@ -96,6 +97,7 @@ def pipeline_targets(name: str, pipeline: ObservedPipeline, shared: SharedServic
         topics={role: topic.name for role, topic in pipeline.topics.items()},
         breaker=pipeline.breaker.function.name if pipeline.breaker else None,
         gate=pipeline.gate.function.name if pipeline.gate else None,
+        committer=pipeline.committer.function.name if pipeline.committer else None,
         backfill=pipeline.backfill.machine.arn if pipeline.backfill else None,
         backfill_function=pipeline.backfill.function.function.name if pipeline.backfill else None,
         undelivered=pipeline.rule.undelivered.name if pipeline.rule else None,

@@ -58,6 +58,7 @@ class Pipeline(pulumi.ComponentResource):
     group_by: str = ""  # where in a message its group is
     breaker: InstrumentedFunction | None = None  # the circuit breaker's function
     gate: InstrumentedFunction | None = None  # that checks what the worker has written, where there is one
+    committer: InstrumentedFunction | None = None  # that adds what the worker has written to tables, where there is one
     backfill: Backfill | None = None  # that announces again what was announced before, where there is one
 
     def __init__(self, token: str, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -124,6 +125,7 @@ class Pipeline(pulumi.ComponentResource):
             "workerFunctionName": self.worker.function.name,
             **({"breakerFunctionName": self.breaker.function.name} if self.breaker else {}),
             **({"gateFunctionName": self.gate.function.name} if self.gate else {}),
+            **({"committerFunctionName": self.committer.function.name} if self.committer else {}),
             **({"backfillArn": self.backfill.machine.arn} if self.backfill else {}),
             **({"backfillFunctionName": self.backfill.function.function.name} if self.backfill else {}),
             **{f"{role}TopicArn": topic.arn for role, topic in self.topics.items()},

@@ -18,6 +18,7 @@ from components.pipelines.worker_spec import WorkerSpec
 from components.security import policies
 from components.storage.catalog import LakeCatalog, LakeCatalogArgs
 from components.storage.lake_buckets import BRONZE_PREFIX, LakeStorage, LakeStorageArgs, notify_of_objects
+from components.storage.lake_ledger import LakeLedger
 from components.storage.types import record_types
 
 _MIB = 1024 * 1024
@@ -44,6 +45,7 @@ class LakePipeline(Pipeline):
         storage_args = LakeStorageArgs(kms_key_arn=args.shared.kms_key_arn, disposable=not settings.keeps_data)
         self.storage = LakeStorage(name, storage_args, self.child)
         layers = self._layers()
+        self.ledger = LakeLedger(f"{name}-ledger", args.shared.table_args, self.child) if self._has_tables else None
         self._make_worker(self._worker_spec(layers))
         self.notices = ReliableQueue(f"{name}-notices", self._notices_args(), self.child)
         self.dead_letters[f"{name}-notices"] = self.notices.dead_letters()
@@ -55,13 +57,16 @@ class LakePipeline(Pipeline):
             self._make_backfill()
         types = record_types()  # read without a catalog, too: a type that breaks every chunk stops the program
         if settings.glue_database:
-            self._catalog(settings.glue_database, types)
+            catalog = self._catalog(settings.glue_database, {} if self.ledger else types)
+            if self.ledger:
+                self._make_committer(self.ledger, catalog, layers)
         self._finish(
             {
                 "bronzeBucket": self.storage.bronze.id,
                 "silverBucket": self.storage.silver.id,
                 "noticesUrl": self.notices.queue_url,
                 "noticesDlqUrl": self.notices.dlq_url,
+                **({"ledgerTableName": self.ledger.table.name} if self.ledger else {}),
             }
         )
 
@@ -77,14 +82,18 @@ class LakePipeline(Pipeline):
         policy = limit_senders(self.notices, senders)
         notify_of_objects(self.storage, self.notices.queue_arn, policy)
 
-    def _catalog(self, database: str, types: Mapping[str, Mapping[str, str]]) -> None:
+    @property
+    def _has_tables(self) -> bool:
+        return self.shared.settings.lake_format == "iceberg"
+
+    def _catalog(self, database: str, types: Mapping[str, Mapping[str, str]]) -> LakeCatalog:
         args = LakeCatalogArgs(
             database=database,
             bucket=self.storage.silver.id,
             types=types,
             start_date=self.shared.settings.lake_start_date,
         )
-        LakeCatalog(f"{self.name}-catalog", args, self.child)
+        return LakeCatalog(f"{self.name}-catalog", args, self.child)
 
     def _layers(self) -> Sequence[pulumi.Input[str]]:
         settings = self.shared.settings
@@ -94,6 +103,60 @@ class LakePipeline(Pipeline):
             return (settings.lake_layer_arn,)
         archive = layers.built(settings.architecture, packaging.LAKE)
         return (self.shared.platform.layer(packaging.LAKE.name, archive),)
+
+    def _make_committer(self, ledger: LakeLedger, catalog: LakeCatalog, layers: Sequence[pulumi.Input[str]]) -> None:
+        name = f"{self.name}-committer"
+        self.tables["ledger"] = ledger.table.name
+        args = self._committer_args(ledger, catalog, [*layers, *self._table_layers()])
+        self.committer = self.functions[name] = InstrumentedFunction(name, args, self.child)
+        rule = FunctionRuleArgs(
+            function=self.committer.function,
+            description=f"Lets what the pipeline {self.name} has written become part of its tables",
+            schedule="rate(1 minute)",
+        )
+        FunctionRule(name, rule, self.child)
+
+    def _committer_args(
+        self, ledger: LakeLedger, catalog: LakeCatalog, layers: Sequence[pulumi.Input[str]]
+    ) -> InstrumentedFunctionArgs:
+        shared = self.shared
+        return InstrumentedFunctionArgs(
+            handler="handlers.lake.iceberg.commit.handler",
+            platform=shared.platform,
+            timeout_seconds=shared.settings.lake_transform_timeout_seconds,
+            memory_mb=shared.settings.lake_transform_memory_mb,
+            reserved_concurrency=1,  # two would be right, too; but one of them would work for nothing
+            environment={
+                "PIPELINE": self.name,
+                "TABLE_NAME": shared.state_table.table.name,
+                "LEDGER_NAME": ledger.table.name,
+                "SILVER_BUCKET": self.storage.silver.id,
+                "GLUE_DATABASE": catalog.database.name,
+                "EVENT_BUS_NAME": shared.bus.bus.name,
+            },
+            statements=[
+                *self.storage.commits_silver(),
+                *catalog.commits(),
+                policies.allow("State", ["dynamodb:BatchGetItem"], shared.state_table.table.arn),
+                policies.allow(
+                    "Ledger",
+                    ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+                    ledger.table.arn,
+                ),
+                policies.allow("Ready", ["events:PutEvents"], shared.bus.bus.arn),
+                *shared.platform.table_key(),
+            ],
+            layer_arns=layers,
+            async_failure_queue_arn=shared.control.failures.arn,
+        )
+
+    def _table_layers(self) -> Sequence[pulumi.Input[str]]:
+        """Return the layer with pyiceberg; on a laptop whose Python has pyarrow it has that, too."""
+        settings = self.shared.settings
+        if settings.lake_layer_arn == NO_LAYER:
+            return ()
+        archive = layers.built(settings.architecture, packaging.ICEBERG)
+        return (self.shared.platform.layer(packaging.ICEBERG.name, archive),)
 
     def _make_gate(self, layers: Sequence[pulumi.Input[str]]) -> None:
         name = f"{self.name}-gate"
@@ -169,10 +232,12 @@ class LakePipeline(Pipeline):
                 "SILVER_BUCKET": self.storage.silver.id,
                 "LAKE_START_DATE": settings.lake_start_date,
                 **self._grouping(),
+                **({"LEDGER_NAME": self.ledger.table.name} if self.ledger else {}),
             },
             statements=[
                 *self.storage.reads_bronze(),
                 *self.storage.writes_silver(),
+                *([policies.allow("Notes", ["dynamodb:PutItem"], self.ledger.table.arn)] if self.ledger else []),
                 # to publish the stored result again
                 policies.allow("Result", ["dynamodb:GetItem"], self.shared.state_table.table.arn),
             ],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import glue
 
+from components.security import policies
 from components.storage.lake_buckets import SILVER_PREFIX
 
 _PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
@@ -16,6 +17,8 @@ DAYS_AHEAD = 7
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LakeCatalogArgs:
     """What the caller decides. `types` has the columns of each table, with Glue's types, in their order.
+
+    It is empty where somebody else makes the tables.
 
     `start_date` is the first day that rows may be of.
     """
@@ -32,10 +35,12 @@ class LakeCatalog(pulumi.ComponentResource):
     Queries should name the days that they want (`WHERE dt BETWEEN …`), or every day of the range is looked for.
     """
 
+    database: glue.CatalogDatabase
+
     def __init__(self, name: str, args: LakeCatalogArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lab:storage:LakeCatalog", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        database = glue.CatalogDatabase(
+        self.database = glue.CatalogDatabase(
             f"{name}-database",
             name=args.database,
             description=f"The lake of {pulumi.get_project()}, stack {pulumi.get_stack()}",
@@ -46,7 +51,7 @@ class LakeCatalog(pulumi.ComponentResource):
             glue.CatalogTable(
                 f"{name}-{kind}",
                 name=kind,
-                database_name=database.name,
+                database_name=self.database.name,
                 table_type="EXTERNAL_TABLE",
                 parameters={"EXTERNAL": "TRUE", "classification": "parquet", **_projection(place, args.start_date)},
                 partition_keys=[{"name": "dt", "type": "date"}],
@@ -59,7 +64,21 @@ class LakeCatalog(pulumi.ComponentResource):
                 },
                 opts=child,
             )
-        self.register_outputs({"database": database.name})
+        self.register_outputs({"database": self.database.name})
+
+    def commits(self) -> list[policies.Statement]:
+        """Return what who makes and commits to Iceberg tables in the database may do."""
+        catalog = self.database.arn.apply(lambda arn: arn.partition(":database/")[0])
+        arns = [
+            pulumi.Output.format("{0}:catalog", catalog),
+            self.database.arn,
+            pulumi.Output.format("{0}:table/{1}/*", catalog, self.database.name),
+        ]
+        return [
+            policies.allow(
+                "Tables", ["glue:CreateTable", "glue:GetDatabase", "glue:GetTable", "glue:UpdateTable"], arns
+            )
+        ]
 
 
 def _projection(place: pulumi.Output[str], start_date: str) -> dict[str, pulumi.Input[str]]:

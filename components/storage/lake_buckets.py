@@ -16,6 +16,7 @@ BRONZE_PREFIX = "bronze/"
 SILVER_PREFIX = "silver/"
 QUARANTINE_PREFIX = "quarantine/"
 GATE_PREFIX = "gate/"
+TABLES_PREFIX = "tables/"
 _MULTIPART_DAYS = 7  # parts of an upload that nobody completes are billed and shown nowhere
 _OVERWRITTEN_DAYS = 30
 _QUARANTINE_DAYS = 90  # its rows are in bronze too
@@ -79,6 +80,21 @@ class LakeStorage(pulumi.ComponentResource):
             policies.allow("Silver", ["s3:GetObject"], [silver, marks]),
             policies.allow("SilverDays", ["s3:ListBucket"], self.silver.arn),
             policies.allow("Marks", ["s3:PutObject"], marks),
+            *keys,
+        ]
+
+    def commits_silver(self) -> list[policies.Statement]:
+        """Return what a committer of tables may do: read files of silver, and read and put metadata. It deletes none.
+
+        Without `s3:ListBucket` S3 answers 403 for a missing file, as it does for a forbidden one.
+        """
+        silver, tables = (self._objects(self.silver, prefix) for prefix in (SILVER_PREFIX, TABLES_PREFIX))
+        key = self._args.kms_key_arn
+        keys = [] if key is None else [policies.use_key_of_buckets(key), policies.use_key_of_buckets(key, writes=True)]
+        return [
+            policies.allow("Silver", ["s3:GetObject"], [silver, tables]),
+            policies.allow("Missing", ["s3:ListBucket"], self.silver.arn),
+            policies.allow("Metadata", ["s3:PutObject"], tables),
             *keys,
         ]
 

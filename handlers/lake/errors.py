@@ -29,3 +29,19 @@ class PartChangedError(PermanentError):
 
 class DayNotCheckedError(TransientError):
     """A day of silver can't be checked: a file was overwritten meanwhile, or can't be read, or has other fields."""
+
+
+class FileChangedError(PermanentError):
+    """A file of silver is not what its writer has said, or is no longer that of which a table knows."""
+
+
+class TableMismatchError(PermanentError):
+    """A type has become one that its table can't follow: a field has another type, or there is no such type."""
+
+
+class RecordUnreadableError(PermanentError):
+    """The state record of a chunk is none that this version can read."""
+
+
+class NotCommittedError(TransientError):
+    """Chunks are not part of their tables yet; the next round tries again."""

@@ -27,12 +27,16 @@ AT_ONCE = 16  # files that are put at the same time
 
 
 class Output:
-    """The files of one message, named by the chunk's object and by where their rows begin in it."""
+    """The files of one message, named by the chunk's object and by where their rows begin in it.
 
-    def __init__(self, s3: "S3Client", bucket: str, chunk: Chunk) -> None:
+    Those that are `immutable` are named by their bytes, too: work that comes to other rows overwrites none of them.
+    """
+
+    def __init__(self, s3: "S3Client", bucket: str, chunk: Chunk, *, immutable: bool = False) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._chunk = chunk
+        self._immutable = immutable
         self._effects: list[Callable[[], None]] = []  # all of what is to be done in S3, in order
         self._held = 0
         self._files: list[jsontext.JsonObject] = []
@@ -51,8 +55,10 @@ class Output:
         if part is None and len(self._files) == MAX_FILES:
             self._leave(place, table.num_rows)
         elif part is None or (part.first <= place and len(self._files) < part.files):
-            key = silver.key(place.type, place.dt, self._chunk.source.digest, place.start)
-            self._hold(key, silver.encode(table), silver.CONTENT_TYPE)
+            content = silver.encode(table)
+            mark = silver.mark(content) if self._immutable else ""
+            key = silver.key(place.type, place.dt, self._chunk.source.digest, place.start, mark)
+            self._hold(key, content, silver.CONTENT_TYPE)
             self._files.append({"key": key, "type": place.type, "dt": place.dt, "rows": table.num_rows})
             self._silver += table.num_rows
 

@@ -1,5 +1,6 @@
 """Good rows as Parquet: one file for each type and UTC date, the same bytes whenever the rows are the same."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,14 @@ _LEVEL = 1
 _SAMPLE = 4096  # rows
 
 
-def key(kind: str, dt: str, digest: str, start: int) -> str:
-    """Where the rows of one type and date go, of the content that begins at `start`."""
-    return f"silver/{kind}/dt={dt}/{digest}-{start:012d}.parquet"
+def key(kind: str, dt: str, digest: str, start: int, mark: str = "") -> str:
+    """Where the rows of one type and date go, of the content that begins at `start`; `mark` is that of their file."""
+    return f"silver/{kind}/dt={dt}/{digest}-{start:012d}{'-' * bool(mark)}{mark}.parquet"
+
+
+def mark(content: bytes) -> str:
+    """16 hex digits that tell a file from any other."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def partitions(tables: Sequence[pa.Table]) -> Iterator[tuple[str, pa.Table]]:

@@ -24,7 +24,9 @@ from handlers.lake.errors import ForeignBucketError
 from handlers.lake.lines import BadRow, Block, LineReader
 from handlers.lake.message import Chunk, Part, Place
 from handlers.lake.model import Times
+from handlers.lake.notes import Notes
 from handlers.lake.output import Output
+from handlers.lake.ready import origin_of, ready
 from handlers.lake.rows import Parsed, RowReader
 from handlers.lake.workload import refuse_too_much
 from handlers.observability import count, logger
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-SOURCE = "myapp.lake"
-READY = "SilverPartitionReady"
 SLICE_BYTES = 32 * 1024 * 1024
 QUARANTINE_BYTES = 16 * 1024 * 1024  # of bad rows; a slice ends there too
 
@@ -62,7 +62,8 @@ class _Slice:
 class Transformer:
     """Turns chunks of one bronze bucket into files of one silver bucket; rows of before `start` are bad.
 
-    Parts of a chunk that are further work are sent to `queue_url`.
+    Parts of a chunk that are further work are sent to `queue_url`. Where files become part of tables, chunks are noted
+    for who makes them that, and files are never overwritten by others.
     """
 
     def __init__(  # noqa: PLR0913 - what a chunk is worked with
@@ -76,6 +77,7 @@ class Transformer:
         queue_url: str,
         start: date,
         grouping: Grouping = UNGROUPED,
+        notes: Notes | None = None,
     ) -> None:
         self._s3 = s3
         self._sqs = sqs
@@ -85,6 +87,7 @@ class Transformer:
         self._queue_url = queue_url
         self._start = start
         self._grouping = grouping
+        self._notes = notes
 
     @refuse_too_much
     def process(self, payload: jsontext.JsonObject) -> jsontext.Json:
@@ -102,7 +105,7 @@ class Transformer:
         chunk = Chunk.from_payload(payload)
         if chunk.source.bucket != self._bronze:
             raise ForeignBucketError("/bucket is not the lake's")
-        output = Output(self._s3, self._bucket, chunk)
+        output = Output(self._s3, self._bucket, chunk, immutable=self._notes is not None)
         for one in self._slices(chunk):
             for kind in sorted(one.tables):
                 for dt, table in silver.partitions(one.tables.pop(kind)):
@@ -112,16 +115,27 @@ class Transformer:
                 break
         output.put()
         self._send(chunk, output.parts)
+        if self._notes:
+            self._notes.take(chunk.key)
         result = output.result()
         _log(result)
         return result
 
     def announce(self, payload: jsontext.JsonObject, result: jsontext.Json) -> list[eventbridge.Event]:
-        """The event of each file that a chunk has written, with an id that a repetition shares."""
-        chunk = Chunk.from_payload(payload)
+        """The event of each file that a chunk has written, with an id that a repetition shares.
+
+        None where files become part of tables: readers find them then, and are told then.
+        """
+        if self._notes:
+            return []
+        origin = origin_of(Chunk.from_payload(payload))
         files = result["files"] if isinstance(result, dict) else []
         assert isinstance(files, list)  # noqa: S101 - it is what `process` returned
-        return [self._ready(chunk, i, file) for i, file in enumerate(files) if isinstance(file, dict)]
+        return [
+            ready(str(i), self._pipeline, self._bucket, file, origin)
+            for i, file in enumerate(files)
+            if isinstance(file, dict)
+        ]
 
     def _content(self, chunk: Chunk) -> Iterator[Block | BadRow]:
         stream = store.read(self._s3, chunk.source, chunk.start, chunk.end)
@@ -160,26 +174,6 @@ class Transformer:
             raise DownstreamError(f"SQS did not take {len(failed)} parts of a chunk: {min(failed.values())}")
         if parts:
             count(self._pipeline, {"Accepted": len(parts)})
-
-    def _ready(self, chunk: Chunk, index: int, file: jsontext.JsonObject) -> eventbridge.Event:
-        source = chunk.source
-        detail: jsontext.JsonObject = {
-            "eventId": eventbridge.event_id(READY, self._pipeline, str(file["key"]), source.identity),
-            "pipeline": self._pipeline,
-            "type": file["type"],
-            "dt": file["dt"],
-            "bucket": self._bucket,
-            "key": file["key"],
-            "rows": file["rows"],
-            "source": {
-                "bucket": source.bucket,
-                "key": source.key,
-                "etag": source.etag,
-                "start": chunk.start,
-                "end": chunk.end,
-            },
-        }
-        return eventbridge.Event(str(index), SOURCE, READY, detail)
 
 
 def _log(result: dict[str, jsontext.Json]) -> None:

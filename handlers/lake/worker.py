@@ -11,8 +11,10 @@ import pyarrow as pa
 from handlers import env
 from handlers.aws import clients
 from handlers.grouping import Grouping
+from handlers.lake.notes import Notes
 from handlers.lake.output import AT_ONCE
-from handlers.lake.step import SOURCE, Transformer
+from handlers.lake.ready import SOURCE
+from handlers.lake.step import Transformer
 from handlers.observability import LambdaContext
 from handlers.worker.worker import BatchResponse, Worker, WorkerEnv, make_worker
 
@@ -27,6 +29,7 @@ class Env(WorkerEnv):
     silver_bucket: str
     lake_start_date: str
     group_by: str = ""
+    ledger_name: str = ""  # of tables; set only where files become part of them
 
 
 def prepare() -> None:
@@ -44,6 +47,7 @@ def worker() -> Worker:
     prepare()
     config = env.load(Env, os.environ)
     s3 = clients.client("s3", read_timeout=_READ_TIMEOUT_SECONDS, connections=AT_ONCE)
+    dynamodb = clients.client("dynamodb")
     transformer = Transformer(
         s3,
         clients.client("sqs"),
@@ -53,12 +57,13 @@ def worker() -> Worker:
         queue_url=config.queue_url,
         grouping=Grouping(config.group_by),
         start=date.fromisoformat(config.lake_start_date),
+        notes=Notes(dynamodb, config.ledger_name) if config.ledger_name else None,
     )
     return make_worker(
         config,
         SOURCE,
         transformer.process,
-        dynamodb=clients.client("dynamodb"),
+        dynamodb=dynamodb,
         announce=transformer.announce,
     )
 

@@ -27,6 +27,7 @@ FUNCTIONS = frozenset(
     "events-ingest",
     "orders-api",
     "lake-backfill",
+    "lake-committer",
     "lake-gate",
     "lake-ingest",
     "redrive",

@@ -51,6 +51,7 @@ _ALL_ON: Mapping[str, Any] = {
     "useKmsCmk": True,
     "tracing": True,
     "glueDatabase": "lake",
+    "lakeFormat": "iceberg",
     "lakeQualityGate": True,
     "lakeBackfill": True,
     "publishSuccesses": True,
@@ -239,8 +240,10 @@ def _faults(draw: Draw, config: Config) -> Config:
 
 def _catalog(draw: Draw, config: Config) -> Config:
     lake = "lake" in config["pipelines"]
+    database = draw(st.sampled_from(("", "lake_of_the_team"))) if lake else ""
     return {
-        "glueDatabase": draw(st.sampled_from(("", "lake_of_the_team"))) if lake else "",
+        "glueDatabase": database,
+        "lakeFormat": draw(st.sampled_from(("parquet", "iceberg"))) if database else "parquet",
         "lakeQualityGate": lake and draw(st.booleans()),
         "lakeBackfill": lake and draw(st.booleans()),
     }

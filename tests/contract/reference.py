@@ -35,8 +35,8 @@ _OUTPUTS = """
 ## Outputs
 
 `lab status --outputs` shows them, `lab status --output NAME` and `pulumi stack output NAME` print one; those of a
-pipeline as `events.queueUrl`. Here are those of a stack with all pipelines, the customer key, the quality gate and the
-backfill; what is not configured is not exported.
+pipeline as `events.queueUrl`. Here are those of a stack with all pipelines, the customer key, the quality gate, the
+backfill and tables; what is not configured is not exported.
 
 | output | of |
 |---|---|
@@ -56,6 +56,8 @@ _EVERYTHING: Mapping[str, object] = {
     "useKmsCmk": True,
     "lakeQualityGate": True,
     "lakeBackfill": True,
+    "lakeFormat": "iceberg",
+    "glueDatabase": "lake",
 }
 
 

@@ -167,6 +167,7 @@ TRUTHS["lake-notices-stalled"] = Truth(
 TRUTHS["lake-objects-ignored"] = of_pipeline("lake", above_zero(own("ObjectsIgnored")))
 TRUTHS["lake-quality-failed"] = of_pipeline("lake", above_zero(own("QualityFailed")))
 TRUTHS["lake-gate-errors"] = above_zero(function("Errors", "lake-gate"))
+TRUTHS["lake-committer-errors"] = above_zero(function("Errors", "lake-committer"))
 TRUTHS["lake-backfill-errors"] = above_zero(function("Errors", "lake-backfill"))
 TRUTHS["lake-backfill-failed"] = above_zero(
     Metric.of("AWS/States", "ExecutionsFailed", {"StateMachineArn": "arn:lake-backfill"})
@@ -177,9 +178,8 @@ TRUTHS["lake-notices-backlog"] = Truth({_NOTICES: 1001}, {_NOTICES: 1000}, {_NOT
 @pytest.fixture(scope="module")
 def program() -> Recording:
     """The dev stack with every pipeline and a key."""
-    return run_main(
-        "dev", {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True, "lakeQualityGate": True, "lakeBackfill": True}
-    )
+    lake = {"lakeQualityGate": True, "lakeBackfill": True, "lakeFormat": "iceberg", "glueDatabase": "lake"}
+    return run_main("dev", {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True, **lake})
 
 
 @pytest.fixture(scope="module")

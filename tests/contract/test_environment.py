@@ -15,10 +15,12 @@ from tests.components.recording import Recording, Registered, run_main
 _READ_BY_THE_LOGGER = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
 _FAILURE_LAB = {"FAILURE_MODE_PARAMETER"}
 _GROUPS = {"GROUP_BY"}
+_TABLES = {"LEDGER_NAME"}  # of the worker of a lake whose silver is tables
 _PROGRAMS: dict[str, tuple[str, dict[str, object]]] = {
     **{stack: (stack, {}) for stack in ("local", "dev", "prod")},
     "groups": ("local", {"groupBy": "/customerId", "lakeGroupBy": "/key"}),
     "gate": ("local", {"lakeQualityGate": True, "lakeBackfill": True}),
+    "tables": ("local", {"lakeFormat": "iceberg", "glueDatabase": "lake"}),
     "webhook": ("dev", {"webhookUrl": "https://hooks.example/"}),
     "keys": ("dev", {"authMode": "apiKey", "apiKey": "k" * 20}),
 }
@@ -50,7 +52,7 @@ def test_functions_get_exactly_the_variables_that_they_read(program: Recording) 
     """No variable is missing and none is set for nobody; where the failure lab or groups are not, theirs are not."""
     set_here = {f.name: set(_variables(f)) for f in program.of("Function")}
     absent = set() if program.of("Parameter") else _FAILURE_LAB
-    absent |= _GROUPS - set().union(*set_here.values())
+    absent |= (_GROUPS | _TABLES) - set().union(*set_here.values())
 
     assert set_here == {
         f.name: _READ_BY_THE_LOGGER | (env.variable_names(_env(f)) - (_optional(_env(f)) & absent))
@@ -58,9 +60,9 @@ def test_functions_get_exactly_the_variables_that_they_read(program: Recording) 
     }
 
 
-def test_only_the_failure_lab_and_groups_are_optional(program: Recording) -> None:
-    """A handler does without a variable only where that says that there is no failure lab, or no group."""
-    assert set().union(*(_optional(_env(f)) for f in program.of("Function"))) <= _FAILURE_LAB | _GROUPS
+def test_only_the_failure_lab_groups_and_tables_are_optional(program: Recording) -> None:
+    """A handler does without a variable only where that says that there is no failure lab, group or table."""
+    assert set().union(*(_optional(_env(f)) for f in program.of("Function"))) <= _FAILURE_LAB | _GROUPS | _TABLES
 
 
 def test_values_are_of_the_types_that_handlers_expect(program: Recording) -> None:

@@ -35,6 +35,7 @@ class Used(NamedTuple):
 _PROGRAMS: dict[str, tuple[str, dict[str, object]]] = {
     **{stack: (stack, {}) for stack in ("local", "dev", "prod")},
     "gate": ("local", {"lakeQualityGate": True, "lakeBackfill": True}),
+    "tables": ("local", {"lakeFormat": "iceberg", "glueDatabase": "lake"}),
 }
 
 

@@ -19,11 +19,12 @@ def _exported(group: str) -> set[str]:
 
 def test_every_package_of_the_layers_is_named() -> None:
     """Each by its layer, and no other; the text of its licence is among its files."""
-    named = set(re.findall(r"^\| the (functions'|lake's) layer \| `([^`]+)` \|", _NOTICE, re.MULTILINE))
+    named = set(re.findall(r"^\| the (functions'|lake's|tables') layer \| `([^`]+)` \|", _NOTICE, re.MULTILINE))
 
     assert named == {
         *(("functions'", name) for name in _exported("lambda")),
         *(("lake's", name) for name in _exported("lake")),
+        *(("tables'", name) for name in _exported("iceberg")),
     }
     assert [name for _, name in sorted(named) if not _licences(name)] == []
 

@@ -30,6 +30,8 @@ _EVERYTHING: Mapping[str, object] = {
     "useKmsCmk": True,
     "lakeQualityGate": True,
     "lakeBackfill": True,
+    "lakeFormat": "iceberg",
+    "glueDatabase": "lake",
 }
 _FORM = ["Meaning", "Look", "Decide", "Act", "Verify", "If it comes back"]
 _PROGRAMS = {"aws", "curl", "date", "lab", "pulumi"}

@@ -11,7 +11,12 @@ from tests.components.configurations import CONFIGURATIONS
 from tests.components.recording import EVERY_PIPELINE, Recording, Registered, run_main
 
 _ALL: Mapping[str, object] = {"pipelines": list(EVERY_PIPELINE)}
-_OF_THE_LAKE: Mapping[str, object] = {"lakeQualityGate": True, "lakeBackfill": True}
+_OF_THE_LAKE: Mapping[str, object] = {
+    "lakeQualityGate": True,
+    "lakeBackfill": True,
+    "lakeFormat": "iceberg",
+    "glueDatabase": "lake",
+}
 _TOLD: Mapping[str, object] = {"webhookUrl": "https://hooks.example/T0/secret-part", "alarmEmail": "ops@example.com"}
 _LONGEST: Mapping[str, object] = {
     "dlqAgeSeconds": 432_000,
@@ -158,6 +163,7 @@ def _changed(recording: Recording, type_: str, name: str, **inputs: object) -> R
         ("lake-notices-stalled", {"lake-notices-queue"}),
         ("lake-gate-errors", {"lake-gate"}),
         ("lake-backfill-errors", {"lake-backfill"}),
+        ("lake-committer-errors", {"lake-committer"}),
         ("control-errors", {"alarm-webhook", "failure-mode", "redrive", "redrive-api"}),
     ],
 )

@@ -12,7 +12,8 @@ from typer.testing import Result
 from handlers.idempotency.store import StateStore
 from handlers.lake import notice
 from handlers.lake.intake import Env, Intake, Invocation
-from handlers.lake.step import SOURCE, Transformer
+from handlers.lake.ready import SOURCE
+from handlers.lake.step import Transformer
 from handlers.worker.worker import Worker, WorkerEnv
 from ops.local.emulator import Emulator
 from tests.ops.lake_stage import Stage, set_up

@@ -140,3 +140,14 @@ def test_a_bus_is_looked_at_under_the_name_that_the_emulator_gives_it() -> None:
     (statement,) = json.loads(role_policy(looked))["Statement"]
     assert statement["Resource"] == [bus, "arn:aws:events:us-east-1:000000000000:rule/default/b"]
     assert json.loads(role_policy(put))["Statement"][0]["Resource"] == [bus]
+
+
+def test_a_database_may_be_read_as_what_the_emulator_takes_it_for() -> None:
+    """Its other calls name the database where AWS names the table, which the statement has beside it."""
+    place = "arn:aws:glue:eu-west-1:000000000000"
+    arns = [f"{place}:catalog", f"{place}:database/lake", f"{place}:table/lake/*"]
+    statement = {"Effect": "Allow", "Action": ["glue:GetDatabase", "glue:GetTable"], "Resource": arns}
+
+    (adapted,) = json.loads(role_policy(json.dumps({"Version": "2012-10-17", "Statement": [statement]})))["Statement"]
+
+    assert adapted["Resource"] == [*arns, f"{place}:table/lake"]

@@ -59,6 +59,7 @@ def pipeline_alarms(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]
         *(_notices(of, limits) if of.notices is not None else []),
         *_functions(of, limits),
         *(_gate(of) if of.gate is not None else []),
+        *(_committer(of) if of.committer is not None else []),
         *(_backfill(of) if of.backfill is not None else []),
         *_outcomes(of, limits),
         *_objective(of, limits),
@@ -333,6 +334,18 @@ def _gate(of: PipelineTargets) -> Sequence[Alarm]:
             severity=WARNING,
             description="The quality gate could not check a day of silver, or died: the day has no verdict yet.",
             source=sources.function("Errors", of.gate),
+            missing=_NOT_INVOKED,
+        ),
+    )
+
+
+def _committer(of: PipelineTargets) -> Sequence[Alarm]:
+    return (
+        Alarm(
+            name="committer-errors",
+            severity=WARNING,
+            description="The committer failed: chunks are done, and their tables' readers miss their rows.",
+            source=sources.function("Errors", of.committer),
             missing=_NOT_INVOKED,
         ),
     )

@@ -28,6 +28,7 @@ FED_BY_NOTICES = replace(
     notices_dlq="dead-letter queue of notices",
     notices_timeout_seconds=900,
     gate="quality gate",
+    committer="committer",
     backfill="backfill",
     backfill_function="function of the backfill",
 )
@@ -106,6 +107,7 @@ _LAKE = """
 
 S3 tells ingest of objects through a queue of notices. `redrive-failed` includes the redrives of `lake-notices`.
 `quality-failed` and `gate-errors` are there where `lakeQualityGate` is true; `event-delivery-failed` includes its rule.
+`committer-errors` is there where `lakeFormat` is iceberg.
 `backfill-failed` and `backfill-errors` are there where `lakeBackfill` is true.
 
 """

@@ -141,7 +141,8 @@ class PipelineTargets:
     `breaker` is the circuit breaker's function, where there is one. `undelivered` is the queue of events that
     EventBridge could not deliver to the main queue, where it is EventBridge that sends to it. `notices` is the queue
     of what a producer fetches its work from, `notices_dlq` that of what it gave up, and `notices_timeout_seconds` its
-    time-out, where it has one. `gate` is the function that checks what the worker has written, where there is one.
+    time-out, where it has one. `gate` is the function that checks what the worker has written, and `committer` the one
+    that adds it to tables, where there is one.
     `backfill` is the ARN of the state machine that announces objects again, and `backfill_function` its function.
     `is_grouped` says that messages have groups, and `is_fifo` that those keep their order.
     """
@@ -162,6 +163,7 @@ class PipelineTargets:
     notices_dlq: object | None = None
     notices_timeout_seconds: int = 0
     gate: object | None = None
+    committer: object | None = None
     backfill: object | None = None
     backfill_function: object | None = None
     is_grouped: bool = False

@@ -25,6 +25,7 @@ from ops.cli.lake import footers, ledger
 from ops.cli.lake.ledger import DONE, ChunkRecord
 from ops.cli.lake.quarantine import PREFIX as QUARANTINE
 from ops.cli.lake.quarantine import delete, rows_of
+from ops.cli.lake.tables import Tables
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from ops.cli.target import Target
 
 SILVER = "silver/"
-_FILE = re.compile(r"(?:silver/.+/|quarantine/.+/)(?P<digest>[0-9a-f]{16})-\d{12,}\.(?:parquet|jsonl)")
+_FILE = re.compile(
+    r"(?:silver/.+/|quarantine/.+/)(?P<digest>[0-9a-f]{16})-\d{12,}(?:-[0-9a-f]{16})?\.(?:parquet|jsonl)"
+)
 _READ_BYTES = 1024 * 1024
 _BATCH = 256  # files that are opened before the next are looked up
 _SCHEMA = """
@@ -47,6 +50,7 @@ CREATE TABLE named (name TEXT, file TEXT, rows INTEGER);
 CREATE TABLE file (
     file TEXT PRIMARY KEY, digest TEXT, etag TEXT, size INTEGER, modified REAL, rows INTEGER, fault TEXT
 );
+CREATE TABLE committed (file TEXT PRIMARY KEY);
 CREATE TABLE bronze (digest TEXT, key TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified REAL);
 """
 _INDEXES = """
@@ -64,6 +68,7 @@ KINDS = {
     "leftOver": "files of earlier work that a replay has superseded: lab lake check --delete-left-over",
     "orphan": "files that no record names",
     "incomplete": "bytes that no record tells of (on the queue still, or lost), or two do",
+    "notCommitted": "files that are not part of their table yet, or should be no longer: lab lake table",
     "unfinished": "work under way: look again when it is done",
     "failed": "work that has failed: lab redrive preview --pipeline lake; of ingest, --pipeline lake-notices",
     "notIngested": "objects of bronze that have not been ingested: lab redrive preview --pipeline lake-notices",
@@ -130,6 +135,7 @@ class Check:
         self._found = found
         self._s3 = found.client("s3")
         self._bronze, self._silver = lake["bronzeBucket"], lake["silverBucket"]
+        self._tables = Tables(found, lake) if "ledgerTableName" in lake else None
         self._expired = now.timestamp() - ttl_days * 86_400  # records of what was done before may have been deleted
         self._db = sqlite3.connect(file)
         self._db.executescript(_SCHEMA)
@@ -143,13 +149,14 @@ class Check:
         """Read records, list both buckets and count the rows of files; `advance` gets how many more were read.
 
         In an order in which what is written meanwhile shows as work under way, or not at all: bronze before the
-        records of its objects, files after the records that name them.
+        records of its objects, files after the records that name them, and tables after all.
         """
         self._list_bronze(wanted, advance)
         for one in ledger.records(self._found):
             self._take(one)
             advance(1)
         self._list_silver(advance)
+        self._list_tables(advance)
         self._db.executescript(_INDEXES)
         self._identify_bronze(advance)
         self._count_rows(wanted, advance)
@@ -186,6 +193,16 @@ class Check:
                 digest = match["digest"] if match else f"? {one['Key']}"
                 row = (one["Key"], digest, one["ETag"], one["Size"], one["LastModified"].timestamp())
                 self._db.execute("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, NULL, NULL)", row)
+
+    def _list_tables(self, advance: Callable[[int], None]) -> None:
+        """The files that are part of tables, where silver is tables."""
+        for name in self._tables.names() if self._tables else ():
+            rows = [(file,) for file in self._tables.files(name)] if self._tables else []
+            self._db.executemany("INSERT OR IGNORE INTO committed VALUES (?)", rows)
+            advance(len(rows))
+
+    def _is_committed(self, file: str) -> bool:
+        return self._db.execute("SELECT 1 FROM committed WHERE file = ?", (file,)).fetchone() is not None
 
     def _take(self, one: ledger.ObjectRecord | ChunkRecord) -> None:
         if not isinstance(one, ChunkRecord):
@@ -316,6 +333,8 @@ class Check:
                     yield Problem("missing", key, file)
                     continue
                 counted, fault, _ = files.pop(file)
+                if self._tables and file.startswith(SILVER) and not self._is_committed(file):
+                    yield Problem("notCommitted", key, file)
                 if fault:
                     yield Problem("notChecked", key, fault)
                     continue
@@ -357,7 +376,9 @@ class Check:
             for (file,) in self._db.execute("SELECT file FROM named WHERE name = ?", (name,))
         }
         for file, (_, _, modified) in files.items():
-            if file in former:
+            if self._is_committed(file):  # what has replaced it is not
+                yield Problem("notCommitted", key, file)
+            elif file in former:
                 report.left_over.append(file)
                 yield Problem("leftOver", key, file)
             elif modified >= wanted.start:

@@ -17,6 +17,7 @@ from ops.cli.lake import (
     files_commands,
     gate_commands,
     quarantine_commands,
+    table_commands,
 )
 from ops.cli.lake import samples as made_up
 from ops.cli.lake.samples import TYPES, Samples, Written
@@ -36,6 +37,7 @@ app.command()(check_commands.check)
 app.command()(compact_commands.compact)
 app.command()(files_commands.files)
 app.command()(gate_commands.gate)
+app.command()(table_commands.table)
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

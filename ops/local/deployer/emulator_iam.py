@@ -9,6 +9,7 @@ The emulator (AUTH=true) authorizes by the name of the API call and knows less a
 - Log calls are checked against the ARN of the group; the `:*` and `:log-stream:…` endings that AWS wants never match.
 - A parameter of SSM that is called by its ARN is checked as if the ARN were its name, and so its ARN within an ARN.
 - `DescribeEventBus` is checked as if the bus were a rule of that name on the default bus.
+- Glue's `GetDatabase` is checked as if the database were a table of that name, outside of any database.
 - `GetEventSourceMapping` is checked as `lambda:ListEventSourceMappings`, on the mapping.
 - `aws:PrincipalArn` of a function is its session; on AWS it is its role. Sessions of a named role are named too.
 - `aws:PrincipalIsAWSService` is not known, so that what spares services would strike S3. A service that delivers says
@@ -59,7 +60,15 @@ def _statement(statement: dict[str, Any]) -> dict[str, Any]:
     if "Resource" in changed:
         resources = _as_list(changed["Resource"])
         changed["Resource"] = list(
-            dict.fromkeys([*resources, *map(_log_group, resources), *_parameters(resources), *_buses(changed)])
+            dict.fromkeys(
+                [
+                    *resources,
+                    *map(_log_group, resources),
+                    *_parameters(resources),
+                    *_buses(changed),
+                    *_databases(changed),
+                ]
+            )
         )
     if "Condition" in changed:
         conditions = dict(changed["Condition"])
@@ -94,6 +103,13 @@ def _buses(statement: dict[str, Any]) -> list[str]:
     if "events:DescribeEventBus" not in _as_list(statement.get("Action", [])):
         return []
     return [arn.replace(":event-bus/", ":rule/default/") for arn in _as_list(statement["Resource"])]
+
+
+def _databases(statement: dict[str, Any]) -> list[str]:
+    if "glue:GetDatabase" not in _as_list(statement.get("Action", [])):
+        return []
+    arns = [arn for arn in _as_list(statement["Resource"]) if ":database/" in arn]
+    return [arn.replace(":database/", ":table/") for arn in arns]
 
 
 def _allowed(statement: dict[str, Any]) -> list[str]:

@@ -54,8 +54,9 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("uv.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, root)
     (root / "README.md").touch()
-    archive = packaging.layer_zip("x86_64", root, _install_here, layer=packaging.LAKE)
-    zipfile.ZipFile(archive).extractall(root / "opt")
+    for layer, folder in {packaging.LAKE: "opt", packaging.ICEBERG: "iceberg"}.items():
+        archive = packaging.layer_zip("x86_64", root, _install_here, layer=layer)
+        zipfile.ZipFile(archive).extractall(root / folder)
     return root / "opt"
 
 
@@ -112,6 +113,19 @@ def test_functions_with_the_layer_import_with_it(unpacked: Path, runtime_package
     assert (clean.stderr, clean.stdout.split()) == ("", [str(unpacked / "python")])
 
 
+def test_the_committer_imports_with_its_layers(unpacked: Path, runtime_packages: Path, tmp_path: Path) -> None:
+    """What is left of pyarrow is enough for pyiceberg, which finds all that it needs in a layer of its own."""
+    for archive in (packaging.handlers_zip(), packaging.layer_zip("x86_64")):
+        zipfile.ZipFile(archive).extractall(tmp_path)
+    layers = f"{unpacked.parent / 'iceberg' / 'python'}:{unpacked / 'python'}"
+    path = f"{tmp_path}:{tmp_path / 'python'}:{layers}:{runtime_packages}"
+    environment = {"AWS_DEFAULT_REGION": "eu-central-1", "HOME": str(tmp_path)}
+    command = [sys.executable, "-I", "-S", "-c", _IMPORT_WORKER, path, "handlers.lake.iceberg.commit.handler"]
+    clean = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert (clean.stderr, clean.stdout.split()) == ("", [str(unpacked / "python")])
+
+
 @pytest.mark.skipif(
     _python_of_lambda() is None, reason="no Python of Lambda's version here; the trimming is shown above"
 )
@@ -126,13 +140,15 @@ def test_deployed_layer_does_the_lakes_work(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
 def test_layer_fits_into_lambda(architecture: str) -> None:
-    """Small enough to be uploaded directly, and with code and the other layer for Lambda's file system."""
+    """Small enough to be uploaded directly, and with code and the other layers for Lambda's file system."""
     lake = packaging.layer_zip(architecture, layer=packaging.LAKE)
-    others = (packaging.layer_zip(architecture), packaging.handlers_zip())
+    iceberg = packaging.layer_zip(architecture, layer=packaging.ICEBERG)
+    others = (packaging.layer_zip(architecture), packaging.handlers_zip(), iceberg)
     unzipped = sum(entry.file_size for path in (lake, *others) for entry in zipfile.ZipFile(path).infolist())
 
     assert lake.stat().st_size < 0.8 * _DIRECT_UPLOAD
-    assert unzipped < 0.5 * _UNZIPPED
+    assert iceberg.stat().st_size < 0.5 * _DIRECT_UPLOAD
+    assert unzipped < 0.6 * _UNZIPPED
 
 
 @pytest.mark.parametrize(("architecture", "machine"), [("arm64", "aarch64"), ("x86_64", "x86_64")])

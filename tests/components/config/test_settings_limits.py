@@ -123,6 +123,7 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("lakeStartDate", ""),
     ("lakeStartDate", "2099-12-31"),
     ("lakeLayerArn", "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow"),
+    ("lakeFormat", "delta"),
     ("glueDatabase", "my-lake"),
     ("observabilityEnabled", "partly"),
     ("alarms", [60]),

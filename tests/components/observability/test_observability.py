@@ -253,7 +253,8 @@ def test_the_documented_alarms_are_those_of_the_catalogue() -> None:
 def test_the_documented_alarms_are_all() -> None:
     """The document has one row for every alarm that is deployed, of whatever pipeline."""
     rows = [line.split("`")[1] for line in docs.render().splitlines() if line.startswith("| [`")]
-    everything = {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True, "lakeQualityGate": True, "lakeBackfill": True}
+    lake = {"lakeQualityGate": True, "lakeBackfill": True, "lakeFormat": "iceberg", "glueDatabase": "lake"}
+    everything = {"pipelines": list(EVERY_PIPELINE), "useKmsCmk": True, **lake}
     deployed = run_main("dev", everything).alarms()
 
     assert Counter(rows) == Counter({re.sub(_OF_A_PIPELINE, "", alarm.name) for alarm in deployed})

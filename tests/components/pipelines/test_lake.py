@@ -9,6 +9,7 @@ from tests.components.recording import ACCOUNT, Recording, grants, run_main, var
 
 _LAKE: dict[str, object] = {"pipelines": ["lake"]}
 _BACKFILL: dict[str, object] = {"pipelines": ["lake"], "lakeBackfill": True}
+_TABLES: dict[str, object] = {"lakeFormat": "iceberg", "glueDatabase": "lake"}
 _LAYER = "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow:7"
 _STATE_READ_AND_WRITTEN = {
     "dynamodb:BatchGetItem",
@@ -403,3 +404,72 @@ def test_rights_of_the_backfill() -> None:
     ]
     named = next(one for one in senders if one["Sid"] == "NamedProducersOnly")["Condition"]["ArnNotEquals"]
     assert "arn:lake-backfill-role" in named["aws:PrincipalArn"]
+
+
+def test_tables_are_made_where_they_are_wanted(lake: Recording) -> None:
+    """One committer, every minute; a ledger; of Glue the database alone, since the committer makes the tables."""
+    tables = run_main("dev", _LAKE | _TABLES)
+    function = tables.inputs("Function", "lake-committer")
+
+    assert tables.names() - lake.names() == {
+        ("lab:compute:InstrumentedFunction", "lake-committer"),
+        ("aws:lambda/function:Function", "lake-committer"),
+        ("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", "lake-committer-async"),
+        ("aws:cloudwatch/logGroup:LogGroup", "lake-committer-logs"),
+        ("aws:iam/role:Role", "lake-committer-role"),
+        ("aws:iam/rolePolicy:RolePolicy", "lake-committer-policy"),
+        ("lab:control:RuleTrigger", "lake-committer"),
+        ("aws:cloudwatch/eventRule:EventRule", "lake-committer"),
+        ("aws:cloudwatch/eventTarget:EventTarget", "lake-committer-target"),
+        ("aws:lambda/permission:Permission", "lake-committer-invocation"),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "lake-committer-errors"),
+        ("aws:lambda/layerVersion:LayerVersion", "iceberg"),
+        ("lab:storage:LakeLedger", "lake-ledger"),
+        ("aws:dynamodb/table:Table", "lake-ledger"),
+        ("lab:storage:LakeCatalog", "lake-catalog"),
+        ("aws:glue/catalogDatabase:CatalogDatabase", "lake-catalog-database"),
+    }
+    assert (function["handler"], function["layers"]) == (
+        "handlers.lake.iceberg.commit.handler",
+        ["arn:dependencies", "arn:lake", "arn:iceberg"],
+    )
+    assert (function["timeout"], function["memorySize"], function["reservedConcurrentExecutions"]) == (300, 1024, 1)
+    assert tables.inputs("EventRule", "lake-committer")["scheduleExpression"] == "rate(1 minute)"
+    ledger = tables.inputs("Table", "lake-ledger")
+    assert (ledger["hashKey"], ledger["rangeKey"], "ttl" in ledger) == ("scope", "name", False)
+    assert variables(tables, "lake-worker")["LEDGER_NAME"] == "lake-ledger"
+    assert "LEDGER_NAME" not in variables(lake, "lake-worker")
+    assert tables.outputs["lake"]["committerFunctionName"] == "lake-committer"
+    assert run_main("local", _LAKE | _TABLES).inputs("Function", "lake-committer")["layers"] == ["arn:dependencies"]
+    assert problems({"lakeFormat": "iceberg"}) == [
+        "lakeFormat must be parquet unless pipelines has lake, whose silver it is of; got 'iceberg'",
+        "lakeFormat must be parquet unless glueDatabase names the database that the tables are in; got 'iceberg'",
+    ]
+
+
+def test_rights_of_the_committer() -> None:
+    """It reads silver and puts metadata, and deletes neither; of Glue it has the tables of its database."""
+    tables = run_main("dev", _LAKE | _TABLES | {"useKmsCmk": True})
+    found = grants(tables, "lake-committer")
+
+    assert {sid: found[sid] for sid in ("Silver", "Missing", "Metadata", "Tables", "State", "Ledger", "Ready")} == {
+        "Silver": ({"s3:GetObject"}, ["arn:lake-silver/silver/*", "arn:lake-silver/tables/*"]),
+        "Missing": ({"s3:ListBucket"}, "arn:lake-silver"),
+        "Metadata": ({"s3:PutObject"}, "arn:lake-silver/tables/*"),
+        "Tables": (
+            {"glue:CreateTable", "glue:GetDatabase", "glue:GetTable", "glue:UpdateTable"},
+            [
+                "arn:lake-catalog-database:catalog",
+                "arn:lake-catalog-database",
+                "arn:lake-catalog-database:table/lake/*",
+            ],
+        ),
+        "State": ({"dynamodb:BatchGetItem"}, "arn:ingestion_state"),
+        "Ledger": (
+            {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+            "arn:lake-ledger",
+        ),
+        "Ready": ({"events:PutEvents"}, "arn:ingestion-bus"),
+    }
+    assert {"ReadBucketKey", "WriteBucketKey", "TableKey", "FailedInvocations"} <= found.keys()
+    assert grants(tables, "lake-worker")["Notes"] == ({"dynamodb:PutItem"}, "arn:lake-ledger")

@@ -1,0 +1,136 @@
+"""Lambda entry point: every minute, what chunks have written becomes part of the tables, in one commit for each.
+
+Lambda runs one of these at a time. Should there be two all the same, or one that dies, no file is added twice and none
+is left out (`handlers.lake.iceberg.committer`).
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from handlers import env
+from handlers.aws import clients
+from handlers.deadline import seconds_to_work, time_limit
+from handlers.errors import IngestionError, SchemaValidationError
+from handlers.idempotency.keys import partition_key
+from handlers.lake.errors import NotCommittedError, RecordUnreadableError
+from handlers.lake.iceberg.committer import Committer
+from handlers.lake.iceberg.fileio import s3_client
+from handlers.lake.iceberg.ledger import Ledger, Note, read_all
+from handlers.lake.iceberg.tables import Tables, glue_catalog
+from handlers.lake.iceberg.written import Written
+from handlers.observability import LambdaContext, logger, start_invocation
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_STATE_KEY = "idempotencyKey"
+_AT_ONCE = 1000  # chunks that are looked up, and committed, together
+_MAX_KEYS = 100  # of a BatchGetItem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env:
+    """What the function's environment must say."""
+
+    environment: str
+    pipeline: str
+    silver_bucket: str
+    table_name: str
+    ledger_name: str
+    glue_database: str
+    event_bus_name: str
+
+
+class Round:
+    """Commits what is noted and finished; `table_name` is that of state records."""
+
+    def __init__(
+        self, dynamodb: "DynamoDBClient", ledger: Ledger, committer: Committer, *, pipeline: str, table_name: str
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._ledger = ledger
+        self._committer = committer
+        self._pipeline = pipeline
+        self._table = table_name
+
+    def run(self) -> dict[str, int]:
+        """Commits all there is: `{noted, unfinished, committed}` chunks.
+
+        Raises:
+            NotCommittedError: some could not be committed; they stay noted, and the others are done.
+        """
+        noted = unfinished = committed = 0
+        failures: list[IngestionError] = []
+        for notes in _batches(self._ledger.notes()):
+            noted += len(notes)
+            written, unread = self._written(notes)
+            failures += unread
+            unfinished += len(notes) - len(written) - len(unread)
+            failed = self._committer.take(written.values())
+            for chunk, error in failed.items():
+                logger.error("chunk not committed", extra={"errorType": error.error_type, "chunk": chunk})
+            failures += failed.values()
+            done = [note for note in notes if note.name in written and written[note.name].chunk not in failed]
+            self._ledger.forget(done)
+            committed += len(done)
+        numbers = {"noted": noted, "unfinished": unfinished, "committed": committed}
+        if noted:
+            logger.info("round done", extra=numbers)
+        if failures:
+            raise NotCommittedError(f"{len(failures)} chunks are not committed: {failures[0]}") from failures[0]
+        return numbers
+
+    def _written(self, notes: Sequence[Note]) -> tuple[dict[str, Written], list[IngestionError]]:
+        """What finished chunks have written, by the names of their notes."""
+        by_key = {partition_key(self._pipeline, note.key): note.name for note in notes}
+        found: dict[str, Written] = {}
+        unread: list[IngestionError] = []
+        keys = list(by_key)
+        for start in range(0, len(keys), _MAX_KEYS):
+            wanted = [{_STATE_KEY: {"S": key}} for key in keys[start : start + _MAX_KEYS]]
+            for item in read_all(self._dynamodb, self._table, wanted):
+                key = item[_STATE_KEY]["S"]
+                try:
+                    if one := Written.from_record(item):
+                        found[by_key[key]] = one
+                except (KeyError, ValueError, SchemaValidationError) as exc:
+                    logger.error("record not read", extra={"errorType": "RecordUnreadableError", "idempotencyKey": key})
+                    unread.append(RecordUnreadableError(f"the record {key} is none of a chunk: {exc!r}"))
+        return found, unread
+
+
+def _batches(notes: Iterator[Note]) -> Iterator[list[Note]]:
+    while batch := list(islice(notes, _AT_ONCE)):
+        yield batch
+
+
+@cache
+def work() -> Round:
+    """What this execution environment commits with, made once."""
+    config = env.load(Env, os.environ)
+    dynamodb = clients.client("dynamodb")
+    ledger = Ledger(dynamodb, config.ledger_name)
+    committer = Committer(
+        Tables(glue_catalog(), config.glue_database, s3_client(), config.silver_bucket),
+        ledger,
+        clients.client("events"),
+        pipeline=config.pipeline,
+        bucket=config.silver_bucket,
+        bus=config.event_bus_name,
+    )
+    return Round(dynamodb, ledger, committer, pipeline=config.pipeline, table_name=config.table_name)
+
+
+def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Works one round."""
+    start_invocation(context.aws_request_id)
+    with time_limit(seconds_to_work(context.get_remaining_time_in_millis())):
+        return work().run()
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # make the clients in Lambda's init phase, not in the first round
+    work()

@@ -1,0 +1,216 @@
+"""What tables have of chunks, and which chunks have something for them: the lake's own records of its tables.
+
+A commit is numbered, each table by itself. A chunk's record is written after the commit that it tells of, and only over
+that of an earlier commit; a table's mark says up to which commit all records are there. Nothing expires: a chunk may be
+worked again when its message, its state record and the snapshot of its commit have long gone.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from handlers import jsontext
+from handlers.aws import retry
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.errors import DownstreamError
+from handlers.lake.notes import NAME, NOTES, SCOPE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_MARKS = "table"  # the scope of tables' marks; that of chunks' records is a digest
+_TYPE = "in_"  # and the type: what its table has of a chunk
+_AT_ONCE = 16
+_MAX_KEYS = 100  # of a BatchGetItem
+_CONDITION_FAILED = "ConditionalCheckFailedException"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a table has of a chunk that was worked at `at`: files, by their keys without `silver/<type>/`."""
+
+    chunk: str
+    at: str
+    files: tuple[str, ...]
+
+    def as_json(self) -> list[jsontext.Json]:
+        """As it stands in a table's property."""
+        return [self.chunk, self.at, *self.files]
+
+    @classmethod
+    def of(cls, value: Sequence[str]) -> "Entry":
+        """Reads what `as_json` gives."""
+        chunk, at, *files = value
+        return cls(chunk, at, tuple(files))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A chunk that a worker has worked, or was working when it died, by its idempotency key."""
+
+    name: str
+    key: str
+    at: int  # ms since the epoch
+
+
+class Ledger:
+    """The records, in a DynamoDB table of their own."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def notes(self) -> Iterator[Note]:
+        """Chunks that may have something for tables, page by page.
+
+        Raises:
+            DownstreamError: DynamoDB did not answer, or refused.
+        """
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="#scope = :notes",
+            ExpressionAttributeNames={"#scope": SCOPE},
+            ExpressionAttributeValues={":notes": {"S": NOTES}},
+            ConsistentRead=True,
+        )
+        try:
+            for page in pages:
+                for item in page["Items"]:
+                    yield Note(item[NAME]["S"], item["key"]["S"], int(item["at"]["N"]))
+        except AWS_ERRORS as exc:
+            raise DownstreamError(f"the ledger did not answer: {error_code(exc)}") from exc
+
+    def forget(self, notes: Collection[Note]) -> None:
+        """Deletes notes, unless the chunk was noted again since.
+
+        Raises:
+            DownstreamError: DynamoDB refused one of them.
+        """
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(self._forget, notes):
+                pass
+
+    def entries(self, chunks: Sequence[str]) -> dict[str, dict[str, Entry]]:
+        """What tables have of these chunks: by chunk, then by type.
+
+        Raises:
+            DownstreamError: DynamoDB did not give all of them.
+        """
+        found: dict[str, dict[str, Entry]] = {chunk: {} for chunk in chunks}
+        names = list(found)
+        for start in range(0, len(names), _MAX_KEYS):
+            for item in self._get([_key(chunk) for chunk in names[start : start + _MAX_KEYS]]):
+                chunk = f"{item[SCOPE]['S']}/{item[NAME]['S']}"
+                found[chunk] = {
+                    name.removeprefix(_TYPE): _entry(chunk, value["M"])
+                    for name, value in item.items()
+                    if name.startswith(_TYPE)
+                }
+        return found
+
+    def marked(self, record_type: str) -> int:
+        """The number of the last commit all of whose records are there; 0 where there was none.
+
+        Raises:
+            DownstreamError: DynamoDB did not answer, or refused.
+        """
+        (item, *_) = [*self._get([_mark(record_type)]), {}]
+        return int(item["number"]["N"]) if item else 0
+
+    def enter(self, record_type: str, number: int, entries: Sequence[Entry]) -> None:
+        """Writes the records of a commit, then the table's mark; what a later commit has written stays.
+
+        Raises:
+            DownstreamError: DynamoDB did not take one of them.
+        """
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(lambda entry: self._put(record_type, number, entry), entries):
+                pass
+        self._update(
+            _mark(record_type),
+            "SET #number = :number",
+            "attribute_not_exists(#number) OR #number < :number",
+            {"#number": "number"},
+            {":number": {"N": str(number)}},
+        )
+
+    def _put(self, record_type: str, number: int, entry: Entry) -> None:
+        value = {
+            "number": {"N": str(number)},
+            "at": {"S": entry.at},
+            "files": {"S": json.dumps(entry.files, separators=(",", ":"))},
+        }
+        self._update(
+            _key(entry.chunk),
+            "SET #type = :entry",
+            "attribute_not_exists(#type) OR #type.#number < :number",
+            {"#type": _TYPE + record_type, "#number": "number"},
+            {":entry": {"M": value}, ":number": {"N": str(number)}},
+        )
+
+    def _update(
+        self, key: Mapping[str, Any], update: str, condition: str, names: Mapping[str, str], values: Mapping[str, Any]
+    ) -> None:
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+        except AWS_ERRORS as exc:
+            if error_code(exc) != _CONDITION_FAILED:  # else it is there already, or a later one
+                raise DownstreamError(f"the ledger did not take a record: {error_code(exc)}") from exc
+
+    def _forget(self, note: Note) -> None:
+        try:
+            self._dynamodb.delete_item(
+                TableName=self._table,
+                Key={SCOPE: {"S": NOTES}, NAME: {"S": note.name}},
+                ConditionExpression="#at = :at",
+                ExpressionAttributeNames={"#at": "at"},
+                ExpressionAttributeValues={":at": {"N": str(note.at)}},
+            )
+        except AWS_ERRORS as exc:
+            if error_code(exc) != _CONDITION_FAILED:
+                raise DownstreamError(f"the ledger did not delete a note: {error_code(exc)}") from exc
+
+    def _get(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        return read_all(self._dynamodb, self._table, keys)
+
+
+def read_all(dynamodb: "DynamoDBClient", table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The items of at most 100 keys, those that there are.
+
+    Raises:
+        DownstreamError: DynamoDB did not give all of them.
+    """
+    wanted = list(keys)
+    for _ in retry.attempts():
+        try:
+            answer = dynamodb.batch_get_item(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
+        except AWS_ERRORS as exc:
+            raise DownstreamError(f"{table} did not answer: {error_code(exc)}") from exc
+        yield from answer["Responses"].get(table, [])
+        left: Mapping[str, Any] = answer.get("UnprocessedKeys", {}).get(table, {})
+        if not left:
+            return
+        wanted = list(left["Keys"])
+    raise DownstreamError(f"{table} did not give {len(wanted)} records")
+
+
+def _key(chunk: str) -> dict[str, Any]:
+    digest, _, span = chunk.partition("/")
+    return {SCOPE: {"S": digest}, NAME: {"S": span}}
+
+
+def _mark(record_type: str) -> dict[str, Any]:
+    return {SCOPE: {"S": _MARKS}, NAME: {"S": record_type}}
+
+
+def _entry(chunk: str, value: Mapping[str, Any]) -> Entry:
+    return Entry(chunk, value["at"]["S"], tuple(json.loads(value["files"]["S"])))

@@ -1,0 +1,325 @@
+"""Tables as the committer needs them: made and widened as their types' files say, and changed by files that are there.
+
+A commit of files also sets a property of the table: the commit's number, and what it has changed. The catalog takes
+both or neither, so the table itself says what its last commit was, to whomever loads it next.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.conversions import to_bytes
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    NoSuchTableError,
+    ResolveError,
+    TableAlreadyExistsError,
+    ValidationError,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.typedef import Record
+from pyiceberg.types import (
+    BooleanType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    IcebergType,
+    ListType,
+    LongType,
+    NestedField,
+    PrimitiveType,
+    StringType,
+    StructType,
+    TimestamptzType,
+)
+
+from handlers.aws import clients
+from handlers.aws.clients import AWS_ERRORS, error_code
+from handlers.errors import DownstreamError
+from handlers.lake import model
+from handlers.lake.errors import FileChangedError, ObjectGoneError, TableMismatchError
+from handlers.lake.iceberg.fileio import S3FileIO
+from handlers.lake.iceberg.ledger import Entry
+from handlers.lake.iceberg.written import File
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from pyiceberg.catalog import Catalog
+
+SILVER = "silver/"
+PLACE = "tables/"  # of metadata; rows stay where workers have written them
+LAST = "ingestion-lab.commit"
+_MAPPING = "schema.name-mapping.default"
+_PROPERTIES = {
+    "format-version": "2",
+    # A commit that met another is decided on anew, by what the table has then. pyiceberg would put the same files on
+    # top of the other commit, which may have brought them.
+    "commit.retry.num-retries": "0",
+    "commit.manifest-merge.enabled": "true",
+}
+_EPOCH = date(1970, 1, 1)
+_TAIL = 64 * 1024  # bytes of a file that are read first: most footers are smaller
+_END = 8  # the footer's length and the magic
+_GONE = frozenset({"NoSuchKey", "404"})
+# What a commit may raise that was refused, or of which nobody knows.
+COMMIT_ERRORS = (CommitFailedException, CommitStateUnknownException, OSError, *AWS_ERRORS)
+_PLAIN: Mapping[type[model.Field], Callable[[], PrimitiveType]] = {
+    model.Text: StringType,
+    model.Json: StringType,
+    model.Number: DoubleType,
+    model.Integer: LongType,
+    model.Boolean: BooleanType,
+    model.Date: DateType,
+    model.Time: TimestamptzType,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last commit of files to a table: its number, 0 where there was none, and what it has changed."""
+
+    number: int
+    entries: tuple[Entry, ...]
+
+    def as_text(self) -> str:
+        """As the table's property has it."""
+        entries = [one.as_json() for one in self.entries]
+        return json.dumps({"number": self.number, "entries": entries}, separators=(",", ":"))
+
+    @classmethod
+    def of(cls, table: Table) -> "Last":
+        """Reads it off a table."""
+        if (text := table.properties.get(LAST)) is None:
+            return cls(0, ())
+        found = json.loads(text)
+        return cls(found["number"], tuple(map(Entry.of, found["entries"])))
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """A file of silver as it lies there."""
+
+    file: File
+    size: int
+    metadata: pq.FileMetaData
+
+
+class Tables:
+    """The tables of one database of a catalog, a table for each type, over the files of one bucket."""
+
+    def __init__(self, catalog: "Catalog", database: str, s3: "S3Client", bucket: str) -> None:
+        self._catalog = catalog
+        self._database = database
+        self._s3 = s3
+        self._bucket = bucket
+
+    def ready(self, kind: model.RecordType) -> Table:
+        """The table of a type as it is now: made where there is none, widened where the type has become wider.
+
+        Raises:
+            TableMismatchError: the type has become another, which is no change that a table can take.
+        """
+        table = self._loaded(kind)
+        wanted = columns(kind)
+        if not _fits(wanted.as_struct(), table.schema().as_struct()):
+            try:
+                with table.update_schema() as update:
+                    update.union_by_name(wanted)
+            except (ValidationError, ResolveError, ValueError) as exc:
+                raise TableMismatchError(f"the table {kind.name} can't take the type's fields: {exc}") from exc
+            if not _fits(wanted.as_struct(), table.schema().as_struct()):
+                raise TableMismatchError(f"the table {kind.name} has fields of other types than the type's file")
+        if _MAPPING not in table.properties:
+            with table.transaction() as transaction:  # files have names of columns, and no ids
+                transaction.set_properties({_MAPPING: table.schema().name_mapping.model_dump_json()})
+        return table
+
+    def footer(self, file: File) -> Footer:
+        """What a file says of its rows; reads its end, and no row.
+
+        Raises:
+            ObjectGoneError: it is not there.
+            FileChangedError: it is no Parquet file, or has other rows than its writer has said.
+            DownstreamError: S3 did not answer, or refused.
+        """
+        tail, size = self._last(file.key, _TAIL)
+        if len(tail) < _END or tail[-4:] != b"PAR1":
+            raise FileChangedError(f"{file.key} is no Parquet file")
+        length = int.from_bytes(tail[-_END:-4], "little") + _END
+        if length > len(tail):
+            tail, size = self._last(file.key, length)
+        try:
+            metadata = pq.read_metadata(pa.BufferReader(tail))
+        except (pa.ArrowException, OSError) as exc:
+            raise FileChangedError(f"{file.key} is no Parquet file: {exc}") from exc
+        if metadata.num_rows != file.rows:
+            raise FileChangedError(f"{file.key} has {metadata.num_rows} rows, {file.rows} were written")
+        return Footer(file, size, metadata)
+
+    def live(self, table: Table, keys: Collection[str]) -> dict[str, DataFile]:
+        """The table's own knowledge of files, by their keys; of those that it has."""
+        wanted = {self._location(key): key for key in keys}
+        return {wanted[one.file_path]: one for one in data_files(table) if one.file_path in wanted} if wanted else {}
+
+    def commit(self, table: Table, last: Last, added: Sequence[Footer], removed: Sequence[DataFile]) -> None:
+        """Adds files and removes others, in one snapshot, together with `last`.
+
+        Raises:
+            COMMIT_ERRORS: somebody was quicker, or nobody knows.
+        """
+        numbers = {"ingestion-lab.number": str(last.number), "ingestion-lab.chunks": str(len(last.entries))}
+        transaction = table.transaction()
+        update = transaction.update_snapshot(snapshot_properties=numbers)
+        with update.overwrite() if removed else update.merge_append() as snapshot:
+            for one in removed:
+                snapshot.delete_data_file(one)
+            for footer in added:
+                snapshot.append_data_file(self._data_file(table, footer))
+        transaction.set_properties({LAST: last.as_text()})
+        transaction.commit_transaction()
+
+    def _loaded(self, kind: model.RecordType) -> Table:
+        name = (self._database, kind.name)
+        try:
+            return self._catalog.load_table(name)
+        except NoSuchTableError:
+            pass
+        wanted = columns(kind)
+        day = wanted.find_field(model.DT)
+        spec = PartitionSpec(
+            PartitionField(source_id=day.field_id, field_id=1000, transform=IdentityTransform(), name=model.DT)
+        )
+        location = f"s3://{self._bucket}/{PLACE}{kind.name}"
+        try:
+            return self._catalog.create_table(name, wanted, location, spec, properties=_PROPERTIES)
+        except TableAlreadyExistsError:  # another committer has made it meanwhile
+            return self._catalog.load_table(name)
+
+    def _data_file(self, table: Table, footer: Footer) -> DataFile:
+        return DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=self._location(footer.file.key),
+            file_format=FileFormat.PARQUET,
+            partition=Record((date.fromisoformat(footer.file.dt) - _EPOCH).days),
+            file_size_in_bytes=footer.size,
+            sort_order_id=None,
+            spec_id=table.metadata.default_spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics(footer.metadata, table.schema()),
+        )
+
+    def _location(self, key: str) -> str:
+        return f"s3://{self._bucket}/{key}"
+
+    def _last(self, key: str, count: int) -> tuple[bytes, int]:
+        """The last bytes of a file, and its size."""
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key, Range=f"bytes=-{count}")
+            return answer["Body"].read(), int(answer["ContentRange"].rpartition("/")[2])
+        except AWS_ERRORS as exc:
+            if (code := error_code(exc)) in _GONE:
+                raise ObjectGoneError(f"{key} is not there: {code}") from exc
+            raise DownstreamError(f"S3 did not give {key}: {code}") from exc
+
+
+def columns(kind: model.RecordType) -> Schema:
+    """The columns of a type's table. All may be null but the time: what a row must have is the business of the gate.
+
+    So fields can be added and be made optional later, and files of before and after stand in one table.
+    """
+    ids = count(1)
+    time = NestedField(next(ids), model.EVENT_TIME, TimestamptzType(), required=True)
+    fields = [_column(one, ids) for one in kind.fields]
+    return Schema(time, *fields, NestedField(next(ids), model.DT, DateType(), required=False))
+
+
+def statistics(metadata: pq.FileMetaData, schema: Schema) -> dict[str, Any]:
+    """What a table says of a file's columns, by their ids, so that readers skip it; nothing of nested ones and texts.
+
+    pyiceberg has this, too, beside readers of all kinds, for which the lake's layer lacks parts of pyarrow.
+    """
+    columns = {one.name: (one.field_id, one.field_type) for one in schema.fields}
+    found: dict[str, Any] = {name: {} for name in ("column_sizes", "value_counts", "null_value_counts")}
+    types: dict[int, PrimitiveType] = {}
+    lower: dict[int, Any] = {}
+    upper: dict[int, Any] = {}
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    for part in (group.column(i) for group in groups for i in range(group.num_columns)):
+        id_, type_ = columns.get(part.path_in_schema, (0, None))
+        if not isinstance(type_, PrimitiveType):
+            continue
+        types[id_], told = type_, part.statistics
+        numbers = {"column_sizes": part.total_compressed_size, "value_counts": part.num_values}
+        numbers |= {"null_value_counts": told.null_count} if told is not None and told.has_null_count else {}
+        for name, number in numbers.items():
+            found[name][id_] = found[name].get(id_, 0) + number
+        if told is not None and told.has_min_max:
+            lower[id_] = min(told.min, lower.get(id_, told.min))
+            upper[id_] = max(told.max, upper.get(id_, told.max))
+    bounds = {
+        name: {id_: to_bytes(types[id_], value) for id_, value in values.items()}
+        for name, values in {"lower_bounds": lower, "upper_bounds": upper}.items()
+    }
+    offsets = [group.column(0).data_page_offset for group in groups]
+    return {"record_count": metadata.num_rows, "nan_value_counts": {}, "split_offsets": offsets, **found, **bounds}
+
+
+def data_files(table: Table) -> Iterator[DataFile]:
+    """The files of the table's current snapshot."""
+    snapshot = table.current_snapshot()
+    for manifest in snapshot.manifests(table.io) if snapshot else ():
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            yield entry.data_file
+
+
+def day_of(file: DataFile) -> str:
+    """The day of a table's file: `2026-01-31`."""
+    day = file.partition[0]
+    return (day if isinstance(day, date) else _EPOCH + timedelta(days=day)).isoformat()
+
+
+def glue_catalog() -> "Catalog":
+    """The account's catalog, which refuses the second of two commits; metadata are read by the handlers' clients."""
+    implementation = f"{S3FileIO.__module__}.{S3FileIO.__name__}"
+    return GlueCatalog("lake", clients.client("glue"), **{"py-io-impl": implementation})
+
+
+def _column(field: model.Field, ids: Iterator[int]) -> NestedField:
+    return NestedField(next(ids), field.name, _type(field, ids), required=False)
+
+
+def _type(field: model.Field, ids: Iterator[int]) -> IcebergType:
+    match field:
+        case model.Decimal():
+            return DecimalType(field.precision, field.scale)
+        case model.List():
+            number = next(ids)
+            return ListType(element_id=number, element=_type(field.of, ids), element_required=False)
+        case model.Object():
+            return StructType(*(_column(one, ids) for one in field.fields))
+    return _PLAIN[type(field)]()
+
+
+def _fits(wanted: IcebergType, there: IcebergType) -> bool:
+    """Whether values of a type can be read as another: equal, wider, or with more fields."""
+    match wanted, there:
+        case StructType(), StructType():
+            known = {one.name: one for one in there.fields}
+            return all(one.name in known and _fits(one.field_type, known[one.name].field_type) for one in wanted.fields)
+        case ListType(), ListType():
+            return _fits(wanted.element_type, there.element_type)
+        case DecimalType(), DecimalType():
+            return wanted.scale == there.scale and wanted.precision <= there.precision
+    return wanted == there

@@ -1,0 +1,78 @@
+"""`lab lake table`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops.cli import output, target
+
+if TYPE_CHECKING:
+    from ops.cli.lake.tables import Told
+
+_SHOWN = 20
+TypeOption = Annotated[str, typer.Option("--type", help="Only of this type, and by day.")]
+
+
+def table(
+    record_type: TypeOption = "",
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Show silver's Iceberg tables: snapshots, files and rows, chunks that wait for a commit, files outside.
+
+    Reads the tables' metadata and lists silver. A file outside is that of a chunk that waits, or a replay has replaced
+    it, or a worker left it when it died. Exits with 1 when a table has a file twice, which must never be.
+
+    Needs: glue:GetTable and glue:GetTables, s3:GetObject on tables/ and s3:ListBucket of silver, dynamodb:Query on the
+    ledger, lambda:GetFunctionConfiguration on the committer.
+
+    Example: lab lake table --type shipments
+    """
+    from ops.cli.lake import jobs  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
+    from ops.cli.lake.tables import Tables  # noqa: PLC0415 - see above
+
+    found, lake = jobs.lake_of(stack)
+    tables = Tables(found, lake)
+    noted = tables.noted()
+    told = []
+    with output.counting("reading tables") as advance:
+        for name in [record_type] if record_type else tables.names():
+            told.append(tables.look(name))
+            advance(1)
+    if as_json:
+        output.as_json({"noted": noted, "tables": [_as_json(one) for one in told]})
+    else:
+        _show(told, noted, by_day=bool(record_type))
+    if any(one.twice for one in told):
+        raise typer.Exit(output.FAILED)
+
+
+def _as_json(one: Told) -> dict[str, object]:
+    return {
+        "type": one.type,
+        "snapshots": one.snapshots,
+        "committedAt": one.committed_at,
+        "commit": one.commit,
+        "metadataBytes": one.metadata_bytes,
+        "files": one.files,
+        "rows": one.rows,
+        "days": {dt: {"files": day.files, "rows": day.rows} for dt, day in one.days.items()},
+        "outside": one.outside,
+        "twice": one.twice,
+    }
+
+
+def _show(told: list[Told], noted: int, *, by_day: bool) -> None:
+    rows = [[one.type, one.snapshots, one.committed_at, one.files, one.rows, len(one.outside)] for one in told]
+    output.table("Tables", ["type", "snapshots", "last commit", "files", "rows", "files outside"], rows)
+    output.result([f"{noted} chunks are noted for the committer"])
+    for one in told:
+        if by_day:
+            days = [[dt, day.files, day.rows] for dt, day in one.days.items()]
+            output.table("Days", ["day", "files", "rows"], days)
+            if one.outside:
+                output.table("Files outside", ["file"], [[key] for key in one.outside[:_SHOWN]])
+        if one.twice:
+            output.table("Files that are in the table twice", ["file"], [[key] for key in one.twice[:_SHOWN]])

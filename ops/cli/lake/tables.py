@@ -1,0 +1,147 @@
+"""What the lake's Iceberg tables have, beside what lies in silver and what is noted for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from handlers.lake.partition import partitions
+from ops.local.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ops.cli.target import Target
+
+_SILVER = "silver/"
+
+
+@dataclass(slots=True)
+class Day:
+    """What a table has of a day."""
+
+    files: int = 0
+    rows: int = 0
+
+
+@dataclass(slots=True)
+class Told:
+    """What is known of a table. `outside` are files of its type in silver that are not in it."""
+
+    type: str
+    snapshots: int
+    committed_at: str
+    commit: str  # the number of the newest one that a committer made
+    metadata_bytes: int
+    days: dict[str, Day] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)  # files that are in it more than once
+
+    @property
+    def files(self) -> int:
+        """Of all days."""
+        return sum(day.files for day in self.days.values())
+
+    @property
+    def rows(self) -> int:
+        """Of all days."""
+        return sum(day.rows for day in self.days.values())
+
+
+class Tables:
+    """The tables of a stack's lake.
+
+    Raises:
+        LabError: it has none, or pyiceberg is not installed.
+    """
+
+    def __init__(self, found: Target, lake: dict[str, str]) -> None:
+        if "ledgerTableName" not in lake:
+            raise LabError("silver is no tables on this stack: set lakeFormat to iceberg (docs/iceberg.md)")
+        try:
+            import handlers.lake.iceberg.tables  # noqa: F401, PLC0415 - loads pyiceberg and pyarrow; most commands do without
+        except ImportError as error:
+            raise LabError("this reads Iceberg tables: uv sync --group lake --group iceberg") from error
+        self._found = found
+        self._s3 = found.client("s3")
+        self._silver = lake["silverBucket"]
+        self._ledger = lake["ledgerTableName"]
+        self._database = _database(found, lake)
+
+    def names(self) -> list[str]:
+        """The types that have a table."""
+        pages = self._found.client("glue").get_paginator("get_tables").paginate(DatabaseName=self._database)
+        return sorted(one["Name"] for page in pages for one in page["TableList"])
+
+    def noted(self) -> int:
+        """Chunks that are noted: done and not committed yet, or not done."""
+        from handlers.lake.iceberg.ledger import Ledger  # noqa: PLC0415 - see above
+
+        return sum(1 for _ in Ledger(self._found.client("dynamodb"), self._ledger).notes())
+
+    def files(self, record_type: str) -> Iterator[str]:
+        """The keys of a table's files.
+
+        Raises:
+            LabError: there is no such table.
+        """
+        for key, _, _ in self._files(self._table(record_type)[0]):
+            yield key
+
+    def look(self, record_type: str) -> Told:
+        """One table, and its type's files in silver.
+
+        Raises:
+            LabError: there is none.
+        """
+        table, size = self._table(record_type)
+        newest = table.current_snapshot()
+        summary = newest.summary.additional_properties if newest and newest.summary else {}
+        when = datetime.fromtimestamp(newest.timestamp_ms / 1000, UTC).isoformat() if newest else ""
+        told = Told(record_type, len(table.snapshots()), when, summary.get("ingestion-lab.number", ""), size)
+        seen: set[str] = set()
+        for key, dt, rows in self._files(table):
+            day = told.days.setdefault(dt, Day())
+            day.files += 1
+            day.rows += rows
+            if key in seen:
+                told.twice.append(key)
+            seen.add(key)
+        told.days = dict(sorted(told.days.items()))
+        for one in partitions(self._s3, self._silver, record_type):
+            told.outside += [file.key for file in one.files if file.key not in seen]
+        return told
+
+    def _files(self, table: Any) -> Iterator[tuple[str, str, int]]:  # noqa: ANN401 - pyiceberg's, imported where it is needed
+        from handlers.lake.iceberg.tables import data_files, day_of  # noqa: PLC0415 - see above
+
+        for one in data_files(table):
+            yield one.file_path.removeprefix(f"s3://{self._silver}/"), day_of(one), one.record_count
+
+    def _table(self, record_type: str) -> tuple[Any, int]:
+        """The table as the catalog has it now, with the size of its metadata file."""
+        from pyiceberg.catalog.noop import NoopCatalog  # noqa: PLC0415 - see above
+        from pyiceberg.serializers import FromInputFile  # noqa: PLC0415 - see above
+        from pyiceberg.table import Table  # noqa: PLC0415 - see above
+
+        from handlers.lake.iceberg.fileio import S3FileIO  # noqa: PLC0415 - see above
+
+        glue = self._found.client("glue")
+        try:
+            there = glue.get_table(DatabaseName=self._database, Name=record_type)["Table"]
+        except glue.exceptions.EntityNotFoundException as error:
+            raise LabError(f"there is no table {record_type}: nothing of it was committed yet") from error
+        location = there["Parameters"]["metadata_location"]
+        files = S3FileIO(client=self._s3)
+        source = files.new_input(location)
+        metadata = FromInputFile.table_metadata(source)
+        made = Table((self._database, record_type), metadata, location, files, NoopCatalog("none"))
+        return made, len(source)
+
+
+def _database(found: Target, lake: dict[str, str]) -> str:
+    """The database that the committer works in."""
+    configuration = found.client("lambda").get_function_configuration(FunctionName=lake["committerFunctionName"])
+    name: str = configuration["Environment"]["Variables"]["GLUE_DATABASE"]
+    return name

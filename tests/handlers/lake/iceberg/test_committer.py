@@ -1,0 +1,454 @@
+"""Files of finished chunks come into their tables once each, whatever fails, dies, comes twice or at the same time."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pyiceberg.exceptions import CommitFailedException
+
+from handlers.errors import DownstreamError
+from handlers.lake import schemas
+from handlers.lake.errors import NotCommittedError
+from handlers.lake.iceberg import committer, tables
+from handlers.lake.model import Decimal, Integer, Number, RecordType, Text
+from tests.handlers.fakes import Crash, client_error
+from tests.handlers.lake.conftest import created, lines, shipment
+from tests.handlers.lake.fakes import SILVER
+from tests.handlers.lake.iceberg.conftest import TableLake
+
+Ingested = Callable[..., None]
+_DAYS = lines(*(shipment(number) for number in range(5)), shipment(5, event_time="2026-02-01T00:00:00Z"), b"bad")
+_EVENT = "2026-01-31T12:00:00Z"
+
+
+def _files(lake: TableLake, record_type: str = "shipments") -> list[str]:
+    """The files of a type that lie in silver."""
+    return sorted(key for key in lake.aws.silver() if key.startswith(f"silver/{record_type}/"))
+
+
+def _is_whole(lake: TableLake, rows: int, record_type: str = "shipments") -> None:
+    """What must hold after every history: each file once, all rows, nothing left to do, everything told."""
+    assert lake.in_table(record_type) == _files(lake, record_type)
+    summary = lake.table(record_type).current_snapshot().summary
+    assert int(summary["total-records"]) == rows == len(lake.rows(record_type))
+    assert lake.tables_aws.noted == set()
+    ready = {told["key"]: told["eventId"] for told in lake.told("SilverPartitionReady")}
+    assert set(_files(lake, record_type)) <= ready.keys()
+    assert len({told["eventId"] for told in lake.told("SilverPartitionReady")}) == len(ready)
+
+
+def test_finished_chunks_become_part_of_their_table(lake: TableLake, ingested: Ingested) -> None:
+    """One commit for all chunks; nothing is told before it; the next round finds nothing to do."""
+    lake.chunk_bytes = 300
+    ingested(_DAYS)
+    assert lake.told("SilverPartitionReady") == []
+
+    done = lake.round().run()
+
+    _is_whole(lake, 6)
+    assert done == {"noted": 3, "unfinished": 0, "committed": 3}
+    assert len(lake.table().snapshots()) == 1
+    assert lake.table().spec().fields[0].name == "dt"
+    assert lake.round().run() == {"noted": 0, "unfinished": 0, "committed": 0}
+    assert len(lake.table().snapshots()) == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_committer_may_die_around_each_call(lake: TableLake, ingested: Ingested, moment: str) -> None:
+    """Before or after each call in turn, in the round that makes the table and in one that adds to it."""
+    died = 0
+    for at in range(200):
+        rows = at + 1
+        ingested(lines(shipment(rows)), f"bronze/shipments/{rows}.jsonl")
+        lake.aws.calls.clear()
+        dead: list[int] = []
+
+        def crash(_name: str, at: int = at, dead: list[int] = dead) -> None:
+            if len(lake.aws.calls) > at and not dead:
+                dead.append(at)
+                raise Crash
+
+        setattr(lake.aws, moment, crash)
+        try:
+            lake.round().run()
+        except Crash:
+            died += 1
+        setattr(lake.aws, moment, lambda _name: None)
+        lake.round().run()
+        summary = lake.table().current_snapshot().summary
+        assert (int(summary["total-data-files"]), lake.tables_aws.noted) == (rows, set())
+        if not dead:
+            break
+    else:
+        raise AssertionError("every round died")
+    _is_whole(lake, rows)
+    assert died >= 8
+
+
+def test_one_that_dies_making_the_table_leaves_it_to_the_next(lake: TableLake, ingested: Ingested) -> None:
+    """Each call of the very first round in turn, each time with a table of its own."""
+    for at in range(200):
+        lake.tables_aws.ledger.clear()
+        lake.aws.versions.clear()
+        lake.aws.items.clear()
+        for name in lake.catalog.list_tables("lake"):
+            lake.catalog.drop_table(name)
+        ingested(lines(shipment(1)))
+        lake.aws.calls.clear()
+        dead: list[int] = []
+
+        def crash(_name: str, at: int = at, dead: list[int] = dead) -> None:
+            if len(lake.aws.calls) > at and not dead:
+                dead.append(at)
+                raise Crash
+
+        lake.aws.after = crash
+        with contextlib.suppress(Crash):
+            lake.round().run()
+        lake.aws.after = lambda _name: None
+        lake.round().run()
+        _is_whole(lake, 1)
+        if not dead:
+            return
+    raise AssertionError("every round died")
+
+
+def test_a_chunk_that_comes_again_is_told_of_again_and_not_added(lake: TableLake, ingested: Ingested) -> None:
+    """Its message was delivered again after the note was deleted, or its committer died before that."""
+    ingested(_DAYS)
+    notes = {key: item for key, item in lake.tables_aws.ledger.items() if key[0] == "noted"}
+    lake.round().run()
+    told = len(lake.told("SilverPartitionReady"))
+
+    lake.tables_aws.ledger |= notes
+    lake.round().run()
+
+    _is_whole(lake, 6)
+    assert len(lake.table().snapshots()) == 1
+    assert len(lake.told("SilverPartitionReady")) == 2 * told
+
+
+def test_of_two_committers_at_once_one_is_refused(lake: TableLake, ingested: Ingested) -> None:
+    """Another commits the same chunks and more between this one's look and its commit: both end with the same table."""
+    ingested(lines(shipment(1)), "bronze/shipments/first.jsonl")
+    lake.round().run()
+    ingested(lines(shipment(2)), "bronze/shipments/a.jsonl")
+
+    def other() -> None:
+        ingested(lines(shipment(3)), "bronze/shipments/b.jsonl")
+        assert lake.round().run()["committed"] == 2
+
+    lake.catalog.between = other
+    lake.round().run()
+
+    _is_whole(lake, 3)
+    assert len(lake.table().snapshots()) == 2
+
+
+def test_of_two_that_make_the_table_at_once_both_use_it(lake: TableLake, ingested: Ingested) -> None:
+    """The name mapping is the new table's first commit; the other one has done all by then."""
+    ingested(lines(shipment(1)))
+    lake.catalog.between = lambda: lake.round().run()
+
+    lake.round().run()
+
+    _is_whole(lake, 1)
+    assert len(lake.table().snapshots()) == 1
+
+
+@pytest.mark.parametrize("error", [OSError("reset"), client_error("InternalError"), CommitFailedException("changed")])
+def test_a_commit_whose_answer_was_lost_is_found(lake: TableLake, ingested: Ingested, error: Exception) -> None:
+    """It looks failed, or refused by itself where the SDK has repeated it; the table says that it was made."""
+    ingested(lines(shipment(1)), "bronze/shipments/first.jsonl")
+    lake.round().run()
+    ingested(lines(shipment(2)))
+    left = [error]
+
+    def lose(name: str) -> None:
+        if name == "CommitTable" and left:
+            raise left.pop()
+
+    lake.aws.after = lose
+    lake.round().run()
+
+    _is_whole(lake, 2)
+    assert len(lake.table().snapshots()) == 2
+
+
+def test_a_catalog_that_takes_nothing_fails_the_round(lake: TableLake, ingested: Ingested) -> None:
+    """After some attempts; the chunk stays noted, and the next round commits it."""
+    ingested(lines(shipment(1)))
+
+    def refuse(name: str) -> None:
+        if name == "CommitTable":
+            raise CommitFailedException("busy")
+
+    lake.aws.before = refuse
+    with pytest.raises(NotCommittedError, match="1 chunks are not committed: the table shipments took no commit"):
+        lake.round().run()
+    assert len(lake.tables_aws.noted) == 1
+
+    lake.aws.before = lambda _name: None
+    lake.round().run()
+    _is_whole(lake, 1)
+
+
+def test_a_replay_with_other_rows_replaces_those_of_the_chunk(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The type has become stricter: one snapshot has the new file for the old one, which stays readable."""
+    ingested(_DAYS, replay="")
+    lake.round().run()
+    before = lake.in_table()
+    strict = RecordType("shipments", (Text("shipment_id"), Number("weight_kg", minimum=1)))
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": strict})
+
+    lake.clock.advance(1000)
+    ingested(_DAYS, replay="r-1")
+    lake.round().run()
+
+    first, last = lake.table().snapshots()
+    assert last.summary["total-records"] == "4"
+    assert last.summary["deleted-records"] == "6"
+    assert last.parent_snapshot_id == first.snapshot_id
+    assert len(lake.in_table()) == 2
+    assert not set(lake.in_table()) & set(before)
+    assert set(before) <= lake.aws.silver().keys()
+
+
+def test_what_was_done_earlier_and_comes_later_changes_nothing(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note of the first work is still there when that of the replay has been committed."""
+    ingested(_DAYS)
+    late = {key: item for key, item in lake.tables_aws.ledger.items() if key[0] == "noted"}
+    lake.tables_aws.ledger.clear()
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": RecordType("shipments", (Text("shipment_id"),))})
+    lake.clock.advance(1000)
+    ingested(_DAYS, replay="r-1")
+    lake.round().run()
+    standing = lake.in_table()
+
+    lake.tables_aws.ledger |= late
+    assert lake.round().run()["committed"] == 1
+
+    assert lake.in_table() == standing
+    assert len(lake.table().snapshots()) == 1
+    assert {told["key"] for told in lake.told("SilverPartitionReady")} == set(standing)
+
+
+def test_a_replay_that_comes_to_no_row_takes_the_chunk_out(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows are quarantined now: the table has none of them."""
+    ingested(lines(shipment(1)), replay="")
+    lake.round().run()
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": RecordType("shipments", (Text("no_such_field"),))})
+    lake.clock.advance(1000)
+    ingested(lines(shipment(1)), replay="r-1")
+
+    lake.round().run()
+
+    assert lake.in_table() == []
+    assert lake.table().current_snapshot().summary["total-records"] == "0"
+
+
+def test_rows_that_somebody_else_has_rewritten_are_not_replaced(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunk's file is no longer in the table: which rows are its own, nobody knows. Others are committed."""
+    ingested(lines(shipment(1)), replay="")
+    lake.round().run()
+    transaction = lake.table().transaction()
+    with transaction.update_snapshot().overwrite() as snapshot:
+        snapshot.delete_data_file(next(tables.data_files(lake.table())))
+    transaction.commit_transaction()
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": RecordType("shipments", (Text("shipment_id"),))})
+    lake.clock.advance(1000)
+    ingested(lines(shipment(1)), replay="r-1")
+    ingested(lines(shipment(2)), "bronze/shipments/other.jsonl")
+
+    with pytest.raises(NotCommittedError, match="its rows were rewritten since"):
+        lake.round().run()
+
+    assert len(lake.in_table()) == 1
+    assert len(lake.tables_aws.noted) == 1
+
+
+def test_a_chunk_that_is_not_done_waits(lake: TableLake) -> None:
+    """Its worker has died before it wrote the outcome; the redelivery does."""
+    version = lake.aws.upload("bronze/shipments/a.jsonl", lines(shipment(1)))
+    lake.ingest(created(version.version_id, version.etag, "bronze/shipments/a.jsonl"))
+    (message,) = lake.deliveries()
+
+    def die(name: str) -> None:
+        if name == "PutItem":
+            raise Crash
+
+    lake.aws.after = die
+    with pytest.raises(Crash):
+        lake.transform(message)
+    lake.aws.after = lambda _name: None
+    assert lake.round().run() == {"noted": 1, "unfinished": 1, "committed": 0}
+
+    lake.clock.advance(60_000)
+    lake.transform(message)
+    lake.round().run()
+    _is_whole(lake, 1)
+
+
+def test_a_file_that_is_not_what_its_record_says_keeps_out_its_chunk_alone(lake: TableLake, ingested: Ingested) -> None:
+    """Missing, no Parquet, or with other rows; the round commits the others and then fails."""
+    for name in "abcd":
+        ingested(lines(shipment(ord(name))), f"bronze/shipments/{name}.jsonl")
+    lost, broken, other, good = _files(lake)
+    lake.aws.versions.pop((SILVER, lost))
+    lake.aws.versions[SILVER, broken][0].content = b"PAR1 and more"
+    ingested(lines(shipment(1), shipment(2)), "bronze/shipments/two.jsonl")
+    (two,) = set(_files(lake)) - {broken, other, good}
+    lake.aws.versions[SILVER, other][0].content = lake.aws.silver()[two]
+
+    with pytest.raises(NotCommittedError, match="3 chunks are not committed"):
+        lake.round().run()
+
+    assert lake.in_table() == sorted([good, two])
+    assert len(lake.tables_aws.noted) == 3
+
+
+def test_a_row_of_two_types_goes_to_two_tables(lake: TableLake, ingested: Ingested) -> None:
+    """A chunk is done when both have its files; a type that no table can be made for keeps it noted."""
+    row = {"event_time": _EVENT, "shipment_id": "S-1", "status": "sent", "city": "Roma"}
+    ingested(lines(shipment(1), row | {"record_type": "tracking_events"}))
+
+    lake.round().run()
+
+    _is_whole(lake, 1)
+    _is_whole(lake, 1, "tracking_events")
+
+
+def test_events_that_the_bus_does_not_take_are_told_by_the_next_round(lake: TableLake, ingested: Ingested) -> None:
+    """The files are committed once."""
+    ingested(lines(shipment(1)))
+    lake.aws.entry_failures["PutEvents"] = lambda _entry: "InternalFailure"
+    with pytest.raises(NotCommittedError, match="the bus did not take an event: InternalFailure"):
+        lake.round().run()
+    assert len(lake.in_table()) == 1
+
+    lake.aws.entry_failures.clear()
+    lake.round().run()
+    _is_whole(lake, 1)
+    assert len(lake.table().snapshots()) == 1
+
+
+def test_a_commit_has_no_more_files_than_the_table_can_name(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The property holds the names of one commit's files; what is more comes in the next commit of the same round."""
+    monkeypatch.setattr(committer, "_MAX_FILES", 2)
+    for name in "abc":
+        ingested(_DAYS, f"bronze/shipments/{name}.jsonl")
+
+    lake.round().run()
+
+    _is_whole(lake, 18)
+    assert len(lake.table().snapshots()) == 3
+
+
+def test_an_added_field_and_a_wider_number_change_the_table(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new columns follow the others; the files of before stay as they are."""
+    before = RecordType("shipments", (Text("shipment_id"), Decimal("price", 5, 2)))
+    after = RecordType("shipments", (Text("shipment_id"), Decimal("price", 12, 2), Integer("pieces", optional=True)))
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": before})
+    ingested(lines(shipment(1, price="123.45")), "bronze/shipments/a.jsonl")
+    lake.round().run()
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": after})
+    ingested(lines(shipment(2, price="1234567.89", pieces=3)), "bronze/shipments/b.jsonl")
+
+    lake.round().run()
+
+    found = {one.name: str(one.field_type) for one in lake.table().schema().fields}
+    assert found == {
+        "event_time": "timestamptz",
+        "shipment_id": "string",
+        "price": "decimal(12, 2)",
+        "dt": "date",
+        "pieces": "long",
+    }
+    _is_whole(lake, 2)
+
+
+def test_a_deployment_that_goes_back_is_no_change(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table stays wider than the type is again."""
+    for digits in (12, 5):
+        kind = RecordType("shipments", (Text("shipment_id"), Decimal("price", digits, 2)))
+        monkeypatch.setattr(schemas, "types", lambda kind=kind: {"shipments": kind})
+        ingested(lines(shipment(digits, price="1.00")), f"bronze/shipments/{digits}.jsonl")
+        lake.round().run()
+
+    assert str(lake.table().schema().find_field("price").field_type) == "decimal(12, 2)"
+    _is_whole(lake, 2)
+
+
+@pytest.mark.parametrize("field", [Text("price"), Integer("price"), Decimal("price", 12, 3)])
+def test_a_field_of_another_type_is_refused(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch, field: Any
+) -> None:
+    """No table can follow; what is noted waits for the former file of the type."""
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": RecordType("shipments", (Decimal("price", 12, 2),))})
+    ingested(lines(shipment(1, price="1.00")), "bronze/shipments/a.jsonl")
+    lake.round().run()
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": RecordType("shipments", (field,))})
+    value = 1 if isinstance(field, Integer) else "1.00"
+    ingested(lines(shipment(2, price=value)), "bronze/shipments/b.jsonl")
+
+    with pytest.raises(NotCommittedError, match="the table shipments"):
+        lake.round().run()
+
+    assert len(lake.in_table()) == 1
+    assert len(lake.tables_aws.noted) == 1
+
+
+def test_a_type_that_has_been_deleted_keeps_its_chunks(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were written before; nobody knows the columns any more."""
+    ingested(lines(shipment(1)))
+    monkeypatch.setattr(schemas, "types", dict)
+
+    with pytest.raises(NotCommittedError, match="there is no type shipments"):
+        lake.round().run()
+
+
+def test_a_ledger_that_does_not_answer_fails_the_round(lake: TableLake, ingested: Ingested) -> None:
+    """Nothing is committed on a guess."""
+    ingested(lines(shipment(1)))
+    for name in ("Query", "BatchGetItem", "UpdateItem", "DeleteItem"):
+
+        def refuse(call: str, name: str = name) -> None:
+            if call == name:
+                raise client_error("InternalServerError", name)
+
+        lake.aws.before = refuse
+        with pytest.raises((DownstreamError, NotCommittedError)):
+            lake.round().run()
+    lake.aws.before = lambda _name: None
+    lake.aws.entry_failures["BatchGetItem"] = lambda _key: "Throttled"
+    with pytest.raises(DownstreamError, match="did not give 1 records"):
+        lake.round().run()
+
+    lake.aws.entry_failures.clear()
+    lake.round().run()
+    _is_whole(lake, 1)
+
+
+def test_the_folder_of_a_table_is_not_that_of_its_rows(lake: TableLake, ingested: Ingested) -> None:
+    """Who cleans the table's folder up takes no file of silver that still waits for its commit."""
+    ingested(lines(shipment(1)))
+    lake.round().run()
+
+    assert lake.table().location() == f"s3://{SILVER}/tables/shipments"
