@@ -51,7 +51,6 @@ _ALL_ON: Mapping[str, Any] = {
     "useKmsCmk": True,
     "tracing": True,
     "glueDatabase": "lake",
-    "lakeFormat": "iceberg",
     "lakeQualityGate": True,
     "lakeBackfill": True,
     "publishSuccesses": True,
@@ -71,7 +70,7 @@ FIXED: tuple[Configuration, ...] = (
     Configuration("dev", "dev", {}),
     Configuration("prod", "prod", {}),
     Configuration("everything on dev", "dev", {**_ALL_ON, "authMode": "apiKey", "apiKey": _KEY}),
-    Configuration("everything on prod", "prod", _ALL_ON),
+    Configuration("everything on prod", "prod", {**_ALL_ON, "lakeFormat": "iceberg"}),
     Configuration("FIFO on prod", "prod", {"queueType": "fifo", "groupBy": "/customerId", "useKmsCmk": True}),
 )
 

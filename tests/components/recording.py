@@ -70,6 +70,8 @@ class Recording(pulumi.runtime.Mocks):
         made = {"arn": f"arn:{args.name}", "url": f"https://{args.name}", "name": args.name, **args.inputs}
         made |= {"invokeArn": f"invoke:{args.name}", "executionArn": f"execute:{args.name}", "keyId": f"id:{args.name}"}
         made["uuid"] = f"uuid:{args.name}"
+        if args.typ == "aws:glue/catalogDatabase:CatalogDatabase":  # ARNs of its tables are made of its own
+            made["arn"] = f"arn:{self.partition}:glue:{REGION}:{ACCOUNT}:database/{made['name']}"
         return f"id:{args.name}", made | {"apiEndpoint": f"https://api.{args.name}"}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
