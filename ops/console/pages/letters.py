@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -13,14 +14,17 @@ from ops.cli import letters, records
 from ops.cli.letters import LetterError
 from ops.console import calls
 from ops.console.snapshot import effective
-from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, live, page, place, show, whole
+from ops.console.views import Desk, FieldError, Form, act, confirm, fragment, live, number, page, place, show, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
 
-_SHOWN = 50  # letters of a preview, runs, entries of a ledger
+_SHOWN = 50  # letters of a preview
+_ENTRIES = 100  # of a ledger, the most that the API lists at once
+_KEY = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")  # as made for an event that came without one
+_LATEST = 10**11  # seconds: longer than any stack lives
 _MOST_MOVED = 100_000
 _LIFE_SECONDS = 14 * 24 * 3600
 _POINTERS = {
@@ -37,7 +41,9 @@ def _show(desk: Desk, request: Request) -> Response:
     found = desk.link.target
     names = list(letters.queues(found))
     query = request.query_params
-    pipeline = next((name for name in names if name == query.get("pipeline")), names[0])
+    pipeline = query.get("pipeline") or names[0]
+    if pipeline not in names:
+        return _no_queue(desk, pipeline)
     values = {"pipeline": pipeline, "errorType": query.get("errorType", ""), "minAge": query.get("minAge", "")}
     errors: dict[str, str] = {}
     preview = None
@@ -53,6 +59,7 @@ def _show(desk: Desk, request: Request) -> Response:
         errors = {} if preview else calls.refusals(answer, _POINTERS)
     except FieldError as error:
         errors = {error.field: str(error)}
+    now = datetime.now(UTC)
     return page(
         desk,
         "letters.html",
@@ -61,12 +68,28 @@ def _show(desk: Desk, request: Request) -> Response:
         filters=values,
         filter_errors=errors,
         preview=preview,
-        seen_at=datetime.now(UTC),
+        most=_SHOWN,
+        seen_at=now,
+        since=urlencode({"pipeline": pipeline, "at": now.timestamp()}),
         again=f"/letters?{urlencode(values)}",
         mode=effective(desk.reader.failure()),
         **_form(values),
         **_runs(desk),
     )
+
+
+def _since(desk: Desk, request: Request) -> Response:
+    """What a look does not show: that a redrive has taken letters since. Another look would hide them for a while."""
+    query = request.query_params
+    at = number(query, "at", 0, _LATEST, 0)
+    runs = [one for one in _latest(desk) if one["request"]["pipeline"] == query.get("pipeline")]
+    ends = [datetime.fromisoformat(one["finishedAt"]).timestamp() for one in runs if one["finishedAt"]]
+    is_stale = max(ends, default=0.0) > at
+    return live(request, "_since.html", is_stale=is_stale, is_running=any(not one["finishedAt"] for one in runs))
+
+
+def _no_queue(desk: Desk, pipeline: str) -> Response:
+    return page(desk, "missing.html", current="/letters", what=f"dead-letter queue {pipeline}", back="/letters")
 
 
 def _start(desk: Desk, _: Request, form: Form) -> Response:
@@ -122,8 +145,8 @@ def _run_live(desk: Desk, request: Request) -> Response:
 
 
 def _asked(desk: Desk, run: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = calls.find(desk.link.target, f"/redrive/{quote(run, safe='')}?limit={_SHOWN}")
-    return found
+    found: dict[str, Any] | None = calls.find(desk.link.target, f"/redrive/{quote(run, safe='')}?limit={_ENTRIES}")
+    return _brief(found) if found else None
 
 
 def _cancel(desk: Desk, request: Request, _: Form) -> Response:
@@ -139,17 +162,28 @@ def _runs_live(desk: Desk, request: Request) -> Response:
 
 
 def _runs(desk: Desk) -> dict[str, object]:
+    return {"runs": _latest(desk)}
+
+
+def _latest(desk: Desk) -> list[dict[str, Any]]:
     answer = calls.get(desk.link.target, "/redrive?limit=10")
     calls.must_be(answer, 200)
-    return {"runs": answer.body["runs"]}
+    return [_brief(one) for one in answer.body["runs"]]
+
+
+def _brief(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run whose reason names keys by their beginning."""
+    return {**run, "reason": _KEY.sub(r"\1…", run["reason"] or "")}
 
 
 def _letter(desk: Desk, request: Request) -> Response:
     pipeline, message = request.path_params["pipeline"], request.path_params["message"]
+    if pipeline not in letters.queues(desk.link.target):
+        return _no_queue(desk, pipeline)
     try:
         letter = _held(desk, pipeline, message)
     except LetterError as error:
-        return page(desk, "gone.html", current="/letters", told=str(error), pipeline=pipeline)
+        return _gone(desk, pipeline, error)
     table, (reader, key) = desk.link.target.outputs["DynamoTableName"], letters.identity(pipeline, letter)
     record = records.one(desk.link.client("dynamodb"), table, reader, key)
     values = {"pipeline": pipeline, "letter": letters.document(letter), "key": key, "record": record, "errors": {}}
@@ -159,11 +193,18 @@ def _letter(desk: Desk, request: Request) -> Response:
 def _download(desk: Desk, request: Request) -> Response:
     """The letter as a file, as `lab redrive show --json` prints it."""
     pipeline, message = request.path_params["pipeline"], request.path_params["message"]
-    letter = letters.document(_held(desk, pipeline, message))
+    try:
+        letter = letters.document(_held(desk, pipeline, message))
+    except LetterError as error:
+        return _gone(desk, pipeline, error)
     name = f"{pipeline}-{letter['messageId']}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     text = json.dumps(letter, indent=2, ensure_ascii=False)
     return Response(text, media_type="application/json", headers=headers)
+
+
+def _gone(desk: Desk, pipeline: str, error: LetterError) -> Response:
+    return page(desk, "gone.html", current="/letters", told=str(error), pipeline=pipeline)
 
 
 def _held(desk: Desk, pipeline: str, message: str) -> dict[str, Any]:
@@ -180,8 +221,12 @@ def _delete(desk: Desk, request: Request, form: Form) -> Response:
     except FieldError as error:
         return fragment("_delete.html", pipeline=pipeline, message=message, **_deletion(desk, error))
     sqs, url = desk.link.client("sqs"), letters.queue_url(desk.link.target, pipeline)
-    with letters.held(sqs, url, message) as letter:
-        letters.delete(sqs, url, letter)
+    try:
+        with letters.held(sqs, url, message) as letter:
+            letters.delete(sqs, url, letter)
+    except LetterError as error:
+        told = FieldError("", f"Nothing was deleted: {error}")
+        return fragment("_delete.html", pipeline=pipeline, message=message, **_deletion(desk, told))
     desk.reader.forget()
     return Response(headers={"HX-Redirect": f"/letters?{urlencode({'pipeline': pipeline})}"})
 
@@ -204,6 +249,7 @@ ROUTES = [
     show("/letters", _show),
     act("/letters/redrive", _start),
     show("/letters/runs", _runs_live),
+    show("/letters/since", _since),
     show("/redrives/{run}", _run),
     show("/redrives/{run}/live", _run_live),
     act("/redrives/{run}/cancel", _cancel),

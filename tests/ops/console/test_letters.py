@@ -22,6 +22,8 @@ _RUN = {
     "counts": _COUNTS,
     "reasons": {"already SUCCEEDED": 1},
     "cancelRequested": False,
+    "startedAt": "2026-01-02T03:04:05Z",
+    "finishedAt": None,
 }
 
 
@@ -88,7 +90,7 @@ def test_they_are_shown_by_cause_with_what_a_redrive_would_do(console: Served, s
     stack.answers["GET", "/redrive/preview"] = (
         200,
         {
-            "dlqStats": {"totalMessages": 3, "matching": 2, "unseen": 1},
+            "dlqStats": {"totalMessages": 1, "examined": 3, "matching": 2, "unseen": 1},
             "groups": [
                 {
                     "errorType": "Odd",
@@ -119,20 +121,58 @@ def test_they_are_shown_by_cause_with_what_a_redrive_would_do(console: Served, s
         "/redrive/preview?pipeline=events&maxMessages=50&minAgeSeconds=5&errorType=Odd",
         None,
     )
-    assert "3 dead letters, 2 of them match" in text
+    assert "about 4 dead letters, 2 of the 3 seen match" in text
+    assert "About 1 were not handed out: a redrive or another look has them in hand" in text
+    assert "Letters, 1 of about 3</h3>" in text
     assert "may fail again" not in text
     assert "Odd: &lt;x&gt;" in text
     assert 'href="/letters/events/m-1"' in text
     assert "leave it: already SUCCEEDED" in text
-    assert "moved 1 of 2 examined, by ann" in text
+    assert "2026-01-02 03:04:05 UTC, events: moved 1 of 2 examined, by ann" in text
+
+
+def _preview(**stats: int) -> Any:
+    return 200, {"dlqStats": stats, "groups": [], "messages": []}
+
+
+def test_what_was_seen_counts(console: Served, stack: FakeStack) -> None:
+    """Not what the queue estimates; what a look has left out is told, and why."""
+    stack.answers["GET", "/redrive/preview"] = _preview(totalMessages=1, examined=2, matching=2, unseen=0)
+    assert '<h2 id="groups">2 dead letters</h2>' in console.get("/letters").text
+    stack.answers["GET", "/redrive/preview"] = _preview(totalMessages=119, examined=100, matching=100, unseen=19)
+    text = console.get("/letters").text
+    assert '<h2 id="groups">about 119 dead letters</h2>' in text
+    assert "A look ends once it has seen 50 that match: about 19 more were not looked at" in text
+
+
+def test_a_look_says_when_it_is_no_longer_true(console: Served, stack: FakeStack) -> None:
+    """A redrive of this pipeline has ended since; it is not looked again, which would hide letters from others."""
+    stack.answers["GET", "/redrive"] = 200, {"runs": [{**_RUN, "finishedAt": "2026-01-02T03:04:06Z"}]}
+    end = 1767323046
+    for at, pipeline, told in (
+        (end - 1, "events", "A redrive has ended since"),
+        (end + 1, "events", ""),
+        (end - 1, "orders", ""),
+    ):
+        text = console.get(f"/letters/since?pipeline={pipeline}&at={at}").text.strip()
+        assert text.partition(":")[0] == told
+    stack.answers["GET", "/redrive"] = 200, {"runs": [_RUN]}
+    assert "A redrive is at work" in console.get("/letters/since?pipeline=events&at=1").text
+    assert {path for _, path, _ in stack.asked} == {"/redrive?limit=10"}
+
+
+def test_a_queue_that_is_not_there(console: Served, stack: FakeStack) -> None:
+    """Is not taken for another."""
+    for path in ("/letters?pipeline=zzz", "/letters/zzz/m-1"):
+        assert "There is no dead-letter queue zzz." in console.get(path).text
+    assert stack.asked == []
 
 
 def test_a_fault_that_is_on_is_told_before_a_redrive(
     console: Served, stack: FakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is moved while it is on comes back."""
-    stats = {"totalMessages": 1, "matching": 1, "unseen": 0}
-    stack.answers["GET", "/redrive/preview"] = 200, {"dlqStats": stats, "groups": [], "messages": []}
+    stack.answers["GET", "/redrive/preview"] = _preview(totalMessages=1, examined=1, matching=1, unseen=0)
     monkeypatch.setitem(stack.outputs, "FailureResetFunctionName", "reset")
     stack.answers["GET", "/failure-mode"] = {"effective": "poison_payload"}
     text = console.get("/letters").text
@@ -179,11 +219,15 @@ def test_a_redrive_is_started_as_it_was_asked_for(console: Served, stack: FakeSt
 
 def test_a_run_is_followed_and_cancelled(console: Served, stack: FakeStack) -> None:
     """With its ledger; one that has ended can't be cancelled any more."""
-    entry = {"messageId": _MESSAGE, "idempotencyKey": "k-1", "state": "MOVED", "reason": "", "errorType": "Odd"}
-    stack.answers["GET", "/redrive/rd-1"] = 200, {**_RUN, "messages": [entry]}
+    key = "0123456789ab" + 52 * "c"
+    entry = {"messageId": _MESSAGE, "idempotencyKey": key, "state": "MOVED", "reason": "", "errorType": "Odd"}
+    stack.answers["GET", "/redrive/rd-1"] = 200, {**_RUN, "reason": f"failed: {key}", "messages": [entry]}
     text = console.get("/redrives/rd-1").text
     assert "1 not moved: already SUCCEEDED" in text
-    assert "<td>MOVED</td>" in text
+    assert "failed: 0123456789ab… " in text
+    assert "<td>MOVED</td><td></td><td>Odd</td>" in text
+    assert f'href="/logs?query=one-event&amp;key={key}"' in text
+    assert "Ledger, the first 1 of 2</h3>" in text
     assert "Cancel it" in text
 
     stack.answers["POST", "/redrive/cancel"] = 202, {"redriveId": "rd-1"}
@@ -248,7 +292,11 @@ def test_a_letter_is_deleted_only_by_who_is_sure(console: Served, stack: FakeSta
     done = console.post("/letters/events/m-1/delete", sure="on", confirm="dev")
     assert done.headers["hx-redirect"] == "/letters?pipeline=events"
     assert queue.letters == []
-    assert "This letter can't be shown" in console.get("/letters/events/m-1").text
+    for path in ("/letters/events/m-1", "/letters/events/m-1/file"):
+        assert "This letter can't be shown" in console.get(path).text
+    gone = console.post("/letters/events/m-1/delete", sure="on", confirm="dev")
+    assert gone.status == 200
+    assert "Nothing was deleted: there is no dead letter m-1" in gone.text
 
 
 def test_a_redrive_of_production_asks_for_its_name(console: Served, stack: FakeStack) -> None:

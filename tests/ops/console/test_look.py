@@ -54,7 +54,11 @@ def _calm(stack: WholeStack) -> None:
     stack.answers["GET", "/failure-mode"] = {"effective": "none"}
     stack.answers["GET", "/orders"] = 200, {"orders": []}
     stack.answers["GET", "/redrive"] = 200, {"runs": []}
-    preview = {"dlqStats": {"totalMessages": 0, "matching": 0, "unseen": 0}, "groups": [], "messages": []}
+    preview = {
+        "dlqStats": {"totalMessages": 0, "examined": 0, "matching": 0, "unseen": 0},
+        "groups": [],
+        "messages": [],
+    }
     stack.answers["GET", "/redrive/preview"] = 200, preview
 
 
@@ -66,8 +70,9 @@ def _go_wrong(stack: WholeStack) -> None:
     order = {"orderId": "o-1", "status": "PROCESSED", "createdAt": "2026-01-02", "items": [{"sku": "A", "qty": 2}]}
     stack.answers["GET", "/orders"] = 200, {"orders": [order]}
     request = {"pipeline": "events", "dryRun": False}
+    times = {"startedAt": "2026-01-02T03:04:05Z", "finishedAt": None}
     run = {"redriveId": "rd-1", "state": "RUNNING", "counts": {"moved": 1, "examined": 2}, "request": request}
-    stack.answers["GET", "/redrive"] = 200, {"runs": [run | {"requestedBy": "", "reason": ""}]}
+    stack.answers["GET", "/redrive"] = 200, {"runs": [run | {"requestedBy": "", "reason": ""} | times]}
 
 
 @pytest.mark.parametrize("width", [390, 1440])
