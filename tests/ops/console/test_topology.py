@@ -145,7 +145,17 @@ def test_what_is_broken_is_red() -> None:
 
 
 def test_what_flows_stands_on_the_way() -> None:
-    """Messages in flight between queue and worker; a paused consumer in place of them."""
+    """Messages in flight between queue and worker, over no box; a paused consumer in place of them.
+
+    Runs are told in the function's box, with the time that they are counted over.
+    """
+    picture = _picture(flying=3)
+    (label,) = [way for way in picture.ways if way.label]
+    assert not [
+        box for box in picture.boxes if box.y - 4 < label.y < box.y + 54 + 10 and abs(box.x + 75 - label.x) < 110
+    ]
+    assert label.y > 12
+    assert [box.told for box in picture.boxes if box.kind == "function"] == ["0 runs in 5 min", "50 runs in 5 min"]
     assert [way.label for way in _picture(flying=3).ways if way.label] == ["3 in flight"]
     paused = _picture(flying=3, consumer="Disabled")
     assert [(way.label, way.state) for way in paused.ways if way.label] == [("paused", "paused")]
