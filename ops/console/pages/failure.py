@@ -45,6 +45,7 @@ def _set(desk: Desk, _: Request, form: Form) -> Response:
         seconds = whole(form, "ttl", 1, _LONGEST_SECONDS)
         body: dict[str, Any] = {"mode": form.get("mode", ""), "ttlSeconds": seconds}
         body |= _match(form.get("match", "").strip())
+        _choose(body["mode"])
     except FieldError as error:
         return fragment("_failure_form.html", place=place(desk.link), **_form(form, {error.field: str(error)}))
     try:
@@ -56,6 +57,16 @@ def _set(desk: Desk, _: Request, form: Form) -> Response:
     errors = calls.refusals(answer, _POINTERS) if answer.status >= 400 else {}
     done = "" if errors else body["mode"]
     return fragment("_failure_form.html", place=place(desk.link), **_form(form, errors, done))
+
+
+def _choose(mode: str) -> None:
+    """Nothing is chosen at first: one stray click breaks nothing.
+
+    Raises:
+        FieldError: nothing was.
+    """
+    if not mode:
+        raise FieldError("mode", "Choose one of these")
 
 
 def _match(text: str) -> dict[str, Any]:
@@ -85,7 +96,7 @@ def _values(desk: Desk) -> dict[str, object]:
 
 
 def _form(values: Mapping[str, str], errors: Mapping[str, str] | None = None, done: str = "") -> dict[str, Any]:
-    fresh = {"mode": "poison_payload", "ttl": "300", "match": ""}
+    fresh = {"mode": "", "ttl": "300", "match": ""}
     return {"values": {**fresh, **values}, "errors": errors or {}, "modes": MODES, "done": done}
 
 

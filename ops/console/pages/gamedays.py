@@ -19,6 +19,7 @@ from ops.gamedays.catalogue import UnknownGameDayError
 from ops.gamedays.context import RefusedError
 from ops.gamedays.journal import FILE, JournalError
 from ops.gamedays.recording import BEGUN, DONE, Recording
+from ops.gamedays.sampler import INTERRUPTED
 from ops.gamedays.stack import AWS_PATIENCE
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ops.cli.target import Target
+    from ops.gamedays.journal import Line
     from ops.gamedays.ledger import Ledger
     from ops.gamedays.model import Check, GameDay
 
@@ -188,7 +190,7 @@ def _form(desk: Desk, values: Mapping[str, str], errors: Mapping[str, str] | Non
     known = [one for one in catalogue.ALL if one.pipeline in found.pipelines]
     patience = 1.0 if found.emulator else AWS_PATIENCE
     return {
-        "values": {"name": known[0].name if known else "", **values},
+        "values": {"name": "", **values},  # nothing is chosen at first: one stray click breaks nothing
         "errors": errors or {},
         "gamedays": [(one, round(one.limit_seconds * patience / 60)) for one in known],
         "asks": "" if found.stack == target.LOCAL else found.stack,
@@ -259,7 +261,7 @@ def _seen(desk: Desk, run: str) -> Run | None:
         accepted=len(recording.accepted),
         ledgers=[(one, ledger) for one in recording.moments if (ledger := recording.ledger(one))],
         checks=verdict.judge(gameday, recording) if found.is_over else [],
-        told=[(line["t"] - recording.began, told.strip()) for line in found.lines if (told := journal.told(line))],
+        told=[(line["t"] - recording.began, told) for line in found.lines if (told := _told(line))],
     )
 
 
@@ -275,12 +277,17 @@ def _unborn(desk: Desk, run: str) -> Run | None:
 
 def _state(desk: Desk, run: str, recording: Recording) -> str:
     if over := recording.of("verdict"):
-        return "PASSED" if over[-1]["passed"] else "FAILED"
+        return "PASSED" if over[-1]["passed"] else "STOPPED" if _is_given_up(recording) else "FAILED"
     if desk.runner.running == run or (not desk.runner.running and _is_elsewhere(recording)):
         return "ROLLING BACK" if _is_ending(recording) else "RUNNING"
     if recording.of("unsteady"):
         return "REFUSED"
     return "STOPPED" if _is_ending(recording) else "KILLED"
+
+
+def _is_given_up(recording: Recording) -> bool:
+    """Whether somebody has stopped it, which says nothing about its hypothesis, as its abort rule does."""
+    return [line["why"] for line in recording.of("stopped")][-1:] == [INTERRUPTED]
 
 
 def _is_elsewhere(recording: Recording) -> bool:
@@ -304,6 +311,10 @@ def _why(desk: Desk, run: str, recording: Recording, state: str) -> str:
     if state == "KILLED":
         return desk.runner.failure(run) or "nobody has rolled it back; the next one that is started does"
     stopped = [str(line["why"]) for line in recording.of("stopped")]
+    if state == "STOPPED" and recording.of("verdict"):
+        return (
+            "somebody has stopped it; everything was rolled back" if _is_back(recording) else "somebody has stopped it"
+        )
     if state == "STOPPED":
         return f"stopped: {stopped[-1]}; go on with it: lab gameday run --resume {run}" if stopped else ""
     return f"stopped: {stopped[-1]}" if stopped else ""
@@ -327,10 +338,28 @@ def _phases(gameday: GameDay, recording: Recording, state: str) -> Iterator[Phas
             )
         else:
             yield Phase(step.kind, step.title)
-    left = {line["id"] for line in recording.of("undo")} - {line["id"] for line in recording.of("undone")}
-    is_back = bool(recording.of("undo")) and not left and state != "RUNNING"
+    left = _left(recording)
+    is_back = _is_back(recording) and state != "RUNNING"
     word = "now" if state == "ROLLING BACK" else "done" if is_back else "missed" if left and state not in _LIVE else ""
     yield Phase("roll back", "everything is as it was", word)
+
+
+def _left(recording: Recording) -> set[int]:
+    """The changes that have not been taken back."""
+    return {line["id"] for line in recording.of("undo")} - {line["id"] for line in recording.of("undone")}
+
+
+def _is_back(recording: Recording) -> bool:
+    return bool(recording.of("undo")) and not _left(recording)
+
+
+def _told(line: Line) -> str:
+    """What a line says on the page: each change that is taken back, and which of two times a wait is."""
+    if line["kind"] == "undone" and line["by"] != "rollback":
+        return f"taken back by a step: {line['what']}"
+    if line["kind"] == "seen" and line["seconds"] >= 1:
+        return f"{line['what']} (waited {line['seconds']:.0f} s for it)"
+    return journal.told(line).strip()
 
 
 def _alarms(gameday: GameDay, recording: Recording, *, is_live: bool) -> Iterator[Alarm]:
@@ -342,7 +371,8 @@ def _alarms(gameday: GameDay, recording: Recording, *, is_live: bool) -> Iterato
     foreign = set(recording.head.get("foreign", ()))
     for name in dict.fromkeys([*gameday.fires, *sorted(spans)]):
         is_expected = name in gameday.expected or name in foreign
-        word = "in ALARM" if name in firing else "was in ALARM" if name in spans else "has not fired"
+        rings = "in ALARM" if is_live else "still in ALARM at the end"
+        word = rings if name in firing else "was in ALARM" if name in spans else "has not fired"
         if not is_expected:
             yield Alarm(name, f"{word}, which nobody expects", "bad")
         elif name in gameday.fires:

@@ -188,7 +188,6 @@ def test_bad_input_is_refused_at_its_field(room: Browser) -> None:
     page.locator("#duration[aria-invalid]").wait_for()
 
     page = room.open("/gamedays")
-    page.evaluate("document.querySelector('[name=name]:checked').checked = false")
     page.get_by_role("button", name="Run it").click()
     page.locator("#form .error", has_text="Choose one of these").wait_for()
 
@@ -219,13 +218,14 @@ def test_a_gameday_is_stopped_and_rolled_back(room: Browser) -> None:
     """It needs no page, and bears no other beside it, which is told at the form; then nothing is broken any more."""
     path = _run_gameday(room).url
     page = room.open("/gamedays")
+    page.locator("[value=duplicates]").check()
     page.get_by_role("button", name="Run it").click()
     page.locator("#form .refused", has_text="runs; one at a time").wait_for()
     page.goto(path)
     page.get_by_role("button", name="Abort and roll back").click()
-    page.locator(".pill.bad[role=status]", has_text="FAILED").wait_for()
+    page.locator(".pill.warn[role=status]", has_text="STOPPED").wait_for()
 
-    assert "stopped: interrupted" in page.locator("#live").inner_text()
+    assert "somebody has stopped it" in page.locator("#live").inner_text()
     assert "rolled back: failure mode" in page.locator("#live").inner_text()
     page.locator("#now a").wait_for(state="detached")
     page.get_by_role("link", name="Open the report").wait_for()
@@ -250,7 +250,7 @@ def test_a_gameday_proves_its_hypothesis(room: Browser) -> None:
     assert page.evaluate("getComputedStyle(document.querySelector('.verdict')).borderLeftStyle") == "solid"
     page.go_back()
     room.open("/gamedays")
-    assert page.locator(".outcome .pill").all_inner_texts()[:2] == ["PASSED", "FAILED"]
+    assert page.locator(".outcome .pill").all_inner_texts()[:2] == ["PASSED", "STOPPED"]
 
 
 def test_load_is_sent_and_stopped(room: Browser) -> None:

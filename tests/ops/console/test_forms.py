@@ -159,6 +159,14 @@ def test_a_fault_is_switched_on_for_a_while(console: Served, stack: FakeStack) -
     assert stack.asked == [("POST", "/failure-mode", {"mode": "hang", "ttlSeconds": 60, "match": {"orderId": "a=b"}})]
 
 
+def test_one_click_switches_nothing_on(console: Served, stack: FakeStack) -> None:
+    """No fault is chosen at first."""
+    text = console.post("/failure/set", ttl="300").text
+    assert '<p class="told error">Choose one of these</p>' in text
+    assert " checked" not in text
+    assert stack.asked == []
+
+
 def test_a_fault_that_is_on_is_shown_on_every_page(console: Served, stack: FakeStack) -> None:
     """With its end, and what leads to the switch; a link may have chosen the fault and its events already."""
     stack.answers["GET", "/failure-mode"] = {"effective": "none", "mode": "hang", "expiresAt": "2026-01-02T03:04:05Z"}

@@ -95,6 +95,7 @@ def test_those_of_its_pipelines_can_be_run(console: Served) -> None:
 
     for one in catalogue.ALL:
         assert (f'value="{one.name}"' in text) is (one.pipeline in ("events", "orders"))
+    assert " checked" not in text
     assert f"events; 36 min at most; {catalogue.named('duplicates').blast_radius}" in text
 
 
@@ -155,15 +156,15 @@ def test_a_run_is_watched_and_stopped(console: Served, home: Path) -> None:
     console.post("/gamedays/nobody/stop")
     assert "Abort and roll back" in console.get(path).text
     console.post(f"{path}/stop")
-    wait_for(lambda: ">FAILED<" in console.get(path).text, "a verdict")
+    wait_for(lambda: ">STOPPED<" in console.get(path).text, "a verdict")
     text = _text(console, path)
-    assert "stopped: interrupted" in text
+    assert "<p>somebody has stopped it; everything was rolled back</p>" in text
     assert "rolled back: capture" in text
     assert '<li class="done"><b>roll back</b>' in text
     assert '<span class="pill bad">FAILED</span> <b>every step was done</b>' in text
     assert "Abort" not in text
     wait_for(lambda: "a GameDay runs" not in console.get("/now").text, "its end")
-    assert '<span class="pill bad">FAILED</span>' in _text(console, "/gamedays/live")
+    assert '<span class="pill warn">STOPPED</span>' in _text(console, "/gamedays/live")
 
 
 def test_one_that_was_started_elsewhere_is_shown_and_not_disturbed(console: Served, home: Path) -> None:
@@ -206,7 +207,9 @@ def test_the_end_of_the_console_rolls_it_back(stack: FakeStack, home: Path) -> N
         ([{"kind": "unsteady", "why": ["a", "b"]}], "REFUSED", "the stack is not in a steady state: a; b"),
         ([{"kind": "stopped", "why": "KeyboardInterrupt"}], "STOPPED", "stopped: KeyboardInterrupt; go on with it:"),
         ([{"kind": "stopped", "why": "x"}, {"kind": "resumed", "step": 0}], "KILLED", "nobody has rolled it back"),
-        ([{"kind": "verdict", "passed": True}], "PASSED", "no other alarm fired"),
+        ([{"kind": "verdict", "passed": True}], "PASSED", "still in ALARM at the end, which nobody expects"),
+        ([{"kind": "stopped", "why": "x rang"}, {"kind": "verdict", "passed": False}], "FAILED", "stopped: x rang"),
+        ([{"kind": "stopped", "why": "interrupted"}, {"kind": "verdict", "passed": False}], "STOPPED", "somebody has"),
     ],
 )
 def test_what_has_become_of_a_run(console: Served, home: Path, lines: list[Any], state: str, told: str) -> None:
@@ -229,6 +232,8 @@ def test_a_run_with_its_ledger(console: Served, home: Path) -> None:
     assert '<th scope="row">broken</th>' + "".join(f"<td>{one}</td>" for one in cells) in _text(
         console, f"/gamedays/{RUN}"
     ).replace("> <", "><")
+    text = _text(console, f"/gamedays/{RUN}")
+    assert text.count("taken back by a step: ") + text.count("rolled back: ") == text.count("2 changes") + 1 == 2
 
 
 def test_a_list_is_read_again_when_it_has_grown(console: Served, home: Path) -> None:
