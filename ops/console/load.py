@@ -32,7 +32,7 @@ class Progress:
     """How far a load has come. `latencies` are percentiles in ms; `histogram` has upper bounds in ms, and calls."""
 
     state: State
-    error: str
+    error: str  # why it has ended before everything was sent, where nobody has asked for that
     scenario: Scenario
     plan: Plan
     total: int
@@ -71,7 +71,10 @@ class _Work:
             self.sender.send(self.scenario.item(number) for number in range(self.total))
         except Exception as failure:  # noqa: BLE001 - told on the page: nobody waits for this thread
             error = str(failure) or type(failure).__name__
-        self.end = self._progress("FAILED" if error else "STOPPED" if self.clock.stopped.is_set() else "SENT", error)
+        state: State = "FAILED" if error else "STOPPED" if self.clock.stopped.is_set() else "SENT"
+        if state == "SENT" and (left := self.total - self.sender.tally.taken):
+            state, error = "STOPPED", f"its time was over: {left:,} were not sent"
+        self.end = self._progress(state, error)
         self.sender.tally = Tally()  # each key and each latency of a long run is much to keep
 
     def progress(self) -> Progress:

@@ -96,6 +96,17 @@ def test_its_end(stack: FakeStack) -> None:
         assert (progress.answers, sum(calls for _, calls in progress.histogram)) == ({202: 5}, 5)
 
 
+def test_an_end_that_comes_too_early_is_told(stack: FakeStack) -> None:
+    """Its time was over before everything was sent: that is no success."""
+    load = Load()
+    load.start(found(stack)("dev"), Scenario(run="a"), Plan(batch=False, rate=1, connections=2, seconds=0), 1_025)
+    wait_for(lambda: not load.is_live, "its end")
+    progress = load.progress()
+    assert progress is not None
+    told = (progress.state, progress.error, progress.taken)
+    assert told == ("STOPPED", "its time was over: 1,025 were not sent", 0)
+
+
 def test_it_is_stopped(console: Served, stack: FakeStack) -> None:
     """One at a time; it goes on without a page, and is marked on all; what was sent until the stop is told."""
     assert "a load is being sent" not in console.get("/now").text
