@@ -40,7 +40,15 @@ def _values(desk: Desk, request: Request) -> dict[str, object]:
     shown = charts.widgets(client, desk.link.stack)
     has_expressions = desk.link.target.emulator is None
     drawn = charts.read(client, shown, until, SPANS[span], has_expressions=has_expressions)
-    return {"charts": drawn, "span": span, "width": charts.WIDTH, "height": charts.HEIGHT, "told": charts.told}
+    axis = [until - SPANS[span] * part for part in (1, 0.5, 0)]
+    return {
+        "charts": drawn,
+        "axis": axis,
+        "span": span,
+        "width": charts.WIDTH,
+        "height": charts.HEIGHT,
+        "told": charts.told,
+    }
 
 
 ROUTES = [show("/charts", _show), show("/charts/live", _live)]

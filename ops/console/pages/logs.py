@@ -33,7 +33,8 @@ def _show(desk: Desk, request: Request) -> Response:
             errors = {error.field: str(error)}
     columns = list(dict.fromkeys(column for row in rows or [] for column in row))
     shown = {"values": values, "errors": errors, "rows": rows, "columns": columns}
-    return page(desk, "logs.html", current="/logs", queries=sorted(known), **shown)
+    about = sorted(name for name, query in known.items() if logs.wants_key(query))
+    return page(desk, "logs.html", current="/logs", queries=sorted(known), about=about, **shown)
 
 
 def _rows(desk: Desk, known: Mapping[str, SavedQuery], values: Mapping[str, str]) -> list[dict[str, str]]:

@@ -119,6 +119,11 @@ def test_the_page_draws_what_is_deployed() -> None:
     with serving(found(stack), "dev") as console:
         text = console.get("/charts?span=15m").text
         assert "<figcaption>Queue</figcaption>" in text
+        start, end = client.asked[-1]["StartTime"], client.asked[-1]["EndTime"]
+        assert f"{start:%H:%M}</time>" in text
+        assert f"{end:%H:%M} UTC</time>" in text
+        assert f"waiting <b>2</b> at {end:%H:%M}</li>" in text  # of its own time, which may be another line's past
+        assert "taken <b>-</b></li>" in text
         assert client.asked[-1]["EndTime"] - client.asked[-1]["StartTime"] == timedelta(minutes=15)
         assert console.get("/charts/live?span=never").status == 200
         assert client.asked[-1]["EndTime"] - client.asked[-1]["StartTime"] == timedelta(hours=1)

@@ -56,7 +56,9 @@ def test_one_event_is_followed_by_its_key(console: Served, logs: _Logs) -> None:
 
 def test_nothing_is_asked_before_somebody_asks(console: Served, logs: _Logs) -> None:
     """A query costs what it reads."""
-    assert "one-event" in console.get("/logs").text
+    text = console.get("/logs").text
+    assert 'id="query-told">what it looks for over all functions; with a key: one-event</p>' in text
+    assert 'id="key-told">for one-event only</p>' in text
     assert logs.asked == []
 
 
