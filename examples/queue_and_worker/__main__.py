@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pulumi
+from pulumi_aws import cloudwatch
 
 from ingestion_lab.program import (
     EventBus,
@@ -44,5 +45,18 @@ worker = InstrumentedFunction(
     ),
 )
 QueueConsumer("payments", QueueConsumerArgs(queue_arn=queue.queue_arn, function_arn=worker.function.arn))
+cloudwatch.MetricAlarm(
+    "payments-dlq-not-empty",
+    namespace="AWS/SQS",
+    metric_name="ApproximateNumberOfMessagesVisible",
+    dimensions={"QueueName": queue.dlq_arn.apply(lambda arn: arn.rpartition(":")[2])},
+    statistic="Maximum",
+    period=60,
+    evaluation_periods=1,
+    threshold=0,
+    comparison_operator="GreaterThanThreshold",
+    treat_missing_data="notBreaching",  # SQS says nothing of a queue that is idle
+    alarm_actions=[pulumi.Config().require("alarmTopicArn")],
+)
 pulumi.export("queueUrl", queue.queue_url)
 pulumi.export("dlqUrl", queue.dlq_url)

@@ -54,6 +54,7 @@ async def _run(recording: Recording) -> None:
     )
     settings.reset_options()
     set_mocks(recording, "shop", "dev", preview=False)
+    pulumi.runtime.set_config("shop:alarmTopicArn", "arn:alarms")
     await run_pulumi_func(lambda: runpy.run_path("__main__.py", run_name="__main__"))  # type: ignore[arg-type, return-value]
 
 

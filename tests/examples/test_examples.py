@@ -16,6 +16,7 @@ import pytest
 import uv
 
 from ops.local import venv
+from tests.components.policing import Made, started
 from tests.components.recording import ROOT
 
 _SECONDS = 600.0
@@ -186,6 +187,7 @@ def test_a_queue_and_its_worker(installed: Installed) -> None:
         ("lambda/function:Function", "payments-worker"),
         ("messaging:QueueConsumer", "payments"),
         ("lambda/eventSourceMapping:EventSourceMapping", "payments-mapping"),
+        ("cloudwatch/metricAlarm:MetricAlarm", "payments-dlq-not-empty"),
     }
     for role in ("queue", "dlq"):
         (statement,) = json.loads(_inputs(made, "QueuePolicy", f"payments-{role}-policy")["policy"])["Statement"]
@@ -223,6 +225,18 @@ def test_its_worker_at_work(installed: Installed, tmp_path: Path) -> None:
     (letter,) = said["sent"]
     assert letter["MessageAttributes"]["errorType"]["StringValue"] == "SchemaValidationError"
     assert said["imported"] == []
+
+
+@pytest.mark.parametrize("name", _PROGRAMS)
+def test_the_programs_keep_the_policies(installed: Installed, name: str) -> None:
+    """What is shown passes the pack that the page recommends for any program."""
+    made = []
+    for token, named, inputs in installed.registered[name]:
+        known = {"arn": f"arn:{named}", "url": f"https://{named}", "id": named, "name": named}
+        made.append(Made(token, named, inputs, {**known, **inputs}))
+
+    with started() as pack:
+        assert pack.found(made) == set()
 
 
 def test_functions_of_ones_own(installed: Installed) -> None:
