@@ -144,7 +144,8 @@ def _show(document: Mapping[str, Any]) -> None:
     monthly.append(["in all", "", f"{document['monthlyTotal']:.2f}"])
     output.table("Each month, before the first event", ["item", "how many", "dollars"], monthly)
     pipelines: Mapping[str, Any] = document["pipelines"]
-    output.table("A million events more (lake: objects)", ["item", *pipelines], _items(pipelines))
+    objects = " (lake: objects)" if "lake" in pipelines else ""
+    output.table(f"A million events more{objects}", ["item", *pipelines], _items(pipelines))
     output.table("What a run is like", ["figure", *pipelines], _figures(pipelines))
     knobs_ = [
         [one["knob"], _change(one["monthly"]), *(_change(one["perMillion"].get(name, 0)) for name in pipelines)]

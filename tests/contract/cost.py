@@ -16,7 +16,7 @@ _HEAD = f"""# What a stack costs
 
 Made of what the program registers by `python -m tests.contract.cost`; a test keeps the two equal. `lab cost` shows the
 same of one stack's own configuration, with the calls, bytes and durations of its runs where there were some, and says
-of each figure whether it is measured or assumed:
+of each figure whether it is measured or assumed (`make up` or `make check` installs `lab`):
 
 ```bash
 lab cost
@@ -31,6 +31,7 @@ SQS requests a month, for the whole account).
 
 """
 _NOTES = """
+`dev` and `prod` are the stacks of this tree: the events pipeline as `Pulumi.dev.yaml` and `Pulumi.prod.yaml` have it.
 `everything on` is every pipeline and every option.
 
 - Custom metrics are counted where alarms, the dashboard or filters name them. CloudWatch bills one only for the hours
