@@ -6,8 +6,10 @@ are, and this file knows which test holds the rest.
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from handlers.control import alarm_webhook
@@ -39,11 +41,14 @@ _HELD = {
     "load.md: accepted 600 of 600": _HERE,
     "load.md: uv run --group load locust": "Locust is not installed with the rest",
     'observability.md: {"text"': _HERE,
-    "policy-pack.md: (cd policy && pulumi install)": "tests/engine/test_policy_pack.py",
+    "own-alarm.md: .venv/bin/python -m components.observability.alarms.docs": "tests/contract/test_cost.py",
+    "policy-pack.md: (cd ../ingestion-lab/policy && pulumi install)": "tests/engine/test_policy_pack.py",
     'policy-pack.md: {"stateful-protected"': "tests/engine/test_policy_pack.py",
     "regions.md: $ pulumi stack init dev-eu": "tests/engine/test_commands.py",
     "reuse.md: python3 -m venv .venv": "tests/engine/test_languages.py",
     "reuse.md: pip install --no-deps --target function": "tests/examples/test_examples.py",
+    "reuse.md: from typing import Any": _HERE,
+    "reuse.md: import os": "tests/ops/test_emulator.py",
     "reuse.md: packages:": "tests/engine/test_languages.py",
     "reuse.md: pulumi install": "tests/engine/test_languages.py",
     "scaling.md: $ lab plan": "tests/contract/test_scaling.py",
@@ -99,6 +104,17 @@ def test_commands_that_are_not_run_are_commands() -> None:
     ]
     assert list(filter(None, map(fault_of_lab, lab))) == []
     assert list(filter(None, map(fault_of_aws, aws))) == []
+
+
+def test_a_program_of_ones_own_is_tested_as_the_page_says(tmp_path: Path) -> None:
+    """docs/reuse.md has a whole test by Pulumi's mocks, which passes."""
+    file = tmp_path / "test_program.py"
+    file.write_text(_the("reuse.md: from typing import Any"), encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", file.name], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "1 passed" in done.stdout, done.stdout
 
 
 def test_expectations_are_of_the_type_s_fields() -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import socket
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from ops.local import emulator as module
 from ops.local import lambdas, processes, venv
 from ops.local.emulator import ROOT, Emulator, EmulatorError, PortInUseError, clean, stale_record
+from tests.contract.blocks import blocks
 from tests.ops.stack import client, free_port, wait_for
 
 _HANDLER = "def handler(event, context):\n    return 'done'\n"
@@ -231,3 +233,20 @@ def test_interrupted_start(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (Emulator.attach(home), processes.marked(home)) == (None, [])
     with Emulator.start(home) as emulator:
         assert emulator.answers()
+
+
+def test_a_function_of_ones_own_works_a_batch_as_the_page_says(emulator: Emulator) -> None:
+    """docs/reuse.md has a script that makes what the function needs, and gives it a batch."""
+    (script,) = (one.text for one in blocks() if one.first == "reuse.md: import os")
+    script = script.replace("http://127.0.0.1:4566", emulator.endpoint)
+    functions = ROOT / "examples" / "queue_and_worker" / "functions"
+    paths = os.pathsep.join(map(str, (functions, ROOT)))
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
