@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.components.config.configuring import problems
-from tests.components.recording import ACCOUNT, Recording, grants, run_main, variables
+from tests.components.recording import ACCOUNT, REGION, Recording, grants, run_main, variables
 
 _LAKE: dict[str, object] = {"pipelines": ["lake"]}
 _BACKFILL: dict[str, object] = {"pipelines": ["lake"], "lakeBackfill": True}
@@ -451,6 +451,7 @@ def test_rights_of_the_committer() -> None:
     """It reads silver and puts metadata, and deletes neither; of Glue it has the tables of its database."""
     tables = run_main("dev", _LAKE | _TABLES | {"useKmsCmk": True})
     found = grants(tables, "lake-committer")
+    glue = f"arn:aws:glue:{REGION}:{ACCOUNT}"
 
     assert {sid: found[sid] for sid in ("Silver", "Missing", "Metadata", "Tables", "State", "Ledger", "Ready")} == {
         "Silver": ({"s3:GetObject"}, ["arn:lake-silver/silver/*", "arn:lake-silver/tables/*"]),
@@ -459,9 +460,9 @@ def test_rights_of_the_committer() -> None:
         "Tables": (
             {"glue:CreateTable", "glue:GetDatabase", "glue:GetTable", "glue:UpdateTable"},
             [
-                "arn:lake-catalog-database:catalog",
-                "arn:lake-catalog-database",
-                "arn:lake-catalog-database:table/lake/*",
+                f"{glue}:catalog",
+                f"{glue}:database/lake",
+                f"{glue}:table/lake/*",
             ],
         ),
         "State": ({"dynamodb:BatchGetItem"}, "arn:ingestion_state"),
