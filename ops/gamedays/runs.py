@@ -83,7 +83,9 @@ def alone(home: Path, target: Target) -> Iterator[None]:
 
 
 def is_busy(home: Path, stack: str) -> bool:
-    """Whether somebody runs GameDays on a stack from here."""
+    """Whether somebody runs GameDays on a stack from here. Where nobody ever has, nothing is made by the question."""
+    if not folder(home).exists():
+        return False
     try:
         with locked_within(folder(home) / f"{stack}.lock", _ASKED_SECONDS, lambda: None):  # others ask, too
             return False

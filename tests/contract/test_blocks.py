@@ -27,6 +27,7 @@ _ATHENA = "needs Athena"  # words of the page
 _HELD = {
     "api.md: $ pulumi config set --secret apiKey NEW,OLD": "tests/engine/test_commands.py",
     "edit-loop.md: watching handlers/": "tests/ops/test_edits.py",
+    "iceberg.md: $ lab lake table": "tests/pipelines/test_lake_tables.py",
     "lake-care.md: lab lake ": _HERE,
     "lake-care.md: from handlers.lake.expectations import": _HERE,
     "lake-readers.md: SELECT ": _READERS,

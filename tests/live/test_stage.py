@@ -123,5 +123,9 @@ def test_no_handler_tells_a_time_out_from_a_reset() -> None:
     assert {"ReadTimeoutError", "ConnectionClosedError", "TimeoutError"} <= apart
     assert named == {
         ("handlers/lake/unpack.py", "OSError"),  # of gzip, which reads what has been fetched
+        (
+            "handlers/lake/iceberg/tables.py",
+            "OSError",
+        ),  # of pyarrow, which reads likewise; and a commit's, all looked at again
         ("handlers/control/alarm_webhook.py", "OSError"),  # of the webhook, which is none of AWS's
     }

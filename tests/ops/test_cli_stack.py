@@ -323,12 +323,14 @@ def test_send_load(running: Laptop) -> None:
 
 
 def test_send_with_a_key(running: Laptop) -> None:
-    """The caller's key is used; the same one for another payload is refused, which the exit code tells."""
+    """The caller's key is used, again for the same event; for another payload it is refused, as the exit code tells."""
     first = running.lab("send", "--count", "1", "--key", "mine", "--json")
     assert (first.exit_code, json.loads(first.stdout)["keys"]) == (0, ["mine"])
-    second = running.lab("send", "--count", "1", "--key", "mine")
-    assert (second.exit_code, second.stdout.startswith("accepted 0 of 1, refused 1, in ")) == (1, True)
-    assert "event 0 refused (409): IdempotencyConflict" in second.stderr
+    again = running.lab("send", "--count", "1", "--key", "mine", "--wait")
+    assert (again.exit_code, again.stdout.splitlines()[-1]) == (0, "states: 1 SUCCEEDED")
+    other = running.lab("send", "--file", "-", "--key", "mine", typed='{"orderId": "another", "amount": 1}')
+    assert (other.exit_code, other.stdout.startswith("accepted 0 of 1, refused 1, in ")) == (1, True)
+    assert "event 0 refused (409): IdempotencyConflict" in other.stderr
 
 
 def test_send_a_file(running: Laptop, tmp_path: Path) -> None:
