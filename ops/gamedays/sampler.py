@@ -44,7 +44,8 @@ class Sampler:
         self._counted = set(counted)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._deadline = time.monotonic() + gameday.limit_seconds * stack.patience
+        self._limit = gameday.limit_seconds * stack.patience
+        self._deadline = time.monotonic() + self._limit
 
     @property
     def abort(self) -> str:
@@ -86,7 +87,7 @@ class Sampler:
                 self._journal.add("sample", **found)
                 self._judge(set(found["alarms"]) & self._counted)
             if time.monotonic() > self._deadline:
-                self._abort = self._abort or f"it has taken longer than {self._gameday.limit_seconds} s may take"
+                self._abort = self._abort or f"it has taken longer than the {self._limit:.0f} s that it may"
             self._stop.wait(pause)
 
     def _judge(self, firing: set[str]) -> None:
