@@ -114,3 +114,14 @@ def test_mypy_reads_what_is_used_of_the_provider() -> None:
 
     assert {"pulumi_aws.sqs", "pulumi_aws.get_region", "pulumi_aws.apigatewayv2"} < homes
     assert [home for home in sorted(homes) if home not in read and f"{home}.*" not in read] == []
+
+
+def test_the_lock_is_as_uv_writes_it() -> None:
+    """Each file with its hash and its size, of one index: whoever adds a package sees that package in the change."""
+    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    found = [one for package in lock["package"] for one in [*package.get("wheels", []), package.get("sdist")]]
+    files = [one for one in found if one]
+
+    assert len(files) > len(lock["package"])
+    assert {tuple(sorted(one.keys() - {"upload-time"})) for one in files} == {("hash", "size", "url")}
+    assert {one["url"].split("/")[2] for one in files} == {"files.pythonhosted.org"}
