@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops.cli import output, target
+from ops.cli import output, program, target
 from ops.cost import fixed, knobs, meter, paths, prices
-from ops.local.emulator import ROOT
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from ops.cost.fixed import Resource
     from ops.cost.paths import Usage
 
-PROGRAM = ROOT  # the folder of __main__.py and Pulumi.yaml
 _WIDTH = 80
 _LABELS = {
     "events": "events a request",
@@ -74,13 +72,13 @@ def cost(
     Example: lab cost --stack dev --measured-on local
     """
     with output.busy(f"counting what stack {stack} is made of"):
-        resources = _registered(stack)
+        resources = program.registered(stack)
     shape = paths.Shape.of(resources)
     usages = {name: paths.Usage.assumed(name, shape) for name in shape.pipelines}
     source = measured_on or stack
     try:
         found = target.find(source)
-        own = resources if source == stack else _registered(source)
+        own = resources if source == stack else program.registered(source)
         usages = _measured(found, own, usages, hours)
         note = f"runs of stack {source} in {hours} h"
     except LabError as error:
@@ -92,12 +90,6 @@ def cost(
         output.as_json(document)
     else:
         _show(document)
-
-
-def _registered(stack: str) -> Sequence[Resource]:
-    from ops.local.deployer import rehearse  # noqa: PLC0415 - takes a second; `--help` does without it
-
-    return rehearse(PROGRAM, stack, None if stack == target.LOCAL else lambda key: target.decrypted(stack, key))
 
 
 def _measured(found: Target, own: Sequence[Resource], assumed: Mapping[str, Usage], hours: int) -> dict[str, Usage]:

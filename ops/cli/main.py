@@ -15,13 +15,14 @@ from ops.cli.lake import commands as lake
 from ops.cli.orders import commands as orders
 from ops.cli.plan import plan
 from ops.cli.queues import commands as queues
+from ops.cli.rights import rights
 from ops.cli.runbook import runbook
 from ops.cli.status import status
 from ops.cli.up import up
 from ops.cli.watch import watch
 
 app = application()
-for _command in (up, down, status, watch, alarms, runbook, doctor, cost, plan, console, events.send, invoke):
+for _command in (up, down, status, watch, alarms, runbook, doctor, cost, plan, rights, console, events.send, invoke):
     app.command()(_command)
 _GROUPS = {
     "events": events.app,

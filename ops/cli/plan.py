@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.cli import output, target
+from ops.cli import output, program, target
 from ops.cost.paths import PRODUCERS, Shape
-from ops.local.emulator import ROOT
 from ops.plan import report
 from ops.plan.model import Load
 from ops.plan.stack import PlanError, pipelines
@@ -17,7 +16,6 @@ from ops.plan.stack import PlanError, pipelines
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ops.local.deployer import Registered
     from ops.plan.model import Pipeline
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -68,7 +66,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
     )
     changes = dict(_pair(text) for text in change or [])
     with output.busy(f"planning for stack {stack}"):
-        registered = _registered(stack, changes)
+        registered = program.registered(stack, changes)
         found = _chosen(stack, pipeline, pipelines(registered))
         if found.fifo and not groups:
             output.misuse("a FIFO queue is worked by as many invocations as it has groups: how many, --groups")
@@ -79,13 +77,6 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
         output.result(report.lines(made, stack=stack))
     if made.problems:
         raise typer.Exit(output.FAILED)
-
-
-def _registered(stack: str, changes: dict[str, object]) -> Sequence[Registered]:
-    from ops.local.deployer import rehearse  # noqa: PLC0415 - takes a second; `--help` does without it
-
-    decrypt = None if stack == target.LOCAL else lambda key: target.decrypted(stack, key)
-    return rehearse(ROOT, stack, decrypt, changes)
 
 
 def _chosen(stack: str, name: str, there: Mapping[str, Pipeline]) -> Pipeline:

@@ -26,6 +26,7 @@ _READERS = "tests/handlers/lake/test_readers.py"
 _ATHENA = "needs Athena"  # words of the page
 _HELD = {
     "api.md: $ pulumi config set --secret apiKey NEW,OLD": "tests/engine/test_commands.py",
+    "deployer.md: {": "tests/contract/test_deployer.py",
     "edit-loop.md: watching handlers/": "tests/ops/test_edits.py",
     "iceberg.md: $ lab lake table": "tests/pipelines/test_lake_tables.py",
     "lake-care.md: lab lake ": _HERE,

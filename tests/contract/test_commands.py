@@ -40,12 +40,12 @@ def test_help_fits_a_screen(name: str) -> None:
 
 @pytest.mark.parametrize("name", _LEAVES)
 def test_programs_can_read_it(name: str) -> None:
-    """Every command has --json, but for one that prints nothing else."""
+    """Every command has --json, but for those that print nothing else."""
     _, command = _COMMANDS[name]
 
     options = {option for parameter in command.params for option in parameter.opts}
 
-    assert "--json" in options or name == "lab gameday export"
+    assert "--json" in options or name in {"lab gameday export", "lab rights"}
 
 
 @pytest.mark.parametrize("name", _COMMANDS)
@@ -68,6 +68,8 @@ def test_what_can_not_be_meant_is_a_usage_error(name: str) -> None:
         ("send", "--file", "-", "--duplicates", "5"),
         ("send", "--key", "k", "--duplicates", "5"),
         ("up", "--watch", "--stack", "dev"),
+        ("rights", "--stack", "dev", "--account", "mine"),
+        ("rights", "--account", "123456789012"),
     ],
     ids=" ".join,
 )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.cli import cost, target
+from ops.cli import program, target
 from ops.cost import knobs, meter, paths
 from ops.cost.fixed import ITEMS, Resource
 from ops.cost.paths import Figure, Function, Shape, Usage
@@ -228,7 +228,9 @@ def test_the_size_of_an_item() -> None:
 @pytest.fixture
 def priced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Laptop:
     """`lab` on a machine where nothing runs."""
-    monkeypatch.setattr(cost, "_registered", lambda stack: _resources("everything on dev" if stack == "dev" else stack))
+    monkeypatch.setattr(
+        program, "registered", lambda stack: _resources("everything on dev" if stack == "dev" else stack)
+    )
     monkeypatch.setattr(target, "_pulumi_outputs", _no_cli)
     return Laptop(tmp_path, 1)
 
@@ -289,7 +291,7 @@ def test_a_pipeline_without_a_path_is_told(
         _Own("aws:lambda/function:Function", "payments-worker", {"memorySize": 256}),
         _Own("aws:lambda/eventSourceMapping:EventSourceMapping", "payments", mapping),
     ]
-    monkeypatch.setattr(cost, "_registered", lambda _: own + (_resources("everything on dev") * (stack == "dev")))
+    monkeypatch.setattr(program, "registered", lambda _: own + (_resources("everything on dev") * (stack == "dev")))
     monkeypatch.setattr(target, "_pulumi_outputs", _no_cli)
 
     shown = Laptop(tmp_path, 1).lab("cost", "--stack", stack, COLUMNS="80")
