@@ -44,6 +44,8 @@ class ReliableQueueInputs(TypedDict):
     """Whether the queues keep the order of each message group."""
     kms_key_arn: NotRequired[pulumi.Input[str]]
     """A customer key; without it SQS encrypts with its own."""
+    alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    """The SNS topic that hears of dead letters; without it nobody does."""
 
 
 class ReliableQueue(pulumi.ComponentResource):

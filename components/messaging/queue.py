@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import get_caller_identity, get_region, sqs
+from pulumi_aws import cloudwatch, get_caller_identity, get_region, sqs
 
 from components.config import aws_limits
 from components.messaging.encrypted_queue import encrypted_queue
@@ -40,6 +40,9 @@ class ReliableQueueArgs:
 
     `senders_follow` says that the caller names the senders later, with `queue_access.limit_senders`. Without it the
     queues are closed to plain HTTP at once, and IAM alone decides who sends.
+
+    `alarm_topic_arn` is the SNS topic that hears when there are dead letters, and when they are gone. Without it
+    somebody else has to watch their depth, as `ObservabilityPack` does.
     """
 
     consumer_timeout_seconds: int
@@ -50,6 +53,7 @@ class ReliableQueueArgs:
     dlq_retention_seconds: int = aws_limits.MAX_RETENTION
     fifo: bool = False
     kms_key_arn: pulumi.Input[str] | None = None
+    alarm_topic_arn: pulumi.Input[str] | None = None
     existing_queue: ExistingQueue | None = None
     existing_dlq: ExistingQueue | None = None
     senders_follow: bool = False
@@ -128,6 +132,8 @@ class ReliableQueue(pulumi.ComponentResource):
         if not args.senders_follow:
             for role, arn in (("queue", self.queue_arn), ("dlq", self.dlq_arn)):
                 self.close(role, policies.document([policies.tls_only("sqs:*", arn)]))
+        if args.alarm_topic_arn is not None:
+            self._watch(args.alarm_topic_arn)
         self.register_outputs({"queue_url": self.queue_url, "dlq_url": self.dlq_url})
 
     def close(self, role: str, policy: policies.Document) -> sqs.QueuePolicy | None:
@@ -152,6 +158,24 @@ class ReliableQueue(pulumi.ComponentResource):
         """Return the two ends of a redrive."""
         return DeadLetters(
             queue_url=self.queue_url, queue_arn=self.queue_arn, dlq_url=self.dlq_url, dlq_arn=self.dlq_arn
+        )
+
+    def _watch(self, topic_arn: pulumi.Input[str]) -> None:
+        cloudwatch.MetricAlarm(
+            f"{self.name}-dlq-not-empty",
+            alarm_description=f"Letters are on the dead-letter queue of {self.name}: messages are not processed.",
+            namespace="AWS/SQS",
+            metric_name="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": self.dlq_arn.apply(lambda arn: arn.rpartition(":")[2])},
+            statistic="Maximum",
+            period=60,
+            evaluation_periods=1,
+            threshold=0,
+            comparison_operator="GreaterThanThreshold",
+            treat_missing_data="notBreaching",  # SQS says nothing of a queue that nobody has used for six hours
+            alarm_actions=[topic_arn],
+            ok_actions=[topic_arn],
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _dlq(self, existing: ExistingQueue | None) -> tuple[pulumi.Output[str], pulumi.Output[str]]:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pulumi
-from pulumi_aws import cloudwatch
 
 from ingestion_lab.program import (
     EventBus,
@@ -27,7 +26,14 @@ functions = Path(__file__).parent / "functions"
 platform = FunctionPlatform(
     "platform", FunctionPlatformArgs(handlers_zip=handlers_zip(own=functions), layer_zip=layer_zip("arm64"))
 )
-queue = ReliableQueue("payments", ReliableQueueArgs(consumer_timeout_seconds=30, batching_window_seconds=2))
+queue = ReliableQueue(
+    "payments",
+    ReliableQueueArgs(
+        consumer_timeout_seconds=30,
+        batching_window_seconds=2,
+        alarm_topic_arn=pulumi.Config().require("alarmTopicArn"),
+    ),
+)
 wiring = WorkerWiring(
     pipeline="payments",
     queue=queue,
@@ -45,18 +51,5 @@ worker = InstrumentedFunction(
     ),
 )
 QueueConsumer("payments", QueueConsumerArgs(queue_arn=queue.queue_arn, function_arn=worker.function.arn))
-cloudwatch.MetricAlarm(
-    "payments-dlq-not-empty",
-    namespace="AWS/SQS",
-    metric_name="ApproximateNumberOfMessagesVisible",
-    dimensions={"QueueName": queue.dlq_arn.apply(lambda arn: arn.rpartition(":")[2])},
-    statistic="Maximum",
-    period=60,
-    evaluation_periods=1,
-    threshold=0,
-    comparison_operator="GreaterThanThreshold",
-    treat_missing_data="notBreaching",  # SQS says nothing of a queue that is idle
-    alarm_actions=[pulumi.Config().require("alarmTopicArn")],
-)
 pulumi.export("queueUrl", queue.queue_url)
 pulumi.export("dlqUrl", queue.dlq_url)

@@ -10,9 +10,10 @@ import pytest
 from pulumi.runtime import rpc
 from pulumi.runtime.proto import analyzer_pb2
 
+from components.messaging.queue import ReliableQueue, ReliableQueueArgs
 from tests.components.configurations import CONFIGURATIONS, Configuration
 from tests.components.policing import Made, Pack, started
-from tests.components.recording import ROOT, Recording
+from tests.components.recording import ROOT, Recording, run
 
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # how the engine writes a string that is not known yet
 _SECRET = {rpc._special_sig_key: rpc._special_secret_sig}  # how the engine writes that a value is encrypted
@@ -49,6 +50,45 @@ def test_ours(pack: Pack, configuration: Configuration) -> None:
     if not settings.get("observabilityEnabled", True):
         found = {(policy, name) for policy, name in found if policy != "dead-letters-are-watched"}
     assert found == set()
+
+
+def test_ours_broken(pack: Pack) -> None:
+    """Each policy sees what the program registers: of a copy that is broken for all of them, each finds something."""
+    (everything,) = (one for one in CONFIGURATIONS if one.name == "everything on prod")
+    broken: Mapping[str, Mapping[str, Any]] = {
+        "Queue": {"maxMessageSize": None, "sqsManagedSseEnabled": None, "kmsMasterKeyId": None, "redrivePolicy": None},
+        "Function": {"loggingConfig": None, "timeout": 900},
+        "EventSourceMapping": {"functionResponseTypes": None},
+        "LogGroup": {"retentionInDays": None},
+        "MetricAlarm": {"alarmActions": []},
+        "RolePolicy": {"policy": _policy({"Effect": "Allow", "Action": "*", "Resource": "*"})},
+    }
+    whole = _made(everything.recording(), "prod")
+    left_out = ("QueuePolicy", "BucketServerSideEncryptionConfiguration")
+    resources = [deepcopy(one) for one in whole if not one.type.endswith(left_out)]
+    for one in resources:
+        one.protect = False
+        changed = broken.get(one.type.rpartition(":")[2], {})
+        one.inputs, one.outputs = (
+            {key: value for key, value in {**of, **changed}.items() if value is not None}
+            for of in (one.inputs, one.outputs)
+        )
+    unwatched = [one for one in whole if not one.type.endswith(":MetricAlarm")]  # with their redrive policies
+
+    seen = {policy for policy, _ in pack.found(resources)}
+    assert {policy for policy, _ in pack.found(unwatched)} == {"dead-letters-are-watched"}
+    assert seen == pack.names() - {"dead-letters-are-watched"}
+
+
+def test_a_queue_that_has_a_topic(pack: Pack) -> None:
+    """The component alone is as the pack wants it once it knows whom to tell of dead letters; else that is missing."""
+
+    def found(**args: Any) -> set[tuple[str, str]]:
+        made = run(lambda: ReliableQueue("orders", ReliableQueueArgs(consumer_timeout_seconds=30, **args)))
+        return pack.found(_made(made, "another"))
+
+    assert found(alarm_topic_arn="arn:on-call") == set()
+    assert found() == {("dead-letters-are-watched", "orders-dlq")}
 
 
 def _good() -> list[Made]:
@@ -94,6 +134,10 @@ def _good() -> list[Made]:
             False,
         ),
         ("aws:iam/rolePolicy:RolePolicy", "grants", {"policy": _policy(grant, trace)}, False),
+        ("aws:sns/topic:Topic", "topic", {"kmsMasterKeyId": "arn:key"}, False),
+        ("aws:sns/topicPolicy:TopicPolicy", "topic-policy", {"arn": "arn:topic", "policy": _policy(tls)}, False),
+        ("aws:dynamodb/table:Table", "table", {}, True),
+        ("aws:kms/key:Key", "key", {}, True),
         ("aws:s3/bucket:Bucket", "bucket", {"bucket": "files"}, True),
         ("aws:s3/bucketPolicy:BucketPolicy", "bucket-policy", {"bucket": "files", "policy": _policy(tls)}, False),
         (
@@ -136,8 +180,11 @@ def _without(name: str) -> Callable[[list[Made]], None]:
     return lambda resources: resources.remove(_one(resources, name))
 
 
-def _unprotected(resources: list[Made]) -> None:
-    _one(resources, "bucket").protect = False
+def _unprotected(name: str) -> Callable[[list[Made]], None]:
+    def change(resources: list[Made]) -> None:
+        _one(resources, name).protect = False
+
+    return change
 
 
 _ALLOWED = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:queue"}
@@ -173,7 +220,9 @@ _BROKEN: tuple[tuple[str, str, Callable[[list[Made]], None]], ...] = (
     ("alarm-tells-somebody", "window", _with("windows", alarmRule='ALARM("alarm")')),
     ("alarm-tells-somebody", "alarm", _with("alarm", treatMissingData=None)),
     ("alarm-tells-somebody", "alarm", _with("alarm", treatMissingData="missing")),  # filled in by the provider
-    ("stateful-protected", "bucket", _unprotected),
+    ("tls-only", "topic", _without("topic-policy")),
+    ("tls-only", "topic", _with("topic-policy", policy=_policy({"Effect": "Deny", "Principal": "*", "Action": "*"}))),
+    *(("stateful-protected", name, _unprotected(name)) for name in ("bucket", "queue", "table", "key")),
 )
 
 
@@ -235,11 +284,11 @@ def _preview() -> list[Made]:
     for properties in (windows.inputs, windows.outputs):
         properties.update(alarmRule=_UNKNOWN)
     windows.needs = {"alarmRule": ["window"]}
-    for name in ("queue", "dlq"):
+    for name, names_it in (("queue", "queueUrl"), ("dlq", "queueUrl"), ("topic", "arn")):
         policy = _one(resources, f"{name}-policy")
         for properties in (policy.inputs, policy.outputs):
-            properties.update(queueUrl=_UNKNOWN)
-        policy.needs = {"queueUrl": [name]}
+            properties[names_it] = _UNKNOWN
+        policy.needs = {names_it: [name]}
     return resources
 
 

@@ -22,6 +22,7 @@ _QUEUE = {
     ("aws:sqs/queuePolicy:QueuePolicy", "payments-queue-policy"),
     ("aws:sqs/queuePolicy:QueuePolicy", "payments-dlq-policy"),
     ("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy", "payments-dlq-redrive-allow"),
+    ("aws:cloudwatch/metricAlarm:MetricAlarm", "payments-dlq-not-empty"),
 }
 
 

@@ -54,6 +54,27 @@ def test_the_outage_that_messages_outlast(args: dict[str, Any], seconds: int) ->
     assert ReliableQueueArgs(consumer_timeout_seconds=30, **args).outage_seconds == seconds
 
 
+def test_somebody_hears_of_dead_letters() -> None:
+    """Where a topic is named: when there are some, and when they are gone; without one nobody does."""
+    watched = _queue(alarm_topic_arn="arn:on-call")
+
+    assert watched.inputs("MetricAlarm", "orders-dlq-not-empty") == {
+        "alarmDescription": "Letters are on the dead-letter queue of orders: messages are not processed.",
+        "namespace": "AWS/SQS",
+        "metricName": "ApproximateNumberOfMessagesVisible",
+        "dimensions": {"QueueName": "orders-dlq"},
+        "statistic": "Maximum",
+        "period": 60,
+        "evaluationPeriods": 1,
+        "threshold": 0,
+        "comparisonOperator": "GreaterThanThreshold",
+        "treatMissingData": "notBreaching",
+        "alarmActions": ["arn:on-call"],
+        "okActions": ["arn:on-call"],
+    }
+    assert _queue().of("MetricAlarm") == []
+
+
 def test_only_the_main_queue_may_redrive_to_the_dlq() -> None:
     """The dead-letter queue refuses every other source queue."""
     allow = _queue().inputs("RedriveAllowPolicy", "orders-dlq-redrive-allow")
