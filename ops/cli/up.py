@@ -230,8 +230,13 @@ def _deploy(emulator: Emulator, *, lose_data: bool, refresh: bool) -> Deployment
     parts = {"created": done.created, "updated": done.updated, "replaced": done.replaced, "deleted": done.deleted}
     words = [f"{len(names)} {word}" for word, names in parts.items() if names]
     output.say(f"deployed: {', '.join([*words, f'{len(done.unchanged)} unchanged'])}")
-    for name in [*(done.updated if not refresh else []), *done.replaced, *done.deleted]:
+    touched = done.created if refresh else done.updated  # a refresh sets everything, and makes what was not there
+    for name in [*touched, *done.replaced, *done.deleted]:
         output.say(f"  {name.partition('::')[2]}")
+    if refresh:
+        output.say("was not as the program says:" if done.drifted else "nothing that it looks at was changed by hand")
+        for drift in done.drifted:
+            output.say(f"  {drift}")
     return deployment
 
 

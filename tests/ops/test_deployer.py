@@ -96,6 +96,13 @@ def test_what_was_changed_by_hand_is_set_anew(stack: Stack) -> None:
     changes = stack.deploy(refresh=True).changes
     assert seen() == ("30", before["Timeout"], before["Environment"]["Variables"], reserved)
     assert (len(changes.updated), changes.created, changes.replaced, changes.deleted) == (_ALL, [], [], [])
+    assert sorted(changes.drifted) == [
+        "function: Environment was changed",
+        f"function: ReservedConcurrentExecutions was 0, is {reserved} again",
+        f"function: Timeout was 899, is {before['Timeout']} again",
+        "queue: VisibilityTimeout was 7, is 30 again",
+    ]
+    assert stack.deploy(refresh=True).changes.drifted == []
     assert ssm.get_parameter(Name="/fixture/mode")["Parameter"]["Value"] == "by-hand"
     assert len(stack.deploy().changes.unchanged) == _ALL
 

@@ -10,13 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.local.deployer.errors import DeployError
 from ops.local.deployer.invokes import invoke
-from ops.local.deployer.kinds.base import Kind, Resource, Settling
+from ops.local.deployer.kinds.base import Kind, Resource, Seen, Settling
 from ops.local.deployer.loss import as_deployed, kind_of, refuse_deletion, refuse_replacement
 from ops.local.deployer.registration import Registrations
 from ops.local.deployer.state import Deployed, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pulumi.runtime import MockCallArgs, MockResourceArgs
@@ -37,6 +37,7 @@ class Changes:
     replaced: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    drifted: list[str] = field(default_factory=list)  # what a refresh has found changed by hand, in words
 
 
 class Engine(pulumi.runtime.Mocks):
@@ -140,7 +141,10 @@ class Engine(pulumi.runtime.Mocks):
 
     def _tune(self, kind: Kind, it: Resource, recorded: dict[str, Any]) -> Deployed:
         self._imports.check(it)
+        before = kind.seen(it) if self._refresh and isinstance(kind, Seen) else {}
         kind.update(it)
+        if before and isinstance(kind, Seen) and it.changed is None:
+            self.changes.drifted.extend(_drift(it, before, kind.seen(it)))
         return self._record(kind, it, recorded, self.changes.updated)
 
     def _clear_the_way(self, kind: Kind, known: Deployed, fixed: list[str]) -> None:
@@ -166,3 +170,12 @@ class Engine(pulumi.runtime.Mocks):
             raise DeployError(f"{deployed.type} {deployed.name!r} can't be deleted: {error}") from error
         self._state.drop(deployed.key)
         self.changes.deleted.append(deployed.key)
+
+
+def _drift(it: Resource, before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[str]:
+    """What setting a resource anew has changed. Texts may be secrets, and long: of these only the name is told."""
+    for name in sorted(before.keys() | after.keys()):
+        was, now = before.get(name), after.get(name)
+        if was != now:
+            plain = all(isinstance(value, int) or str(value).isdigit() for value in (was, now))
+            yield f"{it.name}: {name}{f' was {was}, is {now} again' if plain else ' was changed'}"

@@ -114,6 +114,14 @@ class Settling(Kind):
         """Return when it can be used."""
 
 
+class Seen(ABC):
+    """A resource that people change by hand: by what AWS shows of it, a refresh tells what was not as it should be."""
+
+    @abstractmethod
+    def seen(self, it: Resource) -> Mapping[str, object]:
+        """Settings by AWS's names, without what changes by itself."""
+
+
 class Keeper(Kind):
     """A resource that holds data: it is never replaced while it does."""
 

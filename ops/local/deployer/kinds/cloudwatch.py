@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ops.local.cloudwatch import definitions
 from ops.local.deployer.aws import if_there
 from ops.local.deployer.errors import DeployError
-from ops.local.deployer.kinds.base import Attached, Kind, Resource, sync_tags, tag_list
+from ops.local.deployer.kinds.base import Attached, Kind, Resource, Seen, sync_tags, tag_list
 from ops.local.deployer.translate import Fields, Sub
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _QUERY: Fields = {
 }
 
 
-class _Alarm(Kind):
+class _Alarm(Kind, Seen):
     """What both kinds of alarms have in common."""
 
     alarm_type: ClassVar[str]
@@ -49,6 +49,14 @@ class _Alarm(Kind):
         client = it.aws.client("cloudwatch")
         found = client.describe_alarms(AlarmNames=[self.called(it)], AlarmTypes=[self.alarm_type])
         return self.called(it) if found[f"{self.alarm_type}s"] else None
+
+    def seen(self, it: Resource) -> Mapping[str, object]:
+        """All but its state."""
+        client = it.aws.client("cloudwatch")
+        (found,) = client.describe_alarms(AlarmNames=[self.called(it)], AlarmTypes=[self.alarm_type])[
+            f"{self.alarm_type}s"
+        ]
+        return {name: value for name, value in found.items() if "State" not in name and "Timestamp" not in name}
 
     def called(self, it: Resource) -> str:
         """Name of the alarm."""

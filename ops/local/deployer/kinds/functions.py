@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.local.deployer.aws import if_there
 from ops.local.deployer.errors import DeployError
-from ops.local.deployer.kinds.base import Kind, Resource, Settling, sync_tags
+from ops.local.deployer.kinds.base import Kind, Resource, Seen, Settling, sync_tags
 from ops.local.deployer.translate import Fields, Sub
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ops.local.deployer.aws import Aws
 
 _SETTLE_SECONDS = 60
@@ -46,7 +48,7 @@ _CONFIGURATION: dict[str, Any] = {  # AWS's defaults, for settings that the prog
 }
 
 
-class Function(Settling):
+class Function(Settling, Seen):
     """aws:lambda/function:Function, from a zip."""
 
     fields: ClassVar[Fields] = {
@@ -99,6 +101,13 @@ class Function(Settling):
         it.aws.lambda_.update_function_configuration(FunctionName=it.id, **it.with_defaults(_CONFIGURATION))
         self._reserve(it)
         sync_lambda_tags(it, _arn(it.aws, it.id))
+
+    def seen(self, it: Resource) -> Mapping[str, object]:
+        """Its code, its settings, its reservation."""
+        found = it.aws.lambda_.get_function_configuration(FunctionName=it.id)
+        reserved = it.aws.lambda_.get_function_concurrency(FunctionName=it.id).get("ReservedConcurrentExecutions")
+        shown = {name: value for name, value in found.items() if name in {"CodeSha256", *_CONFIGURATION}}
+        return shown | {"ReservedConcurrentExecutions": reserved}
 
     def delete(self, it: Resource) -> None:
         """With all its versions."""

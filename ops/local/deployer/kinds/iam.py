@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.local.deployer.aws import if_there
 from ops.local.deployer.emulator_iam import role_policy
-from ops.local.deployer.kinds.base import Attached, Kind, Resource, sync_tags, tag_list
+from ops.local.deployer.kinds.base import Attached, Kind, Resource, Seen, sync_tags, tag_list
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ops.local.deployer.translate import Fields
 
 
@@ -67,7 +69,7 @@ class Role(Kind):
         return super().outputs(it) | {"arn": arn, "name": it.id}
 
 
-class RolePolicy(Attached):
+class RolePolicy(Attached, Seen):
     """aws:iam/rolePolicy:RolePolicy; the id is `role:name`, as in the provider."""
 
     fields: ClassVar[Fields] = {
@@ -91,6 +93,11 @@ class RolePolicy(Attached):
         role, document = it.inputs["role"], role_policy(it.inputs["policy"])
         it.aws.iam.put_role_policy(RoleName=role, PolicyName=it.physical, PolicyDocument=document)
         return f"{role}:{it.physical}"
+
+    def seen(self, it: Resource) -> Mapping[str, object]:
+        """Its document."""
+        found = it.aws.iam.get_role_policy(RoleName=it.inputs["role"], PolicyName=it.physical)
+        return {"PolicyDocument": found["PolicyDocument"]}
 
     def delete(self, it: Resource) -> None:
         """By role and name."""

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.local.deployer.aws import if_there
-from ops.local.deployer.kinds.base import Attached, Kind, Resource
+from ops.local.deployer.kinds.base import Attached, Kind, Resource, Seen
 from ops.local.deployer.kinds.functions import sync_lambda_tags
 from ops.local.deployer.translate import Fields, Sub
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ops.local.deployer.aws import Aws
 
 _MAPPING: dict[str, Any] = {  # AWS's defaults, for settings that the program no longer gives
@@ -26,7 +28,7 @@ _MAPPING: dict[str, Any] = {  # AWS's defaults, for settings that the program no
 }
 
 
-class EventSourceMapping(Kind):
+class EventSourceMapping(Kind, Seen):
     """aws:lambda/eventSourceMapping:EventSourceMapping, from a queue."""
 
     fields: ClassVar[Fields] = {
@@ -65,6 +67,12 @@ class EventSourceMapping(Kind):
         """All settings in place; messages wait in the queue meanwhile."""
         it.aws.lambda_.update_event_source_mapping(UUID=it.id, **it.with_defaults(_MAPPING))
         sync_lambda_tags(it, _arn(it.aws, it.id))
+
+    def seen(self, it: Resource) -> Mapping[str, object]:
+        """Its settings; whether it is on, by its state."""
+        found = it.aws.lambda_.get_event_source_mapping(UUID=it.id)
+        state = "Enabled" if found["State"] in {"Creating", "Enabled", "Enabling", "Updating"} else "Disabled"
+        return {name: value for name, value in found.items() if name in _MAPPING} | {"State": state}
 
     def delete(self, it: Resource) -> None:
         """The messages stay in the queue."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ops.local.deployer.aws import if_there
 from ops.local.deployer.emulator_iam import resource_policy
-from ops.local.deployer.kinds.base import Attached, Keeper, Resource, sync_tags
+from ops.local.deployer.kinds.base import Attached, Keeper, Resource, Seen, sync_tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ _DEFAULTS = {
 }
 
 
-class Queue(Keeper):
+class Queue(Keeper, Seen):
     """aws:sqs/queue:Queue."""
 
     fields: ClassVar[Fields] = {
@@ -87,6 +87,11 @@ class Queue(Keeper):
             lambda keys: it.aws.sqs.untag_queue(QueueUrl=it.id, TagKeys=keys),
         )
 
+    def seen(self, it: Resource) -> Mapping[str, object]:
+        """Its attributes, without its counts and times."""
+        found = it.aws.sqs.get_queue_attributes(QueueUrl=it.id, AttributeNames=["All"]).get("Attributes", {})
+        return {name: value for name, value in found.items() if "Approximate" not in name and "Timestamp" not in name}
+
     def delete(self, it: Resource) -> None:
         """With its messages."""
         with if_there():
@@ -114,7 +119,7 @@ class Queue(Keeper):
         return ""
 
 
-class _QueueAttribute(Attached):
+class _QueueAttribute(Attached, Seen):
     """One attribute of a queue that pulumi-aws has as a resource of its own."""
 
     attribute: ClassVar[QueueAttributeNameType]
@@ -131,6 +136,12 @@ class _QueueAttribute(Attached):
     def document(self, it: Resource) -> str:
         """Value of the attribute."""
         return str(it.params[self.attribute])
+
+    def seen(self, it: Resource) -> Mapping[str, object]:
+        """This attribute."""
+        url: str = it.inputs["queueUrl"]
+        found = it.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[self.attribute]).get("Attributes", {})
+        return {str(name): value for name, value in found.items()}
 
     def put(self, it: Resource) -> str:
         """Set the attribute."""
