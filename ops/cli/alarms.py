@@ -20,7 +20,7 @@ _ORDER = {"ALARM": 0, "INSUFFICIENT_DATA": 1, "OK": 2}
 
 @dataclass(frozen=True, slots=True)
 class AlarmState:
-    """An alarm as it stands. `since` is RFC 3339.
+    """An alarm as it stands. `since` is RFC 3339; `measured` is what the values of `reason` are.
 
     `runbook`, and `next`, the command to go on with, are "" for an alarm that only sums up others.
     """
@@ -32,6 +32,8 @@ class AlarmState:
     reason: str
     runbook: str
     next: str
+    means: str
+    measured: str
 
 
 def alarms(
@@ -96,7 +98,8 @@ def runbooks(client: Any, stack: str) -> dict[str, str]:  # noqa: ANN401 - a bot
 def _lines(one: AlarmState) -> list[str]:
     """One line for an alarm that is OK; for any other its reason and what to do, too."""
     head = f"{one.state:<17} {one.severity:<8} {one.name} since {one.since}"
-    more = [f"reason: {one.reason}", *([f"next: {one.next}"] if one.next else [])]
+    told = {"means": one.means, "measured": one.measured, "reason": one.reason, "next": one.next}
+    more = [f"{word}: {text}" for word, text in told.items() if text]
     return [head] if one.state == "OK" else [head, *(f"{'':<18}{line}" for line in more)]
 
 
@@ -113,7 +116,15 @@ def _state(alarm: Mapping[str, Any], stack: str) -> AlarmState:
         reason=alarm.get("StateReason", ""),
         runbook=runbook,
         next=f"lab runbook {short} --stack {stack}" if runbook else "",
+        means=alarm.get("AlarmDescription", "").partition(" Runbook:")[0],
+        measured=_measured(alarm),
     )
+
+
+def _measured(alarm: Mapping[str, Any]) -> str:
+    """The label of its formula, or its metric; nothing of one that sums up others."""
+    labels = (query.get("Label", "") for query in alarm.get("Metrics", []) if query.get("ReturnData", True))
+    return next(labels, "") or str(alarm.get("MetricName", ""))
 
 
 def _runbook(alarm: Mapping[str, Any]) -> str:

@@ -371,15 +371,24 @@ def test_alarms_of_a_stack_whose_name_begins_the_same_are_left_out(ringing: Fake
 
 
 def test_alarms(ringing: FakeAws) -> None:
-    """What rings, with its reason and where it says what to do; what is quiet is counted, or takes a line each."""
-    assert ringing.alarms
+    """What rings: what it means, what was measured, and what to do; what is quiet is counted, or listed."""
+    ringing.alarms[1]["MetricName"] = "Throttles"
+    ringing.alarms[2]["Metrics"] = [
+        {"Id": "age", "Label": "a part", "ReturnData": False},
+        {"Id": "result", "Label": "age of the oldest message", "ReturnData": True},
+    ]
     loud = [
         "ALARM             critical IngestionLab-dev-critical since 2027-01-15T09:00:00Z",
+        "                  means: Any critical alarm.",
         "                  reason: because of IngestionLab-dev-critical",
         "ALARM             critical IngestionLab-dev-queue-age since 2027-01-15T08:00:00Z",
+        "                  means: Something.",
+        "                  measured: age of the oldest message",
         "                  reason: because of IngestionLab-dev-queue-age",
         "                  next: lab runbook queue-age --stack dev",
         "INSUFFICIENT_DATA warning  IngestionLab-dev-throttles since 2027-01-15T08:00:00Z",
+        "                  means: Something.",
+        "                  measured: Throttles",
         "                  reason: because of IngestionLab-dev-throttles",
         "                  next: lab runbook throttles --stack dev",
     ]
@@ -402,6 +411,8 @@ def test_alarms_as_json(ringing: FakeAws) -> None:
         "reason": "because of IngestionLab-dev-api-5xx",
         "runbook": "ops/runbooks/api-5xx.md",
         "next": "lab runbook api-5xx --stack dev",
+        "means": "Something.",
+        "measured": "",
     }
 
 

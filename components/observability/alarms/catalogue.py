@@ -167,7 +167,7 @@ def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         Alarm(
             name="dlq-not-empty",
             severity=CRITICAL,
-            description="Messages are on the dead-letter queue: events that were accepted are not processed.",
+            description="Letters are on the dead-letter queue now: events that were accepted are not processed.",
             source=sources.letters(of.dlq),
             threshold=limits.dlq_depth,
             span=Span.all_of(limits.evaluation_periods),
@@ -176,7 +176,7 @@ def _dead_letters(of: PipelineTargets, limits: AlarmLimits) -> Sequence[Alarm]:
         Alarm(
             name="dlq-oldest-age",
             severity=WARNING,
-            description="Dead letters wait for their redrive; SQS deletes them in the end.",
+            description="Letters stay on the dead-letter queue: nobody acts, and SQS deletes them in the end.",
             # not SQS's age: it forgets a letter that three previews have received
             source=sources.letters(of.dlq),
             missing=_IDLE_QUEUE,
