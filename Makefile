@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.build/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test test-fast coverage watch engine check docs audit format bench soak
+.PHONY: help setup up down test test-fast coverage watch engine check docs audit format bench soak clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -34,7 +34,7 @@ setup: $(READY)  ## make the environment of the other commands, which each of th
 test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k redrive" to choose)
 	@$(BIN)/pytest $(SPREAD) -n 5 --durations=10 $(ARGS)
 
-test-fast: $(READY)  ## run the tests that need no emulator, in a minute (ARGS as above)
+test-fast: $(READY)  ## run the tests that need no emulator, in minutes (ARGS as above)
 	@$(BIN)/pytest $(SPREAD) -n 2 -m 'not emulator' $(ARGS)
 
 coverage: $(READY)  ## the same, and fail where fewer branches of components and handlers are run than pyproject.toml says
@@ -71,6 +71,12 @@ bench: $(READY)  ## measure what is promised, and write docs/benchmarks.md (minu
 
 soak: $(READY)  ## kill, break and flood a local cloud of its own, then account for every event (minutes; SIZE=20000)
 	@$(BIN)/python -m tests.pipelines.soak --size $(or $(SIZE),20000)
+
+clean:  ## stop what runs, and delete all that was made here: environments, layers, runs of GameDays, caches (2 GB)
+	@! test -x $(BIN)/lab || $(BIN)/lab down
+	@rm -rf $(VENV) .venv .venv-emulator .build .lab dist plugin/venv policy/venv *.egg-info .coverage .mypy_cache \
+		.pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 format: $(READY)  ## put the code in the house's format
 	@$(BIN)/ruff check --fix .

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -125,3 +127,26 @@ def test_the_lock_is_as_uv_writes_it() -> None:
     assert len(files) > len(lock["package"])
     assert {tuple(sorted(one.keys() - {"upload-time"})) for one in files} == {("hash", "size", "url")}
     assert {one["url"].split("/")[2] for one in files} == {"files.pythonhosted.org"}
+
+
+def test_clean_leaves_nothing(tmp_path: Path) -> None:
+    """`make clean` ends what runs, and takes away what .gitignore names; what is kept stays."""
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    for name in ignored:
+        if name not in {"*.pyc", "venv/"}:  # in the folders below; one at the top would be the user's own
+            (tmp_path / name.strip("/").replace("*", "some")).mkdir()
+    (tmp_path / "handlers" / "__pycache__").mkdir(parents=True)
+    for kept in ("handlers/a.py", "uv.lock", "pyproject.toml"):
+        (tmp_path / kept).touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    lab = tmp_path / ".venv" / "bin" / "lab"
+    lab.parent.mkdir()
+    lab.write_text('#!/bin/sh\necho "$@" >> asked\n', encoding="utf-8")
+    lab.chmod(0o755)
+    (tmp_path / "plugin" / "venv").mkdir(parents=True)
+
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, timeout=60, capture_output=True)  # noqa: S607
+
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left - {"plugin"} == {"Makefile", "asked", "handlers", "handlers/a.py", "uv.lock", "pyproject.toml"}
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "down\n"

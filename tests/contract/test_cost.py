@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ops.cost import fixed
+from ops.cost import fixed, paths
 from ops.cost.fixed import ITEMS
 from tests.components.configurations import FIXED
 from tests.components.recording import ROOT, Registered, run_main
@@ -16,6 +16,17 @@ def test_the_page_says_what_is_registered(record_property: Any) -> None:
     """Whoever adds an alarm sees its price in the change."""
     record_property("configurations priced", len(FIXED))
     assert (ROOT / "docs" / "cost.md").read_text(encoding="utf-8") == render()
+
+
+def test_the_readme_has_the_sums() -> None:
+    """Of the stack dev, in a month and for a million events, as nothing was measured."""
+    (dev,) = (one.recording().resources for one in FIXED if one.name == "dev")
+    shape = paths.Shape.of(dev)
+    month = sum((item.dollars(dev) for item in ITEMS), Decimal())
+    million = paths.per_million("events", shape, paths.Usage.assumed("events", shape))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert f"${month:.2f} a month before the first event\nand ${million:.2f} for a million" in readme
 
 
 def _registered(kind: str, name: str = "n", **inputs: object) -> Registered:
