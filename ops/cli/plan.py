@@ -20,18 +20,27 @@ if TYPE_CHECKING:
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST = 14 * 86_400
+_FIFO = "--set queueType=fifo --set groupBy=/customerId --set maxBatchingWindowSeconds=0"
 
 
 def plan(  # noqa: PLR0913, PLR0917 - one option each
-    rate: Annotated[float, typer.Option(min=0.01, max=10_000_000, help="Events a second that reach the queue.")],
     worker_ms: Annotated[
-        float, typer.Option(min=0.1, max=900_000, help="Milliseconds that a step takes for an event.")
+        float, typer.Option(min=0.1, max=900_000, help="Milliseconds of the business step, an event.")
     ],
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=10_000_000,
+            help="Events a second. Default: 4/5 of what it bears.",
+            show_default=False,
+        ),
+    ] = None,
     outage: Annotated[str, typer.Option(help="How long the downstream is away: 90s, 20m, 3h, 2d.")] = "0s",
-    poison: Annotated[str, typer.Option(help="Events that can never succeed.")] = "0%",
+    poison: Annotated[str, typer.Option(help="Share of events that can never succeed.")] = "0%",
     transient: Annotated[str, typer.Option(help="Share of attempts that fail and are tried again.")] = "0%",
     size: Annotated[int, typer.Option(min=1, max=1_048_576, help="Bytes of a message.")] = 1024,
-    batch_ms: Annotated[float, typer.Option(min=0, help="Milliseconds that an invocation takes besides.")] = 30,
+    batch_ms: Annotated[float, typer.Option(min=0, help="Milliseconds of an invocation beside its steps.")] = 30,
     per_request: Annotated[float, typer.Option(min=1, max=100, help="Events in a request to the API.")] = 1,
     groups: Annotated[int, typer.Option(min=0, help="Groups of a FIFO queue.")] = 0,
     redrive: Annotated[float, typer.Option(min=0, help="Dead letters put back a second, once all is worked.")] = 0,
@@ -44,15 +53,15 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Tell what a load does to a stack: backlog, age, time to drain, receives, concurrency; changes and asks nothing.
+    """Tell how much a stack bears, and what a load does to it; changes nothing.
 
-    The pipeline is taken from the stack's configuration, AWS's limits from its published figures (docs/scaling.md).
-    Exits with 1 where the load can't be taken so, or good events would be lost.
+    The pipeline is taken from the stack's configuration, AWS's limits from its
+    published figures (docs/scaling.md). Exits with 1 where the load can't be taken so, or good events would be lost.
 
     Example: lab plan --rate 50 --worker-ms 80 --outage 3h --poison 1% --stack dev
     """
     load = Load(
-        rate=rate,
+        rate=rate or 1,
         worker_ms=worker_ms,
         batch_ms=batch_ms,
         size=size,
@@ -70,6 +79,12 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
         found = _chosen(stack, pipeline, pipelines(registered))
         if found.fifo and not groups:
             output.misuse("a FIFO queue is worked by as many invocations as it has groups: how many, --groups")
+        if groups and not found.fifo:
+            output.misuse(
+                f"--groups is for a FIFO queue, and that of {found.name} is none; with {_FIFO} the events queue is"
+            )
+        if rate is None:
+            load = report.usual(found, load)
         made = report.make(found, load, Shape.of(registered))
     if as_json:
         output.as_json(report.as_json(made, stack=stack))

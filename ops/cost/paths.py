@@ -28,6 +28,8 @@ _DAYS = 30.4  # of a month
 _TRACED = 0.05  # X-Ray's default rule: of what is beyond the first request of each second
 _CHUNK = 64 * 1024  # by which SQS, SNS and EventBridge count a message
 _WRITE = 1024
+_RECORD = 360  # bytes of a state record beside the payload that it keeps: its names, key, checksum, times and result
+_KEPT = 128 * 1024  # bytes: a larger payload stays on its message only
 _AT_ONCE = 10  # messages that one call of SQS sends, receives or deletes
 # Whoever takes what is sent, by pipeline; the others are named after what they do.
 PRODUCERS: Mapping[str, str] = MappingProxyType(
@@ -115,7 +117,7 @@ class Usage:
     producer_ms: Figure = field(default=Figure(20))
     worker_ms: Figure = field(default=Figure(100))
     message_bytes: Figure = field(default=Figure(500))
-    item_bytes: Figure = field(default=Figure(700))
+    item_bytes: Figure = field(default=Figure(860))
     producer_log_bytes: Figure = field(default=Figure(500))
     worker_log_bytes: Figure = field(default=Figure(500))
     access_log_bytes: Figure = field(default=Figure(450))
@@ -164,6 +166,11 @@ def lines(pipeline: str, shape: Shape, usage: Usage) -> list[Line]:
 def per_million(pipeline: str, shape: Shape, usage: Usage) -> float:
     """Dollars for a million events."""
     return math.fsum(line.per_million for line in lines(pipeline, shape, usage))  # sum() rounds by Python's version
+
+
+def record_bytes(message_bytes: float) -> float:
+    """Of the state record of a message: it keeps the payload, unless that is large."""
+    return _RECORD + (message_bytes if message_bytes <= _KEPT else 0)
 
 
 def own_key(usage: Usage) -> list[Line]:

@@ -56,6 +56,9 @@ GB_SECOND = {
     "arm64": Price("GB-second of arm64", Decimal("0.0000133334"), _LAMBDA, _OF_LAMBDA),
     "x86_64": Price("GB-second of x86_64", Decimal("0.0000166667"), _LAMBDA, _OF_LAMBDA),
 }
+POLLER_HOUR = Price(
+    "hour of a provisioned poller", Decimal("0.00925"), _LAMBDA, "a copy of AWS's page, 2026-09 by AWS's Price List API"
+)
 API_REQUEST = Price(
     "request of an HTTP API, of the first 300 million, by 512 KB",
     _per_million("1.00"),
@@ -95,6 +98,7 @@ ALL = (
     CUSTOMER_KEY,
     LAMBDA_REQUEST,
     *GB_SECOND.values(),
+    POLLER_HOUR,
     API_REQUEST,
     *SQS_REQUEST.values(),
     FAIR_REQUEST,

@@ -64,6 +64,13 @@ IN_FLIGHT = Figure(
     f"{_SQS}quotas-queues.html",
     "about; FIFO queues, too; those that wait for a retry count",
 )
+INVOCATION_BYTES = Figure(
+    "Lambda invokes with the messages of up to",
+    6_000_000,
+    "bytes",
+    "https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html",
+    "AWS says 6 MB, and that it can't be raised",
+)
 RECEIVE_BATCH = Figure("a receive call returns up to", 10, "messages", f"{_SQS}quotas-messages.html")
 FAIR_SHARE = Figure(
     "a group is noisy from", 10, "percent of the messages in flight", _FAIR, "or of recent processing time"
@@ -113,6 +120,7 @@ FIGURES: tuple[Figure, ...] = (
     POLLERS_MOST,
     FUNCTION_RAMP,
     ACCOUNT_CONCURRENCY,
+    INVOCATION_BYTES,
     IN_FLIGHT,
     RECEIVE_BATCH,
     FAIR_SHARE,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import TYPE_CHECKING, TypeAlias
 
+from ops.cost.paths import record_bytes
 from ops.plan import figures
 from ops.plan.model import Pollers, batch, seconds
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 Slots: TypeAlias = "Callable[[str, float, str], Limit]"
 
-WRITES = 2  # of an event: its claim and its outcome, each of the whole item
+_WRITES = 2  # of an event: its claim and its outcome, each of the whole item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Limit:
     knob: str
     slots: float = inf
     door: bool = False  # it refuses events before the queue
+    setting: str = ""  # the configuration key that is the limit, where there is one
 
 
 def attempts(pipeline: Pipeline, load: Load) -> float:
@@ -53,13 +55,14 @@ def consumer(pipeline: Pipeline, load: Load) -> list[Limit]:
     if pipeline.reserved_concurrency is not None:
         found.append(slots("workerReservedConcurrency", pipeline.reserved_concurrency, "raise it"))
     if pipeline.fifo and load.groups is not None:
-        found.append(slots("groups of the FIFO queue", load.groups, "group by something finer (groupBy)"))
+        found.append(slots("groups of the FIFO queue", load.groups, "a finer groupBy"))
     return sorted(found, key=lambda limit: limit.rate)
 
 
 def _mapping(pipeline: Pipeline, load: Load, slots: Slots, often: float) -> list[Limit]:
     if pipeline.pollers is None:
-        most = [slots("a mapping without pollers", figures.MAPPING_MOST.value, "set provisionedPollers")]
+        knob = "set provisionedPollers" if pipeline.takes_pollers else "ask AWS for more"
+        most = [slots("Lambda's default mode", figures.MAPPING_MOST.value, knob)]
         if pipeline.max_concurrency is not None:
             most.append(slots("workerMaxConcurrency", pipeline.max_concurrency, "raise it"))
         return most
@@ -73,14 +76,19 @@ def _mapping(pipeline: Pipeline, load: Load, slots: Slots, often: float) -> list
 
 
 def _services(pipeline: Pipeline, load: Load, size: int, often: float) -> list[Limit]:
-    writes = WRITES * max(1, ceil(load.size / 1024)) * often
     flight = figures.IN_FLIGHT.value / seconds(load, size) / often if size else 0.0
-    calls = figures.PUT_EVENTS.value * min(figures.RECEIVE_BATCH.value, max(1, pipeline.batch_size)) / often
+    calls = pipeline.puts + often / min(figures.RECEIVE_BATCH.value, max(1, pipeline.batch_size))
+    rate = figures.TABLE_MOST.value / writes(pipeline, load)
     return [
-        Limit(name="writes to the table", rate=figures.TABLE_MOST.value / writes, knob="ask AWS for more"),
+        Limit(name="writes to the table", rate=rate, knob="ask AWS for more"),
         Limit(name="messages in flight", rate=flight, knob="split the load over queues"),
-        Limit(name="PutEvents to the bus", rate=calls, knob="ask AWS for more"),
+        Limit(name="PutEvents to the bus", rate=figures.PUT_EVENTS.value / calls, knob="ask AWS for more"),
     ]
+
+
+def writes(pipeline: Pipeline, load: Load) -> float:
+    """Write units that the state table needs for an event, its retries included."""
+    return _WRITES * ceil(record_bytes(load.size) / 1024) * attempts(pipeline, load)
 
 
 def door(pipeline: Pipeline, load: Load) -> list[Limit]:
@@ -92,6 +100,7 @@ def door(pipeline: Pipeline, load: Load) -> list[Limit]:
         rate=pipeline.throttle_rate * load.per_request,
         knob="raise it, or send batches",
         door=True,
+        setting="throttleRate",
     )
     account = Limit(
         name="the account's requests",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor
 
+from ops.plan import figures
+
 PAUSE_SECONDS = 30  # from the first failures until nothing is received any more; AWS publishes no figure
 PROBE_SECONDS = 60  # the breaker's tick: so much later than the downstream, at most, the consumer is back
 
@@ -38,6 +40,8 @@ class Pipeline:
     pollers: Pollers | None = None
     fifo: bool = False
     throttle_rate: int | None = None  # requests a second that the API lets through; None is no API
+    takes_pollers: bool = True  # its provisioned pollers can be configured
+    puts: int = 0  # calls of PutEvents for an event before its worker sees it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +65,16 @@ class Load:
     probe: int = PROBE_SECONDS
 
 
+def given(pipeline: Pipeline, load: Load) -> int:
+    """Events that Lambda gives an invocation at most."""
+    return min(pipeline.batch_size, max(1, figures.INVOCATION_BYTES.value // load.size))
+
+
 def batch(pipeline: Pipeline, load: Load) -> int:
     """Events that an invocation can end before its time-out; the others of a full batch it hands back. 0: not one."""
     left = pipeline.timeout * 1000 - load.batch_ms
-    return max(0, min(pipeline.batch_size, floor(left / load.worker_ms) if load.worker_ms else pipeline.batch_size))
+    most = given(pipeline, load)
+    return max(0, min(most, floor(left / load.worker_ms) if load.worker_ms else most))
 
 
 def seconds(load: Load, events: float) -> float:

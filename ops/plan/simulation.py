@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ops.plan.model import Load, Pipeline
 
 STEP = 5  # seconds
+_STEPS = (STEP, 10, 20, 30, 60)  # of which a minute is made
+_MANY = 5000  # steps of an outage: one that would need more of them is looked at in longer ones
 LONGEST = 3 * 86_400  # looked at after the outage, for the end of its backlog
 _HOPELESS = 3600  # looked at where the backlog can only grow
 _NOTHING = 1e-6  # messages: less is rounding
@@ -70,6 +72,13 @@ class Course:
     arrived: float = 0.0
     succeeded: float = 0.0
     ends: int = 0
+    letters: float = 0.0  # dead ones when the redrive begins
+
+    @property
+    def receives_an_event(self) -> float:
+        """Of those that are done or dead; 0 where none is."""
+        over = self.succeeded + self.lost_good + self.poison
+        return self.receives / over if over else 0.0
 
 
 class _Line:
@@ -113,9 +122,16 @@ class _Line:
         return gone
 
 
-def simulate(pipeline: Pipeline, load: Load, *, step: int = STEP, until: int | None = None) -> Course:
-    """What happens from the first event on; ends once the outage is worked off, or at `until`."""
-    return _Simulation(pipeline, load, step).run(until)
+def simulate(pipeline: Pipeline, load: Load, *, step: int | None = None, until: int | None = None) -> Course:
+    """What happens from the first event on; ends once the outage is worked off, or at `until`.
+
+    `step` is in seconds, by default the shortest that takes a moment only.
+    """
+    return _Simulation(pipeline, load, step or _step(load)).run(until)
+
+
+def _step(load: Load) -> int:
+    return next((step for step in _STEPS if load.outage <= _MANY * step), _STEPS[-1])
 
 
 class _Simulation:
@@ -130,6 +146,7 @@ class _Simulation:
         self._used = 0.0
         self._lines: defaultdict[int, _Line] = defaultdict(_Line)
         self._delayed: defaultdict[int, list[_Taken]] = defaultdict(list)
+        self._kept = pipeline.retention // step  # steps
         self._waits: dict[tuple[int, bool], list[int]] = {}
         self._held = 0.0  # in `_delayed`
         self._letters = 0.0  # to be redriven
@@ -183,7 +200,7 @@ class _Simulation:
         course.arrived += arriving
         self._lines[_FRESH].put(number, arriving)
         self._redrive(number)
-        eldest = number - self._pipeline.retention // self._step
+        eldest = number - self._kept
         course.expired += sum(line.before(eldest) for line in self._lines.values())
         visible = self._visible()
         taken = self._take(number, visible, is_paused=self._paused[0] <= now < self._paused[1])
@@ -204,7 +221,7 @@ class _Simulation:
             eldest = min((born for each in self._delayed.values() for _, born, _ in each), default=number)
             if not self._load.outage or eldest * self._step >= self._outage_end:
                 course.drained = now
-                self._letters = course.lost_good + course.poison
+                self._letters = course.letters = course.lost_good + course.poison
 
     def _redrive(self, number: int) -> None:
         """Dead letters go back, as new messages, once the backlog is worked off; those that have come since stay."""
@@ -222,7 +239,7 @@ class _Simulation:
             course.redriven = number * self._step
 
     def _take(self, number: int, visible: float, *, is_paused: bool) -> float:
-        if is_paused or not self._batch:
+        if is_paused or not self._batch or not self._slots:
             self._concurrency, self._used = float(self._start), 0.0
             return 0.0
         size = self._size(visible / self._step)
@@ -289,7 +306,8 @@ class _Simulation:
         self._held += failed
         steps = self._steps_to_wait(count, downstream=is_out)
         for wait in steps:
-            self._delayed[number + wait].append((count, born, failed / len(steps)))
+            back = min(number + wait, max(number, born + self._kept) + 1)  # in flight or not, SQS keeps it no longer
+            self._delayed[back].append((count, born, failed / len(steps)))
 
     def _steps_to_wait(self, count: int, *, downstream: bool) -> list[int]:
         known = self._waits.get((count, downstream))

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from ops.local.deployer import Registered
 
+_UNRESERVED = -1  # the provider's word for a function without reserved concurrency
+_WITHOUT_POLLERS = ("orders", "lake")  # the key provisionedPollers is of the events queue; who writes a program has it
+
 
 class PlanError(LabError):
     """There is nothing to plan with; the message says why."""
@@ -29,7 +32,7 @@ def pipelines(registered: Sequence[Registered]) -> dict[str, Pipeline]:
         if one.type.endswith("apigatewayv2/stage:Stage")
     }
     throttle = next((int(settings["throttlingRateLimit"]) for settings in rates.values()), None)
-    found = {}
+    found: dict[str, Pipeline] = {}
     for mapping in mappings:
         function = functions[mapping["functionName"]]
         environment: Mapping[str, str] = function["environment"]["variables"]
@@ -55,6 +58,7 @@ def _pipeline(
     policy = json.loads(queue.get("redrivePolicy", "{}"))
     pollers = mapping.get("provisionedPollerConfig")
     scaling = mapping.get("scalingConfig")
+    reserved = function.get("reservedConcurrentExecutions")
     return Pipeline(
         name=name,
         batch_size=int(mapping["batchSize"]),
@@ -70,8 +74,11 @@ def _pipeline(
         breaker_hold=int(environment["BREAKER_HOLD_SECONDS"]),
         memory_mb=int(function["memorySize"]),
         max_concurrency=int(scaling["maximumConcurrency"]) if scaling else None,
-        reserved_concurrency=int(function.get("reservedConcurrentExecutions") or 0) or None,
+        # 0 is not none: it switches the function off
+        reserved_concurrency=None if reserved in {None, _UNRESERVED} else int(reserved),
         pollers=Pollers(least=int(pollers["minimumPollers"]), most=int(pollers["maximumPollers"])) if pollers else None,
         fifo=bool(queue.get("fifoQueue", str(mapping["eventSourceArn"]).endswith(".fifo"))),
         throttle_rate=throttle,
+        takes_pollers=name not in _WITHOUT_POLLERS,
+        puts=1 if name == "orders" else 0,
     )

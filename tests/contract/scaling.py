@@ -28,6 +28,7 @@ keeps page and code equal.
 `lab plan` simulates a load on a stack as it is configured, before anything is deployed: what waits, how long, when it
 is over, which limit binds, and which knob helps. It asks nobody and changes nothing. `--set KEY=VALUE` plans with
 another value of a configuration key. It exits with 1 where the load can't be taken so, or good events would be lost.
+Without `--rate` it plans four fifths of what the pipeline bears, and says how much that is.
 
 ```bash
 lab plan --rate 20 --worker-ms 50 --outage 20m --poison 1% --set workerMaxConcurrency=10
@@ -37,9 +38,10 @@ lab plan --rate 20 --worker-ms 50 --outage 20m --poison 1% --set workerMaxConcur
 _METHOD = f"""
 ## How it is computed
 
-Amounts of messages move in steps of {STEP} seconds: what the invocations of that moment have room for is taken off the
-queue, oldest first, and is done, dead, or waits for its retry. Nothing is drawn by chance, so one plan has one answer.
-An event simulation would have to move each message: ten billion in three hours at a million a second.
+Amounts of messages move in steps of {STEP} seconds, of up to a minute in an outage of more than seven hours: what the
+invocations of that moment have room for is taken off the queue, oldest first, and is done, dead, or waits for its
+retry. Nothing is drawn by chance, so one plan has one answer. An event simulation would have to move each message: ten
+billion in three hours at a million a second.
 
 - An invocation takes `--batch-ms`, and `--worker-ms` for each of its events; batches are as full as the backlog or the
   window makes them.
@@ -47,6 +49,8 @@ An event simulation would have to move each message: ten billion in three hours 
   spends one receive of what it takes then. The consumer is back {PROBE_SECONDS} s after the outage's end at the latest.
 - An outage without it: each receive fails. The waits are the worker's own, so that a message outlasts three times
   `maxReceiveCount` x visibility. What waits for a retry is in flight for SQS, and ends at its limit.
+- A state record keeps the payload beside its own fields, and is written twice, by the kilobyte: what a table takes, and
+  what an event costs, follows its size. Lambda passes an invocation 6 MB at most.
 - Poison goes to the dead-letter queue at its first receive. A retry waits with full jitter.
 - With `--redrive`, dead letters go back at that rate once the backlog is worked off, repaired.
 - Invocations are taken away at the pace at which they are added: none is published.
@@ -154,7 +158,7 @@ def _outages(pipeline: Pipeline) -> Iterator[str]:
             course = simulate(way, load)
             over = "never" if course.drained is None else f"{(course.drained - 600 - load.outage) / 60:,.0f} min"
             yield (
-                f"| {rate:,} | {name} | {course.peak:,.0f} | {over} | {course.receives / course.arrived:.2f} "
+                f"| {rate:,} | {name} | {course.peak:,.0f} | {over} | {course.receives_an_event:.2f} "
                 f"| {course.lost_good:,.0f} |\n"
             )
 

@@ -11,7 +11,7 @@ from ops.local.deployer import Registered
 from ops.plan import figures, report, stack
 from ops.plan.model import Load
 from tests.components.configurations import FIXED
-from tests.components.recording import ROOT
+from tests.components.recording import ROOT, run_main
 from tests.contract.scaling import dev, render, resources
 
 
@@ -51,6 +51,8 @@ def test_a_stack_is_read_as_it_is_registered() -> None:
         "pollers": None,
         "fifo": False,
         "throttle_rate": 100,
+        "takes_pollers": True,
+        "puts": 0,
     }
 
 
@@ -63,7 +65,7 @@ def test_a_plan_prices_an_event_as_lab_cost_does() -> None:
         batch=Figure(10),
         worker_ms=Figure(530),
         message_bytes=Figure(2000),
-        item_bytes=Figure(2000),
+        item_bytes=Figure(2360),
         events=Figure(10),
     )
 
@@ -96,3 +98,24 @@ def test_every_pipeline_of_every_configuration_can_be_planned() -> None:
     assert everything["events"].reserved_concurrency == 20
     assert (everything["lake"].throttle_rate, everything["orders"].throttle_rate) == (None, 100)
     assert everything["lake"].timeout == 300
+    assert {name: (one.takes_pollers, one.puts) for name, one in everything.items()} == {
+        "events": (True, 0),
+        "orders": (False, 1),
+        "lake": (False, 0),
+    }
+
+
+def test_the_knobs_of_a_plan_are_keys_that_the_program_takes() -> None:
+    """With the values that the plan gives them, all at once."""
+    load = Load(rate=150, worker_ms=400, outage=5 * 86_400)
+    pipeline = replace(dev(), reserved_concurrency=2)
+    slow, quick = report.make(pipeline, load), report.make(pipeline, replace(load, rate=90_000, per_request=100))
+
+    assert slow.settings.keys() | quick.settings.keys() == {
+        "messageRetentionSeconds",
+        "provisionedPollers",
+        "throttleRate",
+        "workerReservedConcurrency",
+    }
+    config = {**quick.settings, **slow.settings}
+    assert {one.type for one in run_main("dev", config).resources} >= {"aws:sqs/queue:Queue"}

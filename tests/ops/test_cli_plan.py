@@ -148,6 +148,26 @@ def test_a_fifo_queue_needs_its_groups(program: Any) -> None:
     assert _lab(*_ASKED, "--groups", "40").exit_code == 0
 
 
+def test_groups_of_a_queue_that_has_none(program: Any) -> None:
+    """They would change nothing, so that the answer would be another question's; how to ask it is told."""
+    program(_registered("events"))
+
+    done = _lab(*_ASKED, "--groups", "10")
+
+    assert (done.exit_code, "--set queueType=fifo" in done.stderr) == (2, True)
+
+
+def test_how_much_it_bears(program: Any) -> None:
+    """Without a rate: four fifths of what binds first are planned."""
+    program(_registered("events"))
+
+    done = _lab("plan", "--worker-ms", "80", "--json")
+
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["bears"]["limit"]) == (0, "workerMaxConcurrency")
+    assert told["load"]["rate"] == pytest.approx(0.8 * told["bears"]["eventsPerSecond"])
+
+
 @pytest.mark.parametrize(
     "words",
     [

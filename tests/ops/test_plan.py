@@ -59,8 +59,8 @@ _few = settings(max_examples=25, deadline=None)
 @_few
 @given(_pipelines, _loads)
 def test_every_event_is_somewhere(pipeline: Pipeline, load: Load) -> None:
-    """At each minute: done, dead, expired or waiting; and no more of anything than there can be."""
-    for minute in simulate(pipeline, load, step=20, until=7200).minutes:
+    """At the end of each step: done, dead, expired or waiting; and no more of anything than there can be."""
+    for minute in simulate(pipeline, load, step=60, until=7200).minutes:
         there = minute.succeeded + minute.dead + minute.expired + minute.waiting
         assert there == pytest.approx(minute.arrived, rel=1e-9, abs=1e-3)
         assert min(minute.succeeded, minute.dead, minute.expired, minute.visible) >= 0
@@ -94,6 +94,20 @@ def test_more_load_and_a_longer_outage_are_never_better(rate: float, times: floa
     less = badness(run(rate, outage))
     for more in (badness(run(rate * times, outage)), badness(run(rate, outage + longer))):
         assert all(b >= a * (1 - 1e-9) - STEP for a, b in zip(less, more, strict=True))
+
+
+@_few
+@given(st.floats(1, 1000), st.floats(1, 500), st.integers(2, 500), st.integers(0, 500), st.sampled_from([0, 1800]))
+def test_more_invocations_are_never_worse(rate: float, worker_ms: float, most: int, more: int, outage: int) -> None:
+    """For the backlog, its age and the time until it is worked off, with a breaker that opens with the outage."""
+    load = Load(rate=rate, worker_ms=worker_ms, outage=outage, **_AT_ONCE)
+    less, better = (simulate(replace(_DEV, max_concurrency=count), load) for count in (most, most + more))
+
+    assert better.peak <= less.peak * (1 + 1e-9) + rate * STEP
+    assert better.oldest <= less.oldest + STEP
+    if less.drained is not None:
+        assert better.drained is not None
+        assert better.drained <= less.drained + 2 * STEP
 
 
 @pytest.mark.parametrize("outage", [600, 3600, 7200])
@@ -153,6 +167,64 @@ def test_a_stable_queue_is_as_busy_as_its_load() -> None:
     assert course.minutes[-1].concurrency == pytest.approx(100 * 0.1)
     assert course.minutes[-1].visible == 0
     assert course.invocations == pytest.approx(course.arrived)
+
+
+@pytest.mark.parametrize(("batch_size", "worker_ms"), [(1, 70), (10, 50), (100, 20), (10, 2500)])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_invocations_are_as_busy_as_a_queue_with_constant_service_says(
+    batch_size: int, worker_ms: float, share: float
+) -> None:
+    """M/D/c: below the capacity nothing is left, above it c invocations are busy all the time, and the rest grows."""
+    pipeline = replace(_DEV, batch_size=batch_size, window=0, max_concurrency=5)
+    load = Load(rate=1, worker_ms=worker_ms)
+    capacity = 5 * batch_size / seconds(load, batch_size)
+
+    below = simulate(pipeline, replace(load, rate=share * capacity)).minutes[-1]
+    above = simulate(pipeline, replace(load, rate=capacity / share)).minutes[-1]
+
+    assert limits.capacity(pipeline, load) == pytest.approx(capacity)
+    assert share * capacity * worker_ms / 1000 <= below.concurrency <= 5 * (1 + 1e-9)
+    assert below.waiting == pytest.approx(0, abs=1e-3)
+    assert above.concurrency == pytest.approx(5)
+    assert above.waiting == pytest.approx((capacity / share - capacity) * 3600, rel=1e-3)
+
+
+def test_a_backlog_is_worked_off_by_the_pollers_receives() -> None:
+    """Backlog / (capacity - rate), where the pollers' ten receives of ten messages a second are the capacity."""
+    pipeline = replace(_DEV, max_concurrency=None, pollers=Pollers(least=4, most=4), throttle_rate=None)
+    load = Load(rate=300, worker_ms=1, outage=3600, **_AT_ONCE)
+
+    course = simulate(pipeline, load)
+
+    assert course.drained is not None
+    assert course.drained - course.resumed == pytest.approx(300 * 3600 / (400 - 300), abs=2 * STEP)
+
+
+def test_what_waits_for_a_retry_fills_what_may_be_in_flight() -> None:
+    """Without a breaker: SQS gives out no more than 120,000 that are neither deleted nor back."""
+    course = simulate(replace(_DEV, breaker_hold=0, max_concurrency=1000), Load(rate=2000, worker_ms=1, outage=3600))
+
+    assert course.most_flight == pytest.approx(figures.IN_FLIGHT.value)
+    assert course.peak > 2000 * 1800
+
+
+def test_what_waits_for_a_retry_is_kept_no_longer_than_the_rest() -> None:
+    """SQS deletes a message after its retention, in flight or not."""
+    pipeline = replace(_DEV, breaker_hold=0, retention=900)
+
+    course = simulate(pipeline, Load(rate=1, worker_ms=1, outage=7200))
+
+    assert course.oldest <= 900 + STEP
+    assert course.expired > 0
+
+
+def test_the_longest_outage_takes_no_more_steps_than_a_day() -> None:
+    """A plan is to be there in seconds: what lasts long is looked at in minutes."""
+    course = simulate(_DEV, Load(rate=10, worker_ms=50, outage=14 * 86_400))
+
+    assert len(course.steps) < 86_400 / STEP * 1.5
+    assert course.expired == pytest.approx(10 * (14 - 4) * 86_400, rel=1e-2)
+    assert course.oldest == pytest.approx(4 * 86_400, abs=60)
 
 
 @pytest.mark.parametrize(
@@ -231,8 +303,41 @@ def test_what_outlives_the_retention_is_lost_and_told() -> None:
     [
         (_DEV, Load(rate=20, worker_ms=50), "", "none is needed"),
         (_DEV, Load(rate=50, worker_ms=80, outage=10_800), "the backlog never ends", "workerMaxConcurrency 17"),
-        (_DEV, Load(rate=20, worker_ms=40_000), "no event is ever done", "raise the worker's time-out"),
-        (replace(_DEV, max_concurrency=900), Load(rate=150, worker_ms=50), "get 429", "none is needed"),
+        (_DEV, Load(rate=20, worker_ms=40_000), "no event is ever done", "workerTimeoutSeconds 42 or more"),
+        (
+            replace(_DEV, name="orders"),
+            Load(rate=20, worker_ms=40_000),
+            "no event is ever done",
+            "ordersWorkerTimeoutSeconds 42 or more",
+        ),
+        (_DEV, Load(rate=20, worker_ms=900_000), "no event is ever done", "a shorter step"),
+        (replace(_DEV, max_concurrency=900), Load(rate=150, worker_ms=50), "get 429", "throttleRate 188"),
+        (
+            replace(_DEV, max_concurrency=900),
+            Load(rate=12_000, worker_ms=50, size=500),
+            "get 429",
+            "send batches: 15,000 requests/s are more than an account has",
+        ),
+        (_DEV, Load(rate=150, worker_ms=50), "the backlog never ends", "workerMaxConcurrency 10; throttleRate 188"),
+        (
+            replace(_DEV, retention=7200, max_concurrency=20),
+            Load(rate=10, worker_ms=50, outage=4 * 3600),
+            "events are lost",
+            "messageRetentionSeconds 21600",
+        ),
+        (
+            replace(_DEV, max_concurrency=20),
+            Load(rate=10, worker_ms=50, outage=14 * 86_400),
+            "events are lost",
+            "no retention is long enough",
+        ),
+        (replace(_DEV, reserved_concurrency=0), Load(rate=1, worker_ms=50), "lets 0 of 1 events/s", "raise it"),
+        (
+            replace(_DEV, name="lake", takes_pollers=False, throttle_rate=None),
+            Load(rate=15_000, worker_ms=500, account_concurrency=50_000),
+            "workerMaxConcurrency lets 3.98",
+            "raise it",
+        ),
         (
             replace(_DEV, throttle_rate=None),
             Load(rate=15_000, worker_ms=500, account_concurrency=50_000),
@@ -260,7 +365,7 @@ def test_problem_and_knob(pipeline: Pipeline, load: Load, problem: str, knob: st
     assert any(problem in found for found in made.problems) or (not problem and not made.problems)
     assert made.knob.startswith(knob)
     if knob.startswith("workerMax"):
-        assert made.variants[-1].name == knob
+        assert made.variants[-1].name == knob.partition(";")[0]
         assert made.variants[-1].course.drained is not None
 
 
@@ -295,6 +400,106 @@ def test_programs_get_the_same() -> None:
         "knob": "raise it",
         "door": False,
     }
+
+
+def test_a_knob_answers_its_problem() -> None:
+    """With the keys set as they are named, the plan has no problem left."""
+    load = Load(rate=150, worker_ms=50, outage=4 * 3600)
+    made = report.make(replace(_DEV, retention=7200), load)
+
+    assert made.settings == {"messageRetentionSeconds": 21_600, "workerMaxConcurrency": 40, "throttleRate": 188}
+    turned = replace(_DEV, retention=21_600, max_concurrency=40, throttle_rate=188)
+    assert report.make(turned, load).problems == ()
+    told = " ".join(line.strip() for line in report.lines(made, stack="dev"))
+    assert "--set messageRetentionSeconds=21600 --set workerMaxConcurrency=40 --set throttleRate=188 plans" in told
+
+
+def test_the_breaker_as_a_knob_is_told_by_its_name() -> None:
+    """It is a variant anyway, and no other value of what is turned then."""
+    made = report.make(replace(_DEV, breaker_hold=0, max_concurrency=20), Load(rate=20, worker_ms=50, outage=10_800))
+
+    assert [variant.name for variant in made.variants][:2] == ["as configured", "with breaker"]
+    assert len({variant.pipeline for variant in made.variants}) == len(made.variants)
+    assert made.settings == {"breakerHoldSeconds": 60}
+
+
+@pytest.mark.parametrize(("size", "units"), [(600, 1), (1024, 2), (4096, 5), (128 * 1024, 129), (1_048_576, 1)])
+def test_a_record_keeps_the_payload_beside_its_own_fields(size: int, units: int) -> None:
+    """Each of its two writes is paid, and limited, by the kilobyte; a payload over 128 KB is not kept in it."""
+    assert limits.writes(_DEV, Load(rate=1, worker_ms=50, size=size)) == 2 * units
+
+
+def test_an_invocation_has_no_more_than_six_megabytes() -> None:
+    """A batch of large messages is never full."""
+    load = Load(rate=1, worker_ms=50, size=1_048_576)
+
+    assert batch(_DEV, load) == 5
+    assert any("5 messages are the 6 MB" in note for note in report.make(_DEV, load).notes)
+
+
+def test_orders_are_put_on_the_bus_one_by_one() -> None:
+    """By the API, before the worker's own events, of which ten are a call."""
+    (events, orders) = (
+        next(limit.rate for limit in limits.consumer(one, Load(rate=1, worker_ms=1)) if "PutEvents" in limit.name)
+        for one in (_DEV, replace(_DEV, name="orders", puts=1))
+    )
+
+    assert [events, orders] == pytest.approx([100_000, 10_000 / 1.1])
+
+
+def test_only_what_can_be_configured_is_tried() -> None:
+    """The key provisionedPollers is of the events queue."""
+    made = report.make(replace(_DEV, name="lake", takes_pollers=False), Load(rate=50, worker_ms=80))
+
+    assert [variant.name for variant in made.variants] == ["as configured", "workerMaxConcurrency 6"]
+    assert not any("provisionedPollers" in limit.knob for limit in made.limits)
+
+
+def test_receives_are_told_of_what_is_over() -> None:
+    """What still waits has cost none: of a queue that only grows each event that is done has cost one."""
+    course = simulate(_DEV, Load(rate=500, worker_ms=50))
+
+    assert course.receives_an_event == pytest.approx(1)
+    assert simulate(_DEV, Load(rate=1, worker_ms=40_000)).receives_an_event == 0
+
+
+def test_what_it_bears_is_asked_without_a_rate() -> None:
+    """Four fifths of the first limit are planned, and that limit is told."""
+    load = report.usual(_DEV, Load(rate=1, worker_ms=80))
+    made = report.make(_DEV, load)
+
+    assert load.rate == pytest.approx(0.8 * 20 / 0.83)
+    assert made.bears.name == "workerMaxConcurrency"
+    assert made.bears.rate == pytest.approx(20 / 0.83)
+    assert made.problems == ()
+    assert report.usual(_DEV, Load(rate=1, worker_ms=40_000)).rate == 0.01
+
+
+def test_what_a_redrive_does_is_told() -> None:
+    """How many go back, from when on and how long it takes; that there is nothing to go back, too."""
+
+    def told(load: Load) -> str:
+        return " ".join(" ".join(report.lines(report.make(_DEV, load), stack="dev")).split())
+
+    load = Load(rate=10, worker_ms=50, poison=0.1, outage=600, redrive_rate=20)
+    assert "dead letters go back, repaired, at 20 a second from" in told(load)
+    assert "there is no dead letter to go back" in told(replace(load, poison=0))
+    assert "none begins: the backlog is not worked off" in told(replace(load, rate=500))
+
+
+def test_pollers_are_priced_by_the_hour() -> None:
+    """The least of them are always there: 730 hours of 0.00925 dollars."""
+    made = report.make(_DEV, Load(rate=100, worker_ms=500))
+
+    told = " ".join(" ".join(report.lines(made, stack="dev")).split())
+    assert "pollers 3 to 7: $20.26 to $47.27 a month more." in told
+
+
+def test_lines_of_a_fifo_queue_fit_too() -> None:
+    """80 columns, whichever limits are shown."""
+    load = Load(rate=10, worker_ms=50, groups=1)
+
+    assert max(map(len, report.lines(report.make(replace(_DEV, fifo=True, window=0), load), stack="dev"))) <= 80
 
 
 def test_batches_that_do_not_fit_the_time_out_are_cut() -> None:
