@@ -168,6 +168,9 @@ TRUTHS["lake-objects-ignored"] = of_pipeline("lake", above_zero(own("ObjectsIgno
 TRUTHS["lake-quality-failed"] = of_pipeline("lake", above_zero(own("QualityFailed")))
 TRUTHS["lake-gate-errors"] = above_zero(function("Errors", "lake-gate"))
 TRUTHS["lake-committer-errors"] = above_zero(function("Errors", "lake-committer"))
+_ROUNDS = {function("Invocations", "lake-committer"): 1.0}  # of a minute
+# What is missing is looked for in two more periods than are evaluated.
+TRUTHS["lake-committer-silent"] = Truth({}, _ROUNDS, _ROUNDS, 15 + 2)
 TRUTHS["lake-backfill-errors"] = above_zero(function("Errors", "lake-backfill"))
 TRUTHS["lake-backfill-failed"] = above_zero(
     Metric.of("AWS/States", "ExecutionsFailed", {"StateMachineArn": "arn:lake-backfill"})
@@ -307,7 +310,7 @@ HIDDEN: dict[str, tuple[list[Minute], set[str]]] = {
 def test_what_the_age_leaves_out_is_seen(registered: dict[str, Mapping[str, Any]], pipeline: str, story: str) -> None:
     """Messages received three times or more, and letters that a preview or a redrive holds, don't silence an alarm."""
     minutes, expected = HIDDEN[story]
-    minutes = [in_pipeline(pipeline, minute) for minute in minutes]
+    minutes = [{**in_pipeline(pipeline, minute), **_ROUNDS} for minute in minutes]
     expected = {re.sub("^events", pipeline, name) for name in expected}
 
     firing = {name for name, inputs in registered.items() if run(inputs, minutes)[-1] is State.ALARM}

@@ -28,12 +28,14 @@ from components.observability.alarms.model import (
 _IDLE_QUEUE = Missing("notBreaching", "SQS says nothing of a queue that nobody has used for six hours, so it is empty")
 _NO_OLDEST = Missing("notBreaching", "neither SQS nor the worker reports an age where there is no message")
 _NO_OUTCOME = Missing("notBreaching", "the worker reports when an event has come to its end, and none has")
-_HOUR = 3600
+_MINUTE, _HOUR = 60, 3600
+_SILENT_MINUTES = 15  # of what is invoked each minute: a late metric or a deployment is no silence
 # Google's SRE workbook, Alerting on SLOs: 2 per cent of a month's budget in an hour, 5 per cent in six hours.
 _FAST_BURN, _SLOW_BURN = 14.4, 6
 _SLOW_TIMES = 6  # as long as the fast one's windows
 _FEWEST_MISSED = 10  # of a long window: of few events, one is a large share, and the dead-letter queue tells of it
 _NOT_INVOKED = Missing("notBreaching", "Lambda reports only when it is invoked, and what is not invoked can't fail")
+_NOBODY_INVOKES = Missing("breaching", "Lambda reports only when it is invoked, which is to be each minute")
 _NO_REQUESTS = Missing("notBreaching", "API Gateway reports only when there are requests")
 _NO_FAILURE = Missing("notBreaching", "AWS sends this metric only when something failed")
 _NO_BATCH = Missing("notBreaching", "the worker reports with each batch, and without one nothing can have failed")
@@ -347,6 +349,17 @@ def _committer(of: PipelineTargets) -> Sequence[Alarm]:
             description="The committer failed: chunks are done, and their tables' readers miss their rows.",
             source=sources.function("Errors", of.committer),
             missing=_NOT_INVOKED,
+        ),
+        Alarm(
+            name="committer-silent",
+            severity=WARNING,
+            description="Nothing invokes the committer: what is written to silver does not become part of its tables.",
+            source=sources.function("Invocations", of.committer),
+            missing=_NOBODY_INVOKES,
+            comparison="LessThanThreshold",
+            threshold=1,
+            span=Span.all_of(_SILENT_MINUTES),
+            period_seconds=_MINUTE,
         ),
     )
 

@@ -107,11 +107,11 @@ _LAKE = """
 
 S3 tells ingest of objects through a queue of notices. `redrive-failed` includes the redrives of `lake-notices`.
 `quality-failed` and `gate-errors` are there where `lakeQualityGate` is true; `event-delivery-failed` includes its rule.
-`committer-errors` is there where `lakeFormat` is iceberg.
+`committer-errors` and `committer-silent` are there where `lakeFormat` is iceberg.
 `backfill-failed` and `backfill-errors` are there where `lakeBackfill` is true.
 
 """
-_SIGNS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}
+_SIGNS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥", "LessThanThreshold": "<"}
 
 
 def render() -> str:

@@ -10,7 +10,7 @@ RUNBOOKS = "ops/runbooks"
 Severity = Literal["critical", "warning"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Treatment = Literal["breaching", "notBreaching", "ignore", "missing"]
-Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold"]
+Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold"]
 
 
 @dataclass(frozen=True, slots=True)

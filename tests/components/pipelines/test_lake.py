@@ -423,6 +423,7 @@ def test_tables_are_made_where_they_are_wanted(lake: Recording) -> None:
         ("aws:cloudwatch/eventTarget:EventTarget", "lake-committer-target"),
         ("aws:lambda/permission:Permission", "lake-committer-invocation"),
         ("aws:cloudwatch/metricAlarm:MetricAlarm", "lake-committer-errors"),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "lake-committer-silent"),
         ("aws:lambda/layerVersion:LayerVersion", "iceberg"),
         ("lab:storage:LakeLedger", "lake-ledger"),
         ("aws:dynamodb/table:Table", "lake-ledger"),
