@@ -118,7 +118,7 @@ def set_up(emulator: Emulator) -> Stage:
     s3.create_bucket(Bucket=_BUCKET)
     s3.put_bucket_versioning(Bucket=_BUCKET, VersioningConfiguration={"Status": "Enabled"})
     _listen(s3, sqs, urls["ear"])
-    _function(emulator)
+    function(emulator, _FUNCTION, CHUNK_BYTES=str(CHUNK_BYTES))
     lake = {
         "bronzeBucket": _BUCKET,
         "queueUrl": urls["lake"],
@@ -142,16 +142,17 @@ def _listen(s3: Any, sqs: Any, url: str) -> None:
     )
 
 
-def _function(emulator: Emulator) -> None:
-    """The ingest function, for what its environment says."""
-    role = client(emulator, "iam").create_role(RoleName=_FUNCTION, AssumeRolePolicyDocument=_TRUST)["Role"]["Arn"]
+def function(emulator: Emulator, name: str, **variables: str) -> None:
+    """A function, for what its environment says."""
+    role = client(emulator, "iam").create_role(RoleName=name, AssumeRolePolicyDocument=_TRUST)["Role"]["Arn"]
     client(emulator, "lambda").create_function(
-        FunctionName=_FUNCTION,
+        FunctionName=name,
         Role=role,
         Runtime="python3.13",
         Handler="x.y",
         Code={"ZipFile": _EMPTY_ZIP},
-        Environment={"Variables": {"CHUNK_BYTES": str(CHUNK_BYTES)}},
+        Timeout=900,
+        Environment={"Variables": variables},
     )
 
 

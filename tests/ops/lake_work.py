@@ -7,22 +7,31 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import pytest
+from pyiceberg.catalog.glue import GlueCatalog
 from typer.testing import Result
 
 from handlers.idempotency.store import StateStore
 from handlers.lake import notice
+from handlers.lake.iceberg import fileio
+from handlers.lake.iceberg.commit import Round
+from handlers.lake.iceberg.committer import Committer
+from handlers.lake.iceberg.ledger import Ledger
+from handlers.lake.iceberg.tables import Tables
 from handlers.lake.intake import Env, Intake, Invocation
+from handlers.lake.notes import Notes
 from handlers.lake.ready import SOURCE
 from handlers.lake.step import Transformer
 from handlers.worker.worker import Worker, WorkerEnv
 from ops.local.emulator import Emulator
-from tests.ops.lake_stage import Stage, set_up
+from tests.ops.lake_stage import Stage, function, set_up
 from tests.ops.stack import client
 
 SILVER = "lab-silver"
 _TABLE = "state"
 _CHUNK_BYTES = 1000
 _BUS = "lake-bus"
+_LEDGER, _DATABASE = "ledger", "lake"
 
 
 def shipment(number: int, **more: Any) -> dict[str, Any]:
@@ -54,6 +63,38 @@ class Lake:
     """The lake, at work when it is told so."""
 
     stage: Stage
+    has_tables: bool = False
+
+    def become_tables(self) -> None:
+        """Makes silver tables, as a deployment with `lakeFormat: iceberg` does."""
+        self.client("glue").create_database(DatabaseInput={"Name": _DATABASE})
+        keys = {"scope": "HASH", "name": "RANGE"}
+        self.client("dynamodb").create_table(
+            TableName=_LEDGER,
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        functions = {"committerFunctionName": "lake-committer", "workerFunctionName": "lake-worker"}
+        for name in functions.values():
+            function(self.stage.emulator, name, GLUE_DATABASE=_DATABASE)
+        _tell(self.stage.emulator, {"ledgerTableName": _LEDGER, **functions})
+        self.has_tables = True
+
+    def catalog(self, **more: str) -> GlueCatalog:
+        """The catalog of the tables."""
+        return GlueCatalog("lake", self.client("glue"), **more)
+
+    def commit(self) -> dict[str, int]:
+        """A round of the committer's."""
+        files = f"{fileio.S3FileIO.__module__}.{fileio.S3FileIO.__name__}"
+        dynamodb = self.client("dynamodb")
+        ledger = Ledger(dynamodb, _LEDGER)
+        tables = Tables(self.catalog(**{"py-io-impl": files}), _DATABASE, self.s3, SILVER)
+        committer = Committer(tables, ledger, self.client("events"), pipeline="lake", bucket=SILVER, bus=_BUS)
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()):
+            patch.setattr(fileio, "s3_client", lambda: self.s3)
+            return Round(dynamodb, ledger, committer, pipeline="lake", table_name=_TABLE).run()
 
     def lab(self, *arguments: str, typed: str = "") -> Result:
         return self.stage.lab(*arguments, typed=typed)
@@ -161,6 +202,7 @@ class Lake:
             silver_bucket=SILVER,
             queue_url=self.stage.queue,
             start=date(2020, 1, 1),
+            notes=Notes(self.client("dynamodb"), _LEDGER) if self.has_tables else None,
         )
         return Worker(
             config,
@@ -206,9 +248,14 @@ def start(emulator: Emulator) -> Lake:
     )
     environment = {"Variables": {"CHUNK_BYTES": str(_CHUNK_BYTES), "TTL_DAYS": "7"}}
     client(emulator, "lambda").update_function_configuration(FunctionName="lake-ingest", Environment=environment)
+    _tell(emulator, {"silverBucket": SILVER}, DynamoTableName=_TABLE, EventBusName=_BUS)
+    return Lake(stage)
+
+
+def _tell(emulator: Emulator, lake: dict[str, str], **outputs: str) -> None:
+    """Adds to the outputs of the stack and of its lake."""
     file = emulator.home / "local.json"
     state = json.loads(file.read_text())
-    state["outputs"]["lake"]["silverBucket"] = SILVER
-    state["outputs"] |= {"DynamoTableName": _TABLE, "EventBusName": _BUS}
+    state["outputs"] |= outputs
+    state["outputs"]["lake"] |= lake
     file.write_text(json.dumps(state))
-    return Lake(stage)

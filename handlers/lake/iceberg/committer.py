@@ -21,13 +21,14 @@ from handlers.errors import DeadlineExceededError, DownstreamError, IngestionErr
 from handlers.lake import schemas
 from handlers.lake.errors import FileChangedError, TableMismatchError
 from handlers.lake.iceberg.ledger import Entry, Ledger
-from handlers.lake.iceberg.tables import COMMIT_ERRORS, SILVER, Footer, Last, Tables
+from handlers.lake.iceberg.tables import COMMIT_ERRORS, SILVER, Footer, Last, Tables, misfit
 from handlers.lake.iceberg.written import File, Written
 from handlers.lake.ready import ready
 from handlers.observability import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
 _ATTEMPTS = 4
@@ -107,7 +108,11 @@ class Committer:
                 changes = self._changes(record_type, written)
                 self._read(changes, footers)
                 former = self._tables.live(table, {key for one in changes for key in one.removed})
-                failures = {one.written.chunk: error for one in changes if (error := _failure(one, footers, former))}
+                failures = {
+                    one.written.chunk: error
+                    for one in changes
+                    if (error := _failure(one, footers, former, table.schema()))
+                }
                 good = [one for one in changes if one.written.chunk not in failures]
                 if good:
                     now = Last(last.number + 1, tuple(one.entry for one in good))
@@ -197,13 +202,18 @@ def _types(written: Iterable[Written]) -> Iterator[str]:
 
 
 def _failure(
-    change: _Change, footers: Mapping[str, Footer | IngestionError], former: Mapping[str, object]
+    change: _Change, footers: Mapping[str, Footer | IngestionError], former: Mapping[str, object], schema: "Schema"
 ) -> IngestionError | None:
     """Why a change can't be made."""
     if missing := [key for key in change.removed if key not in former]:
         return FileChangedError(f"{missing[0]} is not in its table: its rows were rewritten since")
-    found = (footers[file.key] for file in change.added)
-    return next((one for one in found if isinstance(one, IngestionError)), None)
+    for file in change.added:
+        found = footers[file.key]
+        if isinstance(found, IngestionError):
+            return found
+        if why := misfit(found.metadata, schema):
+            return TableMismatchError(f"{file.key} was written under another type: {why}")
+    return None
 
 
 def _added(changes: Sequence[_Change], footers: Mapping[str, Footer | IngestionError]) -> list[Footer]:

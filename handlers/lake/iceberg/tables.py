@@ -74,6 +74,14 @@ _END = 8  # the footer's length and the magic
 _GONE = frozenset({"NoSuchKey", "404"})
 # What a commit may raise that was refused, or of which nobody knows.
 COMMIT_ERRORS = (CommitFailedException, CommitStateUnknownException, OSError, *AWS_ERRORS)
+_AS_ARROW: Mapping[type[IcebergType], pa.DataType] = {
+    StringType: pa.string(),
+    DoubleType: pa.float64(),
+    LongType: pa.int64(),
+    BooleanType: pa.bool_(),
+    DateType: pa.date32(),
+    TimestamptzType: pa.timestamp("us", "UTC"),
+}
 _PLAIN: Mapping[type[model.Field], Callable[[], PrimitiveType]] = {
     model.Text: StringType,
     model.Json: StringType,
@@ -245,6 +253,19 @@ def columns(kind: model.RecordType) -> Schema:
     return Schema(time, *fields, NestedField(next(ids), model.DT, DateType(), required=False))
 
 
+def misfit(metadata: pq.FileMetaData, schema: Schema) -> str | None:
+    """Why a table can't have a file: a column of another type, which readers would fail at. None where it can.
+
+    Columns that only one of the two has are no fault: they are null, or are not read.
+    """
+    found = metadata.schema.to_arrow_schema()
+    for one in schema.fields:
+        there = found.field(one.name).type if one.name in found.names else None
+        if there is not None and not _reads(there, one.field_type):
+            return f"{one.name} is {there} in the file and {one.field_type} in the table"
+    return None
+
+
 def statistics(metadata: pq.FileMetaData, schema: Schema) -> dict[str, Any]:
     """What a table says of a file's columns, by their ids, so that readers skip it; nothing of nested ones and texts.
 
@@ -323,3 +344,19 @@ def _fits(wanted: IcebergType, there: IcebergType) -> bool:
         case DecimalType(), DecimalType():
             return wanted.scale == there.scale and wanted.precision <= there.precision
     return wanted == there
+
+
+def _reads(there: pa.DataType, wanted: IcebergType) -> bool:
+    """Whether a column of a file can be read as one of a table: the same, or narrower."""
+    match wanted:
+        case StructType():
+            known = {one.name: one.type for one in there} if isinstance(there, pa.StructType) else None
+            return known is not None and all(
+                _reads(known[one.name], one.field_type) for one in wanted.fields if one.name in known
+            )
+        case ListType():
+            return isinstance(there, pa.ListType) and _reads(there.value_type, wanted.element_type)
+        case DecimalType():
+            fits = isinstance(there, pa.Decimal128Type) and there.scale == wanted.scale
+            return fits and there.precision <= wanted.precision
+    return bool(there == _AS_ARROW[type(wanted)])

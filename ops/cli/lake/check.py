@@ -51,6 +51,7 @@ CREATE TABLE file (
     file TEXT PRIMARY KEY, digest TEXT, etag TEXT, size INTEGER, modified REAL, rows INTEGER, fault TEXT
 );
 CREATE TABLE committed (file TEXT PRIMARY KEY);
+CREATE TABLE apart (name TEXT, files INTEGER, rows INTEGER);
 CREATE TABLE bronze (digest TEXT, key TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified REAL);
 """
 _INDEXES = """
@@ -107,6 +108,16 @@ class Wanted:
     start: float  # seconds since the epoch
     count_source: bool
     limit: int
+    but: str = ""  # a kind of problem that is none for who asks
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A chunk that is done, whose files are as its record says, and are not all part of their tables."""
+
+    name: str  # its idempotency key
+    files: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,10 @@ class _Run:
     @property
     def is_done(self) -> bool:
         return self.status == DONE
+
+    @property
+    def kind(self) -> str:
+        return "failed" if self.status == "FAILED" else "unfinished"
 
 
 class Check:
@@ -165,13 +180,18 @@ class Check:
         """What differs, object by object."""
         report = Report()
         for digest in self._digests():
-            problems = list(self._compare(digest, wanted, report))
+            problems = [one for one in self._compare(digest, wanted, report) if one.kind != wanted.but]
             report.objects += 1
             report.fine += not problems
             report.counts.update(one.kind for one in problems)
             report.problems += problems[: max(0, wanted.limit - len(report.problems))]
             advance(1)
         return report
+
+    def apart(self) -> Iterator[Apart]:
+        """Chunks whose files could become part of tables, of what was compared."""
+        for row in self._db.execute("SELECT name, files, rows FROM apart ORDER BY name"):
+            yield Apart(*row)
 
     def clear(self, report: Report) -> int:
         """Delete what is left over; how many files."""
@@ -239,7 +259,7 @@ class Check:
 
     def _count_rows(self, wanted: Wanted, advance: Callable[[int], None]) -> None:
         query = (
-            "SELECT file, etag, size FROM file"
+            "SELECT file, etag, size, file IN (SELECT file FROM committed) FROM file"
             " WHERE file > ? AND (modified >= ? OR file IN (SELECT file FROM named)) ORDER BY file LIMIT ?"
         )
         last = ""
@@ -249,10 +269,11 @@ class Check:
                 last = file
                 advance(1)
 
-    def _rows(self, file: str, etag: str, size: int) -> tuple[int | None, str | None]:
+    def _rows(self, file: str, etag: str, size: int, is_committed: int) -> tuple[int | None, str | None]:
         try:
             if file.startswith(SILVER):
-                return footers.read(self._s3, self._silver, File(file, etag, size)).num_rows, None
+                footer = footers.read(self._s3, self._silver, File(file, etag, size))
+                return footer.num_rows, self._tables.misfit(file, footer) if self._tables and not is_committed else None
             body = self._s3.get_object(Bucket=self._silver, Key=file, IfMatch=etag)["Body"]
             return sum(rows_of(json.loads(line)) for line in body.iter_lines() if line), None
         except footers.NotParquetError as error:
@@ -290,11 +311,16 @@ class Check:
         for run in runs:  # they come as they were done
             if run.is_done:
                 newest[run.start, run.end] = run
-        unsettled = [*_unsettled(key, runs, newest), *_gaps(key, sorted(newest), runs, taken)]
+        unsettled = [
+            Problem(run.kind, key, f"bytes {run.start}-{run.end}: {run.status}") for run in _unsettled(runs, newest)
+        ]
+        unsettled += _gaps(key, sorted(newest), runs, taken)
         yield from unsettled
         is_open = bool(unsettled)
         names = [name for run in newest.values() for name in run.names]
         yield from self._named(key, names, files, report)
+        if self._tables:
+            self._set_apart(runs, newest)
         report.recorded["silver"] += sum(run.silver for run in newest.values())
         report.recorded["quarantine"] += sum(run.quarantined for run in newest.values())
         yield from self._left(key, files, runs, is_open, wanted, report)
@@ -348,6 +374,21 @@ class Check:
                 yield Problem("rows", key, f"{quarantined} rows are in quarantine, the record says {said[0]}")
             if said[1] != in_files:
                 yield Problem("rows", key, f"the record says {said[1]} rows, of its files together {in_files:.0f}")
+
+    def _set_apart(self, runs: list[_Run], newest: dict[tuple[int, int], _Run]) -> None:
+        """Keeps the chunks that could be committed: each by itself, whatever has become of the others."""
+        unsettled = {(run.start, run.end) for run in _unsettled(runs, newest)}
+        contested = _contested({*newest, *unsettled}) | unsettled
+        names = [name for span, run in newest.items() if span not in contested for name in run.names]
+        for name in names:
+            self._db.execute(
+                "INSERT INTO apart SELECT named.name, count(*), sum(named.rows) FROM named"
+                " LEFT JOIN file USING (file) LEFT JOIN committed ON committed.file = named.file"
+                " WHERE named.name = ? AND named.rows IS NOT NULL GROUP BY named.name"
+                " HAVING sum(committed.file IS NULL) > 0 AND sum(fault IS NOT NULL OR file.rows IS NOT named.rows) = 0"
+                " AND sum(named.rows) = (SELECT silver FROM chunk WHERE chunk.name = named.name)",
+                (name,),
+            )
 
     def _has_fault(self, name: str) -> bool:
         """Whether a quarantine file that a record names is not there or could not be read: that has been told."""
@@ -468,14 +509,23 @@ def _not_blank(block: Block) -> int:
     return sum(1 for line in block.data.split(b"\n") if line.strip(WHITE))
 
 
-def _unsettled(key: str, runs: list[_Run], newest: dict[tuple[int, int], _Run]) -> Iterator[Problem]:
+def _unsettled(runs: list[_Run], newest: dict[tuple[int, int], _Run]) -> Iterator[_Run]:
     """Work that is not done, unless it failed and was done since."""
     for run in runs:
         done = newest.get((run.start, run.end))
-        if run.is_done or (run.status == "FAILED" and done and run.processed < done.processed):
-            continue
-        kind = "failed" if run.status == "FAILED" else "unfinished"
-        yield Problem(kind, key, f"bytes {run.start}-{run.end}: {run.status}")
+        if not run.is_done and not (run.status == "FAILED" and done and run.processed < done.processed):
+            yield run
+
+
+def _contested(spans: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those that have bytes of others: rows of these are in files of both."""
+    found: set[tuple[int, int]] = set()
+    last = (0, 0)  # of those that begin earlier, the one that goes furthest
+    for span in sorted(spans):
+        if span[0] < last[1]:
+            found |= {span, last}
+        last = max(last, span, key=lambda one: one[1])
+    return found
 
 
 def _gaps(key: str, spans: list[tuple[int, int]], runs: list[_Run], taken: list[tuple[Any, ...]]) -> Iterator[Problem]:

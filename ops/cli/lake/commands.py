@@ -11,6 +11,7 @@ import typer
 
 from ops.cli import output, target, timing
 from ops.cli.lake import (
+    adopt_commands,
     backfill_commands,
     check_commands,
     compact_commands,
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(backfill_commands.app, name="backfill")
+app.command()(adopt_commands.adopt)
 app.command()(check_commands.check)
 app.command()(compact_commands.compact)
 app.command()(files_commands.files)

@@ -35,7 +35,7 @@ def table(
 
     found, lake = jobs.lake_of(stack)
     tables = Tables(found, lake)
-    noted = tables.noted()
+    noted = sum(1 for _ in tables.noted())
     told = []
     with output.counting("reading tables") as advance:
         for name in [record_type] if record_type else tables.names():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from handlers.lake.notes import Notes
 from handlers.lake.partition import partitions
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from ops.cli.target import Target
 
@@ -68,17 +70,26 @@ class Tables:
         self._silver = lake["silverBucket"]
         self._ledger = lake["ledgerTableName"]
         self._database = _database(found, lake)
+        self._known: dict[str, list[Any]] = {}  # the columns of types
 
     def names(self) -> list[str]:
         """The types that have a table."""
         pages = self._found.client("glue").get_paginator("get_tables").paginate(DatabaseName=self._database)
         return sorted(one["Name"] for page in pages for one in page["TableList"])
 
-    def noted(self) -> int:
-        """Chunks that are noted: done and not committed yet, or not done."""
+    def noted(self) -> Iterator[str]:
+        """Chunks that are noted, by their idempotency keys: done and not committed yet, or not done."""
         from handlers.lake.iceberg.ledger import Ledger  # noqa: PLC0415 - see above
 
-        return sum(1 for _ in Ledger(self._found.client("dynamodb"), self._ledger).notes())
+        for one in Ledger(self._found.client("dynamodb"), self._ledger).notes():
+            yield one.key
+
+    def note(self, names: Collection[str], advance: Callable[[int], None]) -> None:
+        """Note chunks for the committer, by their idempotency keys; it adds what it lacks of those that are done."""
+        notes = Notes(self._found.client("dynamodb"), self._ledger)
+        with ThreadPoolExecutor(self._found.connections) as pool:
+            for _ in pool.map(notes.take, names):
+                advance(1)
 
     def files(self, record_type: str) -> Iterator[str]:
         """The keys of a table's files.
@@ -88,6 +99,16 @@ class Tables:
         """
         for key, _, _ in self._files(self._table(record_type)[0]):
             yield key
+
+    def misfit(self, file: str, footer: Any) -> str | None:  # noqa: ANN401 - pyarrow's, imported where it is needed
+        """Why a file of silver could not be part of its table, by its footer; None where it could."""
+        from handlers.lake.iceberg.tables import misfit  # noqa: PLC0415 - see above
+
+        record_type = file.removeprefix(_SILVER).partition("/")[0]
+        whys = [misfit(footer, one) for one in self._schemas(record_type)]
+        if not whys:
+            return f"{file}: there is no type {record_type}, so no table"
+        return None if None in whys else f"{file}: {whys[0]}"
 
     def look(self, record_type: str) -> Told:
         """One table, and its type's files in silver.
@@ -112,6 +133,17 @@ class Tables:
         for one in partitions(self._s3, self._silver, record_type):
             told.outside += [file.key for file in one.files if file.key not in seen]
         return told
+
+    def _schemas(self, record_type: str) -> list[Any]:
+        """The columns that the type says now, and those that its table has: the committer makes them agree."""
+        from handlers.lake import schemas  # noqa: PLC0415 - see above
+        from handlers.lake.iceberg.tables import columns  # noqa: PLC0415 - see above
+
+        if record_type not in self._known:
+            kind = schemas.types().get(record_type)
+            there = [self._table(record_type)[0].schema()] if kind and record_type in self.names() else []
+            self._known[record_type] = [columns(kind), *there] if kind else []
+        return self._known[record_type]
 
     def _files(self, table: Any) -> Iterator[tuple[str, str, int]]:  # noqa: ANN401 - pyiceberg's, imported where it is needed
         from handlers.lake.iceberg.tables import data_files, day_of  # noqa: PLC0415 - see above

@@ -4,14 +4,17 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 
 from handlers.errors import DownstreamError
-from handlers.lake import schemas
+from handlers.lake import schemas, silver
 from handlers.lake.errors import NotCommittedError
 from handlers.lake.iceberg import committer, tables
-from handlers.lake.model import Decimal, Integer, Number, RecordType, Text
+from handlers.lake.model import Decimal, Integer, List, Number, Object, RecordType, Text
+from handlers.lake.validate import silver_schema
 from tests.handlers.fakes import Crash, client_error
 from tests.handlers.lake.conftest import created, lines, shipment
 from tests.handlers.lake.fakes import SILVER
@@ -411,6 +414,42 @@ def test_a_field_of_another_type_is_refused(
 
     assert len(lake.in_table()) == 1
     assert len(lake.tables_aws.noted) == 1
+
+
+@pytest.mark.parametrize("field", [Text("price"), Integer("price"), Decimal("price", 12, 3), Decimal("price", 15, 2)])
+def test_a_file_of_another_type_stays_out_of_the_table(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch, field: Any
+) -> None:
+    """It was written before the type became what the table is: readers would fail at it. Others are committed."""
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": RecordType("shipments", (field,))})
+    ingested(lines(shipment(1, price=1 if isinstance(field, Integer) else "1.00")), "bronze/shipments/a.jsonl")
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": RecordType("shipments", (Decimal("price", 12, 2),))})
+    ingested(lines(shipment(2, price="2.00")), "bronze/shipments/b.jsonl")
+
+    with pytest.raises(NotCommittedError, match=r"1 chunks are not committed: .* under another type: price is"):
+        lake.round().run()
+
+    assert lake.table().current_snapshot().summary["total-records"] == "1"
+    assert len(lake.tables_aws.noted) == 1
+
+
+def test_files_of_what_a_type_was_before_fit_its_table(lake: TableLake) -> None:
+    """Every type that ships, nested fields that came later or are narrower too; nothing else does."""
+    before = RecordType("t", (Object("box", (Decimal("price", 5, 2),)), List("tags", Decimal("tag", 5, 2))))
+    price = Decimal("price", 9, 2)
+    after = RecordType("t", (Object("box", (price, Integer("n"))), List("tags", Decimal("tag", 9, 2)), Text("more")))
+    other = RecordType("t", (List("box", Text("x")), Text("tags")))
+
+    def told(kind: RecordType, of: RecordType) -> str | None:
+        file = silver.encode(silver_schema(kind).empty_table())
+        return tables.misfit(pq.read_metadata(pa.BufferReader(file)), tables.columns(of))
+
+    assert [told(kind, kind) for kind in schemas.types().values()] == [None] * len(schemas.types())
+    assert told(before, after) is None
+    assert str(told(after, before)).startswith("box is struct<")
+    assert str(told(other, before)).startswith("box is list<")
+    assert str(told(before, other)).startswith("box is struct<")
+    assert lake.chunk_bytes
 
 
 def test_a_type_that_has_been_deleted_keeps_its_chunks(

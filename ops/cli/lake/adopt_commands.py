@@ -1,0 +1,104 @@
+"""`lab lake adopt`."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops.cli import output, target
+
+if TYPE_CHECKING:
+    from ops.cli.lake.check import Apart, Report
+
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be adopted; adopt nothing.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+
+def adopt(
+    dry_run: DryOption = False,  # noqa: FBT002 - an option
+    yes: YesOption = False,  # noqa: FBT002 - an option
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")] = 20,
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Make files that silver had before it was tables part of them, where they lie: nothing is copied or rewritten.
+
+    Compares records and files as lab lake check does, and notes each chunk whose files are as its record says and that
+    no table has. The committer adds them, each once, as it adds what is new. Run it again whenever it was stopped, and
+    after it has mended what it tells of. Exits with 1 when something is left that it does not adopt.
+
+    Needs: what lab lake check needs, dynamodb:Query and PutItem on the ledger, lambda:GetFunctionConfiguration on
+    worker and committer, glue:GetTable and glue:GetTables.
+
+    Example: lab lake adopt --dry-run
+    """
+    from ops.cli.lake import jobs  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
+    from ops.cli.lake.check import Check, Wanted  # noqa: PLC0415 - see above
+    from ops.cli.lake.tables import Tables  # noqa: PLC0415 - see above
+
+    found, lake = jobs.lake_of(stack)
+    tables = Tables(found, lake)
+    now = datetime.now(UTC)
+    if not dry_run and (over := end_of_former_workers(found, lake["workerFunctionName"])) > now:
+        output.fail(f"workers of before the last deployment may overwrite files until {over:%H:%M:%S} UTC")
+    waiting = set(tables.noted())
+    wanted = Wanted(0, count_source=False, limit=limit, but="notCommitted")
+    ttl = int(jobs.ingest_variables(found, lake)["TTL_DAYS"])
+    with tempfile.TemporaryDirectory() as folder:
+        work = Check(found, lake, ttl, now, str(Path(folder) / "check.sqlite"))
+        try:
+            with output.counting("reading records and files") as advance:
+                work.gather(wanted, advance)
+            with output.counting("comparing objects") as advance:
+                report = work.compare(wanted, advance)
+            apart = [one for one in work.apart() if one.name not in waiting]
+        finally:
+            work.close()
+    if apart and not dry_run:
+        if not yes:
+            output.confirm(f"Make {_said(apart)} part of tables?")
+        with output.progress("noting chunks", len(apart)) as advance:
+            tables.note([one.name for one in apart], advance)
+    _tell(apart, len(waiting), report, dry_run=dry_run, as_json=as_json)
+
+
+def end_of_former_workers(found: target.Target, worker: str) -> datetime:
+    """When the last invocation is over that began before the deployment, and may overwrite files."""
+    configuration = found.client("lambda").get_function_configuration(FunctionName=worker)
+    return datetime.fromisoformat(configuration["LastModified"]) + timedelta(seconds=configuration["Timeout"])
+
+
+def _said(apart: list[Apart]) -> str:
+    return f"{len(apart)} chunks ({sum(one.files for one in apart)} files, {sum(one.rows for one in apart)} rows)"
+
+
+def _tell(apart: list[Apart], waiting: int, report: Report, *, dry_run: bool, as_json: bool) -> None:
+    from ops.cli.lake.check import KINDS  # noqa: PLC0415 - see above
+
+    if as_json:
+        output.as_json(
+            {
+                "dryRun": dry_run,
+                "chunks": len(apart),
+                "files": sum(one.files for one in apart),
+                "rows": sum(one.rows for one in apart),
+                "waiting": waiting,
+                "left": dict(report.counts),
+                "first": [asdict(one) for one in report.problems],
+            }
+        )
+    else:
+        said = "would be noted" if dry_run else "are noted"
+        output.result([f"{_said(apart)} {said} for the committer; {waiting} chunks were noted before"])
+        if report.counts:
+            kinds = [[kind, count, KINDS[kind]] for kind, count in report.counts.most_common()]
+            output.table("Not adopted", ["what", "count", "that is"], kinds)
+            first = [[one.kind, f"{one.key}\n{one.detail}"] for one in report.problems]
+            output.table("The first of them", ["what", "where"], first)
+    if report.counts:
+        raise typer.Exit(output.FAILED)
