@@ -39,8 +39,16 @@ class TableMismatchError(PermanentError):
     """A type has become one that its table can't follow: a field has another type, or there is no such type."""
 
 
+class TableUnusableError(PermanentError):
+    """A table is not as the committer has left it: it is gone, another one, set back, or arranged in another way."""
+
+
 class RecordUnreadableError(PermanentError):
     """The state record of a chunk is none that this version can read."""
+
+
+class RecordGoneError(PermanentError):
+    """The state record of a chunk has expired, or was deleted, before the chunk's files were part of their tables."""
 
 
 class NotCommittedError(TransientError):

@@ -188,6 +188,12 @@ class Chunk:
         part = "/" + "/".join(map(str, self.part.first)) if self.part else ""
         return f"{self.source.identity}/{self.start}-{self.end}{version}{part}"
 
+    @property
+    def lasting_id(self) -> str:
+        """What is the same each time that these bytes, or this part of their files, are worked, in a replay too."""
+        part = "/" + "/".join(map(str, self.part.first)) if self.part else ""
+        return f"{self.source.digest}/{self.start}-{self.end}{part}"
+
     def payload(self) -> jsontext.JsonObject:
         """The chunk as its message says it."""
         return {

@@ -26,8 +26,8 @@ class Notes:
     dynamodb: "DynamoDBClient"
     table: str
 
-    def take(self, key: str) -> None:
-        """Notes a chunk by its idempotency key, over an earlier note of it.
+    def take(self, key: str, chunk: str) -> None:
+        """Notes a chunk by its idempotency key, over an earlier note of it; `chunk` is the same in each replay.
 
         Raises:
             DownstreamError: DynamoDB did not take it.
@@ -36,6 +36,7 @@ class Notes:
             SCOPE: {"S": NOTES},
             NAME: {"S": hashlib.sha256(key.encode()).hexdigest()},  # a key may be longer than DynamoDB's sort keys
             "key": {"S": key},
+            "chunk": {"S": chunk},
             "at": {"N": str(clock.now_ms())},
         }
         try:

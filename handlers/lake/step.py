@@ -116,7 +116,7 @@ class Transformer:
         output.put()
         self._send(chunk, output.parts)
         if self._notes:
-            self._notes.take(chunk.key)
+            self._notes.take(chunk.key, chunk.lasting_id)
         result = output.result()
         _log(result)
         return result

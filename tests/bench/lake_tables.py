@@ -1,22 +1,24 @@
 """What commits to tables cost, and whether they are exact: ``python -m tests.bench.lake_tables [CHUNKS] [ROWS]``.
 
 1. So many chunks (5,000) of one small file each, on the AWS in memory with a catalog in SQLite: the committer's rounds
-   of 500, beside one plain append of pyiceberg's for each chunk (for a tenth of them). What is measured is processor
-   time, a commit's calls of S3 and the metadata file's size: no network is in it.
+   of 50, beside one plain append of pyiceberg's for each chunk, as far as that comes in a minute of processor time.
+   What is measured is processor time and bytes put: no network is in it.
 2. So many rows (100,000), of which one in a hundred is bad, through the real worker, in rounds that die before or after
    calls of AWS, meet another committer or find notes again; then the rows of the table, and of each of its snapshots by
    its files, and those in quarantine are counted.
 
-Exits with 1 where a row is missing or there twice, or where a commit's time grows more than the chunks do.
+docs/iceberg.md has its figures of what is written with ``--json FILE``.
 """
 
 import json
 import os
 import random
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,13 +28,14 @@ from handlers.aws import retry
 from handlers.lake import schemas, silver
 from handlers.lake.errors import NotCommittedError
 from handlers.lake.iceberg import fileio, tables
-from handlers.lake.iceberg.ledger import Entry
-from handlers.lake.iceberg.tables import LAST, Last, Tables
+from handlers.lake.iceberg.tables import Tables
 from handlers.lake.iceberg.written import File
 from handlers.lake.message import Chunk, Kind, Source
 from handlers.lake.notes import Notes
 from handlers.lake.validate import silver_schema
 from ops.cli.lake.quarantine import rows_of
+from tests.bench.report import Row, conclude, json_file, row
+from tests.bench.sides import unheard
 from tests.handlers.conftest import FakeClock
 from tests.handlers.fakes import Crash
 from tests.handlers.lake.conftest import created, lines, shipment
@@ -40,31 +43,102 @@ from tests.handlers.lake.fakes import SILVER, Version
 from tests.handlers.lake.iceberg.conftest import TableLake
 from tests.handlers.lake.iceberg.fakes import DATABASE, LEDGER, FakeCatalog, FakeTables
 
-_CHUNKS, _ROWS, _PER_ROUND, _PLAIN_SHARE = 5000, 100_000, 500, 10
+_CHUNKS, _ROWS, _PER_ROUND = 5000, 100_000, 50
+_PLAIN_SECONDS = 60  # of processor time
 _OBJECTS = 100
 _DAYS = 3
 _DEATHS = 0.6  # of rounds, each at one of its first calls
 _CALLS = 60
+_METADATA = "tables/"
+_SOME = 10  # commits, of whose times a point has the median
 
 
-def main() -> int:
-    """Measures and prints; returns the exit code."""
-    numbers = [int(one) for one in sys.argv[1:] if one.isdecimal()]
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A table of so many chunks. Bytes are of metadata: those put for it so far, and those that readers need now."""
+
+    chunks: int
+    commits: int
+    cpu_ms: float  # of the last commit, the median of a few
+    written: int
+    live: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What has come of rows, and what has happened to their committers."""
+
+    rows: int
+    in_table: int
+    different: int
+    quarantined: int
+    files: int
+    files_twice: int
+    snapshots: int
+    unreadable: int
+    rounds: int
+    deaths: int
+    met: int
+    noted_again: int
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measures both; 0 where nothing is lost or twice, and nothing grows more than the chunks do."""
+    rest, file = json_file(arguments)
+    numbers = [int(one) for one in rest]
     chunks, rows = [*numbers, *[_CHUNKS, _ROWS][len(numbers) :]]
     setattr(retry, "pause", lambda _seconds: None)  # noqa: B010 - mypy knows it as what retry imports
     os.environ["ENVIRONMENT"] = "bench"
-    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        sys.stdout = nowhere
-        grown = _costs(chunks, Path(folder))
-        exact = _truth(rows, Path(folder))
-    return 0 if exact and not grown else 1
+    with tempfile.TemporaryDirectory() as folder, unheard():
+        rounds = [*_rounds(chunks, Path(folder))]
+        plain = [*_plain(chunks, Path(folder))]
+        truth = _truth(rows, Path(folder))
+    figures = {
+        "rounds": [asdict(one) for one in rounds],
+        "plain": [asdict(one) for one in plain],
+        "truth": asdict(truth),
+    }
+    rows_told = [*_growth(rounds), *_beside(rounds, plain), *_exact(truth)]
+    return conclude("lake_tables", rows_told, file, note=_NOTE, more={"tables": figures})
 
 
-def _say(text: str) -> None:
-    """Prints what was measured; what the functions log goes nowhere."""
-    assert sys.__stdout__
-    sys.__stdout__.write(text)
-    sys.__stdout__.flush()
+_NOTE = f"""In memory, without AWS's latency; {_PER_ROUND} chunks a round. Metadata that were put stay until snapshots
+are expired, so their sum grows with the square of the commits; what readers need grows with the chunks."""
+
+
+def _growth(points: Sequence[Point]) -> Iterator[Row]:
+    """What a table of all chunks takes, over one of half of them: twice as much would be as the chunks grow."""
+    half, end = points[len(points) // 2 - 1], points[-1]
+    name = f"{end.chunks:,} chunks ÷ {half.chunks:,}"
+    yield row(f"commits, {name}", [end.commits / half.commits], "≤ 2 x", f"{end.commits} against {half.commits}")
+    told = f"{end.live:,} bytes against {half.live:,}"
+    yield row(f"metadata that readers need, {name}", [end.live / half.live], "≤ 2 x", told)
+    told = f"{end.cpu_ms:.0f} ms against {half.cpu_ms:.0f}"
+    yield row(f"CPU of a commit, {name}", [end.cpu_ms / half.cpu_ms], "≤ 2 x", told)
+
+
+def _beside(rounds: Sequence[Point], plain: Sequence[Point]) -> Iterator[Row]:
+    """The plain appends as far as they came, over the committer at as many chunks."""
+    last = plain[-1]
+    there = next(one for one in rounds if one.chunks >= last.chunks)
+    name = f"plain append a chunk ÷ committer, at {last.chunks:,} chunks"
+    ours = there.cpu_ms / _PER_ROUND
+    yield row(f"CPU a chunk, {name}", [last.cpu_ms / ours], "≥ 10 x", f"{last.cpu_ms:.0f} ms against {ours:.1f}")
+    told = f"{last.written:,} bytes against {there.written:,}"
+    yield row(f"metadata put so far, {name}", [last.written / there.written], "≥ 10 x", told)
+
+
+def _exact(truth: Truth) -> Iterator[Row]:
+    """What is lost, and what is there twice."""
+    lost = truth.rows - truth.different - truth.quarantined
+    told = f"{truth.different:,} + {truth.quarantined:,} in quarantine"
+    yield row(f"{truth.rows:,} rows in, lost", [lost], "≤ 0 rows", told)
+    told = (
+        f"{truth.deaths} of {truth.rounds} rounds died, {truth.met} met another, {truth.noted_again} notes came again"
+    )
+    yield row(f"{truth.rows:,} rows in, there twice", [truth.in_table - truth.different], "≤ 0 rows", told)
+    told = f"of {truth.snapshots}"
+    yield row("snapshots that have not all of their rows", [truth.unreadable], "≤ 0 snapshots", told)
 
 
 def _lake(folder: Path, name: str) -> TableLake:
@@ -89,7 +163,7 @@ def _chunk(lake: TableLake, number: int) -> File:
         "result": {"S": json.dumps({"files": [{"key": key, "type": file.type, "dt": file.dt, "rows": 1}]})},
         "processedAt": {"S": "2026-01-31T12:00:00.000Z"},
     }
-    Notes(cast("Any", lake.aws), LEDGER).take(chunk.key)
+    Notes(cast("Any", lake.aws), LEDGER).take(chunk.key, chunk.lasting_id)
     return file
 
 
@@ -107,57 +181,59 @@ def _content() -> bytes:
     return _CONTENT[0]
 
 
-def _costs(chunks: int, folder: Path) -> bool:
-    """Rounds of many chunks beside plain appends; whether the time of a commit grows more than the table does."""
-    lake = _lake(folder, "rounds")
-    _say(f"{chunks} chunks of one file, {_PER_ROUND} a round\n")
-    _say("chunks in the table | ms a round | ms a chunk | puts of metadata | bytes of metadata.json\n")
-    spent: list[float] = []
-    for start in range(0, chunks, _PER_ROUND):
-        for number in range(start, min(start + _PER_ROUND, chunks)):
+def _rounds(chunks: int, folder: Path) -> Iterator[Point]:
+    """The committer, round by round: a point each tenth of the chunks."""
+    lake, spent = _lake(folder, "rounds"), [0.0]
+    for done in range(_PER_ROUND, chunks + 1, _PER_ROUND):
+        for number in range(done - _PER_ROUND, done):
             _chunk(lake, number)
-        lake.aws.calls.clear()
         began = time.process_time()
         lake.round().run()
         spent.append(time.process_time() - began)
-        done = min(start + _PER_ROUND, chunks)
-        puts, size = lake.aws.calls.count("PutObject"), _metadata_size(lake)
-        took = spent[-1] * 1000
-        _say(f"{done:>19} | {took:>10.0f} | {took / _PER_ROUND:>10.2f} | {puts:>16} | {size:>22}\n")
-    total = sum(spent)
-    _say(f"{len(lake.table().snapshots())} commits, {total:.1f} s, {total / chunks * 1000:.2f} ms a chunk\n")
-    _plain(chunks // _PLAIN_SHARE, folder)
-    half = len(spent) // 2
-    return half > 0 and sum(spent[half:]) > 3 * sum(spent[:half]) + 1
+        if done * 10 % chunks == 0:
+            yield _point(lake, done, spent[-_SOME:])
 
 
-def _plain(chunks: int, folder: Path) -> None:
+def _plain(chunks: int, folder: Path) -> Iterator[Point]:
+    """A plain append for each chunk, until they have taken their time: a point at 100, 200, 400 and so on."""
     lake = _lake(folder, "plain")
     made = Tables(lake.catalog, DATABASE, cast("Any", lake.aws), SILVER)
-    kind = schemas.types()["shipments"]
-    _say(f"\n{chunks} chunks, a plain append for each\n")
-    _say("chunks in the table | ms a chunk | bytes of metadata.json\n")
-    began, step = time.process_time(), max(1, chunks // 5)
-    first = began
+    table = made.ready(schemas.types()["shipments"])
+    spent: list[float] = []
+    told = 100
     for number in range(1, chunks + 1):
-        file = _chunk(lake, number)
-        table = made.ready(kind)
-        entry = Entry(f"{number}", "", (file.key,))
-        made.commit(table, Last(number, (entry,)), [made.footer(file)], [])
-        if number % step == 0:
-            took = (time.process_time() - began) * 1000 / step
-            _say(f"{number:>19} | {took:>10.1f} | {_metadata_size(lake):>22}\n")
-            began = time.process_time()
-    total = time.process_time() - first
-    _say(f"{chunks} commits, {total:.1f} s, {total / chunks * 1000:.1f} ms a chunk\n\n")
+        footer = made.footer(_chunk(lake, number))
+        began = time.process_time()
+        table = lake.catalog.load_table((DATABASE, "shipments"))
+        with table.transaction() as transaction, transaction.update_snapshot().merge_append() as snapshot:
+            snapshot.append_data_file(made.data_file(table, footer))
+        spent.append(time.process_time() - began)
+        is_last = number == chunks or sum(spent) > _PLAIN_SECONDS
+        if number == told or is_last:
+            told *= 2
+            yield _point(lake, number, spent[-_SOME:])
+        if is_last:
+            return
 
 
-def _metadata_size(lake: TableLake) -> int:
-    key = lake.table().metadata_location.removeprefix(f"s3://{SILVER}/")
-    return len(lake.aws.silver()[key])
+def _point(lake: TableLake, chunks: int, spent: Sequence[float]) -> Point:
+    table, there = lake.table(), lake.aws.silver()
+    snapshot = table.current_snapshot()
+    live = [
+        table.metadata_location,
+        snapshot.manifest_list,
+        *(one.manifest_path for one in snapshot.manifests(table.io)),
+    ]
+    return Point(
+        chunks,
+        commits=len(table.snapshots()),
+        cpu_ms=statistics.median(spent) * 1000,
+        written=sum(len(content) for key, content in there.items() if key.startswith(_METADATA)),
+        live=sum(len(there[one.removeprefix(f"s3://{SILVER}/")]) for one in live),
+    )
 
 
-def _truth(rows: int, folder: Path) -> bool:
+def _truth(rows: int, folder: Path) -> Truth:
     """Rows in, and rows found, after rounds in which about everything happens."""
     lake = _lake(folder, "truth")
     chance = random.Random(7)  # noqa: S311 - a repeatable history, no secret
@@ -213,19 +289,23 @@ def _round(lake: TableLake, chance: random.Random, seen: dict[str, int], *, deat
         lake.aws.before, lake.aws.after = former
 
 
-def _counted(lake: TableLake, rows: int, seen: dict[str, int]) -> bool:
+def _counted(lake: TableLake, rows: int, seen: dict[str, int]) -> Truth:
     table = lake.table()
     files = [one.file_path for one in tables.data_files(table)]
-    in_table = sum(len(lake.rows_of(one)) for one in files)
-    names = {row["shipment_id"] for one in files for row in lake.rows_of(one)}
-    quarantined = sum(rows_of(one) for one in lake.quarantined())
-    readable = sum(_is_readable(lake, table, snapshot) for snapshot in table.snapshots())
-    snapshots = len(table.snapshots())
-    _say(f"{rows} rows in: {in_table} in the table ({len(names)} different), {quarantined} in quarantine\n")
-    _say(f"{len(files)} files, {len(set(files))} different; {json.dumps(seen)}\n")
-    _say(f"{readable} of {snapshots} snapshots have all of their rows; {LAST} {Last.of(table).number}\n")
-    whole = in_table + quarantined == rows and len(names) == in_table and len(files) == len(set(files))
-    return whole and readable == snapshots
+    return Truth(
+        rows=rows,
+        in_table=sum(len(lake.rows_of(one)) for one in files),
+        different=len({line["shipment_id"] for one in files for line in lake.rows_of(one)}),
+        quarantined=sum(rows_of(one) for one in lake.quarantined()),
+        files=len(files),
+        files_twice=len(files) - len(set(files)),
+        snapshots=len(table.snapshots()),
+        unreadable=sum(not _is_readable(lake, table, snapshot) for snapshot in table.snapshots()),
+        rounds=seen["rounds"],
+        deaths=seen["deaths"],
+        met=seen["met"],
+        noted_again=seen["again"],
+    )
 
 
 def _is_readable(lake: TableLake, table: Any, snapshot: Any) -> bool:
@@ -241,4 +321,4 @@ def _paths(table: Any, snapshot: Any) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,7 @@ is left out (`handlers.lake.iceberg.committer`).
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -16,7 +16,7 @@ from handlers.aws import clients
 from handlers.deadline import seconds_to_work, time_limit
 from handlers.errors import IngestionError, SchemaValidationError
 from handlers.idempotency.keys import partition_key
-from handlers.lake.errors import NotCommittedError, RecordUnreadableError
+from handlers.lake.errors import NotCommittedError, RecordGoneError, RecordUnreadableError
 from handlers.lake.iceberg.committer import Committer
 from handlers.lake.iceberg.fileio import s3_client
 from handlers.lake.iceberg.ledger import Ledger, Note, read_all
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _STATE_KEY = "idempotencyKey"
 _AT_ONCE = 1000  # chunks that are looked up, and committed, together
 _MAX_KEYS = 100  # of a BatchGetItem
+_TOLD = 5  # causes in an error's message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,47 +66,70 @@ class Round:
         """
         noted = unfinished = committed = 0
         failures: list[IngestionError] = []
+        shut: dict[str, IngestionError] = {}  # types whose tables take nothing in this round
+        gone: list[Note] = []
+        whole: set[str] = set()  # chunks all of whose files are in tables
         for notes in _batches(self._ledger.notes()):
             noted += len(notes)
-            written, unread = self._written(notes)
-            failures += unread
-            unfinished += len(notes) - len(written) - len(unread)
-            failed = self._committer.take(written.values())
+            written, unread, lost = self._written(notes)
+            failed = self._committer.take(written.values(), shut)
             for chunk, error in failed.items():
                 logger.error("chunk not committed", extra={"errorType": error.error_type, "chunk": chunk})
-            failures += failed.values()
+            failures += [*unread, *failed.values()]
             done = [note for note in notes if note.name in written and written[note.name].chunk not in failed]
             self._ledger.forget(done)
+            whole |= {note.chunk for note in done}
+            gone += lost
+            unfinished += len(notes) - len(written) - len(unread) - len(lost)
             committed += len(done)
+        failures += self._missed(gone, whole)
         numbers = {"noted": noted, "unfinished": unfinished, "committed": committed}
         if noted:
             logger.info("round done", extra=numbers)
         if failures:
-            raise NotCommittedError(f"{len(failures)} chunks are not committed: {failures[0]}") from failures[0]
+            raise NotCommittedError(f"{len(failures)} chunks are not committed: {_told(failures)}") from failures[0]
         return numbers
 
-    def _written(self, notes: Sequence[Note]) -> tuple[dict[str, Written], list[IngestionError]]:
-        """What finished chunks have written, by the names of their notes."""
+    def _missed(self, gone: Sequence[Note], whole: Collection[str]) -> Iterator[IngestionError]:
+        """What can't be committed any more, since nobody knows what it has written; a replay clears it."""
+        self._ledger.forget([note for note in gone if note.chunk in whole])
+        for note in gone:
+            if note.chunk not in whole:
+                logger.error("chunk not committed", extra={"errorType": "RecordGoneError", "chunk": note.chunk})
+                yield RecordGoneError(
+                    f"the state record of {note.key} is gone before its files were committed: replay it"
+                )
+
+    def _written(self, notes: Sequence[Note]) -> tuple[dict[str, Written], list[IngestionError], list[Note]]:
+        """What finished chunks have written, by the names of their notes; notes whose chunks have no record follow."""
         by_key = {partition_key(self._pipeline, note.key): note.name for note in notes}
         found: dict[str, Written] = {}
         unread: list[IngestionError] = []
         keys = list(by_key)
+        there: set[str] = set()
         for start in range(0, len(keys), _MAX_KEYS):
             wanted = [{_STATE_KEY: {"S": key}} for key in keys[start : start + _MAX_KEYS]]
             for item in read_all(self._dynamodb, self._table, wanted):
                 key = item[_STATE_KEY]["S"]
+                there.add(by_key[key])
                 try:
                     if one := Written.from_record(item):
                         found[by_key[key]] = one
                 except (KeyError, ValueError, SchemaValidationError) as exc:
                     logger.error("record not read", extra={"errorType": "RecordUnreadableError", "idempotencyKey": key})
                     unread.append(RecordUnreadableError(f"the record {key} is none of a chunk: {exc!r}"))
-        return found, unread
+        return found, unread, [note for note in notes if note.name not in there]
 
 
 def _batches(notes: Iterator[Note]) -> Iterator[list[Note]]:
     while batch := list(islice(notes, _AT_ONCE)):
         yield batch
+
+
+def _told(failures: Iterable[IngestionError]) -> str:
+    """What is wrong, once each, and not all of it where that is much."""
+    told = [*dict.fromkeys(map(str, failures))]
+    return "; ".join(told[:_TOLD]) + (f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else "")
 
 
 @cache

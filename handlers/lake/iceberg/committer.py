@@ -5,6 +5,9 @@ Of each table, in a loop that ends when nothing is left to do:
     load the table → write the records of its last commit, if they are not there → look up what it has of the chunks
     → one commit of what is missing → write its records
 
+A table that is not the one that the ledger knows, or not at the commit that it knows, gets nothing until somebody has
+looked: what is in it can't be told. Whatever is wrong with one table, the others get their commits.
+
 The commit carries the list of its chunks and is refused where the table is no longer the one that was loaded. So where
 its answer was lost, or its committer has died, the next one finds the list in the table and its chunks in the records;
 and of two committers at once one is refused, and finds what the other has done. Nothing is decided by a refusal alone.
@@ -15,21 +18,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyiceberg.exceptions import CommitFailedException
+
 from handlers import jsontext
 from handlers.aws import eventbridge, retry
 from handlers.errors import DeadlineExceededError, DownstreamError, IngestionError
 from handlers.lake import schemas
-from handlers.lake.errors import FileChangedError, TableMismatchError
-from handlers.lake.iceberg.ledger import Entry, Ledger
-from handlers.lake.iceberg.tables import COMMIT_ERRORS, SILVER, Footer, Last, Tables, misfit
+from handlers.lake.errors import FileChangedError, TableMismatchError, TableUnusableError
+from handlers.lake.iceberg.ledger import Entry, Ledger, Mark
+from handlers.lake.iceberg.tables import COMMIT_ERRORS, LAST, SILVER, START_ANEW, Footer, Last, Tables
 from handlers.lake.iceberg.written import File, Written
 from handlers.lake.ready import ready
 from handlers.observability import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
-    from pyiceberg.schema import Schema
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
+
+    from handlers.lake.model import RecordType
 
 _ATTEMPTS = 4
 _MAX_FILES = 1000  # of a commit: their names have some 100 KB in a property, of which Glue takes 512
@@ -66,8 +73,10 @@ class Committer:
         self._bucket = bucket
         self._bus = bus
 
-    def take(self, written: Iterable[Written]) -> dict[str, IngestionError]:
+    def take(self, written: Iterable[Written], shut: dict[str, IngestionError]) -> dict[str, IngestionError]:
         """Commits chunks; returns why some are not committed, or not told of, by chunk. The others are done.
+
+        Types in `shut` are left out, and those whose table fails are added to it.
 
         Raises:
             DownstreamError: nothing is known of any: the ledger did not answer.
@@ -81,12 +90,17 @@ class Committer:
         for record_type in sorted({*_types(newest.values()), *(name for one in known.values() for name in one)}):
             mine = [one for one in newest.values() if record_type in one.types or record_type in known[one.chunk]]
             for group in _groups(mine):
-                try:
-                    failures |= self._commit(record_type, group)
-                except DeadlineExceededError:
-                    raise
-                except IngestionError as exc:
-                    failures |= {one.chunk: exc for one in group}
+                if record_type not in shut:
+                    try:
+                        failures |= self._commit(record_type, group)
+                    except DeadlineExceededError:
+                        raise
+                    except IngestionError as exc:
+                        shut[record_type] = exc
+                    except Exception as exc:  # noqa: BLE001 - of pyiceberg, about one table; the round ends with it
+                        shut[record_type] = TableUnusableError(f"the table {record_type} can't be worked with: {exc!r}")
+                if record_type in shut:
+                    failures |= {one.chunk: shut[record_type] for one in group}
         return failures | self._tell([one for one in newest.values() if one.chunk not in failures])
 
     def _standing(self, written: Sequence[Written]) -> list[Written]:
@@ -97,51 +111,80 @@ class Committer:
     def _commit(self, record_type: str, written: Sequence[Written]) -> dict[str, IngestionError]:
         """Commits what is of one type; returns the chunks whose files can't be taken."""
         kind = schemas.types().get(record_type)
-        if kind is None:
-            raise TableMismatchError(f"there is no type {record_type}")
+        homeless: dict[str, IngestionError] = {}
+        if kind is None:  # what a table has of chunks that have come to be of other types can still leave it
+            refusal = TableMismatchError(f"there is no type {record_type}, which chunks have files of: bring it back")
+            homeless = {one.chunk: refusal for one in written if one.of(record_type)}
+            written = [one for one in written if one.chunk not in homeless]
         footers: dict[str, Footer | IngestionError] = {}
         cause: Exception | None = None
-        for _ in retry.attempts(_ATTEMPTS):
+        for _ in retry.attempts(_ATTEMPTS) if written else ():
             try:
-                table = self._tables.ready(kind)
-                last = self._settled(record_type, table)
-                changes = self._changes(record_type, written)
-                self._read(changes, footers)
+                mark = self._ledger.mark(record_type)
+                table = self._table(record_type, kind, mark)
+                if table is None:
+                    return homeless
+                last = self._settled(record_type, table, mark)
+                changes = self._changes(record_type, written, table)
+                files = self._files(table, changes, footers)
                 former = self._tables.live(table, {key for one in changes for key in one.removed})
-                failures = {
-                    one.written.chunk: error
-                    for one in changes
-                    if (error := _failure(one, footers, former, table.schema()))
-                }
+                failures = {one.written.chunk: error for one in changes if (error := _failure(one, files, former))}
                 good = [one for one in changes if one.written.chunk not in failures]
                 if good:
                     now = Last(last.number + 1, tuple(one.entry for one in good))
                     gone = [former[key] for one in good for key in one.removed]
-                    self._tables.commit(table, now, _added(good, footers), gone)
+                    self._tables.commit(table, now, _added(good, files), gone)
             except COMMIT_ERRORS as exc:
                 cause = exc
                 logger.warning("commit to be looked at again", extra={"recordType": record_type, "cause": repr(exc)})
                 continue
             if good:
-                self._ledger.enter(record_type, now.number, now.entries)
+                self._ledger.enter(record_type, Mark(_uuid(table), now.number), now.entries)
                 _log(record_type, now, good)
-            return failures
+            return homeless | failures
+        if not written:
+            return homeless
         raise DownstreamError(f"the table {record_type} took no commit: {cause!r}") from cause
 
-    def _settled(self, record_type: str, table: "Table") -> Last:
-        """The table's last commit, whose records are there: its committer may have died before it wrote them."""
-        last = Last.of(table)
-        if self._ledger.marked(record_type) < last.number:
-            self._ledger.enter(record_type, last.number, last.entries)
+    def _table(self, record_type: str, kind: "RecordType | None", mark: Mark | None) -> "Table | None":
+        """The table of a type, made only where the ledger knows of none; None where there is none, and no type."""
+        if kind:
+            return self._tables.ready(kind, make=mark is None)
+        return self._tables.there(record_type, make=mark is None)
+
+    def _settled(self, record_type: str, table: "Table", mark: Mark | None) -> Last:
+        """The table's last commit, whose records are there: its committer may have died before it wrote them.
+
+        `mark` was read before the table, and is written after each commit: it can't be ahead, and by one behind.
+        """
+        last, uuid, known = Last.of(table), _uuid(table), mark.number if mark else 0
+        if mark and mark.table != uuid:
+            raise TableUnusableError(
+                f"the table {record_type} is another than the ledger's: {START_ANEW.format(record_type)}"
+            )
+        if last.number < known:
+            raise TableUnusableError(
+                f"the table {record_type} is at commit {last.number}, the ledger at {known}: the table was set back, "
+                f"or its property {LAST} changed. Where its files are right, set that to "
+                f'{{"number":{known},"entries":[]}}; else bring the table back'
+            )
+        if last.number > known + 1:
+            raise CommitFailedException(
+                f"it is at commit {last.number}, the ledger at {known}: where nobody else commits, restore the ledger"
+            )
+        if known < last.number:
+            self._ledger.enter(record_type, Mark(uuid, last.number), last.entries)
         return last
 
-    def _changes(self, record_type: str, written: Sequence[Written]) -> list[_Change]:
+    def _changes(self, record_type: str, written: Sequence[Written], table: "Table") -> list[_Change]:
         """What the table lacks of chunks; where it has them from work that was done later, nothing."""
         known = self._ledger.entries([one.chunk for one in written])
         folder = f"{SILVER}{record_type}/"
         found = []
         for one in written:
             entry = known[one.chunk].get(record_type)
+            if entry and entry.table != _uuid(table):
+                entry = None
             if entry and entry.at >= one.at:
                 continue
             files = {file.key.removeprefix(folder): file for file in one.of(record_type)}
@@ -156,12 +199,22 @@ class Committer:
             )
         return found
 
-    def _read(self, changes: Sequence[_Change], footers: dict[str, Footer | IngestionError]) -> None:
-        """Reads the ends of files that are to be added, several at a time."""
-        missing = [file for one in changes for file in one.added if file.key not in footers]
+    def _files(
+        self, table: "Table", changes: Sequence[_Change], footers: dict[str, Footer | IngestionError]
+    ) -> "dict[str, DataFile | IngestionError]":
+        """Files that are to be added, by their keys, as the table knows them; reads their ends, several at a time."""
+        wanted = [file for one in changes for file in one.added]
+        missing = [file for file in wanted if file.key not in footers]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for file, found in zip(missing, pool.map(self._footer, missing), strict=True):
                 footers[file.key] = found
+        return {file.key: self._file(table, footers[file.key]) for file in wanted}
+
+    def _file(self, table: "Table", footer: Footer | IngestionError) -> "DataFile | IngestionError":
+        try:
+            return footer if isinstance(footer, IngestionError) else self._tables.data_file(table, footer)
+        except IngestionError as exc:
+            return exc
 
     def _footer(self, file: File) -> Footer | IngestionError:
         try:
@@ -202,24 +255,23 @@ def _types(written: Iterable[Written]) -> Iterator[str]:
 
 
 def _failure(
-    change: _Change, footers: Mapping[str, Footer | IngestionError], former: Mapping[str, object], schema: "Schema"
+    change: _Change, files: "Mapping[str, DataFile | IngestionError]", former: Mapping[str, object]
 ) -> IngestionError | None:
     """Why a change can't be made."""
     if missing := [key for key in change.removed if key not in former]:
         return FileChangedError(f"{missing[0]} is not in its table: its rows were rewritten since")
-    for file in change.added:
-        found = footers[file.key]
-        if isinstance(found, IngestionError):
-            return found
-        if why := misfit(found.metadata, schema):
-            return TableMismatchError(f"{file.key} was written under another type: {why}")
-    return None
+    found = (files[file.key] for file in change.added)
+    return next((one for one in found if isinstance(one, IngestionError)), None)
 
 
-def _added(changes: Sequence[_Change], footers: Mapping[str, Footer | IngestionError]) -> list[Footer]:
+def _added(changes: Sequence[_Change], files: "Mapping[str, DataFile | IngestionError]") -> "list[DataFile]":
     """The files that come."""
-    added = (footers[file.key] for one in changes for file in one.added)
-    return [one for one in added if isinstance(one, Footer)]
+    added = (files[file.key] for one in changes for file in one.added)
+    return [one for one in added if not isinstance(one, IngestionError)]
+
+
+def _uuid(table: "Table") -> str:
+    return str(table.metadata.table_uuid)
 
 
 def _as_json(file: File) -> jsontext.JsonObject:

@@ -1,8 +1,9 @@
 """What tables have of chunks, and which chunks have something for them: the lake's own records of its tables.
 
 A commit is numbered, each table by itself. A chunk's record is written after the commit that it tells of, and only over
-that of an earlier commit; a table's mark says up to which commit all records are there. Nothing expires: a chunk may be
-worked again when its message, its state record and the snapshot of its commit have long gone.
+that of an earlier commit; a table's mark says up to which commit all records are there. Records and marks name their
+table by its UUID: what one table has, another of the same name has not. Nothing expires: a chunk may be worked again
+when its message, its state record and the snapshot of its commit have long gone.
 """
 
 import json
@@ -29,11 +30,15 @@ _CONDITION_FAILED = "ConditionalCheckFailedException"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a table has of a chunk that was worked at `at`: files, by their keys without `silver/<type>/`."""
+    """What a table has of a chunk that was worked at `at`: files, by their keys without `silver/<type>/`.
+
+    `table` is its UUID, where the ledger says it.
+    """
 
     chunk: str
     at: str
     files: tuple[str, ...]
+    table: str = ""
 
     def as_json(self) -> list[jsontext.Json]:
         """As it stands in a table's property."""
@@ -47,11 +52,20 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A table, by its UUID, and the number of its last commit all of whose records are there."""
+
+    table: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A chunk that a worker has worked, or was working when it died, by its idempotency key."""
 
     name: str
     key: str
+    chunk: str
     at: int  # ms since the epoch
 
 
@@ -78,7 +92,7 @@ class Ledger:
         try:
             for page in pages:
                 for item in page["Items"]:
-                    yield Note(item[NAME]["S"], item["key"]["S"], int(item["at"]["N"]))
+                    yield Note(item[NAME]["S"], item["key"]["S"], item["chunk"]["S"], int(item["at"]["N"]))
         except AWS_ERRORS as exc:
             raise DownstreamError(f"the ledger did not answer: {error_code(exc)}") from exc
 
@@ -110,44 +124,45 @@ class Ledger:
                 }
         return found
 
-    def marked(self, record_type: str) -> int:
-        """The number of the last commit all of whose records are there; 0 where there was none.
+    def mark(self, record_type: str) -> Mark | None:
+        """The mark of a type's table; None where nothing was committed to it, or somebody has deleted it.
 
         Raises:
             DownstreamError: DynamoDB did not answer, or refused.
         """
         (item, *_) = [*self._get([_mark(record_type)]), {}]
-        return int(item["number"]["N"]) if item else 0
+        return Mark(item["table"]["S"], int(item["number"]["N"])) if item else None
 
-    def enter(self, record_type: str, number: int, entries: Sequence[Entry]) -> None:
-        """Writes the records of a commit, then the table's mark; what a later commit has written stays.
+    def enter(self, record_type: str, mark: Mark, entries: Sequence[Entry]) -> None:
+        """Writes the records of the commit that `mark` names, then the mark; what a later commit has written stays.
 
         Raises:
             DownstreamError: DynamoDB did not take one of them.
         """
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for _ in pool.map(lambda entry: self._put(record_type, number, entry), entries):
+            for _ in pool.map(lambda entry: self._put(record_type, mark, entry), entries):
                 pass
         self._update(
             _mark(record_type),
-            "SET #number = :number",
+            "SET #number = :number, #table = :table",
             "attribute_not_exists(#number) OR #number < :number",
-            {"#number": "number"},
-            {":number": {"N": str(number)}},
+            {"#number": "number", "#table": "table"},
+            {":number": {"N": str(mark.number)}, ":table": {"S": mark.table}},
         )
 
-    def _put(self, record_type: str, number: int, entry: Entry) -> None:
+    def _put(self, record_type: str, mark: Mark, entry: Entry) -> None:
         value = {
-            "number": {"N": str(number)},
+            "number": {"N": str(mark.number)},
+            "table": {"S": mark.table},
             "at": {"S": entry.at},
             "files": {"S": json.dumps(entry.files, separators=(",", ":"))},
         }
         self._update(
             _key(entry.chunk),
             "SET #type = :entry",
-            "attribute_not_exists(#type) OR #type.#number < :number",
-            {"#type": _TYPE + record_type, "#number": "number"},
-            {":entry": {"M": value}, ":number": {"N": str(number)}},
+            "attribute_not_exists(#type) OR #type.#number < :number OR #type.#table <> :table",
+            {"#type": _TYPE + record_type, "#number": "number", "#table": "table"},
+            {":entry": {"M": value}, ":number": {"N": str(mark.number)}, ":table": {"S": mark.table}},
         )
 
     def _update(
@@ -213,4 +228,4 @@ def _mark(record_type: str) -> dict[str, Any]:
 
 
 def _entry(chunk: str, value: Mapping[str, Any]) -> Entry:
-    return Entry(chunk, value["at"]["S"], tuple(json.loads(value["files"]["S"])))
+    return Entry(chunk, value["at"]["S"], tuple(json.loads(value["files"]["S"])), value["table"]["S"])

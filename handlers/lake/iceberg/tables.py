@@ -18,15 +18,18 @@ from pyiceberg.conversions import to_bytes
 from pyiceberg.exceptions import (
     CommitFailedException,
     CommitStateUnknownException,
+    NoSuchIcebergTableError,
+    NoSuchPropertyException,
     NoSuchTableError,
     ResolveError,
     TableAlreadyExistsError,
     ValidationError,
 )
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestContent
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
+from pyiceberg.table.name_mapping import MappedField, NameMapping
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 from pyiceberg.types import (
@@ -48,7 +51,7 @@ from handlers.aws import clients
 from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.errors import DownstreamError
 from handlers.lake import model
-from handlers.lake.errors import FileChangedError, ObjectGoneError, TableMismatchError
+from handlers.lake.errors import FileChangedError, ObjectGoneError, TableMismatchError, TableUnusableError
 from handlers.lake.iceberg.fileio import S3FileIO
 from handlers.lake.iceberg.ledger import Entry
 from handlers.lake.iceberg.written import File
@@ -60,14 +63,13 @@ if TYPE_CHECKING:
 SILVER = "silver/"
 PLACE = "tables/"  # of metadata; rows stay where workers have written them
 LAST = "ingestion-lab.commit"
+# What to do about a table that is not the one that the ledger has commits of.
+START_ANEW = "bring that back (register its newest metadata file), or delete the ledger's item table/{}, for a new one"
 _MAPPING = "schema.name-mapping.default"
-_PROPERTIES = {
-    "format-version": "2",
-    # A commit that met another is decided on anew, by what the table has then. pyiceberg would put the same files on
-    # top of the other commit, which may have brought them.
-    "commit.retry.num-retries": "0",
-    "commit.manifest-merge.enabled": "true",
-}
+# A commit that met another is decided on anew, by what the table has then. pyiceberg would put the same files on top of
+# the other commit, which may have brought them.
+_HELD = {"commit.retry.num-retries": "0"}
+_PROPERTIES = {"format-version": "2", "commit.manifest-merge.enabled": "true", **_HELD}
 _EPOCH = date(1970, 1, 1)
 _TAIL = 64 * 1024  # bytes of a file that are read first: most footers are smaller
 _END = 8  # the footer's length and the magic
@@ -107,11 +109,19 @@ class Last:
 
     @classmethod
     def of(cls, table: Table) -> "Last":
-        """Reads it off a table."""
+        """Reads it off a table.
+
+        Raises:
+            TableUnusableError: somebody has changed the property.
+        """
         if (text := table.properties.get(LAST)) is None:
             return cls(0, ())
-        found = json.loads(text)
-        return cls(found["number"], tuple(map(Entry.of, found["entries"])))
+        try:
+            found = json.loads(text)
+            return cls(int(found["number"]), tuple(map(Entry.of, found["entries"])))
+        except (ValueError, TypeError, KeyError) as exc:
+            name = ".".join(table.name())
+            raise TableUnusableError(f"the property {LAST} of the table {name} was changed: put it back") from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +142,20 @@ class Tables:
         self._s3 = s3
         self._bucket = bucket
 
-    def ready(self, kind: model.RecordType) -> Table:
+    def ready(self, kind: model.RecordType, *, make: bool = True) -> Table:
         """The table of a type as it is now: made where there is none, widened where the type has become wider.
 
         Raises:
             TableMismatchError: the type has become another, which is no change that a table can take.
+            TableUnusableError: it is no Iceberg table, partitioned in another way, or gone and not to be made.
         """
-        table = self._loaded(kind)
+        table = self.there(kind.name, make=make) or self._made(kind)
+        if not _is_by_day(table):
+            fields = ", ".join(one.name for one in table.spec().fields)
+            raise TableUnusableError(
+                f"the table {kind.name} is partitioned by {fields}, and new files are by {model.DT}: "
+                f"partition it by {model.DT} alone again"
+            )
         wanted = columns(kind)
         if not _fits(wanted.as_struct(), table.schema().as_struct()):
             try:
@@ -148,10 +165,26 @@ class Tables:
                 raise TableMismatchError(f"the table {kind.name} can't take the type's fields: {exc}") from exc
             if not _fits(wanted.as_struct(), table.schema().as_struct()):
                 raise TableMismatchError(f"the table {kind.name} has fields of other types than the type's file")
-        if _MAPPING not in table.properties:
-            with table.transaction() as transaction:  # files have names of columns, and no ids
-                transaction.set_properties({_MAPPING: table.schema().name_mapping.model_dump_json()})
+        held = {_MAPPING: _mapping(table), **_HELD}  # files have names of columns, and no ids
+        if held.items() - table.properties.items():
+            with table.transaction() as transaction:
+                transaction.set_properties(held)
         return table
+
+    def there(self, name: str, *, make: bool = True) -> Table | None:
+        """The table of this name; None where there is none, and one may be made.
+
+        Raises:
+            TableUnusableError: it is no Iceberg table, or gone and not to be made.
+        """
+        try:
+            return self._catalog.load_table((self._database, name))
+        except (NoSuchIcebergTableError, NoSuchPropertyException) as exc:
+            raise TableUnusableError(f"{name} is in the catalog and no Iceberg table: delete or rename it") from exc
+        except NoSuchTableError as exc:
+            if not make:
+                raise TableUnusableError(f"the table {name} is gone: {START_ANEW.format(name)}") from exc
+        return None
 
     def footer(self, file: File) -> Footer:
         """What a file says of its rows; reads its end, and no row.
@@ -180,7 +213,21 @@ class Tables:
         wanted = {self._location(key): key for key in keys}
         return {wanted[one.file_path]: one for one in data_files(table) if one.file_path in wanted} if wanted else {}
 
-    def commit(self, table: Table, last: Last, added: Sequence[Footer], removed: Sequence[DataFile]) -> None:
+    def data_file(self, table: Table, footer: Footer) -> DataFile:
+        """A file as the table knows it.
+
+        Raises:
+            TableMismatchError: a column of it is of another type.
+            FileChangedError: it says of a column what no row can have.
+        """
+        if why := misfit(footer.metadata, table.schema()):
+            raise TableMismatchError(f"{footer.file.key} was written under another type: {why}")
+        try:
+            return self._data_file(table, footer)
+        except (ValueError, ArithmeticError, pa.ArrowException) as exc:
+            raise FileChangedError(f"{footer.file.key} has values that no row can have: {exc!r}") from exc
+
+    def commit(self, table: Table, last: Last, added: Sequence[DataFile], removed: Sequence[DataFile]) -> None:
         """Adds files and removes others, in one snapshot, together with `last`.
 
         Raises:
@@ -192,17 +239,13 @@ class Tables:
         with update.overwrite() if removed else update.merge_append() as snapshot:
             for one in removed:
                 snapshot.delete_data_file(one)
-            for footer in added:
-                snapshot.append_data_file(self._data_file(table, footer))
+            for one in added:
+                snapshot.append_data_file(one)
         transaction.set_properties({LAST: last.as_text()})
         transaction.commit_transaction()
 
-    def _loaded(self, kind: model.RecordType) -> Table:
+    def _made(self, kind: model.RecordType) -> Table:
         name = (self._database, kind.name)
-        try:
-            return self._catalog.load_table(name)
-        except NoSuchTableError:
-            pass
         wanted = columns(kind)
         day = wanted.find_field(model.DT)
         spec = PartitionSpec(
@@ -293,16 +336,17 @@ def statistics(metadata: pq.FileMetaData, schema: Schema) -> dict[str, Any]:
         name: {id_: to_bytes(types[id_], value) for id_, value in values.items()}
         for name, values in {"lower_bounds": lower, "upper_bounds": upper}.items()
     }
-    offsets = [group.column(0).data_page_offset for group in groups]
+    offsets = [_start(group.column(0)) for group in groups]
     return {"record_count": metadata.num_rows, "nan_value_counts": {}, "split_offsets": offsets, **found, **bounds}
 
 
 def data_files(table: Table) -> Iterator[DataFile]:
-    """The files of the table's current snapshot."""
+    """The files of the table's current snapshot that have rows; others say which of them were deleted."""
     snapshot = table.current_snapshot()
     for manifest in snapshot.manifests(table.io) if snapshot else ():
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-            yield entry.data_file
+        if manifest.content == ManifestContent.DATA:
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                yield entry.data_file
 
 
 def day_of(file: DataFile) -> str:
@@ -315,6 +359,40 @@ def glue_catalog() -> "Catalog":
     """The account's catalog, which refuses the second of two commits; metadata are read by the handlers' clients."""
     implementation = f"{S3FileIO.__module__}.{S3FileIO.__name__}"
     return GlueCatalog("lake", clients.client("glue"), **{"py-io-impl": implementation})
+
+
+def _start(part: pq.ColumnChunkMetaData) -> int:
+    """Where a column of a row group begins: with its dictionary, if it has one."""
+    first: int = part.data_page_offset
+    return min(part.dictionary_page_offset, first) if part.has_dictionary_page else first
+
+
+def _is_by_day(table: Table) -> bool:
+    """Whether new files are filed by the column `dt` as it is, and by nothing else."""
+    day = table.schema().find_field(model.DT)
+    fields = [(one.source_id, type(one.transform)) for one in table.spec().fields]
+    return fields == [(day.field_id, IdentityTransform)]
+
+
+def _mapping(table: Table) -> str:
+    """Which names in files are which columns: as the table has it, but that no column is left out.
+
+    Whoever adds a column may leave it out, and readers would find none of its values.
+    """
+    there = table.name_mapping() or NameMapping([])
+    known = {one.field_id: one for one in there}
+    made = NameMapping([_mapped(known.get(one.field_id), one) for one in table.schema().name_mapping])
+    return table.properties[_MAPPING] if made.root == there.root else made.model_dump_json()
+
+
+def _mapped(known: MappedField | None, wanted: MappedField) -> MappedField:
+    """The names that are known of a column, and those that it must have."""
+    if known is None:
+        return wanted
+    inner = {one.field_id: one for one in known.fields}
+    names = [*known.names, *(name for name in wanted.names if name not in known.names)]
+    fields = [_mapped(inner.get(one.field_id), one) for one in wanted.fields]
+    return wanted.model_copy(update={"names": names, "fields": fields})
 
 
 def _column(field: model.Field, ids: Iterator[int]) -> NestedField:

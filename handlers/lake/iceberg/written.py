@@ -47,10 +47,4 @@ class Written:
         chunk = Chunk.from_payload(jsontext.load(item["payload"]["S"]))  # type: ignore[arg-type]
         result: Any = jsontext.load(item["result"]["S"])
         files = tuple(File(one["key"], one["type"], one["dt"], one["rows"]) for one in result["files"])
-        return cls(chunk_id(chunk), item["processedAt"]["S"], files, origin_of(chunk))
-
-
-def chunk_id(chunk: Chunk) -> str:
-    """What is the same each time that a chunk, or a part of one, is worked."""
-    part = "/" + "/".join(map(str, chunk.part.first)) if chunk.part else ""
-    return f"{chunk.source.digest}/{chunk.start}-{chunk.end}{part}"
+        return cls(chunk.lasting_id, item["processedAt"]["S"], files, origin_of(chunk))

@@ -14,12 +14,12 @@ from tests.handlers.fakes import KEY, client_error, modelled
 from tests.handlers.lake.fakes import FakeLake, Version
 
 LEDGER, STATE, DATABASE = "ledger", "state", "lake"
-# What an item has as the number of the commit that has written it, by the condition of a write.
+# What an item says of the commit that has written it, by the condition of a write.
 _NUMBERED: dict[str, Callable[[dict[str, Any], dict[str, str]], Any]] = {
-    "attribute_not_exists(#number) OR #number < :number": lambda item, _names: item.get("number"),
-    "attribute_not_exists(#type) OR #type.#number < :number": lambda item, names: (
-        item.get(names["#type"], {}).get("M", {}).get("number")
-    ),
+    "attribute_not_exists(#number) OR #number < :number": lambda item, _names: {**item, "table": None},
+    "attribute_not_exists(#type) OR #type.#number < :number OR #type.#table <> :table": lambda item, names: item.get(
+        names["#type"], {}
+    ).get("M", {}),
 }
 
 
@@ -112,10 +112,11 @@ class FakeTables(FakeLake):
         def update() -> dict[str, Any]:
             item = self.ledger.get(_of(Key), {})
             standing = _NUMBERED[ConditionExpression](item, names)
-            if standing and int(standing["N"]) >= int(values[":number"]["N"]):
+            is_later = "number" in standing and int(standing["number"]["N"]) >= int(values[":number"]["N"])
+            if is_later and standing["table"] in (None, values.get(":table")):
                 raise client_error("ConditionalCheckFailedException", "UpdateItem")
-            name, value = UpdateExpression.removeprefix("SET ").split(" = ")
-            self.ledger[_of(Key)] = {**Key, **item, names[name]: values[value]}
+            pairs = [one.split(" = ") for one in UpdateExpression.removeprefix("SET ").split(", ")]
+            self.ledger[_of(Key)] = {**Key, **item, **{names[name]: values[value] for name, value in pairs}}
             return {}
 
         return self._call("UpdateItem", update)
