@@ -28,6 +28,7 @@ from handlers.lake.validate import silver_schema
 from tests.handlers.fakes import FakeContext
 
 _BUCKET, _LEDGER, _STATE, _DATABASE = "silver-bucket", "ledger", "state", "lake"
+_LOADING_SECONDS = 60
 _MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 _BEFORE = model.RecordType("shipments", (model.Text("shipment_id"), model.Decimal("price", 5, 2)))
 _AFTER = model.RecordType(
@@ -112,9 +113,13 @@ def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         cached.cache_clear()
     with urllib.request.urlopen(f"{endpoint}/moto-api/reset", data=b"", timeout=60) as answer:  # noqa: S310 - loopback
         assert answer.status == 200
-    clients.client("s3").create_bucket(Bucket=_BUCKET)
-    clients.client("glue").create_database(DatabaseInput={"Name": _DATABASE})
-    dynamodb = clients.client("dynamodb")
+    # moto loads a service when it is called first, which may take longer than the handlers' clients wait
+    s3, glue, events, dynamodb = (
+        clients.client(one, read_timeout=_LOADING_SECONDS) for one in ("s3", "glue", "events", "dynamodb")
+    )
+    s3.create_bucket(Bucket=_BUCKET)
+    glue.create_database(DatabaseInput={"Name": _DATABASE})
+    events.list_event_buses()
     for name, keys in {_LEDGER: ("scope", "name"), _STATE: ("idempotencyKey",)}.items():
         dynamodb.create_table(
             TableName=name,
