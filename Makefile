@@ -10,7 +10,7 @@ READY := $(VENV)/.ready-$(shell { cat uv.lock pyproject.toml; echo $(PYTHON); } 
 # More processes than cores, because many tests wait; tests/distribution.py says who takes what.
 SPREAD := --ignore tests/engine
 
-BENCHES := worker ingest cold_start redrive drain up idle lake_rows lake_reading lake_transform lake_memory
+BENCHES := worker ingest cold_start redrive drain up idle lake_rows lake_reading lake_transform lake_memory lake_tables
 
 # Bytecode is kept, and out of the tree, whatever the shell says: without it every process compiles Pulumi, the SDK and
 # the tests anew, which is most of the time that a test process takes to begin.

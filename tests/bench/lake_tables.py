@@ -98,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
         "plain": [asdict(one) for one in plain],
         "truth": asdict(truth),
     }
-    rows_told = [*_growth(rounds), *_beside(rounds, plain), *_exact(truth)]
+    rows_told = [*growth(rounds), *_beside(rounds, plain), *exact(truth)]
     return conclude("lake_tables", rows_told, file, note=_NOTE, more={"tables": figures})
 
 
@@ -106,7 +106,7 @@ _NOTE = f"""In memory, without AWS's latency; {_PER_ROUND} chunks a round. Metad
 are expired, so their sum grows with the square of the commits; what readers need grows with the chunks."""
 
 
-def _growth(points: Sequence[Point]) -> Iterator[Row]:
+def growth(points: Sequence[Point]) -> Iterator[Row]:
     """What a table of all chunks takes, over one of half of them: twice as much would be as the chunks grow."""
     half, end = points[len(points) // 2 - 1], points[-1]
     name = f"{end.chunks:,} chunks ÷ {half.chunks:,}"
@@ -128,11 +128,11 @@ def _beside(rounds: Sequence[Point], plain: Sequence[Point]) -> Iterator[Row]:
     yield row(f"metadata put so far, {name}", [last.written / there.written], "≥ 10 x", told)
 
 
-def _exact(truth: Truth) -> Iterator[Row]:
+def exact(truth: Truth) -> Iterator[Row]:
     """What is lost, and what is there twice."""
     lost = truth.rows - truth.different - truth.quarantined
     told = f"{truth.different:,} + {truth.quarantined:,} in quarantine"
-    yield row(f"{truth.rows:,} rows in, lost", [lost], "≤ 0 rows", told)
+    yield row(f"{truth.rows:,} rows in, lost or too many", [abs(lost)], "≤ 0 rows", told)
     told = (
         f"{truth.deaths} of {truth.rounds} rounds died, {truth.met} met another, {truth.noted_again} notes came again"
     )
