@@ -25,7 +25,9 @@ FAILED = 1  # the work was done, with failures, or could not be done
 USAGE = 2  # the command can't be meant so; Typer's own refusals leave with it, too
 REFUSED = 3  # a safety rule forbids it, or nobody has said yes
 INTERRUPTED = 130  # Ctrl-C
-_READABLE = 24  # characters: the length of an error type or a key, up to which no column breaks a word
+_READABLE = 24  # characters: the length of an error type, up to which no column breaks a word
+_KEY = 64  # characters: the length of a key that is a SHA-256; it is broken only beside nothing but its name
+_PAIR = 2  # columns
 _FRAME = 3  # characters: what a column costs beside its text
 
 Advance: TypeAlias = "Callable[[int], None]"
@@ -101,8 +103,8 @@ def stream() -> Iterator[BinaryIO]:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A result as a table; where its columns would be too narrow to be read, row by row, without what is empty."""
     console = _results()
-    fits = _width(columns, rows) <= console.width
-    console.print(_table(title, columns, rows) if fits else _records(title, columns, rows))
+    fits = sum(_readable(columns, rows)) + _frames(columns) <= console.width
+    console.print(_table(title, columns, rows, console.width) if fits else _records(title, columns, rows))
 
 
 @contextmanager
@@ -110,10 +112,10 @@ def live() -> Iterator[Draw]:
     """A screen of tables that each call draws anew; on a pipe they follow each other."""
     console = _results()
     if not console.is_terminal:
-        yield lambda tables: console.print(*(_table(*one) for one in tables))
+        yield lambda tables: console.print(*(_table(*one, console.width) for one in tables))
         return
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as screen:
-        yield lambda tables: screen.update(Group(*(_table(*one) for one in tables)), refresh=True)
+        yield lambda tables: screen.update(Group(*(_table(*one, console.width) for one in tables)), refresh=True)
 
 
 @contextmanager
@@ -133,7 +135,7 @@ def progress(message: str, total: int) -> Iterator[Advance]:
     """A bar that the block advances; on a pipe, just the message."""
     console = _messages()
     if not console.is_terminal:
-        say(f"{message} ({total}) ...")
+        say(f"{message}: 0 of {total} ...")
         yield lambda _: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -156,23 +158,46 @@ def counting(message: str) -> Iterator[Advance]:
         yield lambda count: shown.advance(task, count)
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> Table:
     shown = Table(title=title, title_justify="left", title_style="bold")
-    for number, column in enumerate(columns):
-        shown.add_column(column, no_wrap=number == 0, overflow="fold")  # names and ids are whole, to be pasted
+    widths = _widths(columns, rows, width - _frames(columns))
+    for number, (column, wide) in enumerate(zip(columns, widths, strict=True)):
+        # names and ids are whole, to be pasted
+        shown.add_column(column, no_wrap=number == 0, overflow="fold", width=wide)
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
     return shown
 
 
-def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
-    """Of the narrowest table that can be read: its first column whole, of the others so much of the longest word."""
+def _readable(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[int]:
+    """The widths with which it can be read: the first column whole, of the others so much of the longest word."""
     shown = [[str(cell) for cell in row] for row in [columns, *rows]]
     words = [
         max((len(word) for row in shown for word in (row[n].split() if n else [row[n]])), default=0)
         for n in range(len(columns))
     ]
-    return 1 + sum(_FRAME + (min(longest, _READABLE) if n else longest) for n, longest in enumerate(words))
+    most = _KEY if len(columns) > _PAIR else _READABLE  # a pair row by row would be no wider
+    return [min(longest, most) if n else longest for n, longest in enumerate(words)]
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[object]], most: int) -> list[int | None]:
+    """None for each where all of it fits; else what is left over goes to the columns that need least first.
+
+    Rich would take from the widest, in the middle of a word.
+    """
+    widths = _readable(columns, rows)
+    wanted = [max(len(str(row[n])) for row in [columns, *rows]) for n in range(len(columns))]
+    left = most - sum(widths)
+    if sum(wanted) <= most or left < 0:
+        return [None] * len(columns)
+    for place, n in enumerate(sorted(range(len(columns)), key=lambda n: wanted[n] - widths[n])):
+        more = min(wanted[n] - widths[n], left // (len(columns) - place))
+        widths[n], left = widths[n] + more, left - more
+    return [*widths]
+
+
+def _frames(columns: Sequence[str]) -> int:
+    return 1 + _FRAME * len(columns)
 
 
 def _records(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

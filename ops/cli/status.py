@@ -154,7 +154,7 @@ def _failing(document: Mapping[str, Any], on: str) -> Iterator[Problem]:
         count = 0 if name in document["recovered"] else document["functionErrors"][name]
         said = [
             *(["is Failed"] if state == "Failed" else []),
-            *([f"has failed {count} times in 10 min"] if count else []),
+            *([f"has failed {'once' if count == 1 else f'{count} times'} in 10 min"] if count else []),
         ]
         if said:
             yield Problem(f"{name} {', '.join(said)}", f"lab logs tail --function {name}{on}")
@@ -425,8 +425,12 @@ def _function_lines(document: Mapping[str, Any]) -> list[str]:
     since = dict.fromkeys(document["recovered"], "; invoked since, without one")
     return [
         *textwrap.wrap(said, _WIDTH, subsequent_indent="  ", break_on_hyphens=False),
-        *(f"function {name}: {state}, {errors[name]} errors{since.get(name, '')}" for name, state in rest.items()),
+        *(f"function {name}: {state}, {_errors_of(errors[name])}{since.get(name, '')}" for name, state in rest.items()),
     ]
+
+
+def _errors_of(count: int) -> str:
+    return "1 error" if count == 1 else f"{count} errors"
 
 
 def _people(document: Mapping[str, Any]) -> list[str]:
@@ -434,7 +438,15 @@ def _people(document: Mapping[str, Any]) -> list[str]:
     hearing = [
         f"{one['endpoint']} ({one['protocol']}, {one['topic']}, {one['state']})" for one in document["subscribers"]
     ]
-    return [f"who hears of alarms: {', '.join(hearing) or 'nobody'}"]
+    if hearing:
+        return [f"who hears of alarms: {', '.join(hearing)}"]
+    stack = document["stack"]
+    if not document["alarms"]["all"]:
+        return ["who hears of alarms: nobody, as observabilityEnabled is false"]
+    if stack == target.LOCAL:
+        return ["who hears of alarms: nobody; lab alarms shows them"]
+    mend = f"pulumi config set alarmEmail ADDRESS --stack {stack} && lab up --stack {stack}"
+    return ["who hears of alarms: nobody", f"    next: {mend}"]
 
 
 def _on(stack: str) -> str:

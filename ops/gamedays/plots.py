@@ -164,9 +164,11 @@ def _marks(axes: Axes, recording: Recording) -> None:
 
 
 def _relative(recording: Recording, name: str) -> list[tuple[float, float]]:
-    lines = recording.of("series")
+    """The points of a metric since the stack was in a steady state: what was before is not of this run."""
+    lines, steady = recording.of("series"), recording.of("steady")
     points = lines[-1]["series"].get(name, ()) if lines else ()
-    return [(at - recording.began, value) for at, value in points if at >= recording.began - 5]
+    since = steady[0]["t"] if steady else recording.began
+    return [(at - recording.began, value) for at, value in points if at >= since]
 
 
 def _split(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

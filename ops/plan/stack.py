@@ -32,6 +32,7 @@ def pipelines(registered: Sequence[Registered]) -> dict[str, Pipeline]:
         if one.type.endswith("apigatewayv2/stage:Stage")
     }
     throttle = next((int(settings["throttlingRateLimit"]) for settings in rates.values()), None)
+    by_api = _by_api(registered)
     found: dict[str, Pipeline] = {}
     for mapping in mappings:
         function = functions[mapping["functionName"]]
@@ -42,8 +43,16 @@ def pipelines(registered: Sequence[Registered]) -> dict[str, Pipeline]:
         if not function["handler"].endswith(".worker.handler"):
             continue
         queue = queues.get(mapping["eventSourceArn"], {})
-        found[name] = _pipeline(name, mapping, function, queue, None if name == "lake" else throttle)
+        found[name] = _pipeline(name, mapping, function, queue, throttle if name in by_api else None)
     return found
+
+
+def _by_api(registered: Sequence[Registered]) -> set[str]:
+    """The pipelines whose events come by the API: those of the functions that it calls."""
+    called = [one.inputs["integrationUri"] for one in registered if one.type.endswith(":Integration")]
+    names = {str(uri).rpartition(":")[2] for uri in called}
+    functions = [one.inputs for one in registered if one.type.endswith(":Function") and one.name in names]
+    return {one["environment"]["variables"].get("PIPELINE", "") for one in functions}
 
 
 def _pipeline(

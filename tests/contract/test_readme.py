@@ -32,7 +32,7 @@ _OWN = sorted(name for name in _TEXTS if name.startswith("own-"))
 _ELSEWHERE = NOT_RUN | {"README.md", *_OWN}
 _PAGES = sorted(name for name, text in _TEXTS.items() if _BLOCK.search(text) and name not in _ELSEWHERE)
 _MARK = "\x1e"  # before each command's output, with its number
-_PROGRESS = re.compile(r"^.* \(\d+\) \.\.\.\n", re.MULTILINE)  # a terminal has bars instead
+_PROGRESS = re.compile(r"^.*: 0 of \d+ \.\.\.\n", re.MULTILINE)  # a terminal has bars instead
 
 
 @pytest.fixture(scope="module")

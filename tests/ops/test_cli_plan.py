@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from ops.cli.main import app
 from ops.local import deployer
 from ops.local.deployer import DeployError, Registered
+from ops.plan.stack import pipelines
 
 _ASKED = ("plan", "--rate", "20", "--worker-ms", "50")
 
@@ -52,6 +53,16 @@ def _registered(*pipelines: str, fifo: bool = False, most: int = 2) -> list[Regi
             "batchSize": 10.0,
             "scalingConfig": {"maximumConcurrency": float(most)},
         }
+        if name in {"events", "orders"}:
+            producer = {"environment": {"variables": {"PIPELINE": name}}, "handler": f"handlers.{name}.ingest.handler"}
+            found += [
+                Registered("aws:lambda/function:Function", f"{name}-ingest", producer),
+                Registered(
+                    "aws:apigatewayv2/integration:Integration",
+                    f"{name}-in",
+                    {"integrationUri": f"invokeArn:{name}-ingest"},
+                ),
+            ]
         found += [
             Registered("aws:lambda/function:Function", f"{name}-worker", function),
             Registered("aws:sqs/queue:Queue", f"{name}-queue", queue),
@@ -136,6 +147,18 @@ def test_a_pipeline_of_ones_own(program: Any) -> None:
     done = _lab(*_ASKED)
     assert (done.exit_code, done.stdout.partition(":")[0]) == (0, "local, payments")
     assert "a million events" not in done.stdout
+
+
+def test_the_api_throttles_what_comes_by_it() -> None:
+    """A pipeline of one's own that a rule or a bucket feeds has no rate of the API, as the lake has none."""
+    found = pipelines(_registered("events", "orders", "lake", "payments"))
+
+    assert {name: one.throttle_rate for name, one in found.items()} == {
+        "events": 100,
+        "orders": 100,
+        "lake": None,
+        "payments": None,
+    }
 
 
 def test_a_fifo_queue_needs_its_groups(program: Any) -> None:

@@ -1,5 +1,7 @@
 """What `lab` prints where the screen is narrow."""
 
+import re
+
 import pytest
 
 from ops.cli import output
@@ -44,3 +46,23 @@ def test_no_error_type_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
     assert any(line.endswith("SchemaValidationError") for line in lines)
     assert any(line.endswith("it is too young") for line in lines)
+
+
+def test_words_are_whole_as_long_as_they_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of columns that want more than there is, each keeps its longest word; what is left over goes to them."""
+    columns = ["pipeline", "queue", "visible", "in flight", "delayed", "consumer", "breaker"]
+    rows = [["orders", "undelivered", 0, 0, 0, "", ""], ["lake", "dead notices of S3", 0, 0, 0, "Enabled", "HALF_OPEN"]]
+    output.table("Queues", columns, rows)
+    shown = capsys.readouterr().out
+
+    assert {"undelivered", "HALF_OPEN", "flight", "consumer", "Enabled"} <= set(re.findall(r"[A-Za-z_]+", shown))
+    assert "│ orders   │ undelivered " in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_a_key_stands_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an event without a key of its own it is a SHA-256: a table that would break it is shown row by row."""
+    key = "ab" * 32
+    output.table("Messages", ["message", "key", "why"], [["m" * 36, key, "it is too young"]])
+
+    assert key in capsys.readouterr().out

@@ -31,7 +31,7 @@ def test_all_succeed(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     _standing(monkeypatch, "RETRYING", "404", "RETRYING", "INFLIGHT", "SUCCEEDED")
     lines = [["step.py:7: KeyError"]]
     samples.await_success(_FOUND, ["a", "b"], lambda: lines.pop() if lines else [])
-    assert said == ["sample events (2) ...", "step.py:7: KeyError", "sample events: 2 of 2 SUCCEEDED"]
+    assert said == ["sample events: 0 of 2 ...", "step.py:7: KeyError", "sample events: 2 of 2 SUCCEEDED"]
 
 
 def test_all_have_failed_and_it_is_known_why(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,4 +48,4 @@ def test_none_comes_through(said: list[str], monkeypatch: pytest.MonkeyPatch) ->
     _standing(monkeypatch, "404")
     with pytest.raises(samples.SamplesError, match=r"^the sample events are not SUCCEEDED: a… 404, b… 404; "):
         samples.await_success(_FOUND, ["a", "b"], list)
-    assert said == ["sample events (2) ..."]
+    assert said == ["sample events: 0 of 2 ..."]

@@ -202,10 +202,38 @@ def test_a_screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
         "    next: lab failure reset --stack dev",
     ]
     assert "- and 2 more: lab alarms --stack dev" in lines
-    assert "function function-8: Active, 1 errors" in lines
-    assert "function function-9: Active, 1 errors; invoked since, without one" in lines
+    assert "function function-8: Active, 1 error" in lines
+    assert "function function-9: Active, 1 error; invoked since, without one" in lines
     assert lines[-2] == "an attempt of a RETRYING record was due at 2026-01-02T03:04:05.678Z:"
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("stack", "alarms", "shown"),
+    [
+        (
+            "dev",
+            55,
+            [
+                "who hears of alarms: nobody",
+                "    next: pulumi config set alarmEmail ADDRESS --stack dev && lab up --stack dev",
+            ],
+        ),
+        ("dev", 0, ["who hears of alarms: nobody, as observabilityEnabled is false"]),
+        ("local", 55, ["who hears of alarms: nobody; lab alarms shows them"]),
+    ],
+)
+def test_nobody_hears_of_alarms(
+    stack: str, alarms: int, shown: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What to do about it stands below; where there are no alarms, or no post goes out, that is the reason."""
+    monkeypatch.setenv("COLUMNS", "80")
+    document = _with({"all": alarms, "loud": []}, "alarms") | {"stack": stack}
+
+    status._show(document, [], outputs=False)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line in shown] == shown
 
 
 class _Flows:

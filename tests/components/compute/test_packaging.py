@@ -5,6 +5,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import uv
 
 from components.compute import packaging
 from tests.components.recording import ROOT, run_main
@@ -223,11 +225,22 @@ def test_full_disk(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_locked_layer_is_pure_and_complete(architecture: str) -> None:
     """The real layer: the locked Lambda group and what it needs, no boto3 (the runtime has it), nothing compiled."""
     names = zipfile.ZipFile(packaging.layer_zip(architecture)).namelist()
+    export = [
+        uv.find_uv_bin(),
+        "export",
+        "--frozen",
+        "--only-group",
+        "lambda",
+        "--no-emit-project",
+        "--no-hashes",
+        "-q",
+    ]
+    locked = subprocess.run(export, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    packages = re.findall(r"^([\w.-]+)==([\w.]+)", locked, re.MULTILINE)
 
+    assert "aws-lambda-powertools" in dict(packages)
     assert {name.split("/")[1] for name in names if name.endswith("METADATA")} == {
-        "aws_lambda_powertools-3.37.0.dist-info",
-        "jmespath-1.1.0.dist-info",
-        "typing_extensions-4.16.0.dist-info",
+        f"{name.replace('-', '_')}-{version}.dist-info" for name, version in packages
     }
     assert [name for name in names if not name.startswith("python/") or name.endswith((".pyc", ".so"))] == []
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ops.gamedays import engine, report, verdict
+from ops.gamedays import engine, plots, report, verdict
 from ops.gamedays.engine import Outcome
 from ops.gamedays.recording import Recording
 from ops.gamedays.schema_break import GAMEDAY
@@ -63,6 +63,15 @@ def test_what_was_sent_is_no_markup() -> None:
     )
 
     assert "<script" not in report.html(outcome_of(recording))
+
+
+def test_metrics_are_drawn_of_the_run_alone() -> None:
+    """What was before the steady state belongs to whatever came before."""
+    ages = [[995.0, 40.0], [999.0, 41.0], [1000.25, 1.0], [1005.0, 2.0]]
+    recording = Recording([*good_run().lines, {"t": 1031.0, "kind": "series", "series": {"age": ages}}])
+
+    assert plots._relative(recording, "age") == [(0.25, 1.0), (5.0, 2.0)]
+    assert plots._relative(recording, "p99") == []
 
 
 def test_junit() -> None:

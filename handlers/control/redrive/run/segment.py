@@ -110,7 +110,8 @@ class Segment:
     def _ending(self) -> Ending | None:
         if failed := self._canaries.failed:
             shown = ", ".join(f"{key} ({error})" for key, error in list(failed.items())[:10])
-            return Ending(RunState.STOPPED, f"{len(failed)} canaries failed again: {shown}")
+            many = f"{len(failed)} canar{'y' if len(failed) == 1 else 'ies'}"
+            return Ending(RunState.STOPPED, f"{many} failed again: {shown}")
         if self._canaries.are_out:
             return None
         reason = self._exhausted()

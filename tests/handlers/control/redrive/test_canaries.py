@@ -38,7 +38,7 @@ def test_a_canary_that_fails_again_stops_the_run(lab: Lab) -> None:
 
     run = lab.go(canary=2)
 
-    assert (run.state, run.reason) == ("STOPPED", "1 canaries failed again: k1 (DownstreamError)")
+    assert (run.state, run.reason) == ("STOPPED", "1 canary failed again: k1 (DownstreamError)")
     assert len(lab.sqs.sends) == 2
     assert len(lab.seen(DLQ)) == 11
     assert lab.ask("POST /redrive/start", {})[0] == 202
@@ -53,7 +53,7 @@ def test_a_canary_without_an_outcome_stops_the_run_at_the_deadline(lab: Lab) -> 
 
     assert (run.state, run.reason) == (
         "STOPPED",
-        f"1 canaries failed again: k0 (no outcome within {DEADLINE_SECONDS} s)",
+        f"1 canary failed again: k0 (no outcome within {DEADLINE_SECONDS} s)",
     )
     assert DEADLINE_SECONDS <= (lab.clock.ms - started) / 1000 <= DEADLINE_SECONDS + 5
 
