@@ -4,6 +4,7 @@ What a shell runs as it stands is for test_readme.py. In the other blocks the co
 are, and this file knows which test holds the rest.
 """
 
+import importlib
 import json
 import re
 import subprocess
@@ -19,7 +20,7 @@ from handlers.lake.model import RecordType
 from handlers.lake.quarantine import Entries
 from handlers.lake.schemas import types
 from ops.load import figures
-from tests.contract.blocks import NOT_RUN, ROOT, Block, blocks, commands, fault_of_aws, fault_of_lab, shown_as
+from tests.contract.blocks import NOT_RUN, PAGES, ROOT, Block, blocks, commands, fault_of_aws, fault_of_lab, shown_as
 
 _HERE = "tests/contract/test_blocks.py"
 _READERS = "tests/handlers/lake/test_readers.py"
@@ -44,7 +45,7 @@ _HELD = {
     "load.md: accepted 600 of 600": _HERE,
     "load.md: uv run --group load locust": "Locust is not installed with the rest",
     'observability.md: {"text"': _HERE,
-    "own-alarm.md: .venv/bin/python -m components.observability.alarms.docs": "tests/contract/test_cost.py",
+    "own-alarm.md: .venv/bin/python -m components.observability.alarms.docs": _HERE,
     "policy-pack.md: (cd ../ingestion-lab/policy && pulumi install)": "tests/engine/test_policy_pack.py",
     'policy-pack.md: {"stateful-protected"': "tests/engine/test_policy_pack.py",
     "regions.md: $ pulumi stack init dev-eu": "tests/engine/test_commands.py",
@@ -58,6 +59,7 @@ _HELD = {
     "tutorial.md: $ lab gameday run duplicates": "tests/pipelines/test_gamedays.py",
 }
 _BLOCKS = list(blocks())
+_MAKERS = sorted((ROOT / "tests" / "contract").glob("*.py"))  # which say so of themselves
 
 
 def _is_run(block: Block) -> bool:
@@ -107,6 +109,25 @@ def test_commands_that_are_not_run_are_commands() -> None:
     ]
     assert list(filter(None, map(fault_of_lab, lab))) == []
     assert list(filter(None, map(fault_of_aws, aws))) == []
+
+
+def test_pages_are_made_anew_by_what_is_typed() -> None:
+    """Each `python -m MODULE > FILE` has a module that makes a text, and a test that compares it with that file."""
+    told = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "ingestion_lab" / "plugin.py", *_MAKERS]
+    found = {
+        pair
+        for path in told
+        for pair in re.findall(r"python -m ([\w.]+) > ([\w/.-]+\.\w+)", path.read_text(encoding="utf-8"))
+    }
+    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert {file for _, file in found} >= {"docs/alarms.md", "docs/cost.md", "docs/reference.md", "plugin/schema.json"}
+    for module, file in found:
+        made = importlib.import_module(module)
+        assert callable(getattr(made, "render", None) or made.schema), module
+        package, _, name = module.rpartition(".")
+        imported = (f"from {module} import", f"from {package} import {name}\n")
+        assert [text for text in tests if Path(file).name in text and any(one in text for one in imported)], file
 
 
 def test_a_program_of_ones_own_is_tested_as_the_page_says(tmp_path: Path) -> None:

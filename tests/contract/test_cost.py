@@ -19,14 +19,14 @@ def test_the_page_says_what_is_registered(record_property: Any) -> None:
 
 
 def test_the_readme_has_the_sums() -> None:
-    """Of the stack dev, in a month and for a million events, as nothing was measured."""
+    """Of the stack dev, in a month and for a million events, in whole dollars, as nothing was measured."""
     (dev,) = (one.recording().resources for one in FIXED if one.name == "dev")
     shape = paths.Shape.of(dev)
     month = sum((item.dollars(dev) for item in ITEMS), Decimal())
     million = paths.per_million("events", shape, paths.Usage.assumed("events", shape))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
-    assert f"${month:.2f} a month before the first event\nand ${million:.2f} for a million" in readme
+    assert f"${month:.0f} a month before the first event\nand ${million:.0f} for a million" in readme
 
 
 def _registered(kind: str, name: str = "n", **inputs: object) -> Registered:

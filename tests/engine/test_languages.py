@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.blocks import blocks
 from tests.engine.project import ROOT, Project
 from tests.engine.standin import ACCOUNT
 
@@ -32,7 +33,7 @@ def test_a_program_in_python(project: Project, tmp_path: Path) -> None:
     _uv(shop, "build", "--wheel", "--out-dir", str(tmp_path), str(ROOT))
     _uv(shop, "venv", "--seed", "--python", sys.executable, ".venv")  # the CLI asks pip what is there
     _uv(shop, "pip", "install", "--python", ".venv/bin/python", *map(str, tmp_path.glob("*.whl")))
-    _begin(shop)
+    _begin(shop, "python3 -m venv .venv")
     announced = shop.pulumi("preview").counts["create"]
 
     assert shop.up().counts == {"created": announced}
@@ -110,8 +111,7 @@ def _outside(project: Project, folder: Path, language: str) -> Project:
             pytest.skip(f"no {tool} on the PATH; the CLI comes with it")
     shop = _copied(project, folder, language)
     _write(shop, "../../plugin", os.path.relpath(project.folder / "plugin", shop.folder))
-    shop.pulumi("install")
-    _begin(shop)
+    _begin(shop, "pulumi install")
     return shop
 
 
@@ -120,9 +120,14 @@ def _copied(project: Project, folder: Path, example: str) -> Project:
     return Project(home, project.environment, project.cloud)
 
 
-def _begin(shop: Project) -> None:
-    shop.pulumi("stack", "init", "dev")
-    shop.pulumi("config", "set", "aws:region", _REGION)
+def _begin(shop: Project, block: str) -> None:
+    """What stands in the block of docs/reuse.md that begins so, up to its last command."""
+    (text,) = (one.text for one in blocks() if one.first.startswith(f"reuse.md: {block}"))
+    commands = re.findall(r"\bpulumi ([^&#\n]+)", text)
+
+    assert commands.pop() == "up"
+    for command in commands:
+        shop.pulumi(*command.split())
 
 
 def _uv(shop: Project, *arguments: str) -> None:

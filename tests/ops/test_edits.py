@@ -1,5 +1,7 @@
 """The edit loop, look by look, with files, functions and logs that are made up."""
 
+import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -141,6 +143,26 @@ def test_what_goes_wrong_comes_to_the_screen(desk: Desk) -> None:
         f"        {(ROOT / 'handlers/errors.py').read_text().splitlines()[0]}",
         "00:00:00.000 lake-worker Task timed out after 5.00 seconds",
     ]
+
+
+def test_the_page_shows_what_is_printed(desk: Desk) -> None:
+    """docs/edit-loop.md has the beginning, an edit, and an exception at work, but for times and the code's line."""
+    page = (ROOT / "docs" / "edit-loop.md").read_text(encoding="utf-8").partition("```text\n")[2].partition("```")[0]
+    place = "handlers/events/step.py:15"
+    failed = {"level": "ERROR", "message": "record failed", "idempotencyKey": "6eead2e3" + "0" * 56, "attempts": 1}
+    failed |= {"outcome": "retried", "errorType": "KeyError", "errorMessage": "KeyError: 'sku'", "errorPlace": place}
+    loop = _loop(desk)
+    loop.run()
+    desk.files[_STEP] = (2, 1)
+    loop.step()
+    desk.lines = [("events-worker", LogEvent("", "", 0, json.dumps({**failed, "errorTrace": [f"{place} in process"]})))]
+    loop.step()
+
+    def shape(line: str) -> str:
+        return re.sub(r"^[\d:.]+ |(?<=updated in )[\d.]+", "", line)
+
+    said = [shape(line).replace("0" * 56, "…") for line in desk.said if not line.startswith("no longer")]
+    assert [shape(line) for line in page.splitlines()][:-1] == said
 
 
 def test_lines_of_a_file_that_has_changed_since_are_not_quoted(desk: Desk) -> None:
