@@ -87,7 +87,8 @@ def make_shared_services(
 
 def _customer_key(settings: Settings) -> pulumi.Output[str]:
     alias = settings.kms_alias or naming.key_alias(pulumi.get_project(), pulumi.get_stack())
-    return CustomerKey("ingestion", CustomerKeyArgs(alias=alias)).arn
+    args = CustomerKeyArgs(alias=alias, table_buckets=settings.has_table_bucket)
+    return CustomerKey("ingestion", args).arn
 
 
 def _platform(settings: Settings, key_arn: pulumi.Output[str] | None, own_code: Path | None) -> FunctionPlatform:

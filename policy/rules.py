@@ -41,7 +41,7 @@ _BUCKET_ENCRYPTIONS = (
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2",
 )
-_STATEFUL = (_QUEUE, _TABLE, _KEY, *_BUCKETS)
+_STATEFUL = (_QUEUE, _TABLE, _KEY, "aws:s3tables/tableBucket:TableBucket", *_BUCKETS)
 _GRANTS = ("aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy", "aws:iam/userPolicy:UserPolicy")
 _POLICIES_OF = {  # the type of a resource's policy, by the type; and the property that names the resource
     _QUEUE: ("aws:sqs/queuePolicy:QueuePolicy", "queueUrl"),

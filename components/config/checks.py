@@ -237,8 +237,18 @@ def _lake(s: Settings) -> Iterator[Agreement]:
     )
     yield Agreement(
         ("lake_format", "glue_database"),
-        s.lake_format == "parquet" or s.glue_database is not None,
+        s.lake_format == "parquet" or s.lake_catalog == "s3tables" or s.glue_database is not None,
         "parquet unless glueDatabase names the database that the tables are in",
+    )
+    yield Agreement(
+        ("lake_catalog", "lake_format"),
+        s.lake_catalog == "glue" or s.lake_format == "iceberg",
+        "glue unless lakeFormat is iceberg",
+    )
+    yield Agreement(
+        ("glue_database", "lake_catalog"),
+        s.lake_catalog == "glue" or s.glue_database is None,
+        "empty where lakeCatalog is s3tables, whose tables are in no database",
     )
     yield Agreement(
         ("lake_quality_gate", "pipelines"),

@@ -21,6 +21,7 @@ PipelineName = Literal["events", "orders", "lake"]
 Architecture = Literal["arm64", "x86_64"]
 QueueType = Literal["standard", "fifo"]
 LakeFormat = Literal["parquet", "iceberg"]
+LakeCatalog = Literal["glue", "s3tables"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 _LogRetention = Literal[  # CloudWatch Logs takes no other numbers of days
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
@@ -140,6 +141,7 @@ class Settings:
     lake_layer_arn: Annotated[str, _LAYER] = ""
     lake_start_date: Annotated[str, past_day()] = "2020-01-01"
     lake_format: Annotated[LakeFormat, one_of(get_args(LakeFormat))] = "parquet"
+    lake_catalog: Annotated[LakeCatalog, one_of(get_args(LakeCatalog))] = "glue"
     glue_database: Annotated[
         str | None, or_none(text(r"[a-z0-9_]{1,200}", "small letters, digits and underscores"))
     ] = None
@@ -153,6 +155,11 @@ class Settings:
     def is_nameable(self) -> bool:
         """Whether names in AWS can have the stack's name in them: a dashboard's takes no dot."""
         return re.fullmatch(r"[A-Za-z0-9_-]{1,40}", self.stack) is not None
+
+    @property
+    def has_table_bucket(self) -> bool:
+        """Whether silver's tables are in a table bucket of S3 Tables."""
+        return self.lake_format == "iceberg" and self.lake_catalog == "s3tables"
 
     @property
     def keeps_data(self) -> bool:

@@ -19,6 +19,7 @@ from components.security import policies
 from components.storage.catalog import LakeCatalog, LakeCatalogArgs
 from components.storage.lake_buckets import BRONZE_PREFIX, LakeStorage, LakeStorageArgs, notify_of_objects
 from components.storage.lake_ledger import LakeLedger
+from components.storage.table_bucket import LakeTableBucket, TableBucketArgs
 from components.storage.types import record_types
 
 _MIB = 1024 * 1024
@@ -56,10 +57,13 @@ class LakePipeline(Pipeline):
         if settings.lake_backfill:
             self._make_backfill()
         types = record_types()  # read without a catalog, too: a type that breaks every chunk stops the program
-        if settings.glue_database:
+        catalog: LakeCatalog | LakeTableBucket | None = None
+        if settings.has_table_bucket:
+            catalog = self._table_bucket()
+        elif settings.glue_database:
             catalog = self._catalog(settings.glue_database, {} if self.ledger else types)
-            if self.ledger:
-                self._make_committer(self.ledger, catalog, layers)
+        if self.ledger and catalog:
+            self._make_committer(self.ledger, catalog, layers)
         self._finish(
             {
                 "bronzeBucket": self.storage.bronze.id,
@@ -95,6 +99,14 @@ class LakePipeline(Pipeline):
         )
         return LakeCatalog(f"{self.name}-catalog", args, self.child)
 
+    def _table_bucket(self) -> LakeTableBucket:
+        args = TableBucketArgs(
+            namespace=self.name.replace("-", "_"),
+            kms_key_arn=self.shared.kms_key_arn,
+            disposable=not self.shared.settings.keeps_data,
+        )
+        return LakeTableBucket(f"{self.name}-tables", args, self.child)
+
     def _layers(self) -> Sequence[pulumi.Input[str]]:
         settings = self.shared.settings
         if settings.lake_layer_arn == NO_LAYER:
@@ -104,7 +116,9 @@ class LakePipeline(Pipeline):
         archive = layers.built(settings.architecture, packaging.LAKE)
         return (self.shared.platform.layer(packaging.LAKE.name, archive),)
 
-    def _make_committer(self, ledger: LakeLedger, catalog: LakeCatalog, layers: Sequence[pulumi.Input[str]]) -> None:
+    def _make_committer(
+        self, ledger: LakeLedger, catalog: LakeCatalog | LakeTableBucket, layers: Sequence[pulumi.Input[str]]
+    ) -> None:
         name = f"{self.name}-committer"
         self.tables["ledger"] = ledger.table.name
         args = self._committer_args(ledger, catalog, [*layers, *self._table_layers()])
@@ -117,9 +131,10 @@ class LakePipeline(Pipeline):
         FunctionRule(name, rule, self.child)
 
     def _committer_args(
-        self, ledger: LakeLedger, catalog: LakeCatalog, layers: Sequence[pulumi.Input[str]]
+        self, ledger: LakeLedger, catalog: LakeCatalog | LakeTableBucket, layers: Sequence[pulumi.Input[str]]
     ) -> InstrumentedFunctionArgs:
         shared = self.shared
+        in_bucket = isinstance(catalog, LakeTableBucket)
         return InstrumentedFunctionArgs(
             handler="handlers.lake.iceberg.commit.handler",
             platform=shared.platform,
@@ -131,11 +146,11 @@ class LakePipeline(Pipeline):
                 "TABLE_NAME": shared.state_table.table.name,
                 "LEDGER_NAME": ledger.table.name,
                 "SILVER_BUCKET": self.storage.silver.id,
-                "GLUE_DATABASE": catalog.database.name,
+                **catalog.environment(),
                 "EVENT_BUS_NAME": shared.bus.bus.name,
             },
             statements=[
-                *self.storage.commits_silver(),
+                *self.storage.commits_silver(metadata=not in_bucket),
                 *catalog.commits(),
                 policies.allow("State", ["dynamodb:BatchGetItem"], shared.state_table.table.arn),
                 policies.allow(

@@ -18,6 +18,7 @@ class CustomerKeyArgs:
     """What the caller decides."""
 
     alias: str
+    table_buckets: bool = False  # whether it encrypts tables of S3 Tables, too
 
 
 class CustomerKey(pulumi.ComponentResource):
@@ -33,7 +34,7 @@ class CustomerKey(pulumi.ComponentResource):
             description=f"Data at rest of {pulumi.get_project()}, stack {pulumi.get_stack()}",
             enable_key_rotation=True,
             deletion_window_in_days=_DELETION_WINDOW_DAYS,
-            policy=json.dumps(_policy()),
+            policy=json.dumps(_policy(args)),
             opts=child,
         )
         kms.Alias(f"{name}-alias", name=args.alias, target_key_id=key.key_id, opts=child)
@@ -41,11 +42,12 @@ class CustomerKey(pulumi.ComponentResource):
         self.register_outputs({"arn": self.arn})
 
 
-def _policy() -> policies.Document:
+def _policy(args: CustomerKeyArgs) -> policies.Document:
     owner = KeyOwner(
         partition=get_partition().partition,
         region=get_region().region,
         account_id=get_caller_identity().account_id,
         log_groups=naming.log_group_patterns(pulumi.get_project(), pulumi.get_stack()),
+        table_buckets=args.table_buckets,
     )
     return key_policy(owner)

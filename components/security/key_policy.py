@@ -19,12 +19,16 @@ _ARCHIVE = ("kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEn
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyOwner:
-    """Where the key is, and the log groups that it encrypts (patterns of their names)."""
+    """Where the key is, the log groups that it encrypts (patterns of their names), and whether table buckets use it.
+
+    S3 Tables is not in all regions; a principal that a region does not know might be refused.
+    """
 
     partition: str
     region: str
     account_id: str
     log_groups: Sequence[str]
+    table_buckets: bool = False
 
     def arns(self, service: str, resource: str) -> str:
         """A pattern of the ARNs of this account's resources in this region."""
@@ -62,8 +66,17 @@ def key_policy(owner: KeyOwner) -> policies.Document:
             # called without a context, before there is anything to encrypt; it returns metadata of the key only
             _service("BusesLookAtTheKey", [_EVENTBRIDGE], ("kms:DescribeKey",)),
             _use("LogGroups", [logs], _LOGS, {"aws:logs:arn": groups}),
+            *_maintenance(owner),
         ]
     )
+
+
+def _maintenance(owner: KeyOwner) -> Sequence[policies.Statement]:
+    """S3 Tables compacts tables and expires their snapshots on its own behalf, and wants to be named for it."""
+    if not owner.table_buckets:
+        return ()
+    context = {"aws:s3:arn": [owner.arns("s3tables", "bucket/*")]}
+    return [_use("MaintenanceOfTables", ["maintenance.s3tables.amazonaws.com"], _SEND, context)]
 
 
 def _use(

@@ -120,6 +120,12 @@ def use_key_of_buckets(key_arn: Arn, *, writes: bool = False) -> Statement:
     return {**allow(sid, (action,), key_arn), "Condition": through}
 
 
+def use_key_of_table_bucket(key_arn: Arn, tables: Arn) -> Statement:
+    """Permission to use the customer key, but only for what is in these tables of S3 Tables, to read and to write."""
+    of_tables = {"StringLike": {"kms:EncryptionContext:aws:s3:arn": tables}}
+    return {**allow("TablesKey", ("kms:Decrypt", "kms:GenerateDataKey"), key_arn), "Condition": of_tables}
+
+
 def tls_only(action: str, resource: Arn | Sequence[Arn]) -> Statement:
     """Denial of plain HTTP, for a resource policy."""
     return {

@@ -11,6 +11,7 @@ HOLDING_DATA = frozenset(
         "aws:glue/catalogDatabase:CatalogDatabase",
         "aws:kms/key:Key",  # without it nothing of the others that it encrypted can be read
         "aws:s3/bucket:Bucket",
+        "aws:s3tables/tableBucket:TableBucket",
         "aws:sqs/queue:Queue",
     }
 )

@@ -66,6 +66,10 @@ class LakeCatalog(pulumi.ComponentResource):
             )
         self.register_outputs({"database": self.database.name})
 
+    def environment(self) -> dict[str, pulumi.Input[str]]:
+        """Return what tells a committer where its tables are."""
+        return {"NAMESPACE": self.database.name}
+
     def commits(self) -> list[policies.Statement]:
         """Return what who makes and commits to Iceberg tables in the database may do."""
         catalog = self.database.arn.apply(lambda arn: arn.partition(":database/")[0])

@@ -83,20 +83,24 @@ class LakeStorage(pulumi.ComponentResource):
             *keys,
         ]
 
-    def commits_silver(self) -> list[policies.Statement]:
+    def commits_silver(self, *, metadata: bool = True) -> list[policies.Statement]:
         """Return what a committer of tables may do: read files of silver, and read and put metadata. It deletes none.
+
+        Where the tables' metadata are elsewhere, it puts nothing.
 
         Without `s3:ListBucket` S3 answers 403 for a missing file, as it does for a forbidden one.
         """
         silver, tables = (self._objects(self.silver, prefix) for prefix in (SILVER_PREFIX, TABLES_PREFIX))
         key = self._args.kms_key_arn
-        keys = [] if key is None else [policies.use_key_of_buckets(key), policies.use_key_of_buckets(key, writes=True)]
-        return [
-            policies.allow("Silver", ["s3:GetObject"], [silver, tables]),
+        found = [
+            policies.allow("Silver", ["s3:GetObject"], [silver, tables] if metadata else silver),
             policies.allow("Missing", ["s3:ListBucket"], self.silver.arn),
-            policies.allow("Metadata", ["s3:PutObject"], tables),
-            *keys,
+            *([] if key is None else [policies.use_key_of_buckets(key)]),
         ]
+        if metadata:
+            found.append(policies.allow("Metadata", ["s3:PutObject"], tables))
+            found += [] if key is None else [policies.use_key_of_buckets(key, writes=True)]
+        return found
 
     def _bucket(
         self, role: str, rules: "Sequence[s3.BucketLifecycleConfigurationRuleArgsDict]"

@@ -60,6 +60,7 @@ class Shape:
     log_days: int = 14
     ttl_days: int = 7
     archive_days: int = 0
+    copies_files: bool = False  # silver's, into a table bucket
 
     @property
     def unpriced(self) -> list[str]:
@@ -94,6 +95,7 @@ class Shape:
             log_days=max((int(one.get("retentionInDays") or 0) for one in groups), default=0),
             ttl_days=max((int(one.get("TTL_DAYS", 0)) for one in environments.values()), default=0),
             archive_days=max((int(one.get("retentionDays") or 0) for one in archives), default=0),
+            copies_files=any(of(resources, "TableBucket")),
         )
 
 
@@ -248,6 +250,9 @@ def _lake(shape: Shape, usage: Usage) -> Iterator[Line]:
     yield Line("send of the chunk", requests, 1)
     yield Line("reads of the object", prices.S3_GET, 2)
     yield Line("files written", prices.S3_PUT, usage.files.value)
+    if shape.copies_files:
+        yield Line("reads of files for the table bucket", prices.S3_GET, usage.files.value)
+        yield Line("copies into the table bucket", prices.S3_PUT, usage.files.value)
     yield Line("event of each file", prices.CUSTOM_EVENT, usage.files.value)
 
 

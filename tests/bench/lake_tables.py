@@ -202,7 +202,7 @@ def _plain(chunks: int, folder: Path) -> Iterator[Point]:
     spent: list[float] = []
     told = 100
     for number in range(1, chunks + 1):
-        footer = made.footer(_chunk(lake, number))
+        footer = made.footer(table, _chunk(lake, number))
         began = time.process_time()
         table = lake.catalog.load_table((DATABASE, "shipments"))
         with table.transaction() as transaction, transaction.update_snapshot().merge_append() as snapshot:

@@ -66,11 +66,13 @@ _ALL_ON: Mapping[str, Any] = {
     **_NETWORK,
 }
 
+_IN_BUCKET: Mapping[str, Any] = {"lakeFormat": "iceberg", "lakeCatalog": "s3tables", "glueDatabase": ""}
+
 FIXED: tuple[Configuration, ...] = (
     Configuration("dev", "dev", {}),
     Configuration("prod", "prod", {}),
     Configuration("everything on dev", "dev", {**_ALL_ON, "authMode": "apiKey", "apiKey": _KEY}),
-    Configuration("everything on prod", "prod", {**_ALL_ON, "lakeFormat": "iceberg"}),
+    Configuration("everything on prod", "prod", {**_ALL_ON, **_IN_BUCKET}),
     Configuration("FIFO on prod", "prod", {"queueType": "fifo", "groupBy": "/customerId", "useKmsCmk": True}),
 )
 
@@ -242,10 +244,16 @@ def _catalog(draw: Draw, config: Config) -> Config:
     database = draw(st.sampled_from(("", "lake_of_the_team"))) if lake else ""
     return {
         "glueDatabase": database,
-        "lakeFormat": draw(st.sampled_from(("parquet", "iceberg"))) if database else "parquet",
+        **_tables(draw, has_lake=lake, has_database=bool(database)),
         "lakeQualityGate": lake and draw(st.booleans()),
         "lakeBackfill": lake and draw(st.booleans()),
     }
+
+
+def _tables(draw: Draw, *, has_lake: bool, has_database: bool) -> Config:
+    if has_database:
+        return {"lakeFormat": draw(st.sampled_from(("parquet", "iceberg")))}
+    return draw(st.sampled_from(({}, {"lakeFormat": "iceberg", "lakeCatalog": "s3tables"}))) if has_lake else {}
 
 
 def _hearers(draw: Draw, config: Config) -> Config:

@@ -235,6 +235,7 @@ def test_outputs(dev: Recording) -> None:
 
 
 _WHOLE = {"pipelines": ["events", "orders", "lake"], "glueDatabase": "lake"}
+_IN_BUCKET = {"glueDatabase": "", "lakeFormat": "iceberg", "lakeCatalog": "s3tables"}
 _HOLDING_DATA = ("Table", "Bucket", "Key", "Queue", "EventArchive", "CatalogDatabase")
 
 
@@ -247,6 +248,8 @@ def test_production_protects_all_that_holds_data_and_nothing_else() -> None:
     assert {(r.type, r.name) for r in recording.resources if r.retained} == holding
     assert {kind.rpartition(":")[2] for kind, _ in holding} == set(_HOLDING_DATA)
     assert {table.inputs["deletionProtectionEnabled"] for table in recording.of("Table")} == {True}
+    tables = run_main("prod", {**_WHOLE, **_IN_BUCKET}).one("TableBucket", "lake-tables")
+    assert (tables.protect, tables.retained, tables.inputs["forceDestroy"]) == (True, True, False)
 
 
 @pytest.mark.parametrize(("stack", "config"), [("prod", {"deletionAllowed": True}), ("dev", {})])

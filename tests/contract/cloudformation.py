@@ -52,6 +52,7 @@ _ARNS = {
     "aws:sfn/stateMachine:StateMachine": "states:{region}:{account}:stateMachine:{name}",
     "aws:ssm/parameter:Parameter": "ssm:{region}:{account}:parameter/{name}",
     "aws:s3/bucket:Bucket": "s3:::{name}",
+    "aws:s3tables/tableBucket:TableBucket": "s3tables:{region}:{account}:bucket/{name}",
 }
 
 
@@ -242,6 +243,24 @@ def _catalog_table(inputs: Inputs) -> Json:
     }
 
 
+def _table_bucket(inputs: Inputs) -> Json:
+    removal = inputs["maintenanceConfiguration"]["icebergUnreferencedFileRemoval"]
+    key = inputs.get("encryptionConfiguration")
+    return {
+        "TableBucketName": f"tables-{_UNIQUE}",
+        "UnreferencedFileRemoval": {
+            "Status": removal["status"].capitalize(),
+            "UnreferencedDays": removal["settings"]["unreferencedDays"],
+            "NoncurrentDays": removal["settings"]["nonCurrentDays"],
+        },
+        **(
+            {"EncryptionConfiguration": {"SSEAlgorithm": key["sseAlgorithm"], "KMSKeyArn": key["kmsKeyArn"]}}
+            if key
+            else {}
+        ),
+    }
+
+
 def _only(name: str, value: Callable[[Inputs], Json]) -> Callable[[Inputs], Json]:
     """One property: what is a resource of its own with Pulumi is a part of the bucket with CloudFormation."""
     return lambda inputs: {name: value(inputs)}
@@ -368,6 +387,18 @@ FORMS: Mapping[str, Form] = {
     "aws:s3/bucketVersioning:BucketVersioning": (
         "AWS::S3::Bucket",
         _only("VersioningConfiguration", lambda inputs: _written(inputs["versioningConfiguration"])),
+    ),
+    "aws:s3tables/namespace:Namespace": (
+        "AWS::S3Tables::Namespace",
+        lambda inputs: {"Namespace": inputs["namespace"], "TableBucketARN": inputs["tableBucketArn"]},
+    ),
+    "aws:s3tables/tableBucket:TableBucket": ("AWS::S3Tables::TableBucket", _table_bucket),
+    "aws:s3tables/tableBucketPolicy:TableBucketPolicy": (
+        "AWS::S3Tables::TableBucketPolicy",
+        lambda inputs: {
+            "TableBucketARN": inputs["tableBucketArn"],
+            "ResourcePolicy": json.loads(inputs["resourcePolicy"]),
+        },
     ),
     "aws:sfn/stateMachine:StateMachine": (
         "AWS::StepFunctions::StateMachine",

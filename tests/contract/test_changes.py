@@ -64,6 +64,7 @@ _REPLACED_BY = {
     "Role": {"name", "namePrefix"},
     "RolePolicy": {"role"},
     "Table": {"name", "hashKey", "rangeKey", "localSecondaryIndexes"},
+    "TableBucket": {"name"},
 }
 _GIVEN_BY_NAME = {"Queue", "Role"}  # others are told the name itself
 _HEAD = """# What a change of the configuration does in production

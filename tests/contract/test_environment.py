@@ -15,12 +15,14 @@ from tests.components.recording import Recording, Registered, run_main
 _READ_BY_THE_LOGGER = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
 _FAILURE_LAB = {"FAILURE_MODE_PARAMETER"}
 _GROUPS = {"GROUP_BY"}
-_TABLES = {"LEDGER_NAME"}  # of the worker of a lake whose silver is tables
+# Of the worker of a lake whose silver is tables; of its committer where these are in a table bucket.
+_TABLES = {"LEDGER_NAME", "TABLE_BUCKET_ARN"}
 _PROGRAMS: dict[str, tuple[str, dict[str, object]]] = {
     **{stack: (stack, {}) for stack in ("local", "dev", "prod")},
     "groups": ("local", {"groupBy": "/customerId", "lakeGroupBy": "/key"}),
     "gate": ("local", {"lakeQualityGate": True, "lakeBackfill": True}),
     "tables": ("local", {"lakeFormat": "iceberg", "glueDatabase": "lake"}),
+    "table bucket": ("local", {"lakeFormat": "iceberg", "lakeCatalog": "s3tables"}),
     "webhook": ("dev", {"webhookUrl": "https://hooks.example/"}),
     "keys": ("dev", {"authMode": "apiKey", "apiKey": "k" * 20}),
 }

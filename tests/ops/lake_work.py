@@ -77,7 +77,7 @@ class Lake:
         )
         functions = {"committerFunctionName": "lake-committer", "workerFunctionName": "lake-worker"}
         for name in functions.values():
-            function(self.stage.emulator, name, GLUE_DATABASE=_DATABASE)
+            function(self.stage.emulator, name, NAMESPACE=_DATABASE)
         _tell(self.stage.emulator, {"ledgerTableName": _LEDGER, **functions})
         self.has_tables = True
 

@@ -53,8 +53,21 @@ def test_the_shape_of_a_configuration() -> None:
     assert shape.told == {"events", "orders", "lake"}
     assert (shape.tracing, shape.asks_authorizer) == (True, True)
     assert (shape.log_days, shape.ttl_days, shape.archive_days) == (7, 7, 14)
+    assert (shape.copies_files, Shape.of(_resources("everything on prod")).copies_files) == (False, True)
     assert Shape.of(_resources("FIFO on prod")).fifo == {"events"}
     assert not Shape.of(_resources("prod")).asks_authorizer
+
+
+def test_a_table_bucket_gets_a_copy_of_each_file() -> None:
+    """Which is a read and a put more."""
+    copying = Shape.of(_resources("everything on prod"))
+    usage = Usage.assumed("lake", copying)
+    without = _dollars(replace(copying, copies_files=False), usage, "lake")
+
+    assert dict(_dollars(copying, usage, "lake").items() - without.items()) == {
+        "reads of files for the table bucket": 0.4,
+        "copies into the table bucket": 5.0,
+    }
 
 
 def test_the_path_of_an_event() -> None:

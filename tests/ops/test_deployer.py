@@ -15,7 +15,8 @@ from ops.local.emulator import ROOT
 from ops.local.files import locked
 from tests.ops.stack import FIXTURE, Stack, small_program, wait_for, wipe
 
-_ALL = 50  # resources of the fixture
+_ALL = 53  # resources of the fixture
+_TABLES = "arn:aws:s3tables:us-east-1:000000000000:bucket/tables"
 _LAYER = "aws:lambda/layerVersion:LayerVersion::layer"
 _PRESET = [  # set in every new bucket
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls::bucket-ownership",
@@ -165,6 +166,16 @@ def test_removed_inputs_go_back_to_their_defaults(stack: Stack) -> None:
     guarded = routes["GET /guarded"]
     assert (guarded["AuthorizationType"], guarded.get("AuthorizationScopes", [])) == ("CUSTOM", [])
     assert guarded["AuthorizerId"] == authorizers["keys"]["AuthorizerId"]
+    tables, of_bucket = stack.client("s3tables"), {"tableBucketARN": _TABLES}
+    encryption = tables.get_table_bucket_encryption(**of_bucket)["encryptionConfiguration"]
+    removal = tables.get_table_bucket_maintenance_configuration(**of_bucket)["configuration"]
+    assert (encryption, tables.list_tags_for_resource(resourceArn=_TABLES)["tags"]) == (
+        {"sseAlgorithm": "AES256"},
+        {"project": "fixture"},
+    )
+    assert removal["icebergUnreferencedFileRemoval"]["settings"] == {
+        "icebergUnreferencedFileRemoval": {"unreferencedDays": 4, "nonCurrentDays": 5}
+    }
     role_tags = stack.client("iam").list_role_tags(RoleName="role")["Tags"]
     assert role_tags == [{"Key": "project", "Value": "fixture"}]
     assert changes.deleted == ["aws:lambda/permission:Permission::permission"]
@@ -184,6 +195,7 @@ def test_everything_removed(stack: Stack, tmp_path: Path) -> None:
     assert stack.client("iam").list_roles()["Roles"] == []
     assert stack.client("apigatewayv2").get_apis()["Items"] == []
     assert [bus["Name"] for bus in stack.client("events").list_event_buses()["EventBuses"]] == ["default"]
+    assert stack.client("s3tables").list_table_buckets()["tableBuckets"] == []
 
 
 def test_wiped_emulator(stack: Stack) -> None:

@@ -142,6 +142,17 @@ def test_a_bus_is_looked_at_under_the_name_that_the_emulator_gives_it() -> None:
     assert json.loads(role_policy(put))["Statement"][0]["Resource"] == [bus]
 
 
+def test_files_of_a_table_bucket_are_those_of_a_bucket() -> None:
+    """The emulator keeps them in a bucket of the same name, and asks for the rights of S3 on it."""
+    tables = "arn:aws:s3tables:eu-west-1:000000000000:bucket/lake-tables/table/*"
+    statement = {"Effect": "Allow", "Action": ["s3tables:GetTableData", "s3tables:PutTableData"], "Resource": tables}
+
+    (adapted,) = json.loads(role_policy(json.dumps({"Version": "2012-10-17", "Statement": [statement]})))["Statement"]
+
+    assert adapted["Action"] == [*statement["Action"], "s3:GetObject", "s3:PutObject"]
+    assert adapted["Resource"] == [tables, "arn:aws:s3:::lake-tables/*"]
+
+
 def test_a_database_may_be_read_as_what_the_emulator_takes_it_for() -> None:
     """Its other calls name the database where AWS names the table, which the statement has beside it."""
     place = "arn:aws:glue:eu-west-1:000000000000"

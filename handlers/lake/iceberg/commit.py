@@ -42,8 +42,9 @@ class Env:
     silver_bucket: str
     table_name: str
     ledger_name: str
-    glue_database: str
+    namespace: str  # of the catalog: a Glue database, or one of the table bucket
     event_bus_name: str
+    table_bucket_arn: str = ""  # where tables are in one, and not in Glue's catalog
 
 
 class Round:
@@ -137,9 +138,9 @@ def work() -> Round:
     """What this execution environment commits with, made once."""
     config = env.load(Env, os.environ)
     dynamodb = clients.client("dynamodb")
-    ledger = Ledger(dynamodb, config.ledger_name)
+    ledger = Ledger(dynamodb, config.ledger_name, in_bucket=bool(config.table_bucket_arn))
     committer = Committer(
-        Tables(glue_catalog(), config.glue_database, s3_client(), config.silver_bucket),
+        tables_of(config),
         ledger,
         clients.client("events"),
         pipeline=config.pipeline,
@@ -147,6 +148,16 @@ def work() -> Round:
         bus=config.event_bus_name,
     )
     return Round(dynamodb, ledger, committer, pipeline=config.pipeline, table_name=config.table_name)
+
+
+def tables_of(config: Env) -> Tables:
+    """The tables of the catalog that the environment names."""
+    if not config.table_bucket_arn:
+        return Tables(glue_catalog(), config.namespace, s3_client(), config.silver_bucket)
+    from handlers.lake.iceberg.s3tables import s3_tables_catalog  # noqa: PLC0415 - Glue's needs no client of HTTP
+
+    catalog = s3_tables_catalog(config.table_bucket_arn)
+    return Tables(catalog, config.namespace, s3_client(), config.silver_bucket, keeps_files=True)
 
 
 def handler(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:

@@ -16,6 +16,7 @@ and of two committers at once one is refused, and finds what the other has done.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import CommitFailedException
@@ -26,7 +27,7 @@ from handlers.errors import DeadlineExceededError, DownstreamError, IngestionErr
 from handlers.lake import schemas
 from handlers.lake.errors import FileChangedError, TableMismatchError, TableUnusableError
 from handlers.lake.iceberg.ledger import Entry, Ledger, Mark
-from handlers.lake.iceberg.tables import COMMIT_ERRORS, LAST, SILVER, START_ANEW, Footer, Last, Tables
+from handlers.lake.iceberg.tables import COMMIT_ERRORS, LAST, SILVER, Footer, Last, Tables
 from handlers.lake.iceberg.written import File, Written
 from handlers.lake.ready import ready
 from handlers.observability import logger
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 4
 _MAX_FILES = 1000  # of a commit: their names have some 100 KB in a property, of which Glue takes 512
-_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,8 @@ class Committer:
                     return homeless
                 last = self._settled(record_type, table, mark)
                 changes = self._changes(record_type, written, table)
-                files = self._files(table, changes, footers)
                 former = self._tables.live(table, {key for one in changes for key in one.removed})
+                files = self._files(table, [one for one in changes if former.keys() >= {*one.removed}], footers)
                 failures = {one.written.chunk: error for one in changes if (error := _failure(one, files, former))}
                 good = [one for one in changes if one.written.chunk not in failures]
                 if good:
@@ -160,7 +160,7 @@ class Committer:
         last, uuid, known = Last.of(table), _uuid(table), mark.number if mark else 0
         if mark and mark.table != uuid:
             raise TableUnusableError(
-                f"the table {record_type} is another than the ledger's: {START_ANEW.format(record_type)}"
+                f"the table {record_type} is another than the ledger's: {self._tables.start_anew(record_type)}"
             )
         if last.number < known:
             raise TableUnusableError(
@@ -205,8 +205,8 @@ class Committer:
         """Files that are to be added, by their keys, as the table knows them; reads their ends, several at a time."""
         wanted = [file for one in changes for file in one.added]
         missing = [file for file in wanted if file.key not in footers]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for file, found in zip(missing, pool.map(self._footer, missing), strict=True):
+        with ThreadPoolExecutor(self._tables.at_once) as pool:
+            for file, found in zip(missing, pool.map(partial(self._footer, table), missing), strict=True):
                 footers[file.key] = found
         return {file.key: self._file(table, footers[file.key]) for file in wanted}
 
@@ -216,9 +216,9 @@ class Committer:
         except IngestionError as exc:
             return exc
 
-    def _footer(self, file: File) -> Footer | IngestionError:
+    def _footer(self, table: "Table", file: File) -> Footer | IngestionError:
         try:
-            return self._tables.footer(file)
+            return self._tables.footer(table, file)
         except IngestionError as exc:
             return exc
 

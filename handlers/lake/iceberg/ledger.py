@@ -21,8 +21,10 @@ from handlers.lake.notes import NAME, NOTES, SCOPE
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_MARKS = "table"  # the scope of tables' marks; that of chunks' records is a digest
-_TYPE = "in_"  # and the type: what its table has of a chunk
+# By whether tables are in a table bucket, for what Glue has a table of, a bucket has not: the scope of tables' marks
+# (that of chunks' records is a digest), and what comes before a type in the name of what its table has of a chunk.
+MARKS = {False: "table", True: "table of bucket"}
+_TYPES = {False: "in_", True: "bucket_"}
 _AT_ONCE = 16
 _MAX_KEYS = 100  # of a BatchGetItem
 _CONDITION_FAILED = "ConditionalCheckFailedException"
@@ -70,11 +72,12 @@ class Note:
 
 
 class Ledger:
-    """The records, in a DynamoDB table of their own."""
+    """The records, in a DynamoDB table of their own; of the tables in Glue's catalog, or of those in a table bucket."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, *, in_bucket: bool = False) -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._marks, self._type = MARKS[in_bucket], _TYPES[in_bucket]
 
     def notes(self) -> Iterator[Note]:
         """Chunks that may have something for tables, page by page.
@@ -118,11 +121,26 @@ class Ledger:
             for item in self._get([_key(chunk) for chunk in names[start : start + _MAX_KEYS]]):
                 chunk = f"{item[SCOPE]['S']}/{item[NAME]['S']}"
                 found[chunk] = {
-                    name.removeprefix(_TYPE): _entry(chunk, value["M"])
+                    name.removeprefix(self._type): _entry(chunk, value["M"])
                     for name, value in item.items()
-                    if name.startswith(_TYPE)
+                    if name.startswith(self._type)
                 }
         return found
+
+    def files(self, record_type: str) -> Iterator[str]:
+        """What a table has of all chunks: files, by their keys without `silver/<type>/`. Reads the whole ledger.
+
+        Raises:
+            DownstreamError: DynamoDB did not answer, or refused.
+        """
+        name = self._type + record_type
+        try:
+            for page in self._dynamodb.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True):
+                for item in page["Items"]:
+                    if name in item:
+                        yield from _entry("", item[name]["M"]).files
+        except AWS_ERRORS as exc:
+            raise DownstreamError(f"the ledger did not answer: {error_code(exc)}") from exc
 
     def mark(self, record_type: str) -> Mark | None:
         """The mark of a type's table; None where nothing was committed to it, or somebody has deleted it.
@@ -130,7 +148,7 @@ class Ledger:
         Raises:
             DownstreamError: DynamoDB did not answer, or refused.
         """
-        (item, *_) = [*self._get([_mark(record_type)]), {}]
+        (item, *_) = [*self._get([self._mark(record_type)]), {}]
         return Mark(item["table"]["S"], int(item["number"]["N"])) if item else None
 
     def enter(self, record_type: str, mark: Mark, entries: Sequence[Entry]) -> None:
@@ -143,7 +161,7 @@ class Ledger:
             for _ in pool.map(lambda entry: self._put(record_type, mark, entry), entries):
                 pass
         self._update(
-            _mark(record_type),
+            self._mark(record_type),
             "SET #number = :number, #table = :table",
             "attribute_not_exists(#number) OR #number < :number",
             {"#number": "number", "#table": "table"},
@@ -161,7 +179,7 @@ class Ledger:
             _key(entry.chunk),
             "SET #type = :entry",
             "attribute_not_exists(#type) OR #type.#number < :number OR #type.#table <> :table",
-            {"#type": _TYPE + record_type, "#number": "number", "#table": "table"},
+            {"#type": self._type + record_type, "#number": "number", "#table": "table"},
             {":entry": {"M": value}, ":number": {"N": str(mark.number)}, ":table": {"S": mark.table}},
         )
 
@@ -194,6 +212,9 @@ class Ledger:
             if error_code(exc) != _CONDITION_FAILED:
                 raise DownstreamError(f"the ledger did not delete a note: {error_code(exc)}") from exc
 
+    def _mark(self, record_type: str) -> dict[str, Any]:
+        return {SCOPE: {"S": self._marks}, NAME: {"S": record_type}}
+
     def _get(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         return read_all(self._dynamodb, self._table, keys)
 
@@ -221,10 +242,6 @@ def read_all(dynamodb: "DynamoDBClient", table: str, keys: Sequence[Mapping[str,
 def _key(chunk: str) -> dict[str, Any]:
     digest, _, span = chunk.partition("/")
     return {SCOPE: {"S": digest}, NAME: {"S": span}}
-
-
-def _mark(record_type: str) -> dict[str, Any]:
-    return {SCOPE: {"S": _MARKS}, NAME: {"S": record_type}}
 
 
 def _entry(chunk: str, value: Mapping[str, Any]) -> Entry:

@@ -5,11 +5,14 @@ both or neither, so the table itself says what its last commit was, to whomever 
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +25,7 @@ from pyiceberg.exceptions import (
     NoSuchPropertyException,
     NoSuchTableError,
     ResolveError,
+    RESTError,
     TableAlreadyExistsError,
     ValidationError,
 )
@@ -52,8 +56,8 @@ from handlers.aws.clients import AWS_ERRORS, error_code
 from handlers.errors import DownstreamError
 from handlers.lake import model
 from handlers.lake.errors import FileChangedError, ObjectGoneError, TableMismatchError, TableUnusableError
-from handlers.lake.iceberg.fileio import S3FileIO
-from handlers.lake.iceberg.ledger import Entry
+from handlers.lake.iceberg.fileio import S3FileIO, place
+from handlers.lake.iceberg.ledger import MARKS, Entry
 from handlers.lake.iceberg.written import File
 
 if TYPE_CHECKING:
@@ -63,19 +67,25 @@ if TYPE_CHECKING:
 SILVER = "silver/"
 PLACE = "tables/"  # of metadata; rows stay where workers have written them
 LAST = "ingestion-lab.commit"
-# What to do about a table that is not the one that the ledger has commits of.
-START_ANEW = "bring that back (register its newest metadata file), or delete the ledger's item table/{}, for a new one"
+_START_ANEW = "bring that back (register its newest metadata file), or delete the ledger's item {}/{}, for a new one"
 _MAPPING = "schema.name-mapping.default"
 # A commit that met another is decided on anew, by what the table has then. pyiceberg would put the same files on top of
 # the other commit, which may have brought them.
 _HELD = {"commit.retry.num-retries": "0"}
-_PROPERTIES = {"format-version": "2", "commit.manifest-merge.enabled": "true", **_HELD}
+_MERGES = {"commit.manifest-merge.enabled": "true"}
+_PROPERTIES = {"format-version": "2", **_MERGES, **_HELD}  # of a new table; a catalog may keep them or not
 _EPOCH = date(1970, 1, 1)
+_FOOTERS_AT_ONCE = 16
+_COPIES_AT_ONCE = 4  # each has a whole file in memory
 _TAIL = 64 * 1024  # bytes of a file that are read first: most footers are smaller
 _END = 8  # the footer's length and the magic
 _GONE = frozenset({"NoSuchKey", "404"})
 # What a commit may raise that was refused, or of which nobody knows.
-COMMIT_ERRORS = (CommitFailedException, CommitStateUnknownException, OSError, *AWS_ERRORS)
+COMMIT_ERRORS = (CommitFailedException, CommitStateUnknownException, RESTError, OSError, *AWS_ERRORS)
+# Where in a table's own place a file of silver is copied to, and what of it names the file: never twice the same place,
+# so that none is used that somebody else may be about to remove, since no table named it for long.
+_COPY = "{location}/data/silver-{unique}/{name}"
+_COPIED = re.compile(r"/data/silver-[0-9a-f]{32}/(?P<name>.+)")
 _AS_ARROW: Mapping[type[IcebergType], pa.DataType] = {
     StringType: pa.string(),
     DoubleType: pa.float64(),
@@ -126,21 +136,29 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """A file of silver as it lies there."""
+    """A file of silver as it lies at `location`: there, or copied to its table's own place."""
 
     file: File
     size: int
     metadata: pq.FileMetaData
+    location: str
 
 
 class Tables:
-    """The tables of one database of a catalog, a table for each type, over the files of one bucket."""
+    """The tables of one namespace of a catalog, a table for each type, over the files of one bucket.
 
-    def __init__(self, catalog: "Catalog", database: str, s3: "S3Client", bucket: str) -> None:
+    Where the tables keep their files themselves (`keeps_files`), the bucket's files are copied to them.
+    """
+
+    def __init__(
+        self, catalog: "Catalog", namespace: str, s3: "S3Client", bucket: str, *, keeps_files: bool = False
+    ) -> None:
         self._catalog = catalog
-        self._database = database
+        self._namespace = namespace
         self._s3 = s3
         self._bucket = bucket
+        self._keeps_files = keeps_files
+        self.at_once = _COPIES_AT_ONCE if keeps_files else _FOOTERS_AT_ONCE
 
     def ready(self, kind: model.RecordType, *, make: bool = True) -> Table:
         """The table of a type as it is now: made where there is none, widened where the type has become wider.
@@ -166,6 +184,7 @@ class Tables:
             if not _fits(wanted.as_struct(), table.schema().as_struct()):
                 raise TableMismatchError(f"the table {kind.name} has fields of other types than the type's file")
         held = {_MAPPING: _mapping(table), **_HELD}  # files have names of columns, and no ids
+        held |= {} if _MERGES.keys() <= table.properties.keys() else _MERGES
         if held.items() - table.properties.items():
             with table.transaction() as transaction:
                 transaction.set_properties(held)
@@ -178,27 +197,31 @@ class Tables:
             TableUnusableError: it is no Iceberg table, or gone and not to be made.
         """
         try:
-            return self._catalog.load_table((self._database, name))
+            return self._catalog.load_table((self._namespace, name))
         except (NoSuchIcebergTableError, NoSuchPropertyException) as exc:
             raise TableUnusableError(f"{name} is in the catalog and no Iceberg table: delete or rename it") from exc
         except NoSuchTableError as exc:
             if not make:
-                raise TableUnusableError(f"the table {name} is gone: {START_ANEW.format(name)}") from exc
+                raise TableUnusableError(f"the table {name} is gone: {self.start_anew(name)}") from exc
         return None
 
-    def footer(self, file: File) -> Footer:
-        """What a file says of its rows; reads its end, and no row.
+    def start_anew(self, name: str) -> str:
+        """What to do about a table that is not the one that the ledger has commits of."""
+        return _START_ANEW.format(MARKS[self._keeps_files], name)
+
+    def footer(self, table: Table, file: File) -> Footer:
+        """What a file says of its rows; reads its end, and no row. Copies it, where the table is to keep it.
 
         Raises:
             ObjectGoneError: it is not there.
             FileChangedError: it is no Parquet file, or has other rows than its writer has said.
             DownstreamError: S3 did not answer, or refused.
         """
-        tail, size = self._last(file.key, _TAIL)
+        tail, size = self._whole(file.key) if self._keeps_files else self._last(file.key, _TAIL)
         if len(tail) < _END or tail[-4:] != b"PAR1":
             raise FileChangedError(f"{file.key} is no Parquet file")
         length = int.from_bytes(tail[-_END:-4], "little") + _END
-        if length > len(tail):
+        if length > len(tail) and not self._keeps_files:
             tail, size = self._last(file.key, length)
         try:
             metadata = pq.read_metadata(pa.BufferReader(tail))
@@ -206,12 +229,17 @@ class Tables:
             raise FileChangedError(f"{file.key} is no Parquet file: {exc}") from exc
         if metadata.num_rows != file.rows:
             raise FileChangedError(f"{file.key} has {metadata.num_rows} rows, {file.rows} were written")
-        return Footer(file, size, metadata)
+        location = f"s3://{self._bucket}/{file.key}"
+        if self._keeps_files and not misfit(metadata, table.schema()):  # one that is refused is read again each minute
+            location = self._copy(table, file, tail)
+        return Footer(file, size, metadata, location)
 
     def live(self, table: Table, keys: Collection[str]) -> dict[str, DataFile]:
         """The table's own knowledge of files, by their keys; of those that it has."""
-        wanted = {self._location(key): key for key in keys}
-        return {wanted[one.file_path]: one for one in data_files(table) if one.file_path in wanted} if wanted else {}
+        if not keys:
+            return {}
+        known = ((key_of(table, one), one) for one in data_files(table))
+        return {key: one for key, one in known if key in keys}
 
     def data_file(self, table: Table, footer: Footer) -> DataFile:
         """A file as the table knows it.
@@ -245,22 +273,23 @@ class Tables:
         transaction.commit_transaction()
 
     def _made(self, kind: model.RecordType) -> Table:
-        name = (self._database, kind.name)
+        name = (self._namespace, kind.name)
         wanted = columns(kind)
         day = wanted.find_field(model.DT)
         spec = PartitionSpec(
             PartitionField(source_id=day.field_id, field_id=1000, transform=IdentityTransform(), name=model.DT)
         )
-        location = f"s3://{self._bucket}/{PLACE}{kind.name}"
+        location = None if self._keeps_files else f"s3://{self._bucket}/{PLACE}{kind.name}"
         try:
-            return self._catalog.create_table(name, wanted, location, spec, properties=_PROPERTIES)
+            # a copy, out of which pyiceberg takes the version
+            return self._catalog.create_table(name, wanted, location, spec, properties={**_PROPERTIES})
         except TableAlreadyExistsError:  # another committer has made it meanwhile
             return self._catalog.load_table(name)
 
     def _data_file(self, table: Table, footer: Footer) -> DataFile:
         return DataFile.from_args(
             content=DataFileContent.DATA,
-            file_path=self._location(footer.file.key),
+            file_path=footer.location,
             file_format=FileFormat.PARQUET,
             partition=Record((date.fromisoformat(footer.file.dt) - _EPOCH).days),
             file_size_in_bytes=footer.size,
@@ -271,18 +300,28 @@ class Tables:
             **statistics(footer.metadata, table.schema()),
         )
 
-    def _location(self, key: str) -> str:
-        return f"s3://{self._bucket}/{key}"
-
     def _last(self, key: str, count: int) -> tuple[bytes, int]:
         """The last bytes of a file, and its size."""
-        try:
+        with _read(key):
             answer = self._s3.get_object(Bucket=self._bucket, Key=key, Range=f"bytes=-{count}")
             return answer["Body"].read(), int(answer["ContentRange"].rpartition("/")[2])
+
+    def _whole(self, key: str) -> tuple[bytes, int]:
+        """A file and its size."""
+        with _read(key):
+            content = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return content, len(content)
+
+    def _copy(self, table: Table, file: File, content: bytes) -> str:
+        """Puts a file into the table's own place, which has nothing but single puts for it: no copy from elsewhere."""
+        name = file.key.removeprefix(f"{SILVER}{file.type}/")
+        location = _COPY.format(location=table.location(), unique=uuid4().hex, name=name)
+        bucket, key = place(location)
+        try:
+            self._s3.put_object(Bucket=bucket, Key=key, Body=content)
         except AWS_ERRORS as exc:
-            if (code := error_code(exc)) in _GONE:
-                raise ObjectGoneError(f"{key} is not there: {code}") from exc
-            raise DownstreamError(f"S3 did not give {key}: {code}") from exc
+            raise DownstreamError(f"S3 Tables did not take {file.key}: {error_code(exc)}") from exc
+        return location
 
 
 def columns(kind: model.RecordType) -> Schema:
@@ -349,6 +388,13 @@ def data_files(table: Table) -> Iterator[DataFile]:
                 yield entry.data_file
 
 
+def key_of(table: Table, file: DataFile) -> str:
+    """The key of a table's file in silver, of which it may be a copy; of a file of another engine's, its own key."""
+    if copied := _COPIED.fullmatch(file.file_path.removeprefix(table.location())):
+        return f"{SILVER}{table.name()[-1]}/{copied['name']}"
+    return place(file.file_path)[1]
+
+
 def day_of(file: DataFile) -> str:
     """The day of a table's file: `2026-01-31`."""
     day = file.partition[0]
@@ -393,6 +439,17 @@ def _mapped(known: MappedField | None, wanted: MappedField) -> MappedField:
     names = [*known.names, *(name for name in wanted.names if name not in known.names)]
     fields = [_mapped(inner.get(one.field_id), one) for one in wanted.fields]
     return wanted.model_copy(update={"names": names, "fields": fields})
+
+
+@contextmanager
+def _read(key: str) -> Iterator[None]:
+    """A file of silver is read within it."""
+    try:
+        yield
+    except AWS_ERRORS as exc:
+        if (code := error_code(exc)) in _GONE:
+            raise ObjectGoneError(f"{key} is not there: {code}") from exc
+        raise DownstreamError(f"S3 did not give {key}: {code}") from exc
 
 
 def _column(field: model.Field, ids: Iterator[int]) -> NestedField:

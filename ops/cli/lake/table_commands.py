@@ -25,8 +25,9 @@ def table(
     Reads the tables' metadata and lists silver. A file outside is that of a chunk that waits, or a replay has replaced
     it, or a worker left it when it died. Exits with 1 when a table has a file twice, which must never be.
 
-    Needs: glue:GetTable and glue:GetTables, s3:GetObject on tables/ and s3:ListBucket of silver, dynamodb:Query on the
-    ledger, lambda:GetFunctionConfiguration on the committer.
+    Needs: glue:GetTable and glue:GetTables, s3:GetObject on tables/ and s3:ListBucket of silver, dynamodb:Query and
+    dynamodb:Scan on the ledger, lambda:GetFunctionConfiguration on the committer. Of tables in a table bucket
+    s3tables:GetTableMetadataLocation, s3tables:GetTableData and s3tables:ListTables, and nothing of Glue.
 
     Example: lab lake table --type shipments
     """

@@ -69,12 +69,16 @@ class Tables:
         self._s3 = found.client("s3")
         self._silver = lake["silverBucket"]
         self._ledger = lake["ledgerTableName"]
-        self._database = _database(found, lake)
+        self._namespace, self._table_bucket = _catalog(found, lake)
         self._known: dict[str, list[Any]] = {}  # the columns of types
 
     def names(self) -> list[str]:
         """The types that have a table."""
-        pages = self._found.client("glue").get_paginator("get_tables").paginate(DatabaseName=self._database)
+        if self._table_bucket:
+            place = {"tableBucketARN": self._table_bucket, "namespace": self._namespace}
+            pages = self._found.client("s3tables").get_paginator("list_tables").paginate(**place)
+            return sorted(one["name"] for page in pages for one in page["tables"])
+        pages = self._found.client("glue").get_paginator("get_tables").paginate(DatabaseName=self._namespace)
         return sorted(one["Name"] for page in pages for one in page["TableList"])
 
     def noted(self) -> Iterator[str]:
@@ -92,13 +96,12 @@ class Tables:
                 advance(1)
 
     def files(self, record_type: str) -> Iterator[str]:
-        """The keys of a table's files.
+        """The keys of silver's files that a table has the rows of.
 
         Raises:
             LabError: there is no such table.
         """
-        for key, _, _ in self._files(self._table(record_type)[0]):
-            yield key
+        yield from self._silver_of(record_type, {key for key, _, _ in self._files(self._table(record_type)[0])})
 
     def misfit(self, file: str, footer: Any) -> str | None:  # noqa: ANN401 - pyarrow's, imported where it is needed
         """Why a file of silver could not be part of its table, by its footer; None where it could."""
@@ -130,8 +133,9 @@ class Tables:
                 told.twice.append(key)
             seen.add(key)
         told.days = dict(sorted(told.days.items()))
+        inside = self._silver_of(record_type, seen)
         for one in partitions(self._s3, self._silver, record_type):
-            told.outside += [file.key for file in one.files if file.key not in seen]
+            told.outside += [file.key for file in one.files if file.key not in inside]
         return told
 
     def _schemas(self, record_type: str) -> list[Any]:
@@ -145,11 +149,24 @@ class Tables:
             self._known[record_type] = [columns(kind), *there] if kind else []
         return self._known[record_type]
 
+    def _silver_of(self, record_type: str, keys: set[str]) -> set[str]:
+        """The keys of silver that a table's files come from. Where an engine has rewritten some, by the ledger.
+
+        S3 Tables does so by itself.
+        """
+        from handlers.lake.iceberg.ledger import Ledger  # noqa: PLC0415 - see above
+
+        folder = f"{_SILVER}{record_type}/"
+        if all(key.startswith(folder) for key in keys):
+            return keys
+        ledger = Ledger(self._found.client("dynamodb"), self._ledger, in_bucket=bool(self._table_bucket))
+        return keys | {folder + name for name in ledger.files(record_type)}
+
     def _files(self, table: Any) -> Iterator[tuple[str, str, int]]:  # noqa: ANN401 - pyiceberg's, imported where it is needed
-        from handlers.lake.iceberg.tables import data_files, day_of  # noqa: PLC0415 - see above
+        from handlers.lake.iceberg.tables import data_files, day_of, key_of  # noqa: PLC0415 - see above
 
         for one in data_files(table):
-            yield one.file_path.removeprefix(f"s3://{self._silver}/"), day_of(one), one.record_count
+            yield key_of(table, one), day_of(one), one.record_count
 
     def _table(self, record_type: str) -> tuple[Any, int]:
         """The table as the catalog has it now, with the size of its metadata file."""
@@ -159,21 +176,31 @@ class Tables:
 
         from handlers.lake.iceberg.fileio import S3FileIO  # noqa: PLC0415 - see above
 
-        glue = self._found.client("glue")
-        try:
-            there = glue.get_table(DatabaseName=self._database, Name=record_type)["Table"]
-        except glue.exceptions.EntityNotFoundException as error:
-            raise LabError(f"there is no table {record_type}: nothing of it was committed yet") from error
-        location = there["Parameters"]["metadata_location"]
+        location = self._location(record_type)
         files = S3FileIO(client=self._s3)
         source = files.new_input(location)
         metadata = FromInputFile.table_metadata(source)
-        made = Table((self._database, record_type), metadata, location, files, NoopCatalog("none"))
+        made = Table((self._namespace, record_type), metadata, location, files, NoopCatalog("none"))
         return made, len(source)
 
+    def _location(self, record_type: str) -> str:
+        """Where the table's metadata are."""
+        tables, glue = self._found.client("s3tables"), self._found.client("glue")
+        location: str
+        try:
+            if self._table_bucket:
+                place = {"tableBucketARN": self._table_bucket, "namespace": self._namespace, "name": record_type}
+                location = tables.get_table_metadata_location(**place)["metadataLocation"]
+            else:
+                there = glue.get_table(DatabaseName=self._namespace, Name=record_type)["Table"]
+                location = there["Parameters"]["metadata_location"]
+        except (glue.exceptions.EntityNotFoundException, tables.exceptions.NotFoundException) as error:
+            raise LabError(f"there is no table {record_type}: nothing of it was committed yet") from error
+        return location
 
-def _database(found: Target, lake: dict[str, str]) -> str:
-    """The database that the committer works in."""
+
+def _catalog(found: Target, lake: dict[str, str]) -> tuple[str, str]:
+    """The namespace that the committer works in, and the table bucket's ARN where it is in one."""
     configuration = found.client("lambda").get_function_configuration(FunctionName=lake["committerFunctionName"])
-    name: str = configuration["Environment"]["Variables"]["GLUE_DATABASE"]
-    return name
+    variables = configuration["Environment"]["Variables"]
+    return variables["NAMESPACE"], variables.get("TABLE_BUCKET_ARN", "")

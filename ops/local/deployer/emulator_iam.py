@@ -10,6 +10,8 @@ The emulator (AUTH=true) authorizes by the name of the API call and knows less a
 - A parameter of SSM that is called by its ARN is checked as if the ARN were its name, and so its ARN within an ARN.
 - `DescribeEventBus` is checked as if the bus were a rule of that name on the default bus.
 - Glue's `GetDatabase` is checked as if the database were a table of that name, outside of any database.
+- Files of tables in a table bucket are checked as `s3:GetObject` and `s3:PutObject` on a bucket of that name. AWS
+  checks `s3tables:GetTableData` and `s3tables:PutTableData` on the table.
 - `GetEventSourceMapping` is checked as `lambda:ListEventSourceMappings`, on the mapping.
 - `aws:PrincipalArn` of a function is its session; on AWS it is its role. Sessions of a named role are named too.
 - `aws:PrincipalIsAWSService` is not known, so that what spares services would strike S3. A service that delivers says
@@ -27,7 +29,12 @@ import re
 from typing import Any
 
 _BATCH = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
-_OTHER_NAMES = {"lambda:GetEventSourceMapping": "lambda:ListEventSourceMappings"}
+_OTHER_NAMES = {
+    "lambda:GetEventSourceMapping": "lambda:ListEventSourceMappings",
+    "s3tables:GetTableData": "s3:GetObject",
+    "s3tables:PutTableData": "s3:PutObject",
+}
+_TABLE_BUCKET = re.compile(r"arn:(?P<partition>[^:]+):s3tables:[^:]*:[^:]*:bucket/(?P<name>[^/]+)/table/.*")
 _PARTIQL = "dynamodb:PartiQL"
 _PARTIQL_CALLS = ["dynamodb:BatchExecuteStatement", "dynamodb:ExecuteStatement", "dynamodb:ExecuteTransaction"]
 _ROLE = re.compile(r"arn:(?P<partition>[^:]+):iam::(?P<account>\d+):role/(?:.*/)?(?P<name>[^/]+)")
@@ -67,6 +74,7 @@ def _statement(statement: dict[str, Any]) -> dict[str, Any]:
                     *_parameters(resources),
                     *_buses(changed),
                     *_databases(changed),
+                    *_table_files(resources),
                 ]
             )
         )
@@ -110,6 +118,11 @@ def _databases(statement: dict[str, Any]) -> list[str]:
         return []
     arns = [arn for arn in _as_list(statement["Resource"]) if ":database/" in arn]
     return [arn.replace(":database/", ":table/") for arn in arns]
+
+
+def _table_files(arns: list[str]) -> list[str]:
+    found = [match for match in map(_TABLE_BUCKET.fullmatch, arns) if match]
+    return [f"arn:{one['partition']}:s3:::{one['name']}/*" for one in found]
 
 
 def _allowed(statement: dict[str, Any]) -> list[str]:

@@ -41,7 +41,8 @@ _IMPORT_WORKER = """
 import importlib, os, sys
 sys.path[:] = [path for path in sys.path if "site-packages" not in path] + sys.argv[1].split(":")
 for name in sys.argv[2:]:
-    assert callable(importlib.import_module(name.rpartition(".")[0]).handler)
+    module, _, function = name.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), function))
 import pyarrow
 print(os.path.dirname(os.path.dirname(pyarrow.__file__)))
 """
@@ -120,7 +121,8 @@ def test_the_committer_imports_with_its_layers(unpacked: Path, runtime_packages:
     layers = f"{unpacked.parent / 'iceberg' / 'python'}:{unpacked / 'python'}"
     path = f"{tmp_path}:{tmp_path / 'python'}:{layers}:{runtime_packages}"
     environment = {"AWS_DEFAULT_REGION": "eu-central-1", "HOME": str(tmp_path)}
-    command = [sys.executable, "-I", "-S", "-c", _IMPORT_WORKER, path, "handlers.lake.iceberg.commit.handler"]
+    used = ["handlers.lake.iceberg.commit.handler", "handlers.lake.iceberg.s3tables.s3_tables_catalog"]
+    command = [sys.executable, "-I", "-S", "-c", _IMPORT_WORKER, path, *used]
     clean = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     assert (clean.stderr, clean.stdout.split()) == ("", [str(unpacked / "python")])

@@ -124,6 +124,7 @@ _OUT_OF_LIMITS: list[tuple[str, object]] = [
     ("lakeStartDate", "2099-12-31"),
     ("lakeLayerArn", "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow"),
     ("lakeFormat", "delta"),
+    ("lakeCatalog", "hive"),
     ("glueDatabase", "my-lake"),
     ("observabilityEnabled", "partly"),
     ("alarms", [60]),

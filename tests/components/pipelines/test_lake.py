@@ -10,6 +10,7 @@ from tests.components.recording import ACCOUNT, REGION, Recording, grants, run_m
 _LAKE: dict[str, object] = {"pipelines": ["lake"]}
 _BACKFILL: dict[str, object] = {"pipelines": ["lake"], "lakeBackfill": True}
 _TABLES: dict[str, object] = {"lakeFormat": "iceberg", "glueDatabase": "lake"}
+_IN_BUCKET: dict[str, object] = {"lakeFormat": "iceberg", "lakeCatalog": "s3tables"}
 _LAYER = "arn:aws:lambda:eu-central-1:123456789012:layer:pyarrow:7"
 _STATE_READ_AND_WRITTEN = {
     "dynamodb:BatchGetItem",
@@ -446,6 +447,96 @@ def test_tables_are_made_where_they_are_wanted(lake: Recording) -> None:
         "lakeFormat must be parquet unless pipelines has lake, whose silver it is of; got 'iceberg'",
         "lakeFormat must be parquet unless glueDatabase names the database that the tables are in; got 'iceberg'",
     ]
+
+
+def test_a_table_bucket_in_place_of_a_database() -> None:
+    """It is made with one namespace, refuses plain HTTP, and removes what no table names; Glue has nothing of it."""
+    tables = run_main("dev", _LAKE | _IN_BUCKET | {"useKmsCmk": True})
+    in_glue = run_main("dev", _LAKE | _TABLES | {"useKmsCmk": True})
+
+    assert tables.names() - in_glue.names() == {
+        ("lab:storage:LakeTableBucket", "lake-tables"),
+        ("aws:s3tables/tableBucket:TableBucket", "lake-tables"),
+        ("aws:s3tables/namespace:Namespace", "lake-tables-namespace"),
+        ("aws:s3tables/tableBucketPolicy:TableBucketPolicy", "lake-tables-policy"),
+    }
+    assert in_glue.names() - tables.names() == {
+        ("lab:storage:LakeCatalog", "lake-catalog"),
+        ("aws:glue/catalogDatabase:CatalogDatabase", "lake-catalog-database"),
+    }
+    bucket = dict(tables.inputs("TableBucket", "lake-tables"))
+    bucket.pop("tags")
+    assert bucket == {
+        "encryptionConfiguration": {"sseAlgorithm": "aws:kms", "kmsKeyArn": "arn:ingestion-key"},
+        "maintenanceConfiguration": {
+            "icebergUnreferencedFileRemoval": {
+                "status": "enabled",
+                "settings": {"unreferencedDays": 3, "nonCurrentDays": 10},
+            }
+        },
+        "forceDestroy": True,
+    }
+    assert tables.inputs("Namespace", "lake-tables-namespace") == {
+        "namespace": "lake",
+        "tableBucketArn": "arn:lake-tables",
+    }
+    (denied,) = json.loads(tables.inputs("TableBucketPolicy", "lake-tables-policy")["resourcePolicy"])["Statement"]
+    assert (denied["Sid"], denied["Resource"]) == ("TlsOnly", ["arn:lake-tables", "arn:lake-tables/table/*"])
+    found = variables(tables, "lake-committer")
+    assert (found["NAMESPACE"], found["TABLE_BUCKET_ARN"]) == ("lake", "arn:lake-tables")
+    assert "TABLE_BUCKET_ARN" not in variables(in_glue, "lake-committer")
+    plain = run_main("dev", _LAKE | _IN_BUCKET).inputs("TableBucket", "lake-tables")
+    assert "encryptionConfiguration" not in plain
+    assert problems({**_LAKE, "lakeCatalog": "s3tables"}) == [
+        "lakeCatalog must be glue unless lakeFormat is iceberg; got 's3tables'"
+    ]
+    assert problems({**_LAKE, **_IN_BUCKET, "glueDatabase": "lake"}) == [
+        "glueDatabase must be empty where lakeCatalog is s3tables, whose tables are in no database; got 'lake'"
+    ]
+
+
+def test_rights_of_the_committer_in_a_table_bucket() -> None:
+    """It makes tables and commits to them, deletes none, and puts nothing into silver; the key is for tables alone."""
+    tables = run_main("dev", _LAKE | _IN_BUCKET | {"useKmsCmk": True})
+    found = grants(tables, "lake-committer")
+    statements = {
+        one["Sid"]: one
+        for one in json.loads(tables.inputs("RolePolicy", "lake-committer-policy")["policy"])["Statement"]
+    }
+
+    assert {sid: found[sid] for sid in ("Silver", "Missing", "TableBucket", "Tables", "TablesKey")} == {
+        "Silver": ({"s3:GetObject"}, "arn:lake-silver/silver/*"),
+        "Missing": ({"s3:ListBucket"}, "arn:lake-silver"),
+        "TableBucket": ({"s3tables:CreateTable", "s3tables:GetTableBucket"}, "arn:lake-tables"),
+        "Tables": (
+            {
+                "s3tables:CreateTable",
+                "s3tables:GetTableData",
+                "s3tables:GetTableMetadataLocation",
+                "s3tables:PutTableData",
+                "s3tables:UpdateTableMetadataLocation",
+            },
+            "arn:lake-tables/table/*",
+        ),
+        "TablesKey": ({"kms:Decrypt", "kms:GenerateDataKey"}, "arn:ingestion-key"),
+    }
+    assert statements["TablesKey"]["Condition"] == {
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": "arn:lake-tables/table/*"}
+    }
+    assert not {"Metadata", "WriteBucketKey"} & found.keys()
+    assert "ReadBucketKey" in found
+    policy = json.loads(tables.inputs("Key", "ingestion-key")["policy"])["Statement"]
+    (maintenance,) = [one for one in policy if one["Sid"] == "MaintenanceOfTables"]
+    assert maintenance == {
+        "Sid": "MaintenanceOfTables",
+        "Effect": "Allow",
+        "Principal": {"Service": ["maintenance.s3tables.amazonaws.com"]},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": "*",
+        "Condition": {
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": [f"arn:aws:s3tables:{REGION}:{ACCOUNT}:bucket/*"]}
+        },
+    }
 
 
 def test_rights_of_the_committer() -> None:

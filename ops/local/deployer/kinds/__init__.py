@@ -19,6 +19,7 @@ from ops.local.deployer.kinds import (
     s3,
     s3_notifications,
     s3_settings,
+    s3tables,
     sns,
     sqs,
     ssm,
@@ -68,6 +69,9 @@ KINDS: Mapping[str, Kind] = {
         s3_settings.BucketServerSideEncryptionConfiguration()
     ),
     "aws:s3/bucketVersioning:BucketVersioning": s3_settings.BucketVersioning(),
+    "aws:s3tables/namespace:Namespace": s3tables.Namespace(),
+    "aws:s3tables/tableBucket:TableBucket": s3tables.TableBucket(),
+    "aws:s3tables/tableBucketPolicy:TableBucketPolicy": s3tables.TableBucketPolicy(),
     "aws:sfn/stateMachine:StateMachine": stepfunctions.StateMachine(),
     "aws:sns/topic:Topic": sns.Topic(),
     "aws:sns/topicPolicy:TopicPolicy": sns.TopicPolicy(),

@@ -103,7 +103,7 @@ def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         "SILVER_BUCKET": _BUCKET,
         "TABLE_NAME": _STATE,
         "LEDGER_NAME": _LEDGER,
-        "GLUE_DATABASE": _DATABASE,
+        "NAMESPACE": _DATABASE,
         "EVENT_BUS_NAME": "default",
         "POLARS_ICEBERG_PLANNER": "plugin",  # polars reads manifests itself, and asks pyiceberg for none
     }
@@ -216,6 +216,8 @@ def test_the_ledger_keeps_what_a_later_commit_has_written(aws: Aws) -> None:
     assert (ledger.mark("shipments"), ledger.mark("invoice_lines")) == (Mark("u", 2), None)
     ledger.enter("shipments", Mark("new", 1), [early])
     assert ledger.entries(["a/0-9"])["a/0-9"]["shipments"] == replace(early, table="new")
+    assert ([*ledger.files("shipments")], [*ledger.files("tracking_events")]) == (["old", "older"], ["old", "older"])
+    assert [*Ledger(clients.client("dynamodb"), _LEDGER, in_bucket=True).files("shipments")] == []
 
     notes = Notes(clients.client("dynamodb"), _LEDGER)
     notes.take("key", "a/0-9")
@@ -234,6 +236,8 @@ def test_a_table_that_is_not_there_is_a_failure_of_the_ledger(aws: Aws) -> None:
     assert aws.endpoint
     with pytest.raises(DownstreamError, match="did not take a note"):
         Notes(clients.client("dynamodb"), "none").take("key", "a/0-9")
+    with pytest.raises(DownstreamError, match="did not answer"):
+        next(Ledger(clients.client("dynamodb"), "none").files("shipments"))
 
 
 def test_a_table_that_is_no_iceberg_table_is_left_alone(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -490,4 +490,5 @@ def test_the_folder_of_a_table_is_not_that_of_its_rows(lake: TableLake, ingested
     ingested(lines(shipment(1)))
     lake.round().run()
 
-    assert lake.table().location() == f"s3://{SILVER}/tables/shipments"
+    location = lake.table().location()
+    assert location == f"s3://{SILVER}/tables/shipments" or location.endswith("--table-s3")

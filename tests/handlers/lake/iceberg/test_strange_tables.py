@@ -13,7 +13,7 @@ from pyiceberg.types import LongType
 from handlers.errors import DeadlineExceededError, DownstreamError
 from handlers.lake import schemas, silver
 from handlers.lake.errors import NotCommittedError
-from handlers.lake.iceberg import committer
+from handlers.lake.iceberg import committer, fileio
 from handlers.lake.iceberg.tables import LAST
 from handlers.lake.model import Integer, RecordType, Text
 from tests.handlers.fakes import client_error
@@ -77,10 +77,10 @@ def test_a_table_that_is_gone_is_not_made_anew_unasked(
     _line(lake, ingested, 2)
     take_away(lake)
 
-    _fails(lake, r"the table shipments is gone: bring that back .*delete the ledger's item table/shipments")
+    _fails(lake, rf"the table shipments is gone: bring that back .*delete the ledger's item {'/'.join(lake.mark())},")
     assert (DATABASE, "shipments") not in lake.catalog.list_tables(DATABASE)
 
-    del lake.tables_aws.ledger["table", "shipments"]
+    del lake.tables_aws.ledger[lake.mark()]
     lake.round().run()
     assert len(lake.in_table()) == 1
     lake.clock.advance(1000)
@@ -99,7 +99,8 @@ def test_another_table_of_the_same_name_gets_nothing(lake: TableLake, ingested: 
     lake.round().run()
     former = lake.table()
     _drop(lake)
-    lake.catalog.create_table(_NAME, former.schema(), former.location() + "2", former.spec())
+    place = None if lake.in_bucket else f"{former.location()}2"
+    lake.catalog.create_table(_NAME, former.schema(), place, former.spec(), properties={"format-version": "2"})
     _line(lake, ingested, 2)
 
     _fails(lake, "the table shipments is another than the ledger's: bring that back")
@@ -230,7 +231,7 @@ def test_metadata_that_are_gone_stop_their_table(lake: TableLake, ingested: Inge
     _line(lake, ingested, 1)
     lake.round().run()
     snapshot = lake.table().current_snapshot()
-    lost = (SILVER, snapshot.manifest_list.removeprefix(f"s3://{SILVER}/"))
+    lost = fileio.place(snapshot.manifest_list)
     kept = lake.aws.versions.pop(lost)
     _line(lake, ingested, 2)
 
@@ -363,7 +364,7 @@ def test_a_replay_of_a_type_that_is_no_more_takes_its_rows_out(
     assert len(lake.tables_aws.noted) == 1
 
     _drop(lake)
-    del lake.tables_aws.ledger["table", "shipments"]
+    del lake.tables_aws.ledger[lake.mark()]
     lake.clock.advance(1000)
     ingested(lines(shipment(2)), "bronze/shipments/2.jsonl", replay="r-2")
     with pytest.raises(NotCommittedError, match=r"1 chunks .*there is no type shipments"):
