@@ -63,7 +63,7 @@ def adopt(
         if not yes:
             output.confirm(f"Make {_said(apart)} part of tables?")
         with output.progress("noting chunks", len(apart)) as advance:
-            tables.note([one.name for one in apart], advance)
+            tables.note(apart, advance)
     _tell(apart, len(waiting), report, dry_run=dry_run, as_json=as_json)
 
 

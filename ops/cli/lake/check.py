@@ -44,14 +44,14 @@ _SCHEMA = """
 CREATE TABLE object (digest TEXT, key TEXT, etag TEXT, status TEXT, chunks INTEGER);
 CREATE TABLE chunk (
     digest TEXT, start INTEGER, end INTEGER, run TEXT, part INTEGER, status TEXT, processed TEXT,
-    silver INTEGER, quarantined INTEGER, parts INTEGER, key TEXT, size INTEGER, name TEXT PRIMARY KEY
+    silver INTEGER, quarantined INTEGER, parts INTEGER, key TEXT, size INTEGER, name TEXT PRIMARY KEY, lasting TEXT
 );
 CREATE TABLE named (name TEXT, file TEXT, rows INTEGER);
 CREATE TABLE file (
     file TEXT PRIMARY KEY, digest TEXT, etag TEXT, size INTEGER, modified REAL, rows INTEGER, fault TEXT
 );
 CREATE TABLE committed (file TEXT PRIMARY KEY);
-CREATE TABLE apart (name TEXT, files INTEGER, rows INTEGER);
+CREATE TABLE apart (name TEXT, lasting TEXT, files INTEGER, rows INTEGER);
 CREATE TABLE bronze (digest TEXT, key TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified REAL);
 """
 _INDEXES = """
@@ -116,6 +116,7 @@ class Apart:
     """A chunk that is done, whose files are as its record says, and are not all part of their tables."""
 
     name: str  # its idempotency key
+    chunk: str  # the same in each replay
     files: int
     rows: int
 
@@ -190,7 +191,7 @@ class Check:
 
     def apart(self) -> Iterator[Apart]:
         """Chunks whose files could become part of tables, of what was compared."""
-        for row in self._db.execute("SELECT name, files, rows FROM apart ORDER BY name"):
+        for row in self._db.execute("SELECT name, lasting, files, rows FROM apart ORDER BY name"):
             yield Apart(*row)
 
     def clear(self, report: Report) -> int:
@@ -232,8 +233,8 @@ class Check:
             return
         chunk = one.chunk
         row = (*one.span, one.run, chunk.part is not None, one.status, one.processed_at, one.silver, one.quarantined)
-        row += (one.parts, chunk.source.key, chunk.source.size, one.name)
-        self._db.execute("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        row += (one.parts, chunk.source.key, chunk.source.size, one.name, chunk.lasting_id)
+        self._db.execute("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         named: list[tuple[str, str, int | None]] = [(one.name, file, rows) for file, rows in one.files.items()]
         named += [(one.name, file, None) for file in one.quarantine]
         self._db.executemany("INSERT INTO named VALUES (?, ?, ?)", named)
@@ -382,11 +383,11 @@ class Check:
         names = [name for span, run in newest.items() if span not in contested for name in run.names]
         for name in names:
             self._db.execute(
-                "INSERT INTO apart SELECT named.name, count(*), sum(named.rows) FROM named"
-                " LEFT JOIN file USING (file) LEFT JOIN committed ON committed.file = named.file"
+                "INSERT INTO apart SELECT named.name, lasting, count(*), sum(named.rows) FROM named"
+                " JOIN chunk USING (name) LEFT JOIN file USING (file) LEFT JOIN committed USING (file)"
                 " WHERE named.name = ? AND named.rows IS NOT NULL GROUP BY named.name"
                 " HAVING sum(committed.file IS NULL) > 0 AND sum(fault IS NOT NULL OR file.rows IS NOT named.rows) = 0"
-                " AND sum(named.rows) = (SELECT silver FROM chunk WHERE chunk.name = named.name)",
+                " AND sum(named.rows) = chunk.silver",
                 (name,),
             )
 

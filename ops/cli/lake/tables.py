@@ -14,6 +14,7 @@ from ops.local.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from ops.cli.lake.check import Apart
     from ops.cli.target import Target
 
 _SILVER = "silver/"
@@ -88,11 +89,11 @@ class Tables:
         for one in Ledger(self._found.client("dynamodb"), self._ledger).notes():
             yield one.key
 
-    def note(self, names: Collection[str], advance: Callable[[int], None]) -> None:
-        """Note chunks for the committer, by their idempotency keys; it adds what it lacks of those that are done."""
+    def note(self, chunks: Collection[Apart], advance: Callable[[int], None]) -> None:
+        """Note chunks for the committer; it adds what their tables lack of those that are done."""
         notes = Notes(self._found.client("dynamodb"), self._ledger)
         with ThreadPoolExecutor(self._found.connections) as pool:
-            for _ in pool.map(notes.take, names):
+            for _ in pool.map(lambda one: notes.take(one.name, one.chunk), chunks):
                 advance(1)
 
     def files(self, record_type: str) -> Iterator[str]:
