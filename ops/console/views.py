@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ops.console.snapshot import Reader
 
 FOLDER = Path(__file__).parent
+_KEPT = 5  # of what was sent from here
 _NUMBER = re.compile(r"[0-9]{1,12}([.][0-9]{1,12})?")
 _MOST_BYTES = 2 * 1024 * 1024  # of a form: an event has at most 1 MiB
 _OVERHEAD_BYTES = 64 * 1024  # of a form's other fields and of what parts them
@@ -51,6 +53,9 @@ class Desk:
     runner: Runner
     load: Load
     bronze: lake.Reader = field(default_factory=lake.Reader)
+    # What was sent from here last, the newest first: a page that is come back to follows them as before.
+    events: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    uploads: deque[lake.Upload] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
 
 @dataclass(frozen=True, slots=True)

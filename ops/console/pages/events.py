@@ -23,7 +23,7 @@ _SETTLED = ("SUCCEEDED", "FAILED")
 
 
 def _show(desk: Desk, _: Request) -> Response:
-    return page(desk, "events.html", current="/events", **_form(_fresh()))
+    return page(desk, "events.html", current="/events", recent=list(desk.events), **_form(_fresh()))
 
 
 def _send(desk: Desk, _: Request, form: Form) -> Response:
@@ -41,6 +41,7 @@ def _send(desk: Desk, _: Request, form: Form) -> Response:
         return fragment("_events_form.html", place=here, sent=None, **_form(form, calls.refusals(answer, pointers)))
     what = event.get("orderId") or event.get("type") or "event"
     sent = {"key": answer.body["idempotencyKey"], "what": what, "message": answer.body.get("messageId", "")}
+    desk.events.appendleft(sent)
     fresh = {**_fresh(), "kind": form.get("kind", "order")}
     return fragment("_events_form.html", place=here, sent=sent, **_form(fresh))
 

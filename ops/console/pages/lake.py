@@ -41,7 +41,8 @@ _SPAN = re.compile(r"(\d{1,15})-(\d{1,15})")
 def _show(desk: Desk, request: Request) -> Response:
     if _lake(desk) is None:
         return page(desk, "lake.html", current="/lake", listing=None)
-    return page(desk, "lake.html", current="/lake", **_form({}), **_objects(desk, request))
+    recent = [_sent(desk, one) for one in list(desk.uploads)]
+    return page(desk, "lake.html", current="/lake", recent=recent, **_form({}), **_objects(desk, request))
 
 
 def _live(desk: Desk, request: Request) -> Response:
@@ -260,6 +261,7 @@ def _put(desk: Desk, form: Form, key: str, content: bytes, field: str) -> Respon
         raise FieldError(field, f"The lake can't read it: {error}") from None
     except TakenError as error:
         raise FieldError(field, f"{error}: give it another name") from None
+    desk.uploads.appendleft(put)
     template = "_lake_form.html" if field == "file" else "_lake_sample.html"
     kept = {"type": form.get("type", "")}
     return fragment(template, sent=_sent(desk, put), **_shown(desk, kept))

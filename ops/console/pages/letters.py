@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-_SHOWN = 50  # letters of a preview
+_SHOWN = 50  # letters of a preview, as one comes to the page
+_MOST_SHOWN = 1000  # the most that the API looks at in one
 _ENTRIES = 100  # of a ledger, the most that the API lists at once
 _KEY = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")  # as made for an event that came without one
 _LATEST = 10**11  # seconds: longer than any stack lives
@@ -46,11 +47,12 @@ def _show(desk: Desk, request: Request) -> Response:
         return _no_queue(desk, pipeline)
     values = {"pipeline": pipeline, "errorType": query.get("errorType", ""), "minAge": query.get("minAge", "")}
     errors: dict[str, str] = {}
-    preview = None
+    preview, most = None, _SHOWN
     try:
+        most = whole(query, "most", 1, _MOST_SHOWN, _SHOWN)
         asked = {
             "pipeline": pipeline,
-            "maxMessages": _SHOWN,
+            "maxMessages": most,
             "minAgeSeconds": whole(values, "minAge", 0, _LIFE_SECONDS, 0),
         }
         asked |= {"errorType": values["errorType"].strip()} if values["errorType"].strip() else {}
@@ -68,10 +70,11 @@ def _show(desk: Desk, request: Request) -> Response:
         filters=values,
         filter_errors=errors,
         preview=preview,
-        most=_SHOWN,
+        most=most,
         seen_at=now,
         since=urlencode({"pipeline": pipeline, "at": now.timestamp()}),
-        again=f"/letters?{urlencode(values)}",
+        again=f"/letters?{urlencode(values | ({'most': str(most)} if most != _SHOWN else {}))}",
+        more=f"/letters?{urlencode(values | {'most': str(_MOST_SHOWN)})}" if most < _MOST_SHOWN else "",
         mode=effective(desk.reader.failure()),
         **_form(values),
         **_runs(desk),
@@ -133,19 +136,20 @@ def _redrive(form: Form) -> dict[str, Any]:
 
 def _run(desk: Desk, request: Request) -> Response:
     """A run with its ledger, as a page of its own."""
-    run = _asked(desk, request.path_params["run"])
+    run = _asked(desk, request.path_params["run"], cursor := request.query_params.get("cursor", ""))
     if run is None:
         return page(desk, "missing.html", current="/letters", what="such redrive", back="/letters")
-    return page(desk, "run.html", current="/letters", run=run)
+    return page(desk, "run.html", current="/letters", run=run, cursor=cursor)
 
 
 def _run_live(desk: Desk, request: Request) -> Response:
-    run = _asked(desk, request.path_params["run"])
-    return live(request, "_run.html", run=run) if run else Response(status_code=204)
+    run = _asked(desk, request.path_params["run"], cursor := request.query_params.get("cursor", ""))
+    return live(request, "_run.html", run=run, cursor=cursor) if run else Response(status_code=204)
 
 
-def _asked(desk: Desk, run: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = calls.find(desk.link.target, f"/redrive/{quote(run, safe='')}?limit={_ENTRIES}")
+def _asked(desk: Desk, run: str, cursor: str = "") -> dict[str, Any] | None:
+    query = urlencode({"limit": _ENTRIES} | ({"cursor": cursor} if cursor else {}))
+    found: dict[str, Any] | None = calls.find(desk.link.target, f"/redrive/{quote(run, safe='')}?{query}")
     return _brief(found) if found else None
 
 
@@ -154,7 +158,7 @@ def _cancel(desk: Desk, request: Request, _: Form) -> Response:
     answer = calls.post(desk.link.target, "/redrive/cancel", {"redriveId": run})
     calls.must_be(answer, 200, 202, 404, 409)  # one that has ended meanwhile, or is gone, is shown so
     found = _asked(desk, run)
-    return fragment("_run.html", run=found) if found else Response(status_code=204)
+    return fragment("_run.html", run=found, cursor="") if found else Response(status_code=204)
 
 
 def _runs_live(desk: Desk, request: Request) -> Response:

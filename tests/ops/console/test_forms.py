@@ -68,6 +68,17 @@ def test_an_event_is_sent_once_and_followed(console: Served, stack: FakeStack) -
     ]
 
 
+def test_what_was_sent_is_there_when_one_comes_back(console: Served, stack: FakeStack) -> None:
+    """The last five, the newest first: each is followed as before; a page that is new to the console has none."""
+    assert "/events/status" not in console.get("/events").text
+    for number in range(6):
+        stack.answers["POST", "/events"] = 202, {"idempotencyKey": f"k{number}"}
+        console.post("/events", kind="order", orderId=f"o-{number}", amount="1")
+
+    followed = re.findall(r'hx-get="/events/status\?key=(k\d)&amp;what=o-\d', console.get("/events").text)
+    assert followed == ["k5", "k4", "k3", "k2", "k1"]
+
+
 @pytest.mark.parametrize(
     ("form", "field"),
     [

@@ -229,6 +229,7 @@ def test_a_run_is_followed_and_cancelled(console: Served, stack: FakeStack) -> N
     assert f'href="/logs?query=one-event&amp;key={key}"' in text
     assert "Ledger, the first 1 of 2</h3>" in text
     assert "Cancel it" in text
+    assert "of them</a>" not in text
 
     stack.answers["POST", "/redrive/cancel"] = 202, {"redriveId": "rd-1"}
     stack.answers["GET", "/redrive/rd-1"] = 200, {**_RUN, "state": "CANCELLED", "messages": []}
@@ -238,6 +239,34 @@ def test_a_run_is_followed_and_cancelled(console: Served, stack: FakeStack) -> N
     assert ("POST", "/redrive/cancel", {"redriveId": "rd-1"}) in stack.asked
     assert console.get("/redrives/rd-1/live").status == 200
     assert "no such redrive" in console.get("/redrives/rd-2").text
+
+
+def test_a_ledger_has_pages(console: Served, stack: FakeStack) -> None:
+    """By the API's own cursor, which a page that is open keeps; each leads back to the first."""
+    entry = {"messageId": _MESSAGE, "idempotencyKey": "", "state": "MOVED", "reason": "", "errorType": "Odd"}
+    stack.answers["GET", "/redrive/rd-1"] = 200, {**_RUN, "messages": [entry], "nextCursor": "2:7"}
+    assert 'href="/redrives/rd-1?cursor=2%3A7">The next of them</a>' in console.get("/redrives/rd-1").text
+
+    stack.answers["GET", "/redrive/rd-1"] = 200, {**_RUN, "messages": [entry], "nextCursor": None}
+    text = console.get("/redrives/rd-1?cursor=2%3A7").text
+    assert ("GET", "/redrive/rd-1?limit=100&cursor=2%3A7", None) in stack.asked
+    assert "Ledger, 1 of 2</h3>" in text
+    assert 'hx-get="/redrives/rd-1/live?cursor=2%3A7"' in text
+    assert 'href="/redrives/rd-1">The first of them</a>' in text
+    assert "The next of them" not in text
+
+
+def test_a_look_may_see_more(console: Served, stack: FakeStack) -> None:
+    """As many as the API looks at in one, by a link where not all was looked at; further looks keep to that."""
+    stack.answers["GET", "/redrive/preview"] = _preview(totalMessages=60, examined=50, matching=50, unseen=10)
+    text = console.get("/letters?pipeline=events").text
+    more = "/letters?pipeline=events&amp;errorType=&amp;minAge=&amp;most=1000"
+    assert f'<a href="{more}">Look at up to 1,000</a>' in text
+
+    text = console.get(more.replace("&amp;", "&")).text
+    assert any(path.endswith("maxMessages=1000&minAgeSeconds=0") for _, path, _ in stack.asked)
+    assert f'<a href="{more}">Look again</a>' in text
+    assert "Look at up to 1,000" not in text
 
 
 @pytest.mark.parametrize("status", [403, 429, 500])
