@@ -109,10 +109,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Keeps the modules and tests out of every later garbage collection: walking them costs more than most tests.
 
-    Programs take half the time from here on; what runs none need not import Pulumi.
+    Programs take half the time from here on, and `lab` makes its hundred commands once, not at each use; what runs none
+    need not import Pulumi or Typer.
     """
     if "pulumi" in sys.modules:
         import_module("tests.components.quick_pulumi").install()
+    if "typer.testing" in sys.modules:
+        main, testing = import_module("typer.main"), import_module("typer.testing")
+        main.get_command = testing._get_command = cache(main.get_command)  # type: ignore[attr-defined]
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)

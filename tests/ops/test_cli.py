@@ -216,8 +216,9 @@ entry.main()
 """
 
 
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("module", ["ops.cli.main", "rich.table", "ops.cli.watch"])
+@pytest.mark.parametrize(
+    ("module", "number"), [("ops.cli.main", "SIGINT"), ("rich.table", "SIGTERM"), ("ops.cli.watch", "SIGHUP")]
+)
 def test_interrupted_while_it_is_loaded(module: str, number: str) -> None:
     """Ctrl-C in the first moments ends it like later ones: one line and a code of its own."""
     code = _HURRY.format(module=module, number=number)
