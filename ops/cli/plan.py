@@ -46,10 +46,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
     redrive: Annotated[float, typer.Option(min=0, help="Dead letters put back a second, once all is worked.")] = 0,
     quota: Annotated[int, typer.Option(min=1, help="The account's Lambda concurrency.")] = 1000,
     pipeline: Annotated[str, typer.Option(help="Default: events, else orders, else lake.")] = "",
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Plan with this value of a configuration key; repeatable."),
-    ] = None,
+    change: program.ChangeOption = None,
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
 ) -> None:
@@ -73,10 +70,10 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
         account_concurrency=quota,
         redrive_rate=redrive,
     )
-    changes = dict(_pair(text) for text in change or [])
+    changes = program.changed(change)
     with output.busy(f"planning for stack {stack}"):
-        registered = program.registered(stack, changes)
-        found = _chosen(stack, pipeline, pipelines(registered))
+        there = program.registered(stack, changes)
+        found = _chosen(stack, pipeline, pipelines(there))
         if found.fifo and not groups:
             output.misuse("a FIFO queue is worked by as many invocations as it has groups: how many, --groups")
         if groups and not found.fifo:
@@ -85,7 +82,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
             )
         if rate is None:
             load = report.usual(found, load)
-        made = report.make(found, load, Shape.of(registered))
+        made = report.make(found, load, Shape.of(there))
     if as_json:
         output.as_json(report.as_json(made, stack=stack))
     else:
@@ -116,15 +113,3 @@ def _share(option: str, text: str) -> float:
     if not found or float(found[1]) > 100:
         output.misuse(f"{option} must be a share from 0% to 100%, as in 1%, got {text!r}")
     return float(found[1]) / 100
-
-
-def _pair(text: str) -> tuple[str, object]:
-    import yaml  # noqa: PLC0415 - as the deployer reads the file
-
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        output.misuse(f"--set must be KEY=VALUE, as in --set batchSize=5, got {text!r}")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError:
-        output.misuse(f"--set {key} has no value that YAML can read: {value!r}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ops.cli import output, target
 from ops.local.emulator import ROOT
@@ -12,7 +14,16 @@ if TYPE_CHECKING:
 
     from ops.local.deployer import Registered
 
+ChangeOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Take this value of a configuration key; repeatable."),
+]
 _HEARD = {"alarmEmail": "nobody@example.com"}  # what production asks for, and nothing that is computed depends on
+
+
+def changed(texts: Sequence[str] | None) -> dict[str, object]:
+    """The values that `--set` gives, by key."""
+    return dict(_pair(text) for text in texts or [])
 
 
 def registered(stack: str, changes: Mapping[str, object] | None = None) -> Sequence[Registered]:
@@ -37,3 +48,15 @@ def registered(stack: str, changes: Mapping[str, object] | None = None) -> Seque
             raise refusal from None
         output.say(f"as if alarmEmail were set, without which nothing is deployed: {refusal}")
         return found
+
+
+def _pair(text: str) -> tuple[str, object]:
+    import yaml  # noqa: PLC0415 - as the deployer reads the file
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        output.misuse(f"--set must be KEY=VALUE, as in --set batchSize=5, got {text!r}")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        output.misuse(f"--set {key} has no value that YAML can read: {value!r}")

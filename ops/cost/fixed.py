@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from ops.cost.prices import Price
 
-_MINUTES = 730 * 60  # of a month, as AWS's calculator has it
+HOURS = 730  # of a month, as AWS's calculator has it
+_MINUTES = HOURS * 60
 _OWN = "IngestionLab/"
 _IDLE_RECEIVES = 5 * 3  # a minute: Lambda waits at an empty queue with five long polls of 20 seconds
 _PER_MINUTE = {"minute": 1, "minutes": 1, "hour": 60, "hours": 60, "day": 1440, "days": 1440}
@@ -111,12 +112,20 @@ def _receives(resources: Sequence[Resource], *, fifo: bool) -> int:
     return sum((one.inputs["eventSourceArn"] in queues) is fifo for one in mappings) * _IDLE_RECEIVES * _MINUTES
 
 
+def _poller_hours(resources: Sequence[Resource]) -> int:
+    """Of those that are always there."""
+    mappings = of(resources, "EventSourceMapping")
+    pollers = [one.inputs.get("provisionedPollerConfig") or {} for one in mappings]
+    return sum(int(one.get("minimumPollers", 0)) for one in pollers) * HOURS
+
+
 ITEMS = (
     Item("alarm metric, standard resolution", prices.ALARM_METRIC, _alarm_metrics, is_optional=True),
     Item("composite alarm", prices.COMPOSITE_ALARM, lambda r: len(of(r, "CompositeAlarm")), is_optional=True),
     Item("dashboard", prices.DASHBOARD, lambda r: len(of(r, "Dashboard")), is_optional=True),
     Item("custom metric, of the first 10,000", prices.CUSTOM_METRIC, _own_metrics),
     Item("customer key", prices.CUSTOMER_KEY, lambda r: len(of(r, "Key"))),
+    Item("hour of a provisioned poller", prices.POLLER_HOUR, _poller_hours),
     Item("invocation by a schedule", prices.LAMBDA_REQUEST, _ticks),
     Item("receive from an empty queue", prices.SQS_REQUEST[False], partial(_receives, fifo=False)),
     Item("receive from an empty FIFO queue", prices.SQS_REQUEST[True], partial(_receives, fifo=True)),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _BATCH_OF_CALLER = 100  # what POST /events/batch takes
 _LARGE_BATCH = 100
+_BATCH_SIZES = {"events": "batchSize", "orders": "ordersBatchSize"}  # the lake's has no key
+_POLLERS = 2  # the least that Lambda takes
 _LARGE_EVENT = 4096
 _LOG_LINE = 250
 
@@ -38,7 +40,7 @@ def changes(resources: Sequence[Resource], usages: Mapping[str, Usage]) -> list[
     for name, change in _uses(shape).items():
         changed = {pipeline: change(pipeline, usage) for pipeline, usage in usages.items()}
         found.append(Change(name, 0.0, _differences(shape, shape, usages, changed)))
-    with_keys = [name for name in usages if name != "lake"]
+    with_keys = [name for name, usage in usages.items() if name != "lake" and not usage.own_keys.value]
     keys = {name: math.fsum(line.per_million for line in paths.own_key(usages[name])) for name in with_keys}
     found.append(Change("an Idempotency-Key on each event", 0.0, keys))
     return [one for one in found if one.monthly or one.per_million]
@@ -48,6 +50,11 @@ def _monthly(resources: Sequence[Resource]) -> Iterator[tuple[str, float]]:
     optional = sum(item.dollars(resources) for item in fixed.ITEMS if item.is_optional)
     if optional:
         yield "observabilityEnabled: false", -float(optional)
+    (pollers,) = (item for item in fixed.ITEMS if item.price is prices.POLLER_HOUR)
+    if there := pollers.dollars(resources):
+        yield "provisionedPollers: {}", -float(there)
+    elif any(one.name == "events-worker" for one in fixed.of(resources, "Function")):
+        yield f"provisionedPollers, {_POLLERS} of them", float(pollers.price.dollars) * _POLLERS * fixed.HOURS
     key = float(prices.CUSTOMER_KEY.dollars)
     if fixed.of(resources, "Key"):
         yield "useKmsCmk: false", -key
@@ -82,13 +89,15 @@ def _uses(shape: Shape) -> Mapping[str, Callable[[str, Usage], Usage]]:
     """What depends on the traffic: fuller or emptier batches, callers that send many at once."""
 
     def batches(size: int) -> Callable[[str, Usage], Usage]:
-        return lambda _, usage: replace(usage, batch=Figure(size), worker_ms=_stretched(usage, size))
+        return lambda _, usage: replace(usage, batch=Figure(size), worker_ms=paths.stretched(usage, size))
+
+    def full(pipeline: str, usage: Usage) -> Usage:
+        if pipeline not in _BATCH_SIZES or pipeline in shape.fifo:  # a FIFO queue gives out ten at most
+            return usage
+        return batches(_LARGE_BATCH)(pipeline, usage)
 
     def together(pipeline: str, usage: Usage) -> Usage:
-        if pipeline != "events":  # the only one whose callers can
-            return usage
-        slower = Figure(usage.producer_ms.value * _BATCH_OF_CALLER / 10)  # ten sends, beside each other, for ten each
-        return replace(usage, events=Figure(_BATCH_OF_CALLER), producer_ms=slower)
+        return paths.together(usage, _BATCH_OF_CALLER) if pipeline == "events" else usage  # whose callers alone can
 
     def large(pipeline: str, usage: Usage) -> Usage:
         """The record keeps the payload, and each of its writes is paid by the kilobyte."""
@@ -102,19 +111,13 @@ def _uses(shape: Shape) -> Mapping[str, Callable[[str, Usage], Usage]]:
 
     known: dict[str, Callable[[str, Usage], Usage]] = {
         "a trickle: batches of 1": batches(1),
-        f"batchSize: {_LARGE_BATCH}, full": batches(_LARGE_BATCH),
+        f"full batches of {_LARGE_BATCH} (batchSize)": full,
         f"events of {_LARGE_EVENT // 1024} KB": large,
         f"{_LOG_LINE} bytes more of log an event": telling,
     }
     if "events" in shape.pipelines:
         known[f"POST /events/batch with {_BATCH_OF_CALLER}"] = together
     return known
-
-
-def _stretched(usage: Usage, size: int) -> Figure:
-    """The worker's time with another batch: half of it is taken to be the invocation's, half the messages'."""
-    now, milliseconds = usage.batch.value, usage.worker_ms.value
-    return Figure(milliseconds / 2 + milliseconds / 2 * size / now)
 
 
 def _differences(old: Shape, new: Shape, before: Mapping[str, Usage], after: Mapping[str, Usage]) -> dict[str, float]:

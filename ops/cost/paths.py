@@ -7,12 +7,12 @@ object of one chunk with rows of one type and day.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ops.cost import prices
-from ops.cost.fixed import of
+from ops.cost.fixed import HOURS, of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from ops.cost.fixed import Resource
     from ops.cost.prices import Price
 
-Origin: TypeAlias = Literal["assumed", "configured", "measured"]
+Origin: TypeAlias = Literal["asked", "assumed", "configured", "measured"]
 
 MILLION = 1_000_000
 _GB = 1024**3
 _DAYS = 30.4  # of a month
 _TRACED = 0.05  # X-Ray's default rule: of what is beyond the first request of each second
+_SECONDS = HOURS * 3600  # of a month
+_REQUEST = 512 * 1024  # by which an HTTP API counts a request
 _CHUNK = 64 * 1024  # by which SQS, SNS and EventBridge count a message
 _WRITE = 1024
-_RECORD = 360  # bytes of a state record beside the payload that it keeps: its names, key, checksum, times and result
+_RECORD = (
+    400  # bytes of a state record beside the payload that it keeps, as the laptop's are: names, key, times, result
+)
 _KEPT = 128 * 1024  # bytes: a larger payload stays on its message only
 _AT_ONCE = 10  # messages that one call of SQS sends, receives or deletes
 # Whoever takes what is sent, by pipeline; the others are named after what they do.
@@ -52,6 +56,7 @@ class Shape:
     pipelines: tuple[str, ...]
     functions: Mapping[str, Function]
     batch_sizes: Mapping[str, int]
+    windows: Mapping[str, int] = field(default_factory=dict)  # seconds in which a batch is gathered, as the sizes
     fifo: frozenset[str] = frozenset()  # pipelines
     grouped: frozenset[str] = frozenset()  # pipelines whose messages of a standard queue have a group
     told: frozenset[str] = frozenset()  # pipelines whose successes a rule publishes to a topic
@@ -87,6 +92,10 @@ class Shape:
                 for name, one in functions.items()
             },
             batch_sizes={str(one["functionName"]).removeprefix("arn:"): int(one["batchSize"]) for one in mappings},
+            windows={
+                str(one["functionName"]).removeprefix("arn:"): int(one.get("maximumBatchingWindowInSeconds") or 0)
+                for one in mappings
+            },
             fifo=fifo,
             grouped=frozenset(name for name in pipelines if environments[name].get("GROUP_BY") and name not in fifo),
             told=frozenset(name for name in pipelines if f"{name}-success-target" in targets),
@@ -112,19 +121,22 @@ class Usage:
     """What a run of a pipeline is like. Times in milliseconds an invocation, sizes in bytes.
 
     `events` are those of one request of the caller, `batch` the messages of one invocation of the worker, `files` those
-    that a chunk of the lake is written to. 0 is for what a pipeline does not have.
+    that a chunk of the lake is written to, `own_keys` the share of events with a key of their caller's, `a_month` how
+    many events there are. 0 is for what a pipeline does not have, and for a month of which nothing is known.
     """
 
     batch: Figure
     producer_ms: Figure = field(default=Figure(20))
     worker_ms: Figure = field(default=Figure(100))
     message_bytes: Figure = field(default=Figure(500))
-    item_bytes: Figure = field(default=Figure(860))
+    item_bytes: Figure = field(default=Figure(900))
     producer_log_bytes: Figure = field(default=Figure(500))
     worker_log_bytes: Figure = field(default=Figure(500))
     access_log_bytes: Figure = field(default=Figure(450))
     events: Figure = field(default=Figure(1))
     files: Figure = field(default=Figure(1))
+    own_keys: Figure = field(default=Figure(0))
+    a_month: Figure = field(default=Figure(0))
 
     @classmethod
     def assumed(cls, pipeline: str, shape: Shape) -> Usage:
@@ -161,7 +173,8 @@ class Line:
 
 def lines(pipeline: str, shape: Shape, usage: Usage) -> list[Line]:
     """What an event of a pipeline is paid by."""
-    found = [*_PATHS[pipeline](shape, usage), *_common(pipeline, shape, usage)]
+    keys = own_key(usage) if usage.own_keys.value else []
+    found = [*_PATHS[pipeline](shape, usage), *keys, *_common(pipeline, shape, usage)]
     return [line for line in found if line.quantity]
 
 
@@ -177,7 +190,39 @@ def record_bytes(message_bytes: float) -> float:
 
 def own_key(usage: Usage) -> list[Line]:
     """What a key of the caller's adds: it is reserved; the worker's claim is an update then and no insert."""
-    return [Line("reservation", prices.WRITE_UNIT, _units(usage.item_bytes.value, _WRITE))]
+    return [Line("reservation of its own key", prices.WRITE_UNIT, _units(usage.item_bytes.value, _WRITE))]
+
+
+def stretched(usage: Usage, size: float) -> Figure:
+    """The worker's time with another batch: half of it is taken to be the invocation's, half the messages'."""
+    now, milliseconds = usage.batch.value, usage.worker_ms.value
+    return Figure(milliseconds / 2 + milliseconds / 2 * size / now)
+
+
+def together(usage: Usage, events: int, origin: Origin = "assumed") -> Usage:
+    """With so many events in a request: they are sent ten at a time, up to ten times beside each other."""
+    slower = Figure(usage.producer_ms.value * max(1, events / _AT_ONCE))
+    return replace(usage, events=Figure(events, origin), producer_ms=slower)
+
+
+def of_a_month(pipeline: str, shape: Shape, usage: Usage, events: int) -> Usage:
+    """With so many events a month, evenly spread: where few come, a batch is what comes while it is gathered."""
+    usage = replace(usage, a_month=Figure(events, "asked"))
+    if usage.batch.origin != "configured":
+        return usage
+    window = max(1, shape.windows.get(f"{pipeline}-worker", 0))
+    size = min(usage.batch.value, max(1.0, events / _SECONDS * window))
+    if size == usage.batch.value:
+        return usage
+    return replace(usage, batch=Figure(size), worker_ms=stretched(usage, size))
+
+
+def _traced(usage: Usage, times: float) -> float:
+    """Traces for each event by a function that is invoked `times` for it, at X-Ray's default rule."""
+    a_second = usage.a_month.value * times / _SECONDS
+    if not a_second:  # unknown: so many that the first of each second is no matter
+        return _TRACED * times
+    return times * (1 if a_second <= 1 else (1 + _TRACED * (a_second - 1)) / a_second)
 
 
 def _common(pipeline: str, shape: Shape, usage: Usage) -> Iterator[Line]:
@@ -197,7 +242,7 @@ def _common(pipeline: str, shape: Shape, usage: Usage) -> Iterator[Line]:
     if pipeline in shape.told:
         yield Line("publish to the success topic", prices.PUBLISH, chunks)
     if shape.tracing:
-        yield Line("traces", prices.TRACE, _TRACED * (1 / usage.events.value + 1 / batch))
+        yield Line("traces", prices.TRACE, _traced(usage, 1 / usage.events.value) + _traced(usage, 1 / batch))
     logs = usage.producer_log_bytes.value + usage.access_log_bytes.value
     logged = logs / usage.events.value + usage.worker_log_bytes.value
     yield Line("logs", prices.LOG_INGESTION, logged / _GB)
@@ -217,7 +262,8 @@ def _invocation(name: str, label: str, shape: Shape, milliseconds: float, times:
 def _request(pipeline: str, shape: Shape, usage: Usage) -> Iterator[Line]:
     """What a caller's request costs until the function has answered it."""
     times = 1 / usage.events.value
-    yield Line("request of the API", prices.API_REQUEST, times)
+    sent = _units(usage.events.value * usage.message_bytes.value, _REQUEST)
+    yield Line("request of the API", prices.API_REQUEST, times * sent)
     if shape.asks_authorizer:  # at the most: answers are cached by key
         yield Line("authorizer: invocation", prices.LAMBDA_REQUEST, times)
     yield from _invocation(PRODUCERS[pipeline], "API or ingest", shape, usage.producer_ms.value, times)

@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from ops.cost import prices
+from ops.cost.fixed import HOURS
 from ops.cost.paths import Figure, Usage, per_million, record_bytes
 from ops.plan import figures, limits
 from ops.plan.model import batch, given, seconds
@@ -28,7 +29,6 @@ _HOLD = 60  # breakerHoldSeconds by default
 _SOME = 0.5  # messages: less is nobody's
 _LONGEST_KEPT = 14 * 86_400  # seconds, by SQS
 _LONGEST_RUN = 900  # seconds, by Lambda
-_MONTH = 730  # hours, as AWS's calculator has it
 _SHARE = 0.8  # of what a pipeline bears, where no rate is given
 _TIMEOUTS = {
     "events": "workerTimeoutSeconds",
@@ -125,6 +125,7 @@ def _dollars(pipeline: Pipeline, load: Load, course: Course, shape: Shape) -> fl
         message_bytes=Figure(load.size),
         item_bytes=Figure(record_bytes(load.size)),
         events=Figure(load.per_request),
+        a_month=Figure(load.rate * HOURS * 3600),
     )
     return per_million(pipeline.name, shape, usage)
 
@@ -457,7 +458,7 @@ def _cost(report: Report) -> list[str]:
 
 def _monthly(pollers: Pollers) -> str:
     """Dollars for a month: of the least, which are always there, and of the most."""
-    found = [f"${prices.POLLER_HOUR.dollars * count * _MONTH:,.2f}" for count in (pollers.least, pollers.most)]
+    found = [f"${prices.POLLER_HOUR.dollars * count * HOURS:,.2f}" for count in (pollers.least, pollers.most)]
     return " to ".join(dict.fromkeys(found))
 
 

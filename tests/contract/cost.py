@@ -22,10 +22,12 @@ of each figure whether it is measured or assumed (`make up` or `make check` inst
 lab cost
 ```
 
-`lab cost --stack dev --measured-on local` prices a stack on AWS, deployed or not, by runs on the laptop. In US dollars,
-at list prices of {prices.REGION}; where each comes from stands [below](#the-prices). Nothing of the free tier is
-subtracted (10 alarm metrics, 10 custom metrics, 3 dashboards of at most 50 metrics, a million invocations and a million
-SQS requests a month, for the whole account).
+`lab cost --stack dev --measured-on local` prices a stack on AWS, deployed or not, by runs on the laptop;
+`lab cost --stack dev --events 30000000 --size 2048 --own-keys` a month of traffic, evenly spread; `--set KEY=VALUE` the
+same with another value of a configuration key. In US dollars, at list prices of {prices.REGION}; where each comes from
+stands [below](#the-prices). Nothing of the free tier is
+subtracted (10 alarm metrics, 10 custom metrics, 3 dashboards of at most 50 metrics, 100,000 traces, a million
+invocations and a million SQS requests a month, for the whole account).
 
 ## Each month, before the first event
 
@@ -42,13 +44,17 @@ _NOTES = """
   SQS, SNS and DynamoDB keep a data key for minutes, the lake's buckets have bucket keys.
 - What to leave out first: `observabilityEnabled: false` (not in production) takes away alarms, dashboard and filters.
   The metrics that functions print stay.
+- Of provisioned pollers the least of them are counted, 730 hours each; those that come and go are not.
+- Without observability nothing names the metrics that functions print, so that they are not counted.
 - Not here: what the program does not make, such as the NAT gateway or the endpoints of a VPC.
 
 ## A million events more
 
 What `everything on dev` adds for each million, before anything was measured: full batches, a business step that takes
 no time, messages of half a kilobyte, one event a request, a success at the first attempt; of the lake, objects of one
-chunk whose rows are of one type and day.
+chunk whose rows are of one type and day. Traces are 5 % of the invocations, which holds for many a second: X-Ray
+records the first of each second, so that a trickle is traced whole, at up to $5 a million invocations. `--events` has
+that, and that batches of a trickle are not full, counted.
 
 """
 _KNOBS = """
@@ -128,7 +134,7 @@ def _change(dollars: float) -> str:
 
 
 def _price(price: Price) -> str:
-    if price.dollars >= Decimal("0.01"):
+    if price.dollars >= Decimal("0.001"):
         return _digits(price.dollars)
     return f"{_digits(price.dollars * 1_000_000)} per million"
 

@@ -59,6 +59,12 @@ _FIFO = [
         ("invocation", [_registered("aws:x:EventRule", scheduleExpression="rate(1 hour)", state="DISABLED")], 0),
         ("receive from an empty queue", _FIFO, 2 * 657_000),
         ("receive from an empty FIFO queue", _FIFO, 657_000),
+        ("hour of a provisioned poller", _FIFO, 0),
+        (
+            "hour of a provisioned poller",
+            [_registered("aws:x:EventSourceMapping", provisionedPollerConfig={"minimumPollers": 3.0})],
+            3 * 730,
+        ),
     ],
 )
 def test_each_item_is_counted(item: str, registered: list[Registered], count: int) -> None:

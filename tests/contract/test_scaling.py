@@ -65,8 +65,9 @@ def test_a_plan_prices_an_event_as_lab_cost_does() -> None:
         batch=Figure(10),
         worker_ms=Figure(530),
         message_bytes=Figure(2000),
-        item_bytes=Figure(2360),
+        item_bytes=Figure(2400),
         events=Figure(10),
+        a_month=Figure(1000 * 730 * 3600),
     )
 
     made = report.make(dev(), load, shape)
