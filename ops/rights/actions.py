@@ -76,6 +76,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "Layers", (f"lambda:{_HERE}:layer:{{name}}", f"lambda:{_HERE}:layer:{{name}}:*"), "layerName"
         ),
         "aws:s3/bucket:Bucket": Kind("Buckets", ("s3:::{name}",), "bucket", "bucketPrefix"),
+        "aws:s3tables/tableBucket:TableBucket": Kind(
+            "TableBuckets", (f"s3tables:{_HERE}:bucket/{{name}}", f"s3tables:{_HERE}:bucket/{{name}}/table/*")
+        ),
         "aws:sfn/stateMachine:StateMachine": Kind("StateMachines", (f"states:{_HERE}:stateMachine:{{name}}",)),
         "aws:sns/topic:Topic": Kind("Topics", (f"sns:{_HERE}:{{name}}",)),
         "aws:sqs/queue:Queue": Kind("Queues", (f"sqs:{_HERE}:{{name}}",)),
@@ -91,6 +94,7 @@ _GROUP = "aws:cloudwatch/logGroup:LogGroup"
 _QUEUE = "aws:sqs/queue:Queue"
 _ROLE = "aws:iam/role:Role"
 _RULE = "aws:cloudwatch/eventRule:EventRule"
+_TABLE_BUCKET = "aws:s3tables/tableBucket:TableBucket"
 _TOPIC = "aws:sns/topic:Topic"
 _HTTP = tuple(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT"))
 
@@ -294,6 +298,19 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "aws:s3/bucketVersioning:BucketVersioning": Rights(
             _BUCKET, _of("s3", "GetBucketVersioning", "PutBucketVersioning")
         ),
+        "aws:s3tables/namespace:Namespace": Rights(
+            _TABLE_BUCKET, _of("s3tables", "CreateNamespace", "DeleteNamespace", "GetNamespace")
+        ),
+        "aws:s3tables/tableBucket:TableBucket": Rights(
+            _TABLE_BUCKET,
+            _of("s3tables", "CreateTableBucket", "DeleteTableBucket", "DeleteTableBucketEncryption")
+            + _of("s3tables", "GetTableBucket", "GetTableBucketEncryption", "GetTableBucketMaintenanceConfiguration")
+            + _of("s3tables", "GetTableBucketStorageClass", "ListTagsForResource", "PutTableBucketEncryption")
+            + _of("s3tables", "PutTableBucketMaintenanceConfiguration", "TagResource", "UntagResource"),
+        ),
+        "aws:s3tables/tableBucketPolicy:TableBucketPolicy": Rights(
+            _TABLE_BUCKET, _of("s3tables", "DeleteTableBucketPolicy", "GetTableBucketPolicy", "PutTableBucketPolicy")
+        ),
         "aws:sfn/stateMachine:StateMachine": Rights(
             "aws:sfn/stateMachine:StateMachine",
             _of(
@@ -331,6 +348,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
     }
 )
 EMPTIED = _of("s3", "DeleteObject", "DeleteObjectVersion", "ListBucketVersions")  # a bucket that goes with its objects
+DROPPED = _of("s3tables", "DeleteNamespace", "DeleteTable", "ListNamespaces", "ListTables")  # and its tables
 NETWORK = _of("ec2", "DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcs")  # Lambda, of who puts functions there
 MAPPED = _of("lambda", "CreateEventSourceMapping")  # of the stack's functions
 BOUND = _of("iam", "CreateRole", "PutRolePermissionsBoundary", "PutRolePolicy")  # with the boundary, where there is one

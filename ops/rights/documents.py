@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ops.local.errors import LabError
-from ops.rights.actions import BOUND, EMPTIED, KINDS, MAPPED, NETWORK, RIGHTS, UNBOUND
+from ops.rights.actions import BOUND, DROPPED, EMPTIED, KINDS, MAPPED, NETWORK, RIGHTS, UNBOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Statement = dict[str, Any]
 LARGEST = 6144  # characters of a managed policy, without blanks
 _BUCKET, _BUS, _FUNCTION = "aws:s3/bucket:Bucket", "aws:cloudwatch/eventBus:EventBus", "aws:lambda/function:Function"
-_ROLE = "aws:iam/role:Role"
+_ROLE, _TABLE_BUCKET = "aws:iam/role:Role", "aws:s3tables/tableBucket:TableBucket"
 _MADE_UP, _UNIQUE = "?" * 7, "?" * 26  # how names end that Pulumi makes up, and those that the provider does
 
 
@@ -73,6 +73,8 @@ def _more(resources: Sequence[Resource], arns: Mapping[str, Sequence[str]]) -> l
         found.append(_allow("LayersOfOthers", ["lambda:GetLayerVersion"], theirs))
     if any(one.type == _BUCKET and one.inputs.get("forceDestroy") for one in resources):
         found.append(_allow("EmptiedBuckets", EMPTIED, [f"{arn}{end}" for arn in arns[_BUCKET] for end in ("", "/*")]))
+    if any(one.type == _TABLE_BUCKET and one.inputs.get("forceDestroy") for one in resources):
+        found.append(_allow("DroppedTables", DROPPED, arns[_TABLE_BUCKET]))
     trusting: dict[str, list[Resource]] = {}
     for role in (one for one in resources if one.type == _ROLE):
         for service in _services(role):

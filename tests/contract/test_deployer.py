@@ -27,6 +27,18 @@ _EXCEPTIONS = {  # an issue, some of its words, and why it is none
     ("RESOURCE_STAR", "cloudwatch:DescribeAlarms"): "it lists, so it is checked on all alarms",
     ("RESOURCE_POLICY_PRIVILEGE_ESCALATION", "PutBucketPolicy"): "who deploys sets the bucket's policy",
     ("RESOURCE_POLICY_PRIVILEGE_ESCALATION", "PutLifecycleConfiguration"): "and when its objects expire",
+    **{  # as the Service Authorization Reference has them
+        ("UNKNOWN_ACTION", f"s3tables:{name}"): "AWS has added it since the linter's tables were made"
+        for name in (
+            "DeleteTableBucketEncryption",
+            "GetTableBucketEncryption",
+            "GetTableBucketStorageClass",
+            "ListTagsForResource",
+            "PutTableBucketEncryption",
+            "TagResource",
+            "UntagResource",
+        )
+    },
 }
 
 
