@@ -165,7 +165,8 @@ class Tables:
 
         Raises:
             TableMismatchError: the type has become another, which is no change that a table can take.
-            TableUnusableError: it is no Iceberg table, partitioned in another way, or gone and not to be made.
+            TableUnusableError: it is no Iceberg table, partitioned in another way, or gone and not to be made; or its
+                catalog would give a new column the number of another.
         """
         table = self.there(kind.name, make=make) or self._made(kind)
         if not _is_by_day(table):
@@ -176,6 +177,8 @@ class Tables:
             )
         wanted = columns(kind)
         if not _fits(wanted.as_struct(), table.schema().as_struct()):
+            if table.metadata.last_column_id < table.schema().highest_field_id:
+                raise TableUnusableError(f"the catalog gives a new column of {kind.name} the number of another one")
             try:
                 with table.update_schema() as update:
                     update.union_by_name(wanted)

@@ -63,6 +63,12 @@ class FakeTableBucket(S3TablesCatalog):
 
         adapter.send = send
 
+    def forget_nested_columns(self, name: str) -> None:
+        """Counts the columns of a table as the emulator does: without what is within lists and objects."""
+        location, metadata = self._tables[name]
+        counted = metadata.model_copy(update={"last_column_id": len(metadata.schema().fields)})
+        self._tables[name] = location, counted
+
     def list_tables(self, namespace: Any) -> list[Any]:  # noqa: ARG002 - pyiceberg's own
         return [(DATABASE, name) for name in self._tables]
 

@@ -12,7 +12,7 @@ from handlers.lake import schemas
 from handlers.lake.errors import NotCommittedError
 from handlers.lake.iceberg import commit, fileio, s3tables, tables
 from handlers.lake.iceberg.ledger import Entry, Ledger, Mark
-from handlers.lake.model import RecordType, Text
+from handlers.lake.model import Integer, List, RecordType, Text
 from tests.handlers.fakes import Crash, client_error
 from tests.handlers.lake.conftest import lines, shipment
 from tests.handlers.lake.iceberg.conftest import TableLake
@@ -143,6 +143,24 @@ def test_rows_that_s3_tables_has_compacted_are_not_replaced(
             lake.round().run()
 
     assert len(_copies(lake)) == before
+
+
+def test_a_catalog_that_counts_columns_wrong_gets_no_new_one(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers find columns by their numbers: with one number for two they would read the rows of the other."""
+    fields = (Text("shipment_id"), List("tags", Text("tag"), optional=True))
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": RecordType("shipments", fields)})
+    ingested(lines(shipment(1)), "bronze/shipments/a.jsonl")
+    lake.round().run()
+    assert isinstance(lake.catalog, FakeTableBucket)
+    lake.catalog.forget_nested_columns("shipments")
+    wider = RecordType("shipments", (*fields, Integer("pieces", optional=True)))
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": wider})
+    ingested(lines(shipment(2, pieces=2)), "bronze/shipments/b.jsonl")
+
+    with pytest.raises(NotCommittedError, match="gives a new column of shipments the number of another"):
+        lake.round().run()
 
 
 def test_the_function_commits_where_its_environment_says(
