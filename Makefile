@@ -64,10 +64,11 @@ audit: $(READY)  ## look every locked dependency up in the database of known vul
 	@$(BIN)/uv export --frozen --all-groups --no-emit-project --quiet --output-file .build/audit.txt
 	@$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes --requirement .build/audit.txt
 
-bench: $(READY)  ## measure what is promised, and write docs/benchmarks.md (minutes; BENCH=worker to choose)
+bench: $(READY)  ## measure what is promised, and write docs/benchmarks.md and docs/iceberg.md (minutes; BENCH=worker to choose)
 	@missed=0; for name in $(or $(BENCH),$(BENCHES)); do echo "$$name ..." >&2; \
 		$(BIN)/python -m tests.bench.$$name --json docs/benchmarks/$$name.json || missed=1; done; \
-		$(BIN)/python -m tests.bench.report > docs/benchmarks.md; exit $$missed
+		$(BIN)/python -m tests.bench.report > docs/benchmarks.md; \
+		$(BIN)/python -m tests.contract.lake_figures; exit $$missed
 
 soak: $(READY)  ## kill, break and flood a local cloud of its own, then account for every event (minutes; SIZE=20000)
 	@$(BIN)/python -m tests.pipelines.soak --size $(or $(SIZE),20000)

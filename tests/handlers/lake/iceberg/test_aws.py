@@ -14,13 +14,17 @@ import pyarrow as pa
 import pytest
 from moto.server import ThreadedMotoServer
 from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestContent, ManifestWriterV2
+from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.update.snapshot import _FastAppendFiles
 
 from handlers.aws import clients
 from handlers.errors import DownstreamError
 from handlers.lake import model, schemas, silver
 from handlers.lake.errors import NotCommittedError
-from handlers.lake.iceberg import commit, fileio
+from handlers.lake.iceberg import commit, fileio, tables
 from handlers.lake.iceberg.ledger import Entry, Ledger, Mark
 from handlers.lake.message import Chunk, Kind, Source
 from handlers.lake.notes import Notes
@@ -29,6 +33,7 @@ from tests.handlers.fakes import FakeContext
 
 _BUCKET, _LEDGER, _STATE, _DATABASE = "silver-bucket", "ledger", "state", "lake"
 _LOADING_SECONDS = 60
+_DELETED_PATH, _DELETED_POSITION = 2147483546, 2147483545  # the specification's ids of columns
 _MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 _BEFORE = model.RecordType("shipments", (model.Text("shipment_id"), model.Decimal("price", 5, 2)))
 _AFTER = model.RecordType(
@@ -199,6 +204,70 @@ def test_two_engines_skip_files_and_no_row(aws: Aws, monkeypatch: pytest.MonkeyP
     assert by_arrow == expected
     assert by_polars == expected | {"price < 1000": 1}
     assert len([*table.scan(row_filter="price > 1000").plan_files()]) == 1
+
+
+class _Deletions(ManifestWriterV2):
+    """pyiceberg writes no manifest of deletions; Athena, Spark and Trino do."""
+
+    def content(self) -> ManifestContent:
+        return ManifestContent.DELETES
+
+    @property
+    def _meta(self) -> dict[str, str]:
+        return {**super()._meta, "content": "deletes"}
+
+
+class _DeleteRows(_FastAppendFiles):
+    def new_manifest_writer(self, spec: PartitionSpec) -> ManifestWriterV2:
+        return _Deletions(spec, self.schema(), self.new_manifest_output(), self._snapshot_id, self._compression)
+
+
+def _delete_first_row(table: Table, file: DataFile) -> None:
+    """As another engine deletes a row, by a file that says where it is."""
+    ids = {"file_path": (pa.string(), _DELETED_PATH), "pos": (pa.int64(), _DELETED_POSITION)}
+    fields = [
+        pa.field(name, type_, nullable=False, metadata={"PARQUET:field_id": f"{id_}"})
+        for name, (type_, id_) in ids.items()
+    ]
+    place = f"{table.location()}/data/deletions.parquet"
+    content = silver.encode(pa.table([[file.file_path], [0]], schema=pa.schema(fields)))
+    clients.client("s3").put_object(Bucket=_BUCKET, Key=fileio.place(place)[1], Body=content)
+    deletions = DataFile.from_args(
+        content=DataFileContent.POSITION_DELETES,
+        file_path=place,
+        file_format=FileFormat.PARQUET,
+        partition=file.partition,
+        record_count=1,
+        file_size_in_bytes=len(content),
+        spec_id=file.spec_id,
+        lower_bounds={_DELETED_PATH: file.file_path.encode()},
+        upper_bounds={_DELETED_PATH: file.file_path.encode()},
+    )
+    transaction = table.transaction()
+    with _DeleteRows(Operation.DELETE, transaction, table.io) as update:
+        update.append_data_file(deletions)
+    transaction.commit_transaction()
+
+
+def test_rows_that_another_engine_has_deleted_stay_deleted(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that come, and one that is replaced in the same day, change nothing about them."""
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": _BEFORE})
+    for number in (1, 2):
+        aws.write(number, _BEFORE, {"shipment_id": f"S-{number}", "price": Exact("1.00")})
+    commit.handler({}, FakeContext())
+    (first,) = (one for one in tables.data_files(aws.table()) if one.lower_bounds and "/5518d4" in one.file_path)
+    _delete_first_row(aws.table(), first)
+    assert [one["shipment_id"] for one in _by_polars(aws)] == ["S-2"]
+
+    aws.write(3, _BEFORE, {"shipment_id": "S-3", "price": Exact("1.00")})
+    commit.handler({}, FakeContext())
+    aws.write(2, _BEFORE, {"shipment_id": "S-2", "price": Exact("2.00")}, hour=13)
+    assert commit.handler({}, FakeContext())["committed"] == 1
+
+    expected = [("S-2", Exact("2.00")), ("S-3", Exact("1.00"))]
+    assert [(one["shipment_id"], one["price"]) for one in _by_arrow(aws)] == expected
+    assert [(one["shipment_id"], one["price"]) for one in _by_polars(aws)] == expected
+    assert len([*tables.data_files(aws.table())]) == 3
 
 
 def test_the_ledger_keeps_what_a_later_commit_has_written(aws: Aws) -> None:
