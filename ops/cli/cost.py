@@ -108,6 +108,10 @@ def cost(  # noqa: PLR0913, PLR0917 - one option each
     with output.busy(f"counting what stack {stack} is made of"):
         resources = program.registered(stack, program.changed(change))
     shape = paths.Shape.of(resources)
+    if per_request > 1 and paths.TOGETHER not in shape.pipelines:
+        output.misuse(f"--per-request is for {paths.TOGETHER}, which stack {stack} has not")
+    if (size or own_keys) and not {*shape.pipelines} - {"lake"}:
+        output.misuse(f"--size and --own-keys are for events and orders, which stack {stack} has not")
     usages = {name: paths.Usage.assumed(name, shape) for name in shape.pipelines}
     source = measured_on or stack
     unread: list[str] = []
@@ -145,7 +149,7 @@ def _asked(name: str, shape: paths.Shape, usage: Usage, traffic: Traffic) -> Usa
         usage = replace(usage, message_bytes=Figure(traffic.size, "asked"), item_bytes=kept)
     if traffic.own_keys and name != "lake":
         usage = replace(usage, own_keys=Figure(1, "asked"))
-    if traffic.per_request and name == "events":  # the only one whose callers can send several at once
+    if traffic.per_request and name == paths.TOGETHER:
         usage = paths.together(usage, traffic.per_request, "asked")
     return paths.of_a_month(name, shape, usage, traffic.events) if traffic.events else usage
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.cli import output, program, target
-from ops.cost.paths import PRODUCERS, Shape
+from ops.cost import paths
 from ops.plan import report
 from ops.plan.model import Load
 from ops.plan.stack import PlanError, pipelines
@@ -40,10 +40,14 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
     poison: Annotated[str, typer.Option(help="Share of events that can never succeed.")] = "0%",
     transient: Annotated[str, typer.Option(help="Share of attempts that fail and are tried again.")] = "0%",
     size: Annotated[int, typer.Option(min=1, max=1_048_576, help="Bytes of a message.")] = 1024,
-    batch_ms: Annotated[float, typer.Option(min=0, help="Milliseconds of an invocation beside its steps.")] = 30,
+    batch_ms: Annotated[
+        float, typer.Option(min=0, max=900_000, help="Milliseconds of an invocation beside its steps.")
+    ] = 30,
     per_request: Annotated[float, typer.Option(min=1, max=100, help="Events in a request to the API.")] = 1,
     groups: Annotated[int, typer.Option(min=0, help="Groups of a FIFO queue.")] = 0,
-    redrive: Annotated[float, typer.Option(min=0, help="Dead letters put back a second, once all is worked.")] = 0,
+    redrive: Annotated[
+        float, typer.Option(min=0, max=10_000_000, help="Dead letters put back a second, once all is worked.")
+    ] = 0,
     quota: Annotated[int, typer.Option(min=1, help="The account's Lambda concurrency.")] = 1000,
     pipeline: Annotated[str, typer.Option(help="Default: events, else orders, else lake.")] = "",
     change: program.ChangeOption = None,
@@ -80,9 +84,11 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
             output.misuse(
                 f"--groups is for a FIFO queue, and that of {found.name} is none; with {_FIFO} the events queue is"
             )
+        if per_request > 1 and found.name != paths.TOGETHER:
+            output.misuse(f"--per-request is for {paths.TOGETHER}: a request to the API of {found.name} has one")
         if rate is None:
             load = report.usual(found, load)
-        made = report.make(found, load, Shape.of(there))
+        made = report.make(found, load, paths.Shape.of(there))
     if as_json:
         output.as_json(report.as_json(made, stack=stack))
     else:
@@ -94,7 +100,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one option each
 def _chosen(stack: str, name: str, there: Mapping[str, Pipeline]) -> Pipeline:
     if name and name not in there:
         raise PlanError(f"stack {stack} has no pipeline {name}: it has {_names(list(there))}")
-    return next(there[one] for one in (name, *PRODUCERS, *sorted(there)) if one in there)
+    return next(there[one] for one in (name, *paths.PRODUCERS, *sorted(there)) if one in there)
 
 
 def _names(there: Sequence[str]) -> str:

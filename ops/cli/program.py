@@ -23,7 +23,12 @@ _HEARD = {"alarmEmail": "nobody@example.com"}  # what production asks for, and n
 
 def changed(texts: Sequence[str] | None) -> dict[str, object]:
     """The values that `--set` gives, by key."""
-    return dict(_pair(text) for text in texts or [])
+    found: dict[str, object] = {}
+    for key, value in map(_pair, texts or []):
+        if key in found:
+            output.misuse(f"--set {key} is given twice")
+        found[key] = value
+    return found
 
 
 def registered(stack: str, changes: Mapping[str, object] | None = None) -> Sequence[Registered]:

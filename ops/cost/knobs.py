@@ -97,7 +97,7 @@ def _uses(shape: Shape) -> Mapping[str, Callable[[str, Usage], Usage]]:
         return batches(_LARGE_BATCH)(pipeline, usage)
 
     def together(pipeline: str, usage: Usage) -> Usage:
-        return paths.together(usage, _BATCH_OF_CALLER) if pipeline == "events" else usage  # whose callers alone can
+        return paths.together(usage, _BATCH_OF_CALLER) if pipeline == paths.TOGETHER else usage
 
     def large(pipeline: str, usage: Usage) -> Usage:
         """The record keeps the payload, and each of its writes is paid by the kilobyte."""

@@ -40,6 +40,8 @@ PRODUCERS: Mapping[str, str] = MappingProxyType(
     {"events": "events-ingest", "orders": "orders-api", "lake": "lake-ingest"}
 )
 
+TOGETHER = "events"  # the pipeline whose callers can send several in a request
+
 
 @dataclass(frozen=True, slots=True)
 class Function:

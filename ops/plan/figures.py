@@ -93,8 +93,8 @@ TABLE_MOST = Figure(
     "an on-demand table takes up to",
     40_000,
     "write units a second",
-    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Limits.html",
-    "as stated by pages that quote it; can be raised",
+    "https://docs.amazonaws.cn/en_us/amazondynamodb/latest/developerguide/Limits.html",
+    "can be raised",
 )
 PARTITION_WRITES = Figure("a partition of a table takes", 1000, "write units a second", _TABLE)
 IDLE_POLLS = Figure(

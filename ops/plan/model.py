@@ -41,6 +41,7 @@ class Pipeline:
     fifo: bool = False
     throttle_rate: int | None = None  # requests a second that the API lets through; None is no API
     takes_pollers: bool = True  # its provisioned pollers can be configured
+    targets: int = 0  # of EventBridge's rules that an event reaches when it succeeds
     puts: int = 0  # calls of PutEvents for an event before its worker sees it
 
 

@@ -339,8 +339,8 @@ def _notes(pipeline: Pipeline, load: Load) -> list[str]:
             f"a new table takes {_number(figures.TABLE_START.value)} write units a second, and this is "
             f"{_number(writes)}: warm it up first"
         )
-    if load.rate > figures.BUS_INVOCATIONS.value:
-        found.append(f"outcome events are delayed: rules reach {_number(figures.BUS_INVOCATIONS.value)} targets/s")
+    if load.rate * pipeline.targets > figures.BUS_INVOCATIONS.value:
+        found.append(f"EventBridge delays events: its rules reach {_number(figures.BUS_INVOCATIONS.value)} targets/s")
     if pipeline.fifo:
         found.append("a group waits for each retry of its first message, which this does not show")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ops.local.errors import LabError
@@ -31,6 +32,7 @@ def pipelines(registered: Sequence[Registered]) -> dict[str, Pipeline]:
         for one in registered
         if one.type.endswith("apigatewayv2/stage:Stage")
     }
+    targets = {one.name for one in registered if one.type.endswith(":EventTarget")}
     throttle = next((int(settings["throttlingRateLimit"]) for settings in rates.values()), None)
     by_api = _by_api(registered)
     found: dict[str, Pipeline] = {}
@@ -43,7 +45,8 @@ def pipelines(registered: Sequence[Registered]) -> dict[str, Pipeline]:
         if not function["handler"].endswith(".worker.handler"):
             continue
         queue = queues.get(mapping["eventSourceArn"], {})
-        found[name] = _pipeline(name, mapping, function, queue, throttle if name in by_api else None)
+        made = _pipeline(name, mapping, function, queue, throttle if name in by_api else None)
+        found[name] = replace(made, targets=made.puts + (f"{name}-success-target" in targets))
     return found
 
 

@@ -49,8 +49,9 @@ billion in three hours at a million a second.
   spends one receive of what it takes then. The consumer is back {PROBE_SECONDS} s after the outage's end at the latest.
 - An outage without it: each receive fails. The waits are the worker's own, so that a message outlasts three times
   `maxReceiveCount` x visibility. What waits for a retry is in flight for SQS, and ends at its limit.
-- A state record keeps the payload beside its own fields, and is written twice, by the kilobyte: what a table takes, and
-  what an event costs, follows its size. Lambda passes an invocation 6 MB at most.
+- A state record keeps the payload beside its own fields, and is written twice (three times with a key of the caller's,
+  which a plan leaves out), by the kilobyte: what a table takes, and what an event costs, follows its size.
+- An invocation is given 6 MB of messages at most.
 - Poison goes to the dead-letter queue at its first receive. A retry waits with full jitter.
 - With `--redrive`, dead letters go back at that rate once the backlog is worked off, repaired.
 - Invocations are taken away at the pace at which they are added: none is published.

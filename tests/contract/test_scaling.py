@@ -52,6 +52,7 @@ def test_a_stack_is_read_as_it_is_registered() -> None:
         "fifo": False,
         "throttle_rate": 100,
         "takes_pollers": True,
+        "targets": 0,
         "puts": 0,
     }
 
@@ -99,10 +100,10 @@ def test_every_pipeline_of_every_configuration_can_be_planned() -> None:
     assert everything["events"].reserved_concurrency == 20
     assert (everything["lake"].throttle_rate, everything["orders"].throttle_rate) == (None, 100)
     assert everything["lake"].timeout == 300
-    assert {name: (one.takes_pollers, one.puts) for name, one in everything.items()} == {
-        "events": (True, 0),
-        "orders": (False, 1),
-        "lake": (False, 0),
+    assert {name: (one.takes_pollers, one.puts, one.targets) for name, one in everything.items()} == {
+        "events": (True, 0, 1),
+        "orders": (False, 1, 2),
+        "lake": (False, 0, 1),
     }
 
 

@@ -180,6 +180,15 @@ def test_groups_of_a_queue_that_has_none(program: Any) -> None:
     assert (done.exit_code, "--set queueType=fifo" in done.stderr) == (2, True)
 
 
+def test_several_in_a_request_of_one(program: Any) -> None:
+    """Orders come one by one: more would make the API's limit look wider than it is."""
+    program(_registered("orders"))
+
+    done = _lab(*_ASKED, "--per-request", "10")
+
+    assert (done.exit_code, "a request to the API of orders has one" in done.stderr) == (2, True)
+
+
 def test_how_much_it_bears(program: Any) -> None:
     """Without a rate: four fifths of what binds first are planned."""
     program(_registered("events"))
@@ -200,11 +209,14 @@ def test_how_much_it_bears(program: Any) -> None:
         ("--poison", "101%"),
         ("--set", "batchSize"),
         ("--set", "batchSize=[1"),
+        ("--set", "batchSize=1", "--set", "batchSize=2"),
+        ("--batch-ms", "nan"),
+        ("--redrive", "nan"),
         ("--rate", "0"),
     ],
     ids=" ".join,
 )
-def test_what_can_not_be_meant(program: Any, words: tuple[str, str]) -> None:
+def test_what_can_not_be_meant(program: Any, words: tuple[str, ...]) -> None:
     """Told before the program runs."""
     asked = program(_registered("events"))
 

@@ -461,6 +461,18 @@ def test_what_is_not_known_of_a_configuration(priced: Laptop, monkeypatch: pytes
     assert {"item": "hour of a provisioned poller", "count": 1460, "dollars": pytest.approx(13.505)} in told["monthly"]
 
 
+@pytest.mark.parametrize("words", [("--per-request", "10"), ("--size", "2048"), ("--own-keys",)], ids=" ".join)
+def test_what_changes_nothing_is_refused(
+    words: tuple[str, ...], priced: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stack of the lake alone has no callers: the answer would be another question's."""
+    monkeypatch.setattr(program, "registered", lambda *_: list(run_main("dev", {"pipelines": ["lake"]}).resources))
+
+    shown = priced.lab("cost", "--stack", "dev", *words)
+
+    assert (shown.exit_code, "which stack dev has not" in shown.stderr) == (2, True)
+
+
 class _Denied(Exception):  # noqa: N818 - named as botocore's would be
     """What botocore raises."""
 

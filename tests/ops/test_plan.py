@@ -447,6 +447,16 @@ def test_orders_are_put_on_the_bus_one_by_one() -> None:
     assert [events, orders] == pytest.approx([100_000, 10_000 / 1.1])
 
 
+def test_rules_are_a_matter_where_an_event_matches_one() -> None:
+    """Successes that nobody is told of reach no target, however many there are."""
+
+    def is_told(targets: int) -> bool:
+        notes = report.make(replace(_DEV, targets=targets), Load(rate=20_000, worker_ms=50)).notes
+        return any("EventBridge delays events" in note for note in notes)
+
+    assert [is_told(targets) for targets in (0, 1)] == [False, True]
+
+
 def test_only_what_can_be_configured_is_tried() -> None:
     """The key provisionedPollers is of the events queue."""
     made = report.make(replace(_DEV, name="lake", takes_pollers=False), Load(rate=50, worker_ms=80))
