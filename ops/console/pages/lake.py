@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 4 * 1024 * 1024  # of a file that is put from here
 _TOO_LARGE = f"At most {MOST_BYTES // 1024**2} MiB here; larger ones with: aws s3 cp"
 _MOST_ROWS = 10_000  # of a sample
-_MOST_ENTRIES = 50  # of a quarantine file that are shown
+_MOST_ENTRIES = 50  # of a quarantine file that are shown at once
+_MOST_SKIPPED = 10**9
 _MOST_FILES = 100  # of an object that are listed
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
 _SETTLED = ("DONE", "FAILED", "IGNORED")
@@ -155,14 +156,18 @@ def _parquet(desk: Desk, request: Request) -> Response:
 
 
 def _bad(desk: Desk, request: Request) -> Response:
-    """Rows of a quarantine file, the first ones."""
+    """Rows of a quarantine file, some at a time."""
     key = request.query_params.get("key", "")
     if not key.startswith(quarantine.PREFIX):
         return _missing(desk, "such file in quarantine")
     told, entries = "", list[quarantine.Entry]()
     try:
+        skipped = whole(request.query_params, "after", 0, _MOST_SKIPPED, 0)
+    except FieldError:
+        return _missing(desk, "such row in quarantine")
+    try:
         found = quarantine.entries(desk.link.client("s3"), _group(desk)["silverBucket"], key)
-        entries = list(islice(found, _MOST_ENTRIES + 1))
+        entries = list(islice(found, skipped, skipped + _MOST_ENTRIES + 1))
         found.close()
     except LabError as error:
         told = str(error)
@@ -173,7 +178,8 @@ def _bad(desk: Desk, request: Request) -> Response:
         key=key,
         told=told,
         entries=entries[:_MOST_ENTRIES],
-        more=len(entries) > _MOST_ENTRIES,
+        skipped=skipped,
+        following=skipped + _MOST_ENTRIES if len(entries) > _MOST_ENTRIES else 0,
     )
 
 

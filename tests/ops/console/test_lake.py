@@ -10,7 +10,9 @@ from urllib.parse import unquote, urlencode
 
 import pytest
 
+from handlers.lake.lines import BadRow
 from handlers.lake.message import Chunk, Kind, Part, Place, Source
+from handlers.lake.quarantine import Entries
 from ops.cli.lake.ledger import DONE, ChunkRecord, ObjectRecord
 from ops.console import lake as lakes
 from ops.console import peek
@@ -255,6 +257,23 @@ def test_what_can_not_be_looked_into_says_why(console: Served, lake: Lake) -> No
         lake.s3.put_object(Bucket="lab-silver", Key=key, Body=b"{}\n")
     assert "it is no Parquet file that can be read" in console.get("/lake/file?key=silver/x.parquet").text
     assert "is no quarantine file" in console.get("/lake/quarantine?key=quarantine/x.jsonl").text
+
+
+def test_quarantine_has_pages(console: Served, lake: Lake) -> None:
+    """Fifty entries at a time, on to the last and back to the first."""
+    entries = Entries()
+    for line in range(120):
+        entries.add(BadRow(line + 1, "SchemaValidationError", f"/field_{line} is required", "{}"))
+    lake.s3.put_object(Bucket="lab-silver", Key="quarantine/many.jsonl", Body=entries.content())
+
+    pages, path = [], "/lake/quarantine?key=quarantine/many.jsonl"
+    while path:
+        text = console.get(path).text
+        pages.append(re.findall(r"/field_(\d+) is required", text))
+        (path,) = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)">The next', text)] or [""]
+    assert [(page[0], page[-1], len(page)) for page in pages] == [("0", "49", 50), ("50", "99", 50), ("100", "119", 20)]
+    assert 'href="/lake/quarantine?key=quarantine%2Fmany.jsonl">The first of them</a>' in text
+    assert "There is no such row" in console.get("/lake/quarantine?key=quarantine/many.jsonl&after=x").text
 
 
 def test_a_large_parquet_file_is_known_by_its_end(tmp_path: Path) -> None:
