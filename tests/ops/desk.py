@@ -126,7 +126,7 @@ class Desk:
 
     def _call(self, words: list[str], variables: Mapping[str, str]) -> str:
         if words[0] == "aws":
-            return _aws(words[1:], variables)
+            return aws(words[1:], variables)
         if words[0] == "lab":
             return self.lab(*words[1:])
         assert words[0] in ("curl", "date"), words
@@ -163,7 +163,7 @@ class Desk:
             self.lab(*words, "--count", str(count))
 
 
-def _aws(words: list[str], variables: Mapping[str, str]) -> str:
+def aws(words: Sequence[str], variables: Mapping[str, str]) -> str:
     """The aws CLI, without the second that each process of it takes to begin; it leaves files to the process's end."""
     printed, told = io.StringIO(), io.StringIO()
     with ExitStack() as files, patch.dict(os.environ, variables), redirect_stdout(printed), redirect_stderr(told):
@@ -172,7 +172,7 @@ def _aws(words: list[str], variables: Mapping[str, str]) -> str:
             return files.enter_context(Path(path).open(mode))
 
         files.enter_context(patch.object(argprocess, "open", opened, create=True))
-        code = clidriver.create_clidriver().main(words)
+        code = clidriver.create_clidriver().main([*words])
     if code:
         raise StepError(f"aws {shlex.join(words)} left with {code}: {told.getvalue()}")
     return printed.getvalue()

@@ -4,14 +4,10 @@ The stack is the laptop's as Pulumi.local.yaml has it, with a webhook that liste
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -23,10 +19,10 @@ from ops.local import processes
 from ops.local.cloudwatch import service
 from ops.local.deployer import deploy
 from ops.local.emulator import Emulator
+from tests.ops import desk
 from tests.pipelines.lab import ROOT, Lab, wait_for
 from tests.receiver import Receiver, receiving
 
-_AWS = Path(sys.executable).with_name("aws")
 _DLQ_ALARMS = ("IngestionLab-local-events-dlq-not-empty", "IngestionLab-local-events-dlq-oldest-age")
 _BURN = "IngestionLab-local-events-objective-fast-burn"
 _WINDOWS = ("fast-burn-long", "fast-burn-short", "slow-burn-long", "slow-burn-short")
@@ -43,14 +39,13 @@ class Watched:
 
     def aws(self, *words: str) -> Any:
         """What the aws CLI answers."""
-        environment = os.environ | {
+        environment = {
             "AWS_ENDPOINT_URL": self.lab.emulator.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
-        run = subprocess.run([_AWS, *words, "--output", "json"], env=environment, capture_output=True, check=True)
-        return json.loads(run.stdout)
+        return json.loads(desk.aws([*words, "--output", "json"], environment))
 
     def lab_text(self, *words: str) -> str:
         """What `lab` answers."""
