@@ -9,6 +9,8 @@ READY := $(VENV)/.ready-$(shell { cat uv.lock pyproject.toml; echo $(PYTHON); } 
 
 # More processes than cores, because many tests wait; tests/distribution.py says who takes what.
 SPREAD := --ignore tests/engine
+# Plugins that only a test on the emulator needs are time and memory of each process.
+FAST := $(SPREAD) -n 2 -m 'not emulator' -p no:schemathesis -p no:anyio
 
 BENCHES := worker ingest cold_start redrive drain up idle lake_rows lake_reading lake_transform lake_memory lake_tables
 
@@ -35,10 +37,10 @@ test: $(READY)  ## run every test, those on the local cloud included (ARGS="-k r
 	@$(BIN)/pytest $(SPREAD) -n 5 --durations=10 $(ARGS)
 
 test-fast: $(READY)  ## run the tests that need no emulator, in minutes (ARGS as above)
-	@$(BIN)/pytest $(SPREAD) -n 2 -m 'not emulator' $(ARGS)
+	@$(BIN)/pytest $(FAST) $(ARGS)
 
 coverage: $(READY)  ## the same, and fail where fewer branches of components and handlers are run than pyproject.toml says
-	@$(BIN)/pytest $(SPREAD) -n 2 -m 'not emulator' --cov --cov-report=term $(ARGS)
+	@$(BIN)/pytest $(FAST) --cov --cov-report=term $(ARGS)
 
 watch: $(READY)  ## run what failed, else the fast tests, again at every change of a file (ARGS as above)
 	@$(BIN)/watchfiles --filter python "$(BIN)/pytest -q --ff -x -m 'not emulator' $(ARGS)" components handlers ops tests

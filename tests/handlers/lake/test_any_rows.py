@@ -4,8 +4,6 @@ import gzip
 import json
 from typing import Any
 
-import duckdb
-import polars as pl
 import pyarrow.dataset as ds
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,6 +28,9 @@ _ROW = st.one_of(
 
 def _read_by_all(files: dict[str, bytes], folder: Any) -> list[list[dict[str, Any]]]:
     """The rows of silver as each reader has them, without `dt`, sorted."""
+    import duckdb  # noqa: PLC0415 - every process that collects would wait for it
+    import polars as pl  # noqa: PLC0415 - every process that collects would wait for it
+
     for key, content in files.items():
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         (folder / key).write_bytes(content)

@@ -1,16 +1,20 @@
 """A person at the control room: Chromium, and what it must never complain of."""
 
+from __future__ import annotations
+
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
+from typing import TYPE_CHECKING
 
 from ops.local.emulator import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 PICTURES = ROOT / ".build" / "console"
@@ -44,6 +48,8 @@ class Browser:
 
     def faults(self, *rules: str) -> list[str]:
         """What axe-core finds that is serious or critical, by all its rules or by these."""
+        from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - takes a moment
+
         options = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
         found = Axe().run(self.page, options=options).response["violations"]
         return [
@@ -54,12 +60,13 @@ class Browser:
         ]
 
     def picture(self, name: str) -> None:
-        """The page at three widths, for people to look at; no page is wider than its window."""
-        PICTURES.mkdir(parents=True, exist_ok=True)
+        """No page is wider than its window, at three widths; UPDATE_DOCS=1 leaves pictures for people to look at."""
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})
             assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} at {width}"
-            self.page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True)
+            if os.environ.get("UPDATE_DOCS"):
+                PICTURES.mkdir(parents=True, exist_ok=True)
+                self.page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True)
 
     def show(self, name: str) -> None:
         """What the window shows, for the documentation where it names the picture: made anew with UPDATE_DOCS=1."""
@@ -74,6 +81,8 @@ class Browser:
 @contextmanager
 def browsing(url: str, profile: Path) -> Iterator[Browser]:
     """A browser in which the URL was opened."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - takes a moment
+
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch_persistent_context(
             profile,
