@@ -28,7 +28,17 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
 _BAR = re.compile(r"(?P<sense>[≤≥]) (?P<limit>[0-9.]+) (?P<unit>\S.*)")
-_PACKAGES = ("botocore", "aws-lambda-powertools", "pyarrow", "duckdb", "pulumi", "pulumi-aws", "ministack", "moto")
+_PACKAGES = (
+    "botocore",
+    "aws-lambda-powertools",
+    "pyarrow",
+    "pyiceberg",
+    "duckdb",
+    "pulumi",
+    "pulumi-aws",
+    "ministack",
+    "moto",
+)
 _HEAD = """# Benchmarks
 
 Made by `python -m tests.bench.report` of what `make bench` wrote to `docs/benchmarks/`; a test keeps the two equal. `x`
