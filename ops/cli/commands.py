@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -12,6 +13,15 @@ from typer.core import TyperGroup
 
 from ops.cli import output
 from ops.local.errors import LabError
+
+_GROUPS = ("events", "failure", "gameday", "lake", "logs", "orders", "queues", "redrive")
+_PLACES = {  # of each command, within ops.cli
+    **{name: name for name in ("alarms", "console", "cost", "down", "failure", "gameday", "invoke", "logs", "plan")},
+    **{name: name for name in ("redrive", "rights", "runbook", "status", "up", "watch")},
+    **{name: f"{name}.commands" for name in ("doctor", "events", "lake", "orders", "queues")},
+    "send": "events.commands",
+}
+COMMANDS = frozenset(_PLACES)  # as `main` has them
 
 
 class _Commands(TyperGroup):
@@ -44,13 +54,15 @@ def application() -> typer.Typer:
     )
 
 
-def only_up() -> typer.Typer:
-    """`lab` for who has named the command `up`: the others need not be loaded."""
-    from ops.cli.up import up  # noqa: PLC0415 - the other commands do without it
-
+def only(name: str) -> typer.Typer:
+    """`lab` for who has named this command: the others, and what they stand on, need not be loaded."""
+    module = import_module(f"ops.cli.{_PLACES[name]}")
     app = application()
-    app.callback()(lambda: None)  # with one command and no callback, Typer would take its name for an argument
-    app.command()(up)
+    if name in _GROUPS:
+        app.add_typer(module.app, name=name)
+    else:
+        app.callback()(lambda: None)  # with one command and no callback, Typer would take its name for an argument
+        app.command()(getattr(module, name))
     return app
 
 

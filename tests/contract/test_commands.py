@@ -7,7 +7,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner, Result
 
-from ops.cli import output
+from ops.cli import commands, output
 from ops.cli.main import app
 
 _SCREEN = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
@@ -26,6 +26,23 @@ _LEAVES = [name for name, (_, command) in _COMMANDS.items() if not getattr(comma
 
 def _run(*words: str, **environment: str) -> Result:
     return CliRunner().invoke(app, words, env=_SCREEN | environment, prog_name="lab")
+
+
+def _told(command: Any) -> list[Any]:
+    """A command and those below it, with what each does, takes and says of itself."""
+    return [
+        (path, one.help, getattr(one.callback, "__wrapped__", None), [(p.name, p.opts, p.default) for p in one.params])
+        for path, one in _all(command)
+    ]
+
+
+def test_a_command_alone_is_the_same() -> None:
+    """`lab` loads the one that is named: each can be, and is what it is among the others."""
+    among = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group
+    alone: dict[str, Any] = {name: typer.main.get_command(commands.only(name)) for name in commands.COMMANDS}
+
+    assert {name: list(one.commands) for name, one in alone.items()} == {name: [name] for name in among}
+    assert {name: _told(alone[name].commands[name]) for name in among} == {name: _told(among[name]) for name in among}
 
 
 @pytest.mark.parametrize("name", _COMMANDS)

@@ -217,7 +217,7 @@ entry.main()
 
 
 @pytest.mark.parametrize(
-    ("module", "number"), [("ops.cli.main", "SIGINT"), ("rich.table", "SIGTERM"), ("ops.cli.watch", "SIGHUP")]
+    ("module", "number"), [("ops.cli.commands", "SIGINT"), ("rich.progress", "SIGTERM"), ("ops.cli.status", "SIGHUP")]
 )
 def test_interrupted_while_it_is_loaded(module: str, number: str) -> None:
     """Ctrl-C in the first moments ends it like later ones: one line and a code of its own."""
