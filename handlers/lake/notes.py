@@ -26,8 +26,10 @@ class Notes:
     dynamodb: "DynamoDBClient"
     table: str
 
-    def take(self, key: str, chunk: str) -> None:
+    def take(self, key: str, chunk: str, written: str = "") -> None:
         """Notes a chunk by its idempotency key, over an earlier note of it; `chunk` is the same in each replay.
+
+        `written` is what it has written, for one that has no state record.
 
         Raises:
             DownstreamError: DynamoDB did not take it.
@@ -38,6 +40,7 @@ class Notes:
             "key": {"S": key},
             "chunk": {"S": chunk},
             "at": {"N": str(clock.now_ms())},
+            **({"written": {"S": written}} if written else {}),
         }
         try:
             self.dynamodb.put_item(TableName=self.table, Item=item)

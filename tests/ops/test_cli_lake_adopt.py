@@ -154,6 +154,32 @@ def test_a_chunk_that_was_adopted_is_replayed(lake: Lake) -> None:
         assert (table["snapshots"], table["files"], table["rows"]) == (3, 1, 1)
 
 
+def test_what_has_no_record_any_more(lake: Lake) -> None:
+    """It is adopted where that is asked for, when it is as old as that; a replay of it leaves its rows once."""
+    with _type(_NEW):
+        key = lake.put("shipments/a.jsonl", lines(*(_row(n, (_DAY, _NEXT)[n % 2]) for n in range(1, 31)), b"bad"))
+        lake.put("shipments/b.jsonl", lines(_row(31)))
+        lake.forget(key)
+        lake.become_tables()
+        assert lake.told("adopt", "--expired", "--dry-run", code=1)["expired"] == 0, "its record may still come"
+        variables = {"Variables": {"CHUNK_BYTES": "1000", "TTL_DAYS": "-1"}}  # all is that old
+        lake.client("lambda").update_function_configuration(FunctionName="lake-ingest", Environment=variables)
+        assert lake.told("adopt", "--dry-run", code=1)["chunks"] == 1
+        told = lake.told("adopt", "--expired", "--yes")
+        assert (told["chunks"], told["rows"], told["left"]) == (1, 31, {})
+        assert told["expired"] > 1
+        assert lake.told("adopt", "--expired", "--yes")["waiting"] == told["expired"] + 1
+        lake.commit()
+        assert _ids(lake) == _expected(*range(1, 32))
+        assert lake.told("adopt", "--expired", "--yes") == told | {"chunks": 0, "expired": 0, "files": 0, "rows": 0}
+
+        lake.lab("replay-queue", "--type", "shipments", "--prefix", "a", "--again")
+        assert lake.work() > 1
+        lake.commit()
+        assert _ids(lake) == _expected(*range(1, 32))
+        assert lake.told("table")["tables"][0]["snapshots"] == 3
+
+
 def test_former_workers_are_waited_for(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that runs since before silver was tables would overwrite what is a table's by then."""
     monkeypatch.undo()

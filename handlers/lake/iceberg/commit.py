@@ -103,11 +103,11 @@ class Round:
 
     def _written(self, notes: Sequence[Note]) -> tuple[dict[str, Written], list[IngestionError], list[Note]]:
         """What finished chunks have written, by the names of their notes; notes whose chunks have no record follow."""
-        by_key = {partition_key(self._pipeline, note.key): note.name for note in notes}
-        found: dict[str, Written] = {}
+        found = {note.name: Written.from_note(note.written) for note in notes if note.written}
+        by_key = {partition_key(self._pipeline, note.key): note.name for note in notes if not note.written}
         unread: list[IngestionError] = []
         keys = list(by_key)
-        there: set[str] = set()
+        there = {*found}
         for start in range(0, len(keys), _MAX_KEYS):
             wanted = [{_STATE_KEY: {"S": key}} for key in keys[start : start + _MAX_KEYS]]
             for item in read_all(self._dynamodb, self._table, wanted):

@@ -26,7 +26,7 @@ from handlers.aws import eventbridge, retry
 from handlers.errors import DeadlineExceededError, DownstreamError, IngestionError
 from handlers.lake import schemas
 from handlers.lake.errors import FileChangedError, TableMismatchError, TableUnusableError
-from handlers.lake.iceberg.ledger import Entry, Ledger, Mark
+from handlers.lake.iceberg.ledger import ADOPTED, Entry, Ledger, Mark
 from handlers.lake.iceberg.tables import COMMIT_ERRORS, LAST, SILVER, Footer, Last, Tables
 from handlers.lake.iceberg.written import File, Written
 from handlers.lake.ready import ready
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 4
 _MAX_FILES = 1000  # of a commit: their names have some 100 KB in a property, of which Glue takes 512
+_CONTENTS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class _Change:
     """What a table is to have of a chunk from now on."""
 
     written: Written
-    entry: Entry
+    entries: tuple[Entry, ...]  # of the chunk, and of the places that it takes
     added: tuple[File, ...]
     removed: tuple[str, ...]  # keys
 
@@ -85,23 +86,50 @@ class Committer:
         for one in written:
             if one.chunk not in newest or newest[one.chunk].at < one.at:
                 newest[one.chunk] = one
-        known = self._ledger.entries([*newest])
         failures: dict[str, IngestionError] = {}
-        for record_type in sorted({*_types(newest.values()), *(name for one in known.values() for name in one)}):
-            mine = [one for one in newest.values() if record_type in one.types or record_type in known[one.chunk]]
-            for group in _groups(mine):
-                if record_type not in shut:
-                    try:
-                        failures |= self._commit(record_type, group)
-                    except DeadlineExceededError:
-                        raise
-                    except IngestionError as exc:
-                        shut[record_type] = exc
-                    except Exception as exc:  # noqa: BLE001 - of pyiceberg, about one table; the round ends with it
-                        shut[record_type] = TableUnusableError(f"the table {record_type} can't be worked with: {exc!r}")
-                if record_type in shut:
-                    failures |= {one.chunk: shut[record_type] for one in group}
+        chunks = [one for one in newest.values() if not one.is_place]
+        for batch in (chunks, [one for one in newest.values() if one.is_place]):  # by then what replaces them is known
+            for record_type, mine in sorted(self._by_type(batch).items()):
+                for group in _groups(mine):
+                    failures |= self._tried(record_type, group, shut)
         return failures | self._tell([one for one in newest.values() if one.chunk not in failures])
+
+    def _tried(
+        self, record_type: str, group: Sequence[Written], shut: dict[str, IngestionError]
+    ) -> dict[str, IngestionError]:
+        """Commits what is of one type, unless its table has failed."""
+        if record_type not in shut:
+            try:
+                return self._commit(record_type, group)
+            except DeadlineExceededError:
+                raise
+            except IngestionError as exc:
+                shut[record_type] = exc
+            except Exception as exc:  # noqa: BLE001 - of pyiceberg, about one table; the round ends with it
+                shut[record_type] = TableUnusableError(f"the table {record_type} can't be worked with: {exc!r}")
+        return {one.chunk: shut[record_type] for one in group}
+
+    def _by_type(self, written: Sequence[Written]) -> dict[str, list[Written]]:
+        """What each table may have to change for: types of files, and of those that it has of the same bytes."""
+        known = self._ledger.entries([one.chunk for one in written])
+        others = self._others(written)
+        found: dict[str, list[Written]] = {}
+        for one in written:
+            for record_type in one.types | known[one.chunk].keys() | {n for o in others[one.chunk] for n in o}:
+                found.setdefault(record_type, []).append(one)
+        return found
+
+    def _others(self, written: Sequence[Written]) -> dict[str, list[dict[str, Entry]]]:
+        """What tables have of the same bytes under other names: of a chunk its places, of a place the chunks around."""
+        if not written or not self._ledger.mark(ADOPTED):
+            return {one.chunk: [] for one in written}
+        with ThreadPoolExecutor(_CONTENTS_AT_ONCE) as pool:
+            digests = sorted({one.digest for one in written})
+            contents = dict(zip(digests, pool.map(self._ledger.content, digests), strict=True))
+        return {
+            one.chunk: [entries for name, entries in contents[one.digest].items() if one.touches(name)]
+            for one in written
+        }
 
     def _standing(self, written: Sequence[Written]) -> list[Written]:
         """Those whose files are what tables have of their chunks, and not what they had."""
@@ -131,7 +159,7 @@ class Committer:
                 failures = {one.written.chunk: error for one in changes if (error := _failure(one, files, former))}
                 good = [one for one in changes if one.written.chunk not in failures]
                 if good:
-                    now = Last(last.number + 1, tuple(one.entry for one in good))
+                    now = Last(last.number + 1, tuple(entry for one in good for entry in one.entries))
                     gone = [former[key] for one in good for key in one.removed]
                     self._tables.commit(table, now, _added(good, files), gone)
             except COMMIT_ERRORS as exc:
@@ -179,20 +207,30 @@ class Committer:
     def _changes(self, record_type: str, written: Sequence[Written], table: "Table") -> list[_Change]:
         """What the table lacks of chunks; where it has them from work that was done later, nothing."""
         known = self._ledger.entries([one.chunk for one in written])
+        others = self._others(written)
         folder = f"{SILVER}{record_type}/"
         found = []
+        taken: set[str] = set()  # places; a chunk and its parts are around the same
         for one in written:
             entry = known[one.chunk].get(record_type)
             if entry and entry.table != _uuid(table):
                 entry = None
-            if entry and entry.at >= one.at:
+            if (entry and entry.at >= one.at) or (one.is_place and others[one.chunk]):
                 continue
             files = {file.key.removeprefix(folder): file for file in one.of(record_type)}
-            had = set(entry.files) if entry else set()
+            there = [entries[record_type] for entries in others[one.chunk] if record_type in entries]
+            places = [
+                place for place in there if place.files and place.table == _uuid(table) and place.chunk not in taken
+            ]
+            taken |= {place.chunk for place in places}
+            had = {name for former in [*places, *([entry] if entry else [])] for name in former.files}
             found.append(
                 _Change(
                     one,
-                    Entry(one.chunk, one.at, tuple(sorted(files))),
+                    (
+                        Entry(one.chunk, one.at, tuple(sorted(files))),
+                        *(Entry(place.chunk, one.at, ()) for place in places),
+                    ),
                     tuple(file for name, file in files.items() if name not in had),
                     tuple(folder + name for name in sorted(had - files.keys())),
                 )
@@ -224,7 +262,7 @@ class Committer:
 
     def _tell(self, written: Sequence[Written]) -> dict[str, IngestionError]:
         """Puts an event for each file that is part of a table now; a repetition has the same id."""
-        standing = self._standing(written)
+        standing = self._standing([one for one in written if one.origin])
         events = [
             ready(f"{i}/{j}", self._pipeline, self._bucket, _as_json(file), one.origin)
             for i, one in enumerate(standing)
@@ -247,11 +285,6 @@ def _groups(written: Sequence[Written]) -> Iterator[list[Written]]:
         files += len(one.files)
     if group:
         yield group
-
-
-def _types(written: Iterable[Written]) -> Iterator[str]:
-    for one in written:
-        yield from one.types
 
 
 def _failure(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # (that of chunks' records is a digest), and what comes before a type in the name of what its table has of a chunk.
 MARKS = {False: "table", True: "table of bucket"}
 _TYPES = {False: "in_", True: "bucket_"}
+ADOPTED = "*"  # the mark of a lake that has adopted files whose chunks nobody knows any more
 _AT_ONCE = 16
 _MAX_KEYS = 100  # of a BatchGetItem
 _CONDITION_FAILED = "ConditionalCheckFailedException"
@@ -63,12 +64,16 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A chunk that a worker has worked, or was working when it died, by its idempotency key."""
+    """A chunk that a worker has worked, or was working when it died, by its idempotency key.
+
+    `written` is what it has written, where there is no state record to look that up in.
+    """
 
     name: str
     key: str
     chunk: str
     at: int  # ms since the epoch
+    written: str = ""
 
 
 class Ledger:
@@ -85,19 +90,9 @@ class Ledger:
         Raises:
             DownstreamError: DynamoDB did not answer, or refused.
         """
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="#scope = :notes",
-            ExpressionAttributeNames={"#scope": SCOPE},
-            ExpressionAttributeValues={":notes": {"S": NOTES}},
-            ConsistentRead=True,
-        )
-        try:
-            for page in pages:
-                for item in page["Items"]:
-                    yield Note(item[NAME]["S"], item["key"]["S"], item["chunk"]["S"], int(item["at"]["N"]))
-        except AWS_ERRORS as exc:
-            raise DownstreamError(f"the ledger did not answer: {error_code(exc)}") from exc
+        for item in self._scope(NOTES):
+            written = item.get("written", {}).get("S", "")
+            yield Note(item[NAME]["S"], item["key"]["S"], item["chunk"]["S"], int(item["at"]["N"]), written)
 
     def forget(self, notes: Collection[Note]) -> None:
         """Deletes notes, unless the chunk was noted again since.
@@ -118,14 +113,16 @@ class Ledger:
         found: dict[str, dict[str, Entry]] = {chunk: {} for chunk in chunks}
         names = list(found)
         for start in range(0, len(names), _MAX_KEYS):
-            for item in self._get([_key(chunk) for chunk in names[start : start + _MAX_KEYS]]):
-                chunk = f"{item[SCOPE]['S']}/{item[NAME]['S']}"
-                found[chunk] = {
-                    name.removeprefix(self._type): _entry(chunk, value["M"])
-                    for name, value in item.items()
-                    if name.startswith(self._type)
-                }
+            found |= map(self._entries, self._get([_key(chunk) for chunk in names[start : start + _MAX_KEYS]]))
         return found
+
+    def content(self, digest: str) -> dict[str, dict[str, Entry]]:
+        """What tables have of all that an object's content was cut into, however often: by chunk, then by type.
+
+        Raises:
+            DownstreamError: DynamoDB did not answer, or refused.
+        """
+        return dict(map(self._entries, self._scope(digest)))
 
     def files(self, record_type: str) -> Iterator[str]:
         """What a table has of all chunks: files, by their keys without `silver/<type>/`. Reads the whole ledger.
@@ -214,6 +211,27 @@ class Ledger:
 
     def _mark(self, record_type: str) -> dict[str, Any]:
         return {SCOPE: {"S": self._marks}, NAME: {"S": record_type}}
+
+    def _entries(self, item: Mapping[str, Any]) -> tuple[str, dict[str, Entry]]:
+        """A chunk, and what each table has of it."""
+        chunk = f"{item[SCOPE]['S']}/{item[NAME]['S']}"
+        found = {name: value["M"] for name, value in item.items() if name.startswith(self._type)}
+        return chunk, {name.removeprefix(self._type): _entry(chunk, value) for name, value in found.items()}
+
+    def _scope(self, scope: str) -> Iterator[Mapping[str, Any]]:
+        """All of a scope, page by page."""
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="#scope = :scope",
+            ExpressionAttributeNames={"#scope": SCOPE},
+            ExpressionAttributeValues={":scope": {"S": scope}},
+            ConsistentRead=True,
+        )
+        try:
+            for page in pages:
+                yield from page["Items"]
+        except AWS_ERRORS as exc:
+            raise DownstreamError(f"the ledger did not answer: {error_code(exc)}") from exc
 
     def _get(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         return read_all(self._dynamodb, self._table, keys)

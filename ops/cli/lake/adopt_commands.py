@@ -13,13 +13,16 @@ import typer
 from ops.cli import output, target
 
 if TYPE_CHECKING:
-    from ops.cli.lake.check import Apart, Report
+    from ops.cli.lake.check import Apart, Expired, Report
 
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be adopted; adopt nothing.")]
+_EXPIRED = "Also files whose records have expired, as they lie in silver."
+ExpiredOption = Annotated[bool, typer.Option("--expired", help=_EXPIRED)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
-def adopt(
+def adopt(  # noqa: PLR0913, PLR0917 - one option each
+    expired: ExpiredOption = False,  # noqa: FBT002 - an option
     dry_run: DryOption = False,  # noqa: FBT002 - an option
     yes: YesOption = False,  # noqa: FBT002 - an option
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")] = 20,
@@ -32,8 +35,11 @@ def adopt(
     no table has. The committer adds them, each once, as it adds what is new. Run it again whenever it was stopped, and
     after it has mended what it tells of. Exits with 1 when something is left that it does not adopt.
 
-    Needs: what lab lake check needs, dynamodb:Query and PutItem on the ledger, lambda:GetFunctionConfiguration on
-    worker and committer, glue:GetTable and glue:GetTables.
+    Records live for ttlDays. What is older is adopted with --expired, as readers of silver find it; whether all of it
+    is there, and once, lab lake check --count-source tells before.
+
+    Needs: what lab lake check needs, dynamodb:Query, PutItem and UpdateItem on the ledger,
+    lambda:GetFunctionConfiguration on worker and committer, glue:GetTable and glue:GetTables.
 
     Example: lab lake adopt --dry-run
     """
@@ -47,7 +53,7 @@ def adopt(
     if not dry_run and (over := end_of_former_workers(found, lake["workerFunctionName"])) > now:
         output.fail(f"workers of before the last deployment may overwrite files until {over:%H:%M:%S} UTC")
     waiting = set(tables.noted())
-    wanted = Wanted(0, count_source=False, limit=limit, but="notCommitted")
+    wanted = Wanted(0, count_source=False, limit=limit, but="notCommitted", expired=expired)
     ttl = int(jobs.ingest_variables(found, lake)["TTL_DAYS"])
     with tempfile.TemporaryDirectory() as folder:
         work = Check(found, lake, ttl, now, str(Path(folder) / "check.sqlite"))
@@ -57,14 +63,17 @@ def adopt(
             with output.counting("comparing objects") as advance:
                 report = work.compare(wanted, advance)
             apart = [one for one in work.apart() if one.name not in waiting]
+            old = [one for one in work.expired() if one.place not in waiting]
         finally:
             work.close()
-    if apart and not dry_run:
+    if (apart or old) and not dry_run:
         if not yes:
-            output.confirm(f"Make {_said(apart)} part of tables?")
-        with output.progress("noting chunks", len(apart)) as advance:
+            output.confirm(f"Make {_said(apart, old)} part of tables?")
+        with output.progress("noting chunks", len(apart) + len(old)) as advance:
             tables.note(apart, advance)
-    _tell(apart, len(waiting), report, dry_run=dry_run, as_json=as_json)
+            if old:
+                tables.note_expired(old, advance)
+    _tell(apart, old, len(waiting), report, dry_run=dry_run, as_json=as_json)
 
 
 def end_of_former_workers(found: target.Target, worker: str) -> datetime:
@@ -73,20 +82,31 @@ def end_of_former_workers(found: target.Target, worker: str) -> datetime:
     return datetime.fromisoformat(configuration["LastModified"]) + timedelta(seconds=configuration["Timeout"])
 
 
-def _said(apart: list[Apart]) -> str:
-    return f"{len(apart)} chunks ({sum(one.files for one in apart)} files, {sum(one.rows for one in apart)} rows)"
+def _said(apart: list[Apart], old: list[Expired]) -> str:
+    files, rows = _numbers(apart, old)
+    return f"{files} files of {len(apart)} chunks and {len(old)} that nobody knows any more ({rows} rows)"
 
 
-def _tell(apart: list[Apart], waiting: int, report: Report, *, dry_run: bool, as_json: bool) -> None:
+def _numbers(apart: list[Apart], old: list[Expired]) -> tuple[int, int]:
+    """Files and rows."""
+    files = sum(one.files for one in apart) + sum(len(one.files) for one in old)
+    return files, sum(one.rows for one in apart) + sum(sum(one.files.values()) for one in old)
+
+
+def _tell(  # noqa: PLR0913 - what is told, and how
+    apart: list[Apart], old: list[Expired], waiting: int, report: Report, *, dry_run: bool, as_json: bool
+) -> None:
     from ops.cli.lake.check import KINDS  # noqa: PLC0415 - see above
 
+    files, rows = _numbers(apart, old)
     if as_json:
         output.as_json(
             {
                 "dryRun": dry_run,
                 "chunks": len(apart),
-                "files": sum(one.files for one in apart),
-                "rows": sum(one.rows for one in apart),
+                "expired": len(old),
+                "files": files,
+                "rows": rows,
                 "waiting": waiting,
                 "left": dict(report.counts),
                 "first": [asdict(one) for one in report.problems],
@@ -94,7 +114,7 @@ def _tell(apart: list[Apart], waiting: int, report: Report, *, dry_run: bool, as
         )
     else:
         said = "would be noted" if dry_run else "are noted"
-        output.result([f"{_said(apart)} {said} for the committer; {waiting} chunks were noted before"])
+        output.result([f"{_said(apart, old)} {said} for the committer; {waiting} chunks were noted before"])
         if report.counts:
             kinds = [[kind, count, KINDS[kind]] for kind, count in report.counts.most_common()]
             output.table("Not adopted", ["what", "count", "that is"], kinds)

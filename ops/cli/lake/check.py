@@ -29,7 +29,7 @@ from ops.cli.lake.tables import Tables
 from ops.local.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from ops.cli.target import Target
@@ -38,6 +38,7 @@ SILVER = "silver/"
 _FILE = re.compile(
     r"(?:silver/.+/|quarantine/.+/)(?P<digest>[0-9a-f]{16})-\d{12,}(?:-[0-9a-f]{16})?\.(?:parquet|jsonl)"
 )
+_WITHOUT_RECORD = re.compile(r"silver/[^/]+/dt=[0-9-]{10}/(?P<digest>[0-9a-f]{16})-(?P<start>\d{12,})\.parquet")
 _READ_BYTES = 1024 * 1024
 _BATCH = 256  # files that are opened before the next are looked up
 _SCHEMA = """
@@ -52,6 +53,7 @@ CREATE TABLE file (
 );
 CREATE TABLE committed (file TEXT PRIMARY KEY);
 CREATE TABLE apart (name TEXT, lasting TEXT, files INTEGER, rows INTEGER);
+CREATE TABLE expired (place TEXT, file TEXT, rows INTEGER, modified REAL);
 CREATE TABLE bronze (digest TEXT, key TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified REAL);
 """
 _INDEXES = """
@@ -109,6 +111,7 @@ class Wanted:
     count_source: bool
     limit: int
     but: str = ""  # a kind of problem that is none for who asks
+    expired: bool = False  # files whose records have expired are kept apart, and are no problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,15 @@ class Apart:
     chunk: str  # the same in each replay
     files: int
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Files that no table has and whose record has expired; `place` is `digest/start`, where their content begins."""
+
+    place: str
+    modified: float  # seconds since the epoch
+    files: Mapping[str, int]  # key -> rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +205,13 @@ class Check:
         """Chunks whose files could become part of tables, of what was compared."""
         for row in self._db.execute("SELECT name, lasting, files, rows FROM apart ORDER BY name"):
             yield Apart(*row)
+
+    def expired(self) -> Iterator[Expired]:
+        """Files whose records have expired, where they were wanted."""
+        found = self._db.execute("SELECT place, file, rows, modified FROM expired ORDER BY place, file")
+        for place, rows in groupby(found, key=lambda row: row[0]):
+            members = list(rows)
+            yield Expired(place, max(row[3] for row in members), {row[1]: row[2] for row in members})
 
     def clear(self, report: Report) -> int:
         """Delete what is left over; how many files."""
@@ -439,6 +458,10 @@ class Check:
             key, status, _ = taken[0]
             yield Problem("failed" if status == "FAILED" else "unfinished", key, f"ingest: {status}")
             return
+        if files and wanted.expired:
+            files = {file: row for file, row in files.items() if not self._take_expired(file, *row)}
+            if not files:
+                return
         seen = {file: row for file, row in files.items() if row[2] >= wanted.start}
         if bronze is None:
             for file, (_, _, modified) in seen.items():
@@ -456,6 +479,16 @@ class Check:
             yield from self._source(bronze, sum(row[0] for row in files.values()), report)
         else:
             yield Problem("notChecked", key, "its record has expired: --start, or --count-source")
+
+    def _take_expired(self, file: str, rows: int, fault: str | None, modified: float) -> bool:
+        """Keeps a file apart that silver had before it was tables; whether it is that, or a table's already."""
+        match = _WITHOUT_RECORD.fullmatch(file)
+        if not match or fault or modified >= self._expired:
+            return not file.startswith(SILVER) or self._is_committed(file)
+        if not self._is_committed(file):
+            place = f"{match['digest']}/{match['start']}"
+            self._db.execute("INSERT INTO expired VALUES (?, ?, ?, ?)", (place, file, rows, modified))
+        return True
 
     def _source(self, bronze: tuple[Any, ...], rows: int, report: Report) -> Iterator[Problem]:
         key, etag, _ = bronze

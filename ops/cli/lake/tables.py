@@ -14,7 +14,8 @@ from ops.local.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from ops.cli.lake.check import Apart
+    from handlers.lake.iceberg.written import Written
+    from ops.cli.lake.check import Apart, Expired
     from ops.cli.target import Target
 
 _SILVER = "silver/"
@@ -94,6 +95,18 @@ class Tables:
         notes = Notes(self._found.client("dynamodb"), self._ledger)
         with ThreadPoolExecutor(self._found.connections) as pool:
             for _ in pool.map(lambda one: notes.take(one.name, one.chunk), chunks):
+                advance(1)
+
+    def note_expired(self, expired: Collection[Expired], advance: Callable[[int], None]) -> None:
+        """Note files for the committer whose chunks nobody knows any more, by where their content begins."""
+        from handlers.lake.iceberg.ledger import ADOPTED, Ledger, Mark  # noqa: PLC0415 - see above
+
+        dynamodb = self._found.client("dynamodb")
+        ledger = Ledger(dynamodb, self._ledger, in_bucket=bool(self._table_bucket))
+        ledger.enter(ADOPTED, Mark("", 1), ())  # from here on, work looks for what it replaces
+        notes = Notes(dynamodb, self._ledger)
+        with ThreadPoolExecutor(self._found.connections) as pool:
+            for _ in pool.map(lambda one: notes.take(one.place, one.place, _written(one).as_note()), expired):
                 advance(1)
 
     def files(self, record_type: str) -> Iterator[str]:
@@ -198,6 +211,17 @@ class Tables:
         except (glue.exceptions.EntityNotFoundException, tables.exceptions.NotFoundException) as error:
             raise LabError(f"there is no table {record_type}: nothing of it was committed yet") from error
         return location
+
+
+def _written(one: Expired) -> Written:
+    """What the committer takes for the work of a chunk."""
+    from handlers.lake.iceberg.written import File, Written  # noqa: PLC0415 - see above
+
+    files = []
+    for key, rows in one.files.items():
+        _, record_type, day, _ = key.split("/")
+        files.append(File(key, record_type, day.removeprefix("dt="), rows))
+    return Written(one.place, datetime.fromtimestamp(one.modified, UTC).isoformat(), tuple(files), {})
 
 
 def _catalog(found: Target, lake: dict[str, str]) -> tuple[str, str]:

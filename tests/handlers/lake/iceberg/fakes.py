@@ -158,14 +158,14 @@ class _Query:
     aws: FakeTables
 
     def paginate(self, **params: Any) -> Iterator[dict[str, Any]]:
+        wanted = params.pop("ExpressionAttributeValues")[":scope"]["S"]
         assert params == {
             "TableName": LEDGER,
-            "KeyConditionExpression": "#scope = :notes",
+            "KeyConditionExpression": "#scope = :scope",
             "ExpressionAttributeNames": {"#scope": "scope"},
-            "ExpressionAttributeValues": {":notes": {"S": "noted"}},
             "ConsistentRead": True,
         }
-        items = [item for (scope, _), item in sorted(self.aws.ledger.items()) if scope == "noted"]
+        items = [item for (scope, _), item in sorted(self.aws.ledger.items()) if scope == wanted]
         for start in range(0, len(items), 2):
             yield self.aws._call("Query", partial(dict, Items=items[start : start + 2]))
 

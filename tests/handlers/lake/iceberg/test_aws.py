@@ -282,6 +282,7 @@ def test_the_ledger_keeps_what_a_later_commit_has_written(aws: Aws) -> None:
         "a/0-9": {"shipments": replace(late, table="u"), "tracking_events": replace(early, table="u")},
         "a/9-18": {},
     }
+    assert ledger.content("a") == {name: one for name, one in ledger.entries(["a/0-9"]).items() if one}
     assert (ledger.mark("shipments"), ledger.mark("invoice_lines")) == (Mark("u", 2), None)
     ledger.enter("shipments", Mark("new", 1), [early])
     assert ledger.entries(["a/0-9"])["a/0-9"]["shipments"] == replace(early, table="new")

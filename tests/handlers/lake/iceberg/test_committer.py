@@ -13,12 +13,16 @@ from handlers.errors import DownstreamError
 from handlers.lake import schemas, silver
 from handlers.lake.errors import NotCommittedError
 from handlers.lake.iceberg import committer, tables
+from handlers.lake.iceberg.ledger import ADOPTED, Ledger, Mark
+from handlers.lake.iceberg.written import File, Written
 from handlers.lake.model import Decimal, Integer, List, Number, Object, RecordType, Text
+from handlers.lake.notes import Notes
 from handlers.lake.validate import silver_schema
 from tests.handlers.fakes import Crash, client_error
-from tests.handlers.lake.conftest import created, lines, shipment
+from tests.handlers.lake.conftest import Lake, created, lines, shipment, table
 from tests.handlers.lake.fakes import SILVER
 from tests.handlers.lake.iceberg.conftest import TableLake
+from tests.handlers.lake.iceberg.fakes import LEDGER
 
 Ingested = Callable[..., None]
 _DAYS = lines(*(shipment(number) for number in range(5)), shipment(5, event_time="2026-02-01T00:00:00Z"), b"bad")
@@ -492,3 +496,122 @@ def test_the_folder_of_a_table_is_not_that_of_its_rows(lake: TableLake, ingested
 
     location = lake.table().location()
     assert location == f"s3://{SILVER}/tables/shipments" or location.endswith("--table-s3")
+
+
+def _left_by_parquet(lake: TableLake, content: bytes, key: str = "bronze/shipments/old.jsonl") -> list[Written]:
+    """An object that was worked before silver was tables, so long ago that it has no record; its places."""
+    version = lake.aws.upload(key, content)
+    before, files = len(lake.aws.sent), set(_files(lake))
+    lake.ingest(created(version.version_id, version.etag, key))
+    plain = Lake(lake.aws, lake.clock)
+    for one in lake.deliveries()[before:]:
+        plain.transform(one)
+    lake.aws.items.clear()
+    lake.aws.events.clear()
+    found: dict[str, list[File]] = {}
+    for file in sorted(set(_files(lake)) - files):
+        (_, record_type, day, name) = file.split("/")
+        rows = table(lake.aws.silver()[file]).num_rows
+        place = name.removesuffix(".parquet").replace("-", "/")
+        found.setdefault(place, []).append(File(file, record_type, day.removeprefix("dt="), rows))
+    return [Written(place, "2026-01-01", tuple(files), {}) for place, files in found.items()]
+
+
+def _note(lake: TableLake, places: list[Written]) -> None:
+    """As `lab lake adopt` does."""
+    client: Any = lake.aws
+    Ledger(client, LEDGER, in_bucket=lake.in_bucket).enter(ADOPTED, Mark("", 1), ())
+    for one in places:
+        Notes(client, LEDGER).take(one.chunk, one.chunk, one.as_note())
+
+
+_OLD = lines(*(shipment(number, event_time=f"2026-01-{number % 2 + 10}T12:00:00Z") for number in range(1, 9)))
+
+
+def test_files_without_a_record_become_part_of_a_table(lake: TableLake) -> None:
+    """By where their content begins, of which there are several in an object; nobody is told again."""
+    lake.chunk_bytes = 500
+    places = _left_by_parquet(lake, _OLD)
+    _note(lake, places)
+    _note(lake, places)
+
+    assert (len(places), lake.round().run()["committed"]) == (2, 2)
+
+    assert lake.in_table() == _files(lake)
+    assert lake.table().current_snapshot().summary["total-records"] == "8"
+    assert (lake.told("SilverPartitionReady"), lake.tables_aws.noted) == ([], set())
+    _note(lake, places)
+    lake.round().run()
+    assert len(lake.table().snapshots()) == 1
+
+
+def test_a_replay_takes_the_place_of_files_without_a_record(
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it was cut into then, and is now, and whatever it comes to: other days, another type, no row."""
+    lake.chunk_bytes = 500
+    _note(lake, _left_by_parquet(lake, _OLD))
+    lake.round().run()
+    old = lake.in_table()
+
+    lake.chunk_bytes = 5000
+    ingested(_OLD, "bronze/shipments/old.jsonl", replay="r-1")
+    lake.round().run()
+    first = lake.in_table()
+    assert (len(first), set(first) & set(old)) == (2, set())
+    summary = lake.table().current_snapshot().summary
+    assert (summary["total-records"], len(lake.table().snapshots())) == ("8", 2)
+
+    monkeypatch.setattr(schemas, "types", lambda: {"shipments": RecordType("shipments", (Text("no_such_field"),))})
+    for name in "ab":
+        _note(lake, _left_by_parquet(lake, _OLD, f"bronze/shipments/{name}.jsonl"))
+    lake.clock.advance(1000)
+    ingested(_OLD, "bronze/shipments/old.jsonl", replay="r-2")
+    lake.round().run()
+    assert lake.in_table() == []
+
+
+def test_files_that_were_replaced_before_they_came_stay_out(lake: TableLake, ingested: Ingested) -> None:
+    """The replay was committed before, or comes with them."""
+    places = _left_by_parquet(lake, _OLD)
+    ingested(_OLD, "bronze/shipments/old.jsonl", replay="r-1")
+    _note(lake, places)
+    lake.round().run()
+    assert (len(lake.in_table()), lake.table().current_snapshot().summary["total-records"]) == (2, "8")
+
+    _note(lake, places)
+    assert lake.round().run()["committed"] == len(places)
+    assert len(lake.table().snapshots()) == 1
+
+
+@pytest.mark.parametrize("lake", ["glue"], indirect=True)
+def test_a_committer_may_die_while_it_replaces_files_without_a_record(lake: TableLake, ingested: Ingested) -> None:
+    """After each call in turn, each time with a table of its own: it has the rows once, by the new file."""
+    for at in range(200):
+        lake.tables_aws.ledger.clear()
+        lake.aws.versions.clear()
+        lake.aws.items.clear()
+        for name in lake.catalog.list_tables("lake"):
+            lake.catalog.drop_table(name)
+        _note(lake, _left_by_parquet(lake, lines(shipment(1))))
+        lake.round().run()
+        (old,) = lake.in_table()
+        ingested(lines(shipment(1)), "bronze/shipments/old.jsonl", replay="r-1")
+        lake.aws.calls.clear()
+        dead: list[int] = []
+
+        def crash(_name: str, at: int = at, dead: list[int] = dead) -> None:
+            if len(lake.aws.calls) > at and not dead:
+                dead.append(at)
+                raise Crash
+
+        lake.aws.after = crash
+        with contextlib.suppress(Crash):
+            lake.round().run()
+        lake.aws.after = lambda _name: None
+        lake.round().run()
+        assert lake.in_table() == sorted({*_files(lake)} - {old})
+        assert lake.table().current_snapshot().summary["total-records"] == "1"
+        if not dead:
+            break
+    assert 20 <= at < 199
