@@ -34,6 +34,7 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import MappedField, NameMapping
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 from pyiceberg.types import (
@@ -382,9 +383,9 @@ def statistics(metadata: pq.FileMetaData, schema: Schema) -> dict[str, Any]:
     return {"record_count": metadata.num_rows, "nan_value_counts": {}, "split_offsets": offsets, **found, **bounds}
 
 
-def data_files(table: Table) -> Iterator[DataFile]:
-    """The files of the table's current snapshot that have rows; others say which of them were deleted."""
-    snapshot = table.current_snapshot()
+def data_files(table: Table, of: Snapshot | None = None) -> Iterator[DataFile]:
+    """The files of a snapshot, the current one, that have rows; others say which of them were deleted."""
+    snapshot = of or table.current_snapshot()
     for manifest in snapshot.manifests(table.io) if snapshot else ():
         if manifest.content == ManifestContent.DATA:
             for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):

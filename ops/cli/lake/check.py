@@ -51,7 +51,8 @@ CREATE TABLE named (name TEXT, file TEXT, rows INTEGER);
 CREATE TABLE file (
     file TEXT PRIMARY KEY, digest TEXT, etag TEXT, size INTEGER, modified REAL, rows INTEGER, fault TEXT
 );
-CREATE TABLE committed (file TEXT PRIMARY KEY);
+CREATE TABLE committed (file TEXT PRIMARY KEY, is_there INTEGER);
+CREATE TABLE kept (file TEXT PRIMARY KEY);
 CREATE TABLE apart (name TEXT, lasting TEXT, files INTEGER, rows INTEGER);
 CREATE TABLE expired (place TEXT, file TEXT, rows INTEGER, modified REAL);
 CREATE TABLE bronze (digest TEXT, key TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified REAL);
@@ -235,14 +236,27 @@ class Check:
                 self._db.execute("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, NULL, NULL)", row)
 
     def _list_tables(self, advance: Callable[[int], None]) -> None:
-        """The files that are part of tables, where silver is tables."""
-        for name in self._tables.names() if self._tables else ():
-            rows = [(file,) for file in self._tables.files(name)] if self._tables else []
-            self._db.executemany("INSERT OR IGNORE INTO committed VALUES (?)", rows)
+        """The files whose rows are in tables, where silver is tables, and those that a snapshot still has."""
+        if self._tables is None:
+            return
+        for name in self._tables.names():
+            there = {url for url, _ in self._tables.filed(name)}
+            rows = [(file, f"s3://{self._silver}/{file}" in there) for file in self._tables.files(name)]
+            self._db.executemany("INSERT OR IGNORE INTO committed VALUES (?, ?)", rows)
+            self._db.executemany("INSERT OR IGNORE INTO kept VALUES (?)", ((f,) for f in self._tables.kept(name)))
             advance(len(rows))
 
     def _is_committed(self, file: str) -> bool:
         return self._db.execute("SELECT 1 FROM committed WHERE file = ?", (file,)).fetchone() is not None
+
+    def _is_rewritten(self, file: str) -> bool:
+        """Whether its rows are in the table, which does not read it."""
+        return (
+            self._db.execute("SELECT 1 FROM committed WHERE file = ? AND NOT is_there", (file,)).fetchone() is not None
+        )
+
+    def _is_kept(self, file: str) -> bool:
+        return self._db.execute("SELECT 1 FROM kept WHERE file = ?", (file,)).fetchone() is not None
 
     def _take(self, one: ledger.ObjectRecord | ChunkRecord) -> None:
         if not isinstance(one, ChunkRecord):
@@ -376,7 +390,8 @@ class Check:
             quarantined = 0
             for file, recorded in self._db.execute("SELECT file, rows FROM named WHERE name = ?", (name,)).fetchall():
                 if file not in files:
-                    yield Problem("missing", key, file)
+                    if not self._is_rewritten(file):
+                        yield Problem("missing", key, file)
                     continue
                 counted, fault, _ = files.pop(file)
                 if self._tables and file.startswith(SILVER) and not self._is_committed(file):
@@ -439,6 +454,8 @@ class Check:
         for file, (_, _, modified) in files.items():
             if self._is_committed(file):  # what has replaced it is not
                 yield Problem("notCommitted", key, file)
+            elif self._is_kept(file):  # who goes back to that snapshot finds it
+                continue
             elif file in former:
                 report.left_over.append(file)
                 yield Problem("leftOver", key, file)

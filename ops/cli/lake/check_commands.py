@@ -39,7 +39,7 @@ def check(  # noqa: PLR0913, PLR0917 - one option each
     only be compared with --count-source, or left out with --start.
 
     Needs: dynamodb:Scan on the state table, s3:ListBucket and s3:GetObject on both buckets; s3:DeleteObject on silver
-    for --delete-left-over.
+    for --delete-left-over. Where silver is tables, what lab lake table needs, and dynamodb:Scan on the ledger.
 
     Example: lab lake check --start 2026-01-31 --count-source
     """

@@ -40,6 +40,7 @@ app.command()(compact_commands.compact)
 app.command()(files_commands.files)
 app.command()(gate_commands.gate)
 app.command()(table_commands.table)
+app.command()(table_commands.expire)
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

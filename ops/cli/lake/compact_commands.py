@@ -52,6 +52,11 @@ def compact(  # noqa: PLR0913, PLR0917 - one option each
     if dt:
         _day(dt)
     found, lake = jobs.lake_of(stack)
+    if "ledgerTableName" in lake:
+        output.fail(
+            "silver is tables on this stack, whose files only commits replace: let Athena do it with OPTIMIZE"
+            " (docs/iceberg.md)"
+        )
     choice = Choice(1 if dt else min_files, datetime.now(UTC) - timedelta(minutes=quiet_minutes))
     work = _Work(Compactor(found, lake["silverBucket"]), choice, dry_run=dry_run)
     with output.counting("compacting days") as advance:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from handlers.lake.partition import Partition
+    from ops.cli.lake.tables import Tables
 
 TypeOption = Annotated[str, typer.Option("--type", help="The type whose rows are to be read.")]
 FirstOption = Annotated[str, typer.Option("--from", metavar="DATE", help="The first day; default: all.")]
@@ -28,19 +29,24 @@ def files(
 ) -> None:
     """List the files that have each row of a type once: of each day its compacted file, or those of silver.
 
-    A compacted file is taken while it is made from exactly the files that silver has. Give all that is listed to one
-    reader, and list again for the next query.
+    A compacted file is taken while it is made from exactly the files that silver has; where silver is tables, the files
+    are those of the table's newest snapshot. Give all that is listed to one reader, and list again for the next query.
 
-    Needs: s3:ListBucket on silver, s3:GetObject on compacted/.
+    Needs: s3:ListBucket on silver, s3:GetObject on compacted/; of tables, glue:GetTable, s3:GetObject on tables/ and
+    lambda:GetFunctionConfiguration on the committer.
 
     Example: lab lake files --type shipments --from 2026-01-01 --to 2026-01-31
     """
     from ops.cli.lake import jobs  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
     from ops.cli.lake.compaction import Compactor  # noqa: PLC0415 - see above
+    from ops.cli.lake.tables import Tables  # noqa: PLC0415 - see above
 
     between = [_day(option, text) for option, text in (("--from", first), ("--to", last))]
     found, lake = jobs.lake_of(stack)
     bucket = lake["silverBucket"]
+    if "ledgerTableName" in lake:
+        _of_table(Tables(found, lake), record_type, between, as_json=as_json)
+        return
     compactor = Compactor(found, bucket)
     urls: list[str] = []
     rest = compacted = 0
@@ -58,6 +64,18 @@ def files(
         return
     output.result(urls)
     output.say(f"{len(urls)} files: {compacted} days compacted, {rest} days as they are in silver")
+
+
+def _of_table(tables: Tables, record_type: str, between: list[str], *, as_json: bool) -> None:
+    first, last = between
+    listed = [(url, dt) for url, dt in tables.filed(record_type) if first <= dt and (not last or dt <= last)]
+    urls = [url for url, _ in listed]
+    days = len({dt for _, dt in listed})
+    if as_json:
+        output.as_json({"files": urls, "days": {"table": days}})
+        return
+    output.result(urls)
+    output.say(f"{len(urls)} files: {days} days of the table")
 
 
 def _within(days: Iterable[Partition], first: str, last: str) -> Iterator[Partition]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,44 @@ def table(
         _show(told, noted, by_day=bool(record_type))
     if any(one.twice for one in told):
         raise typer.Exit(output.FAILED)
+
+
+def expire(  # noqa: PLR0913, PLR0917 - one option each
+    record_type: Annotated[str, typer.Option("--type", help="Only of this type.")] = "",
+    days: Annotated[int, typer.Option(min=0, help="Snapshots that are older than this.")] = 5,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would expire; change nothing.")] = False,  # noqa: FBT002
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,  # noqa: FBT002
+    stack: target.StackOption = target.LOCAL,
+    as_json: target.JsonOption = False,  # noqa: FBT002 - an option
+) -> None:
+    """Let silver's Iceberg tables forget old snapshots, but for the newest of each: nobody can go back to them.
+
+    Runs beside the committer. No file is deleted: those that replays have replaced are no longer kept for these
+    snapshots, and lab lake check --delete-left-over deletes them. In Athena, VACUUM does both.
+
+    Needs: what lab lake table needs, glue:UpdateTable, and s3:PutObject on tables/.
+
+    Example: lab lake expire --days 5 --dry-run
+    """
+    from ops.cli.lake import jobs  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
+    from ops.cli.lake.tables import Tables  # noqa: PLC0415 - see above
+
+    tables = Tables(*jobs.lake_of(stack))
+    before = datetime.now(UTC) - timedelta(days=days)
+    with output.busy("looking for snapshots"):
+        found = {name: len(tables.old(name, before)) for name in ([record_type] if record_type else tables.names())}
+    if any(found.values()) and not dry_run:
+        if not yes:
+            output.confirm(f"Let {sum(found.values())} snapshots of {len(found)} tables expire?")
+        with output.progress("expiring snapshots", len(found)) as advance:
+            for name in found:
+                found[name] = tables.expire(name, before)
+                advance(1)
+    if as_json:
+        output.as_json({"dryRun": dry_run, "snapshots": found})
+    else:
+        said = "would expire" if dry_run else "have expired"
+        output.result([f"{name}: {count} snapshots {said}" for name, count in found.items()])
 
 
 def _as_json(one: Told) -> dict[str, object]:

@@ -14,11 +14,16 @@ from ops.local.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from pyiceberg.catalog.glue import GlueCatalog
+    from pyiceberg.io import FileIO
+    from pyiceberg.typedef import Properties
+
     from handlers.lake.iceberg.written import Written
     from ops.cli.lake.check import Apart, Expired
     from ops.cli.target import Target
 
 _SILVER = "silver/"
+_ATTEMPTS = 4
 
 
 @dataclass(slots=True)
@@ -116,6 +121,76 @@ class Tables:
             LabError: there is no such table.
         """
         yield from self._silver_of(record_type, {key for key, _, _ in self._files(self._table(record_type)[0])})
+
+    def filed(self, record_type: str) -> Iterator[tuple[str, str]]:
+        """Where a table's files lie (`s3://…`), with their days.
+
+        Raises:
+            LabError: there is no such table.
+        """
+        from handlers.lake.iceberg.tables import data_files, day_of  # noqa: PLC0415 - see above
+
+        for one in data_files(self._table(record_type)[0]):
+            yield one.file_path, day_of(one)
+
+    def kept(self, record_type: str) -> Iterator[str]:
+        """The keys of silver's files that any of a table's snapshots has; none where tables have copies of them.
+
+        Raises:
+            LabError: there is no such table.
+        """
+        from handlers.lake.iceberg.tables import data_files  # noqa: PLC0415 - see above
+
+        table, place = self._table(record_type)[0], f"s3://{self._silver}/"
+        for snapshot in table.snapshots():
+            for one in data_files(table, snapshot):
+                if one.file_path.startswith(place):
+                    yield one.file_path.removeprefix(place)
+
+    def old(self, record_type: str, before: datetime) -> list[int]:
+        """A table's snapshots of before, by their ids, but for the newest.
+
+        Raises:
+            LabError: there is no such table.
+        """
+        table = self._table(record_type)[0]
+        old = [one.snapshot_id for one in table.snapshots() if one.timestamp_ms < before.timestamp() * 1000]
+        return [one for one in old if one != table.metadata.current_snapshot_id]
+
+    def expire(self, record_type: str, before: datetime) -> int:
+        """Let a table forget those; how many. No file is deleted.
+
+        Raises:
+            LabError: there is no such table, others commit to it without a pause, or it is S3 Tables' business.
+        """
+        from pyiceberg.exceptions import CommitFailedException  # noqa: PLC0415 - see above
+
+        if self._table_bucket:
+            raise LabError("S3 Tables lets old snapshots expire by itself (docs/iceberg.md)")
+        for _ in range(_ATTEMPTS):
+            if not (old := self.old(record_type, before)):
+                return 0
+            table = self._glue().load_table((self._namespace, record_type))
+            try:
+                table.maintenance.expire_snapshots().by_ids(old).commit()
+            except (CommitFailedException, ValueError):  # the committer, or another that expires, was quicker
+                continue
+            return len(old)
+        raise LabError(f"the table {record_type} is committed to all the time: run this again")
+
+    def _glue(self) -> GlueCatalog:
+        """The catalog to commit to, with this stack's clients."""
+        from pyiceberg.catalog.glue import GlueCatalog  # noqa: PLC0415 - see above
+
+        from handlers.lake.iceberg.fileio import S3FileIO  # noqa: PLC0415 - see above
+
+        files = S3FileIO(client=self._s3)
+
+        class Catalog(GlueCatalog):
+            def _load_file_io(self, properties: Properties = {}, location: str | None = None) -> FileIO:  # noqa: ARG002, B006 - pyiceberg's own signature
+                return files
+
+        return Catalog("lake", self._found.client("glue"))
 
     def misfit(self, file: str, footer: Any) -> str | None:  # noqa: ANN401 - pyarrow's, imported where it is needed
         """Why a file of silver could not be part of its table, by its footer; None where it could."""
