@@ -16,10 +16,11 @@ from tests.components.recording import ACCOUNT, REGION
 PLACE = {"partition": "aws", "region": REGION, "account": ACCOUNT}
 _HEAD = f"""# What whoever deploys needs
 
-Made of what the program registers by `python -m tests.contract.deployer`; a test keeps the two equal. Others have a linter
-with AWS's tables say that each action is one, on resources that it is checked on, and see that all calls that the laptop's
-own deployer makes for such resources are granted. Nobody has deployed to AWS with these policies yet: where an action is
-missing, AWS's refusal names it, and its place is `ops/rights/actions.py`.
+Made of what the program registers by `python -m tests.contract.deployer`; a test keeps the two equal. Others
+have a linter with AWS's tables say that each action is one, on resources that it is checked on, and see that
+all calls that the laptop's own deployer makes for such resources are granted. Nobody has deployed to AWS with
+these policies yet: where an action is missing, AWS's refusal names it, and its place is
+`ops/rights/actions.py`.
 
 ```bash
 lab rights --stack dev --account {ACCOUNT} --output /tmp/lab-deploy
