@@ -545,7 +545,7 @@ def _duration(value: float) -> str:
     minutes = round(whole / 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
+        return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
     if not hours:
         return f"{minutes} min"
     return f"{hours} h {minutes} m" if minutes else f"{hours} h"

@@ -259,6 +259,8 @@ class FakeAws:
             value = self.values.get((metric["MetricName"], dimension["Value"]))
             status = self.statuses.get(metric["MetricName"], "Complete") if page == self.pages else "PartialData"
             values = [] if value is None else [value / self.pages]
+            if self.pages > 1 and metric["MetricName"] == "Invocations":  # pages are not alike
+                values = [each * self.pages for each in values if page == 1]
             results.append({"Id": query["Id"], "Values": values, "StatusCode": status})
         return {"MetricDataResults": results, **({"NextToken": str(page + 1)} if page < self.pages else {})}
 

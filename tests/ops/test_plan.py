@@ -325,12 +325,6 @@ def test_what_outlives_the_retention_is_lost_and_told() -> None:
             "events are lost",
             "messageRetentionSeconds 21600",
         ),
-        (
-            replace(_DEV, max_concurrency=20),
-            Load(rate=10, worker_ms=50, outage=14 * 86_400),
-            "events are lost",
-            "no retention is long enough",
-        ),
         (replace(_DEV, reserved_concurrency=0), Load(rate=1, worker_ms=50), "lets 0 of 1 events/s", "raise it"),
         (
             replace(_DEV, name="lake", takes_pollers=False, throttle_rate=None),
@@ -412,6 +406,18 @@ def test_a_knob_answers_its_problem() -> None:
     assert report.make(turned, load).problems == ()
     told = " ".join(line.strip() for line in report.lines(made, stack="dev"))
     assert "--set messageRetentionSeconds=21600 --set workerMaxConcurrency=40 --set throttleRate=188 plans" in told
+
+
+def test_what_is_lost_anyway_needs_no_invocations() -> None:
+    """Of an outage that no retention outlasts, only what the queue has kept is to be worked off within the hour."""
+    pipeline, load = replace(_DEV, max_concurrency=20), Load(rate=10, worker_ms=50, outage=14 * 86_400)
+    course = Course(expired=1, drained=900_000)
+
+    tuned, knob = report.advice(pipeline, load, course)
+
+    kept = 10 * (1 + 4 * 24) * 0.53 / 10  # four days of events and what comes meanwhile, an hour long
+    assert tuned == replace(pipeline, max_concurrency=ceil(kept))
+    assert knob.startswith("no retention is long enough, SQS keeps a message for 14 d at most: hold events back; ")
 
 
 def test_the_breaker_as_a_knob_is_told_by_its_name() -> None:
