@@ -124,8 +124,10 @@ class Ledger:
         """
         return dict(map(self._entries, self._scope(digest)))
 
-    def files(self, record_type: str) -> Iterator[str]:
-        """What a table has of all chunks: files, by their keys without `silver/<type>/`. Reads the whole ledger.
+    def files(self, record_type: str, table: str) -> Iterator[str]:
+        """What the table of this UUID has of all chunks: files, by their keys without `silver/<type>/`.
+
+        Reads the whole ledger. What a table had that is no longer there is not told.
 
         Raises:
             DownstreamError: DynamoDB did not answer, or refused.
@@ -134,8 +136,8 @@ class Ledger:
         try:
             for page in self._dynamodb.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True):
                 for item in page["Items"]:
-                    if name in item:
-                        yield from _entry("", item[name]["M"]).files
+                    if name in item and (entry := _entry("", item[name]["M"])).table == table:
+                        yield from entry.files
         except AWS_ERRORS as exc:
             raise DownstreamError(f"the ledger did not answer: {error_code(exc)}") from exc
 

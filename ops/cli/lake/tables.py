@@ -120,7 +120,8 @@ class Tables:
         Raises:
             LabError: there is no such table.
         """
-        yield from self._silver_of(record_type, {key for key, _, _ in self._files(self._table(record_type)[0])})
+        table, _ = self._table(record_type)
+        yield from self._silver_of(table, {key for key, _, _ in self._files(table)})
 
     def filed(self, record_type: str) -> Iterator[tuple[str, str]]:
         """Where a table's files lie (`s3://…`), with their days.
@@ -222,7 +223,7 @@ class Tables:
                 told.twice.append(key)
             seen.add(key)
         told.days = dict(sorted(told.days.items()))
-        inside = self._silver_of(record_type, seen)
+        inside = self._silver_of(table, seen)
         for one in partitions(self._s3, self._silver, record_type):
             told.outside += [file.key for file in one.files if file.key not in inside]
         return told
@@ -238,18 +239,19 @@ class Tables:
             self._known[record_type] = [columns(kind), *there] if kind else []
         return self._known[record_type]
 
-    def _silver_of(self, record_type: str, keys: set[str]) -> set[str]:
+    def _silver_of(self, table: Any, keys: set[str]) -> set[str]:  # noqa: ANN401 - see _files
         """The keys of silver that a table's files come from. Where an engine has rewritten some, by the ledger.
 
         S3 Tables does so by itself.
         """
         from handlers.lake.iceberg.ledger import Ledger  # noqa: PLC0415 - see above
 
+        record_type = table.name()[-1]
         folder = f"{_SILVER}{record_type}/"
         if all(key.startswith(folder) for key in keys):
             return keys
         ledger = Ledger(self._found.client("dynamodb"), self._ledger, in_bucket=bool(self._table_bucket))
-        return keys | {folder + name for name in ledger.files(record_type)}
+        return keys | {folder + name for name in ledger.files(record_type, str(table.metadata.table_uuid))}
 
     def _files(self, table: Any) -> Iterator[tuple[str, str, int]]:  # noqa: ANN401 - pyiceberg's, imported where it is needed
         from handlers.lake.iceberg.tables import data_files, day_of, key_of  # noqa: PLC0415 - see above

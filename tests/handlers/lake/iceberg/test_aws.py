@@ -286,8 +286,9 @@ def test_the_ledger_keeps_what_a_later_commit_has_written(aws: Aws) -> None:
     assert (ledger.mark("shipments"), ledger.mark("invoice_lines")) == (Mark("u", 2), None)
     ledger.enter("shipments", Mark("new", 1), [early])
     assert ledger.entries(["a/0-9"])["a/0-9"]["shipments"] == replace(early, table="new")
-    assert ([*ledger.files("shipments")], [*ledger.files("tracking_events")]) == (["old", "older"], ["old", "older"])
-    assert [*Ledger(clients.client("dynamodb"), _LEDGER, in_bucket=True).files("shipments")] == []
+    assert [*ledger.files("shipments", "new")] == [*ledger.files("tracking_events", "u")] == ["old", "older"]
+    assert [*ledger.files("shipments", "u")] == []  # a table that was dropped
+    assert [*Ledger(clients.client("dynamodb"), _LEDGER, in_bucket=True).files("shipments", "new")] == []
 
     notes = Notes(clients.client("dynamodb"), _LEDGER)
     notes.take("key", "a/0-9")
@@ -307,7 +308,7 @@ def test_a_table_that_is_not_there_is_a_failure_of_the_ledger(aws: Aws) -> None:
     with pytest.raises(DownstreamError, match="did not take a note"):
         Notes(clients.client("dynamodb"), "none").take("key", "a/0-9")
     with pytest.raises(DownstreamError, match="did not answer"):
-        next(Ledger(clients.client("dynamodb"), "none").files("shipments"))
+        next(Ledger(clients.client("dynamodb"), "none").files("shipments", "u"))
 
 
 def test_a_table_that_is_no_iceberg_table_is_left_alone(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
