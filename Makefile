@@ -78,7 +78,7 @@ soak: $(READY)  ## kill, break and flood a local cloud of its own, then account 
 clean:  ## stop what runs, and delete all that was made here: environments, layers, runs of GameDays, caches (2 GB)
 	@! test -x $(BIN)/lab || $(BIN)/lab down
 	@rm -rf $(VENV) .venv .venv-emulator .build .lab dist plugin/venv policy/venv *.egg-info .coverage .mypy_cache \
-		.pytest_cache .ruff_cache .import_linter_cache .hypothesis
+		.pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 format: $(READY)  ## put the code in the house's format
