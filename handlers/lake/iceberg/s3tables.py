@@ -42,6 +42,6 @@ def s3_tables_catalog(bucket_arn: str) -> S3TablesCatalog:
     """A table bucket's catalog, which refuses the second of two commits.
 
     Raises:
-        RESTError, OSError: S3 Tables does not answer, or refuses.
+        RESTError: S3 Tables refuses, or, as an error of `requests`, does not answer.
     """
     return S3TablesCatalog(_SERVICE, **properties(bucket_arn))
