@@ -349,6 +349,7 @@ def _committer(of: PipelineTargets) -> Sequence[Alarm]:
             description="The committer failed: chunks are done, and their tables' readers miss their rows.",
             source=sources.function("Errors", of.committer),
             missing=_NOT_INVOKED,
+            period_seconds=_MINUTE,  # it is invoked each minute: between two rounds nothing is over
         ),
         Alarm(
             name="committer-silent",

@@ -175,6 +175,13 @@ def test_configured_limits_are_deployed() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["lake-committer-errors", "lake-committer-silent"])
+def test_what_runs_each_minute_is_judged_by_the_minute(name: str) -> None:
+    """With the laptop's periods of seconds an alarm would be over between two rounds that both fail."""
+    local = run_main("local", {"pipelines": ["lake"], "lakeFormat": "iceberg", "glueDatabase": "lake"})
+    assert _periods(local.one("MetricAlarm", name).inputs) == {60}
+
+
 def _periods(inputs: Mapping[str, Any]) -> set[int]:
     queries = inputs.get("metricQueries", [])
     return {query["metric"]["period"] for query in queries if "metric" in query} or {inputs["period"]}
