@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.local.deployer.aws import if_there
-from ops.local.deployer.kinds.base import Kind, Resource, sync_tags
+from ops.local.deployer.kinds.base import Keeper, Kind, Resource, sync_tags
 from ops.local.deployer.translate import Fields, Sub
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _COLUMN = {"name": "Name", "type": "Type"}
 
 
-class CatalogDatabase(Kind):
+class CatalogDatabase(Keeper):
     """aws:glue/catalogDatabase:CatalogDatabase."""
 
     fields: ClassVar[Fields] = {"name": "Name", "description": "Description", "tags": "Tags"}
@@ -43,7 +43,7 @@ class CatalogDatabase(Kind):
         )
 
     def delete(self, it: Resource) -> None:
-        """With the tables that it still has: a catalog holds no data."""
+        """With the tables that it still has, as AWS does it; their files stay."""
         with if_there():
             it.aws.glue.delete_database(Name=it.physical)
 
@@ -54,6 +54,14 @@ class CatalogDatabase(Kind):
             "name": it.physical,
             "catalogId": it.aws.account,
         }
+
+    def holds(self, it: Resource) -> str:
+        """Iceberg tables, which the program did not make: what files they have is known nowhere else."""
+        with if_there():
+            pages = it.aws.glue.get_paginator("get_tables").paginate(DatabaseName=it.physical)
+            found = (one.get("Parameters", {}) for page in pages for one in page["TableList"])
+            return "tables" if any("metadata_location" in one for one in found) else ""
+        return ""
 
 
 class CatalogTable(Kind):
