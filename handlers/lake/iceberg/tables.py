@@ -69,6 +69,8 @@ SILVER = "silver/"
 PLACE = "tables/"  # of metadata; rows stay where workers have written them
 LAST = "ingestion-lab.commit"
 _START_ANEW = "bring that back (register its newest metadata file), or delete the ledger's item {}/{}, for a new one"
+_CANT_FOLLOW = "the table {} can't take the type's fields: {}: deploy the former file"
+_REPLAY = "replay its object (lab lake replay-queue --again)"
 _MAPPING = "schema.name-mapping.default"
 # A commit that met another is decided on anew, by what the table has then. pyiceberg would put the same files on top of
 # the other commit, which may have brought them.
@@ -184,9 +186,10 @@ class Tables:
                 with table.update_schema() as update:
                     update.union_by_name(wanted)
             except (ValidationError, ResolveError, ValueError) as exc:
-                raise TableMismatchError(f"the table {kind.name} can't take the type's fields: {exc}") from exc
+                why = _apart(wanted, table.schema()) or exc
+                raise TableMismatchError(_CANT_FOLLOW.format(kind.name, why)) from exc
             if not _fits(wanted.as_struct(), table.schema().as_struct()):
-                raise TableMismatchError(f"the table {kind.name} has fields of other types than the type's file")
+                raise TableMismatchError(_CANT_FOLLOW.format(kind.name, _apart(wanted, table.schema())))
         held = {_MAPPING: _mapping(table), **_HELD}  # files have names of columns, and no ids
         held |= {} if _MERGES.keys() <= table.properties.keys() else _MERGES
         if held.items() - table.properties.items():
@@ -253,7 +256,7 @@ class Tables:
             FileChangedError: it says of a column what no row can have.
         """
         if why := misfit(footer.metadata, table.schema()):
-            raise TableMismatchError(f"{footer.file.key} was written under another type: {why}")
+            raise TableMismatchError(f"{footer.file.key} was written under another type: {why}: {_REPLAY}")
         try:
             return self._data_file(table, footer)
         except (ValueError, ArithmeticError, pa.ArrowException) as exc:
@@ -482,6 +485,29 @@ def _fits(wanted: IcebergType, there: IcebergType) -> bool:
             return _fits(wanted.element_type, there.element_type)
         case DecimalType(), DecimalType():
             return wanted.scale == there.scale and wanted.precision <= there.precision
+    return wanted == there
+
+
+def _apart(wanted: Schema, there: Schema) -> str:
+    """The columns that are of another type in the type's file than in its table, which can't follow."""
+    known = {one.name: one.field_type for one in there.fields}
+    return ", ".join(
+        f"{one.name} is {one.field_type} in the type's file and {known[one.name]} in the table"
+        for one in wanted.fields
+        if one.name in known and not _follows(one.field_type, known[one.name])
+    )
+
+
+def _follows(wanted: IcebergType, there: IcebergType) -> bool:
+    """Whether a column can become one of another type: with more fields, or more digits before the point."""
+    match wanted, there:
+        case StructType(), StructType():
+            known = {one.name: one.field_type for one in there.fields}
+            return all(_follows(one.field_type, known[one.name]) for one in wanted.fields if one.name in known)
+        case ListType(), ListType():
+            return _follows(wanted.element_type, there.element_type)
+        case DecimalType(), DecimalType():
+            return wanted.scale == there.scale
     return wanted == there
 
 
