@@ -50,8 +50,11 @@ def adopt(  # noqa: PLR0913, PLR0917 - one option each
     found, lake = jobs.lake_of(stack)
     tables = Tables(found, lake)
     now = datetime.now(UTC)
-    if not dry_run and (over := end_of_former_workers(found, lake["workerFunctionName"])) > now:
-        output.fail(f"workers of before the last deployment may overwrite files until {over:%H:%M:%S} UTC")
+    if (over := end_of_former_workers(found, lake["workerFunctionName"])) > now:
+        early = f"workers of before the last deployment may overwrite files until {over:%H:%M:%S} UTC: adopt them then"
+        if not dry_run:
+            output.refuse(early)
+        output.say(early)
     waiting = set(tables.noted())
     wanted = Wanted(0, count_source=False, limit=limit, but="notCommitted", expired=expired)
     ttl = int(jobs.ingest_variables(found, lake)["TTL_DAYS"])
