@@ -30,6 +30,7 @@ _HELD = {
     "deployer.md: {": "tests/contract/test_deployer.py",
     "edit-loop.md: watching handlers/": "tests/ops/test_edits.py",
     "iceberg.md: $ lab lake adopt": "tests/ops/test_cli_lake_adopt.py",
+    "iceberg.md: # ": "tests/pipelines/test_lake_tables.py",
     "iceberg.md: $ lab lake table": "tests/pipelines/test_lake_tables.py",
     "lake-care.md: lab lake ": _HERE,
     "lake-care.md: from handlers.lake.expectations import": _HERE,
