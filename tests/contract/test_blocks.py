@@ -30,6 +30,7 @@ _HELD = {
     "deployer.md: {": "tests/contract/test_deployer.py",
     "edit-loop.md: watching handlers/": "tests/ops/test_edits.py",
     "iceberg.md: $ lab lake adopt": "tests/ops/test_cli_lake_adopt.py",
+    "iceberg.md: $ aws dynamodb delete-item": _HERE,
     "iceberg.md: # ": "tests/pipelines/test_lake_tables.py",
     "iceberg.md: $ lab lake table": "tests/pipelines/test_lake_tables.py",
     "lake-care.md: lab lake ": _HERE,
@@ -107,6 +108,7 @@ def test_commands_that_are_not_run_are_commands() -> None:
         "list-functions",
         "update-function-configuration",
         "describe-network-interfaces",
+        "delete-item",
     ]
     assert list(filter(None, map(fault_of_lab, lab))) == []
     assert list(filter(None, map(fault_of_aws, aws))) == []
