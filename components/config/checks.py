@@ -238,7 +238,7 @@ def _lake(s: Settings) -> Iterator[Agreement]:
     yield Agreement(
         ("lake_format", "glue_database"),
         s.lake_format == "parquet" or s.lake_catalog == "s3tables" or s.glue_database is not None,
-        "parquet unless glueDatabase names the database that the tables are in",
+        "parquet unless lakeCatalog is s3tables or glueDatabase names a database",
     )
     yield Agreement(
         ("lake_catalog", "lake_format"),

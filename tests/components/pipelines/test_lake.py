@@ -445,7 +445,7 @@ def test_tables_are_made_where_they_are_wanted(lake: Recording) -> None:
     assert run_main("local", _LAKE | _TABLES).inputs("Function", "lake-committer")["layers"] == ["arn:dependencies"]
     assert problems({"lakeFormat": "iceberg"}) == [
         "lakeFormat must be parquet unless pipelines has lake, whose silver it is of; got 'iceberg'",
-        "lakeFormat must be parquet unless glueDatabase names the database that the tables are in; got 'iceberg'",
+        "lakeFormat must be parquet unless lakeCatalog is s3tables or glueDatabase names a database; got 'iceberg'",
     ]
 
 
