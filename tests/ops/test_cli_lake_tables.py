@@ -55,6 +55,7 @@ def test_what_a_replay_has_replaced_goes_when_no_snapshot_has_it(lake: Lake, mon
     assert lake.told("expire", "--days", "0", "--dry-run") == {"dryRun": True, "snapshots": {"shipments": 1}}
     assert lake.told("expire", "--days", "0", "--yes") == {"dryRun": False, "snapshots": {"shipments": 1}}
     assert lake.told("expire", "--days", "0", "--yes")["snapshots"] == {"shipments": 0}
+    assert lake.told("adopt", "--dry-run", code=0)["left"] == {"leftOver": 1}
     done = lake.told("check", "--delete-left-over", code=0)
     assert (done["problems"], done["deleted"]) == ({"leftOver": 1}, 1)
     table = _table(lake)
@@ -92,3 +93,24 @@ def test_a_table_is_not_compacted_by_its_files(lake: Lake) -> None:
     """The files of a day may be those of older snapshots, too: rows would be there twice."""
     told = lake.lab("compact")
     assert (told.exit_code, "let Athena do it with OPTIMIZE" in told.stderr.replace("\n", " ")) == (1, True)
+
+
+def test_what_is_gone_is_told(lake: Lake) -> None:
+    """A type without a table, a file of a table that is not there, a table that the ledger alone knows."""
+    lake.put("shipments/a.jsonl", lines(_row(1)))
+    assert (lake.told("table")["tables"], lake.told("table")["apart"]) == ([], ["shipments"])
+    lake.commit()
+    told = lake.told("table")
+    assert (told["gone"], told["apart"], told["tables"][0]["missing"]) == ([], [], [])
+
+    (key,) = lake.files("silver/")
+    lake.s3.delete_object(Bucket=SILVER, Key=key)
+    assert lake.told("table", code=1)["tables"][0]["missing"] == [key]
+
+    lake.client("glue").delete_table(DatabaseName="lake", Name="shipments")
+    told = lake.told("table", code=1)
+    assert (told["tables"], told["gone"], told["apart"]) == ([], ["shipments"], [])
+    assert "shipments: its table is gone" in " ".join(lake.lab("table").stdout.split())
+    assert lake.told("adopt", "--dry-run", code=1)["gone"] == ["shipments"]
+    assert "no table shipments: nothing of it was" in " ".join(lake.lab("table", "--type", "shipments").stderr.split())
+    assert "no table nope, and no such type" in " ".join(lake.lab("table", "--type", "nope").stderr.split())

@@ -150,6 +150,14 @@ class Ledger:
         (item, *_) = [*self._get([self._mark(record_type)]), {}]
         return Mark(item["table"]["S"], int(item["number"]["N"])) if item else None
 
+    def types(self) -> Iterator[str]:
+        """The types that a commit was made of.
+
+        Raises:
+            DownstreamError: DynamoDB did not answer, or refused.
+        """
+        yield from (name for item in self._scope(self._marks) if (name := item[NAME]["S"]) != ADOPTED)
+
     def enter(self, record_type: str, mark: Mark, entries: Sequence[Entry]) -> None:
         """Writes the records of the commit that `mark` names, then the mark; what a later commit has written stays.
 

@@ -68,7 +68,10 @@ if TYPE_CHECKING:
 SILVER = "silver/"
 PLACE = "tables/"  # of metadata; rows stay where workers have written them
 LAST = "ingestion-lab.commit"
-_START_ANEW = "bring that back (register its newest metadata file), or delete the ledger's item {}/{}, for a new one"
+_START_ANEW = (
+    "bring that back (register its newest metadata file), or, for a new one, delete the item of the ledger "
+    "(lab status --output lake.ledgerTableName) whose scope is {!r} and whose name is {!r}"
+)
 _CANT_FOLLOW = "the table {} can't take the type's fields: {}: deploy the former file"
 _REPLAY = "replay its object (lab lake replay-queue --again)"
 _MAPPING = "schema.name-mapping.default"

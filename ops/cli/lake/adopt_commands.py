@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be adopted; adopt nothing.")]
 _EXPIRED = "Also files whose records have expired, as they lie in silver."
+_GONE = "its table is gone, which something was committed to: the committer adds nothing until that is settled"
 ExpiredOption = Annotated[bool, typer.Option("--expired", help=_EXPIRED)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
@@ -33,7 +34,8 @@ def adopt(  # noqa: PLR0913, PLR0917 - one option each
 
     Compares records and files as lab lake check does, and notes each chunk whose files are as its record says and that
     no table has. The committer adds them, each once, as it adds what is new. Run it again whenever it was stopped, and
-    after it has mended what it tells of. Exits with 1 when something is left that it does not adopt.
+    after it has mended what it tells of. Exits with 1 when something is left that it does not adopt, but for what a
+    replay has superseded (leftOver), or a table is gone that something was committed to.
 
     Records live for ttlDays. What is older is adopted with --expired, as readers of silver find it; whether all of it
     is there, and once, lab lake check --count-source tells before.
@@ -76,7 +78,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - one option each
             tables.note(apart, advance)
             if old:
                 tables.note_expired(old, advance)
-    _tell(apart, old, len(waiting), report, dry_run=dry_run, as_json=as_json)
+    _tell(apart, old, len(waiting), report, tables.gone(), dry_run=dry_run, as_json=as_json)
 
 
 def end_of_former_workers(found: target.Target, worker: str) -> datetime:
@@ -97,7 +99,14 @@ def _numbers(apart: list[Apart], old: list[Expired]) -> tuple[int, int]:
 
 
 def _tell(  # noqa: PLR0913 - what is told, and how
-    apart: list[Apart], old: list[Expired], waiting: int, report: Report, *, dry_run: bool, as_json: bool
+    apart: list[Apart],
+    old: list[Expired],
+    waiting: int,
+    report: Report,
+    gone: list[str],
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     from ops.cli.lake.check import KINDS  # noqa: PLC0415 - see above
 
@@ -113,6 +122,7 @@ def _tell(  # noqa: PLR0913 - what is told, and how
                 "waiting": waiting,
                 "left": dict(report.counts),
                 "first": [asdict(one) for one in report.problems],
+                "gone": gone,
             }
         )
     else:
@@ -123,5 +133,6 @@ def _tell(  # noqa: PLR0913 - what is told, and how
             output.table("Not adopted", ["what", "count", "that is"], kinds)
             first = [[one.kind, f"{one.key}\n{one.detail}"] for one in report.problems]
             output.table("The first of them", ["what", "where"], first)
-    if report.counts:
+        output.result([f"{name}: {_GONE}" for name in gone])
+    if gone or report.counts.total() > report.counts["leftOver"]:  # which is no work to adopt
         raise typer.Exit(output.FAILED)

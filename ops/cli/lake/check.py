@@ -67,12 +67,12 @@ CREATE INDEX file_digest ON file (digest);
 
 # What may be wrong, by what a report calls it.
 KINDS = {
-    "missing": "a record names a file that is not there",
+    "missing": "a record names a file that is not there: lab lake replay-queue --again",
     "rows": "a file has other rows than its record says",
     "leftOver": "files of earlier work that a replay has superseded: lab lake check --delete-left-over",
     "orphan": "files that no record names",
     "incomplete": "bytes that no record tells of (on the queue still, or lost), or two do",
-    "notCommitted": "files that are not part of their table yet, or should be no longer: lab lake table",
+    "notCommitted": "files that are no part of their table yet, or should be none: lab lake table, lab lake adopt",
     "unfinished": "work under way: look again when it is done",
     "failed": "work that has failed: lab redrive preview --pipeline lake; of ingest, --pipeline lake-notices",
     "notIngested": "objects of bronze that have not been ingested: lab redrive preview --pipeline lake-notices",

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ops.cli.lake.tables import Told
 
 _SHOWN = 20
+_GONE = "its table is gone, which something was committed to; the committer's error says what to do (lab logs tail)"
+_APART = "files in silver, and no table: wait for the committer, or lab lake adopt"
 TypeOption = Annotated[str, typer.Option("--type", help="Only of this type, and by day.")]
 
 
@@ -24,7 +26,8 @@ def table(
     """Show silver's Iceberg tables: snapshots, files and rows, chunks that wait for a commit, files outside.
 
     Reads the tables' metadata and lists silver. A file outside is that of a chunk that waits, or a replay has replaced
-    it, or a worker left it when it died. Exits with 1 when a table has a file twice, which must never be.
+    it, or a worker left it when it died. Exits with 1 when a table has a file twice, which must never be, or one that
+    is not there, or when a table is gone that something was committed to.
 
     Needs: glue:GetTable and glue:GetTables, s3:GetObject on tables/ and s3:ListBucket of silver, dynamodb:Query and
     dynamodb:Scan on the ledger, lambda:GetFunctionConfiguration on the committer. Of tables in a table bucket
@@ -43,11 +46,14 @@ def table(
         for name in [record_type] if record_type else tables.names():
             told.append(tables.look(name))
             advance(1)
+    gone, apart = ([], []) if record_type else (tables.gone(), tables.apart())
     if as_json:
-        output.as_json({"noted": noted, "tables": [_as_json(one) for one in told]})
+        output.as_json({"noted": noted, "tables": [_as_json(one) for one in told], "gone": gone, "apart": apart})
     else:
         _show(told, noted, by_day=bool(record_type))
-    if any(one.twice for one in told):
+        output.result([f"{name}: {_GONE}" for name in gone])
+        output.result([f"{name}: {_APART}" for name in apart])
+    if gone or any(one.twice or one.missing for one in told):
         raise typer.Exit(output.FAILED)
 
 
@@ -101,6 +107,7 @@ def _as_json(one: Told) -> dict[str, object]:
         "days": {dt: {"files": day.files, "rows": day.rows} for dt, day in one.days.items()},
         "outside": one.outside,
         "twice": one.twice,
+        "missing": one.missing,
     }
 
 
@@ -114,5 +121,7 @@ def _show(told: list[Told], noted: int, *, by_day: bool) -> None:
             output.table("Days", ["day", "files", "rows"], days)
             if one.outside:
                 output.table("Files outside", ["file"], [[key] for key in one.outside[:_SHOWN]])
+        if one.missing:
+            output.table("Files of the table that are not there", ["file"], [[key] for key in one.missing[:_SHOWN]])
         if one.twice:
             output.table("Files that are in the table twice", ["file"], [[key] for key in one.twice[:_SHOWN]])

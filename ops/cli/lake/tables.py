@@ -46,6 +46,7 @@ class Told:
     days: dict[str, Day] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)  # files that are in it more than once
+    missing: list[str] = field(default_factory=list)  # files of silver that it has, and that are not there
 
     @property
     def files(self) -> int:
@@ -87,6 +88,19 @@ class Tables:
             return sorted(one["name"] for page in pages for one in page["tables"])
         pages = self._found.client("glue").get_paginator("get_tables").paginate(DatabaseName=self._namespace)
         return sorted(one["Name"] for page in pages for one in page["TableList"])
+
+    def gone(self) -> list[str]:
+        """The types that the ledger has commits of, and the catalog no table: somebody has taken it away."""
+        from handlers.lake.iceberg.ledger import Ledger  # noqa: PLC0415 - see above
+
+        ledger = Ledger(self._found.client("dynamodb"), self._ledger, in_bucket=bool(self._table_bucket))
+        return sorted(set(ledger.types()).difference(self.names()))
+
+    def apart(self) -> list[str]:
+        """The types that have files in silver and no table: these wait for the committer, or for lab lake adopt."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._silver, Prefix=_SILVER, Delimiter="/")
+        folders = {one["Prefix"].split("/")[1] for page in pages for one in page.get("CommonPrefixes", [])}
+        return sorted(folders.difference(self.names(), self.gone()))
 
     def noted(self) -> Iterator[str]:
         """Chunks that are noted, by their idempotency keys: done and not committed yet, or not done."""
@@ -224,8 +238,10 @@ class Tables:
             seen.add(key)
         told.days = dict(sorted(told.days.items()))
         inside = self._silver_of(table, seen)
-        for one in partitions(self._s3, self._silver, record_type):
-            told.outside += [file.key for file in one.files if file.key not in inside]
+        there = [file.key for one in partitions(self._s3, self._silver, record_type) for file in one.files]
+        told.outside = [key for key in there if key not in inside]
+        if not self._table_bucket:  # whose tables have copies
+            told.missing = sorted({key for key in seen if key.startswith(_SILVER)}.difference(there))
         return told
 
     def _schemas(self, record_type: str) -> list[Any]:
@@ -286,6 +302,10 @@ class Tables:
                 there = glue.get_table(DatabaseName=self._namespace, Name=record_type)["Table"]
                 location = there["Parameters"]["metadata_location"]
         except (glue.exceptions.EntityNotFoundException, tables.exceptions.NotFoundException) as error:
+            from handlers.lake import schemas  # noqa: PLC0415 - see above
+
+            if record_type not in schemas.types():
+                raise LabError(f"there is no table {record_type}, and no such type of rows") from error
             raise LabError(f"there is no table {record_type}: nothing of it was committed yet") from error
         return location
 
