@@ -83,6 +83,11 @@ class Target:
         return self.emulator is None
 
     @property
+    def has_athena(self) -> bool:
+        """Whether AWS has an engine that works on tables; on the laptop pyiceberg does what of it is needed."""
+        return self.emulator is None
+
+    @property
     def counts_records(self) -> bool:
         """Whether reading all state records is cheap."""
         return self.emulator is not None

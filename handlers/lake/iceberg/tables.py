@@ -175,7 +175,7 @@ class Tables:
                 catalog would give a new column the number of another.
         """
         table = self.there(kind.name, make=make) or self._made(kind)
-        if not _is_by_day(table):
+        if not is_by_day(table):
             fields = ", ".join(one.name for one in table.spec().fields)
             raise TableUnusableError(
                 f"the table {kind.name} is partitioned by {fields}, and new files are by {model.DT}: "
@@ -423,7 +423,7 @@ def _start(part: pq.ColumnChunkMetaData) -> int:
     return min(part.dictionary_page_offset, first) if part.has_dictionary_page else first
 
 
-def _is_by_day(table: Table) -> bool:
+def is_by_day(table: Table) -> bool:
     """Whether new files are filed by the column `dt` as it is, and by nothing else."""
     day = table.schema().find_field(model.DT)
     fields = [(one.source_id, type(one.transform)) for one in table.spec().fields]

@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +66,13 @@ CREATE INDEX named_name ON named (name);
 CREATE INDEX file_digest ON file (digest);
 """
 
+_UNDER_WAY = timedelta(days=1)  # files of a compaction that are younger may be committed yet
+
 # What may be wrong, by what a report calls it.
 KINDS = {
     "missing": "a record names a file that is not there: lab lake replay-queue --again",
     "rows": "a file has other rows than its record says",
-    "leftOver": "files of earlier work that a replay has superseded: lab lake check --delete-left-over",
+    "leftOver": "files that a replay has superseded, or a compaction left: lab lake check --delete-left-over",
     "orphan": "files that no record names",
     "incomplete": "bytes that no record tells of (on the queue still, or lost), or two do",
     "notCommitted": "files that are no part of their table yet, or should be none: lab lake table, lab lake adopt",
@@ -165,6 +168,8 @@ class Check:
         self._s3 = found.client("s3")
         self._bronze, self._silver = lake["bronzeBucket"], lake["silverBucket"]
         self._tables = Tables(found, lake) if "ledgerTableName" in lake else None
+        self._under_way = now - _UNDER_WAY
+        self._no_snapshot: list[str] = []  # by compactions of tables
         self._expired = now.timestamp() - ttl_days * 86_400  # records of what was done before may have been deleted
         self._db = sqlite3.connect(file)
         self._db.executescript(_SCHEMA)
@@ -200,6 +205,10 @@ class Check:
             report.counts.update(one.kind for one in problems)
             report.problems += problems[: max(0, wanted.limit - len(report.problems))]
             advance(1)
+        report.left_over += self._no_snapshot
+        report.counts.update("leftOver" for _ in self._no_snapshot)
+        left = [Problem("leftOver", file, "no snapshot has it") for file in self._no_snapshot]
+        report.problems += left[: max(0, wanted.limit - len(report.problems))]
         return report
 
     def apart(self) -> Iterator[Apart]:
@@ -244,6 +253,7 @@ class Check:
             rows = [(file, f"s3://{self._silver}/{file}" in there) for file in self._tables.files(name)]
             self._db.executemany("INSERT OR IGNORE INTO committed VALUES (?, ?)", rows)
             self._db.executemany("INSERT OR IGNORE INTO kept VALUES (?)", ((f,) for f in self._tables.kept(name)))
+            self._no_snapshot += self._tables.left(name, self._under_way)
             advance(len(rows))
 
     def _is_committed(self, file: str) -> bool:

@@ -6,15 +6,17 @@ import tempfile
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 from ops.cli import output, target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from handlers.lake.partition import Partition
-    from ops.cli.lake.compaction import Choice, Compactor
+    from ops.cli.lake.compaction import Choice
 
 TypeOption = Annotated[str, typer.Option("--type", help="Only of this type.")]
 DayOption = Annotated[str, typer.Option("--dt", metavar="DATE", help="Only this day; needs --type.")]
@@ -22,6 +24,7 @@ FilesOption = Annotated[
     int, typer.Option("--min-files", min=1, help="Only days with at least so many files; not with --dt.")
 ]
 QuietOption = Annotated[int, typer.Option("--quiet-minutes", min=0, help="Only days without a new file for so long.")]
+GroupOption = Annotated[str, typer.Option(help="Of Athena, which compacts tables on AWS.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be compacted; compact nothing.")]
 
 
@@ -30,6 +33,7 @@ def compact(  # noqa: PLR0913, PLR0917 - one option each
     dt: DayOption = "",
     min_files: FilesOption = 10,
     quiet_minutes: QuietOption = 60,
+    workgroup: GroupOption = "primary",
     dry_run: DryOption = False,  # noqa: FBT002 - an option
     stack: target.StackOption = target.LOCAL,
     as_json: target.JsonOption = False,  # noqa: FBT002 - an option
@@ -39,26 +43,29 @@ def compact(  # noqa: PLR0913, PLR0917 - one option each
     Silver is not changed. A copy is replaced as a whole, and made again when files of its day have changed since. Each
     day is read through this machine. Exits with 1 when a day could not be compacted.
 
+    Where silver is Iceberg tables, they get few files for many instead, in a commit for each day: by Athena's OPTIMIZE,
+    on the laptop by this machine. Run again after whatever happened, it does what is left.
+
     Needs: s3:ListBucket on silver, s3:GetObject on silver/ and compacted/, s3:PutObject on compacted/, and use of the
-    key.
+    key. For tables what lab lake table needs, athena:StartQueryExecution and athena:GetQueryExecution, and for Athena
+    glue:UpdateTable, s3:PutObject on tables/, and its place for results.
 
     Example: lab lake compact --type shipments --min-files 20
     """
     from ops.cli.lake import jobs  # noqa: PLC0415 - takes as long as all the rest; `--help` does without it
     from ops.cli.lake.compaction import Choice, Compactor  # noqa: PLC0415 - see above
+    from ops.cli.lake.table_compaction import TableCompactor  # noqa: PLC0415 - see above
 
     if dt and not record_type:
         output.fail("--dt is a day of a type: it needs --type")
     if dt:
         _day(dt)
     found, lake = jobs.lake_of(stack)
-    if "ledgerTableName" in lake:
-        output.fail(
-            "silver is tables on this stack, whose files only commits replace: let Athena do it with OPTIMIZE"
-            " (docs/iceberg.md)"
-        )
+    compactor: _Compactor = (
+        TableCompactor(found, lake, workgroup) if "ledgerTableName" in lake else Compactor(found, lake["silverBucket"])
+    )
     choice = Choice(1 if dt else min_files, datetime.now(UTC) - timedelta(minutes=quiet_minutes))
-    work = _Work(Compactor(found, lake["silverBucket"]), choice, dry_run=dry_run)
+    work = _Work(compactor, choice, dry_run=dry_run)
     with output.counting("compacting days") as advance:
         for day in work.compactor.partitions(record_type, dt):
             work.take(day)
@@ -70,10 +77,26 @@ def compact(  # noqa: PLR0913, PLR0917 - one option each
         raise typer.Exit(output.FAILED)
 
 
+class _Done(Protocol):
+    """What a day has become."""
+
+    def as_json(self) -> dict[str, Any]: ...
+
+
+class _Compactor(Protocol):
+    """Of copies beside silver, or of tables."""
+
+    def partitions(self, record_type: str = "", dt: str = "") -> Iterator[Partition]: ...
+
+    def state(self, day: Partition, choice: Choice) -> str: ...
+
+    def compact(self, day: Partition, folder: Path) -> _Done: ...
+
+
 class _Work:
     """Days, one after the other, and what became of them."""
 
-    def __init__(self, compactor: Compactor, choice: Choice, *, dry_run: bool) -> None:
+    def __init__(self, compactor: _Compactor, choice: Choice, *, dry_run: bool) -> None:
         self.compactor = compactor
         self.days: list[dict[str, Any]] = []
         self._choice = choice
@@ -97,7 +120,7 @@ class _Work:
         except (RefusedError, OvertakenError) as error:
             told["refused"] = str(error)
         else:
-            told |= {"rows": done.rows, "bytes": done.bytes, "stillFresh": done.still_fresh}
+            told |= done.as_json()
 
     def report(self, *, as_json: bool) -> None:
         if as_json:

@@ -60,6 +60,10 @@ class Compacted:
     bytes: int
     still_fresh: bool  # else something was written to silver meanwhile
 
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` has it."""
+        return {"rows": self.rows, "bytes": self.bytes, "stillFresh": self.still_fresh}
+
 
 @dataclass(frozen=True, slots=True)
 class _Shape:

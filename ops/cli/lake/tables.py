@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ops.cli.target import Target
 
 _SILVER = "silver/"
+COMPACTED = "/data/compacted/"  # in a table's place: files that `lab lake compact` has made on the laptop
 _ATTEMPTS = 4
 
 
@@ -77,16 +78,16 @@ class Tables:
         self._s3 = found.client("s3")
         self._silver = lake["silverBucket"]
         self._ledger = lake["ledgerTableName"]
-        self._namespace, self._table_bucket = _catalog(found, lake)
+        self.namespace, self._table_bucket = _catalog(found, lake)
         self._known: dict[str, list[Any]] = {}  # the columns of types
 
     def names(self) -> list[str]:
         """The types that have a table."""
         if self._table_bucket:
-            place = {"tableBucketARN": self._table_bucket, "namespace": self._namespace}
+            place = {"tableBucketARN": self._table_bucket, "namespace": self.namespace}
             pages = self._found.client("s3tables").get_paginator("list_tables").paginate(**place)
             return sorted(one["name"] for page in pages for one in page["tables"])
-        pages = self._found.client("glue").get_paginator("get_tables").paginate(DatabaseName=self._namespace)
+        pages = self._found.client("glue").get_paginator("get_tables").paginate(DatabaseName=self.namespace)
         return sorted(one["Name"] for page in pages for one in page["TableList"])
 
     def gone(self) -> list[str]:
@@ -148,6 +149,17 @@ class Tables:
         for one in data_files(self._table(record_type)[0]):
             yield one.file_path, day_of(one)
 
+    def sizes(self, record_type: str) -> Iterator[tuple[str, str, int, int]]:
+        """A table's files (`s3://…`) with their days, rows and bytes.
+
+        Raises:
+            LabError: there is no such table.
+        """
+        from handlers.lake.iceberg.tables import data_files, day_of  # noqa: PLC0415 - see above
+
+        for one in data_files(self._table(record_type)[0]):
+            yield one.file_path, day_of(one), one.record_count, one.file_size_in_bytes
+
     def kept(self, record_type: str) -> Iterator[str]:
         """The keys of silver's files that any of a table's snapshots has; none where tables have copies of them.
 
@@ -161,6 +173,22 @@ class Tables:
             for one in data_files(table, snapshot):
                 if one.file_path.startswith(place):
                     yield one.file_path.removeprefix(place)
+
+    def left(self, record_type: str, before: datetime) -> list[str]:
+        """The keys of files that a compaction had made of a table by then, and that none of its snapshots has.
+
+        It died before its commit, or they were rewritten and their snapshots have expired.
+
+        Raises:
+            LabError: there is no such table.
+        """
+        bucket, _, folder = self._table(record_type)[0].location().removeprefix("s3://").partition("/")
+        if bucket != self._silver:
+            return []
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder + COMPACTED)
+        made = [one["Key"] for page in pages for one in page.get("Contents", []) if one["LastModified"] <= before]
+        kept = set(self.kept(record_type)) if made else set()
+        return [key for key in made if key not in kept]
 
     def old(self, record_type: str, before: datetime) -> list[int]:
         """A table's snapshots of before, by their ids, but for the newest.
@@ -185,7 +213,7 @@ class Tables:
         for _ in range(_ATTEMPTS):
             if not (old := self.old(record_type, before)):
                 return 0
-            table = self._glue().load_table((self._namespace, record_type))
+            table = self.glue().load_table((self.namespace, record_type))
             try:
                 table.maintenance.expire_snapshots().by_ids(old).commit()
             except (CommitFailedException, ValueError):  # the committer, or another that expires, was quicker
@@ -193,7 +221,12 @@ class Tables:
             return len(old)
         raise LabError(f"the table {record_type} is committed to all the time: run this again")
 
-    def _glue(self) -> GlueCatalog:
+    @property
+    def in_bucket(self) -> bool:
+        """Whether they are in a table bucket, which looks after them by itself."""
+        return bool(self._table_bucket)
+
+    def glue(self) -> GlueCatalog:
         """The catalog to commit to, with this stack's clients."""
         from pyiceberg.catalog.glue import GlueCatalog  # noqa: PLC0415 - see above
 
@@ -287,7 +320,7 @@ class Tables:
         files = S3FileIO(client=self._s3)
         source = files.new_input(location)
         metadata = FromInputFile.table_metadata(source)
-        made = Table((self._namespace, record_type), metadata, location, files, NoopCatalog("none"))
+        made = Table((self.namespace, record_type), metadata, location, files, NoopCatalog("none"))
         return made, len(source)
 
     def _location(self, record_type: str) -> str:
@@ -296,10 +329,10 @@ class Tables:
         location: str
         try:
             if self._table_bucket:
-                place = {"tableBucketARN": self._table_bucket, "namespace": self._namespace, "name": record_type}
+                place = {"tableBucketARN": self._table_bucket, "namespace": self.namespace, "name": record_type}
                 location = tables.get_table_metadata_location(**place)["metadataLocation"]
             else:
-                there = glue.get_table(DatabaseName=self._namespace, Name=record_type)["Table"]
+                there = glue.get_table(DatabaseName=self.namespace, Name=record_type)["Table"]
                 location = there["Parameters"]["metadata_location"]
         except (glue.exceptions.EntityNotFoundException, tables.exceptions.NotFoundException) as error:
             from handlers.lake import schemas  # noqa: PLC0415 - see above
