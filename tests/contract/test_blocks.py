@@ -33,7 +33,11 @@ _HELD = {
     "iceberg.md: $ aws dynamodb delete-item": _HERE,
     "iceberg.md: # ": "tests/pipelines/test_lake_tables.py",
     "iceberg.md: $ lab lake table": "tests/pipelines/test_lake_tables.py",
-    "lake-care.md: lab lake ": _HERE,
+    "lake-care.md: lab lake backfill ": "tests/pipelines/test_lake_tools.py",
+    **dict.fromkeys(
+        (f"lake-care.md: lab lake {about} " for about in ("quarantine", "check", "compact", "files", "gate")),
+        "tests/ops/test_lake_care_page.py",
+    ),
     "lake-care.md: from handlers.lake.expectations import": _HERE,
     "lake-readers.md: SELECT ": _READERS,
     "lake-readers.md: COPY ": _READERS,
