@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.exceptions import CommitStateUnknownException
 
 from handlers.lake import schemas
 from handlers.lake.errors import NotCommittedError
@@ -185,7 +186,7 @@ def test_small_files_of_a_day_become_one(lake: Lake, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(schemas, "types", lambda: {"shipments": _DEAR})
     lake.lab("replay-queue", "--type", "shipments", "--again")
     lake.work()
-    with pytest.raises(NotCommittedError, match="1 chunks are not committed"):
+    with pytest.raises(NotCommittedError, match="1 chunk is not committed"):
         lake.commit()
     assert len(_seen(lake)) == 8
 
@@ -232,6 +233,29 @@ def test_a_compaction_among_other_commits(lake: Lake, monkeypatch: pytest.Monkey
     assert (day["files"], day["rows"], day["filesNow"]) == (6, 7, 1)
     assert [row["shipment_id"] for row in _seen(lake)] == [f"S-{number}" for number in (1, 2, 3, 4, 5, 6, 8)]
     assert lake.told("check")["problems"] == {}
+
+
+def test_a_commit_whose_answer_is_lost_is_looked_at_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was made: a compaction finds few files, and an expiry tells of the snapshots that are gone."""
+    for number in (1, 2):
+        lake.put(f"shipments/{number}.jsonl", lines(_row(number)))
+    lake.commit()
+    commit = GlueCatalog.commit_table
+    lost: list[str] = []
+
+    def unanswered(self: GlueCatalog, table: Any, *arguments: Any) -> Any:
+        answer = commit(self, table, *arguments)
+        if len(lost) < 1:
+            lost.append(table.name()[-1])
+            raise CommitStateUnknownException("no answer")
+        return answer
+
+    monkeypatch.setattr(GlueCatalog, "commit_table", unanswered)
+    (day,) = lake.told("compact", *_NOW)["days"]
+    assert (day["rows"], day["filesNow"], len(_table(lake).snapshots())) == (2, 1, 2)
+    lost.clear()
+    assert lake.told("expire", "--days", "0", "--yes")["snapshots"] == {"shipments": 1}
+    assert (lost, len(_table(lake).snapshots())) == (["shipments"], 1)
 
 
 def _drop(table: Any) -> None:

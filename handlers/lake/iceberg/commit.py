@@ -88,7 +88,8 @@ class Round:
         if noted:
             logger.info("round done", extra=numbers)
         if failures:
-            raise NotCommittedError(f"{len(failures)} chunks are not committed: {_told(failures)}") from failures[0]
+            many = "1 chunk is" if len(failures) == 1 else f"{len(failures)} chunks are"
+            raise NotCommittedError(f"{many} not committed: {_told(failures)}") from failures[0]
         return numbers
 
     def _missed(self, gone: Sequence[Note], whole: Collection[str]) -> Iterator[IngestionError]:

@@ -13,6 +13,7 @@ its answer was lost, or its committer has died, the next one finds the list in t
 and of two committers at once one is refused, and finds what the other has done. Nothing is decided by a refusal alone.
 """
 
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 4
 _MAX_FILES = 1000  # of a commit: their names have some 100 KB in a property, of which Glue takes 512
 _CONTENTS_AT_ONCE = 16
+_TRACE = 2000  # characters of a traceback
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Committer:
             except IngestionError as exc:
                 shut[record_type] = exc
             except Exception as exc:  # noqa: BLE001 - of pyiceberg, about one table; the round ends with it
+                told = "".join(traceback.format_exception(exc))[-_TRACE:]  # the end says where
+                logger.error("table not worked with", extra={"recordType": record_type, "cause": told})
                 shut[record_type] = TableUnusableError(f"the table {record_type} can't be worked with: {exc!r}")
         return {one.chunk: shut[record_type] for one in group}
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from handlers.aws import retry
 from handlers.lake.partition import File, Partition, partitions
 from ops.cli.lake.athena import Athena
 from ops.cli.lake.compaction import BUSY, FEW, NEW, OvertakenError, RefusedError
@@ -129,9 +130,13 @@ class Rewriter:
             RefusedError: the files can't be read, or the table is not by day.
             OvertakenError: it was refused each time.
         """
-        from pyiceberg.exceptions import CommitFailedException, ValidationException  # noqa: PLC0415 - see Tables
+        from pyiceberg.exceptions import (  # noqa: PLC0415 - see Tables
+            CommitFailedException,
+            CommitStateUnknownException,
+            ValidationException,
+        )
 
-        for _ in range(_ATTEMPTS):
+        for _ in retry.attempts(_ATTEMPTS):
             table = self._catalog.load_table((self._namespace, record_type))
             groups = _groups(table, dt)
             if not groups:
@@ -146,8 +151,8 @@ class Rewriter:
                     for file in made:
                         snapshot.append_data_file(file)
                 transaction.commit_transaction()
-            except (CommitFailedException, ValidationException):  # the committer, or another engine, was quicker
-                continue
+            except (CommitFailedException, CommitStateUnknownException, ValidationException):
+                continue  # another was quicker, or nobody knows: the next look finds what the table has
             return
         raise OvertakenError(f"the table {record_type} is committed to all the time: run this again")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from handlers.aws import retry
 from handlers.lake.notes import Notes
 from handlers.lake.partition import partitions
 from ops.local.errors import LabError
@@ -69,7 +70,7 @@ class Tables:
 
     def __init__(self, found: Target, lake: dict[str, str]) -> None:
         if "ledgerTableName" not in lake:
-            raise LabError("silver is no tables on this stack: set lakeFormat to iceberg (docs/iceberg.md)")
+            raise LabError("this stack's silver is Parquet, no tables: set lakeFormat to iceberg (docs/iceberg.md)")
         try:
             import handlers.lake.iceberg.tables  # noqa: F401, PLC0415 - loads pyiceberg and pyarrow; most commands do without
         except ImportError as error:
@@ -206,19 +207,21 @@ class Tables:
         Raises:
             LabError: there is no such table, others commit to it without a pause, or it is S3 Tables' business.
         """
-        from pyiceberg.exceptions import CommitFailedException  # noqa: PLC0415 - see above
+        from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException  # noqa: PLC0415 - see above
 
         if self._table_bucket:
             raise LabError("S3 Tables lets old snapshots expire by itself (docs/iceberg.md)")
-        for _ in range(_ATTEMPTS):
+        asked = 0
+        for _ in retry.attempts(_ATTEMPTS):
             if not (old := self.old(record_type, before)):
-                return 0
+                return asked  # by a commit whose answer was lost, or by another that expires
+            asked = len(old)
             table = self.glue().load_table((self.namespace, record_type))
             try:
                 table.maintenance.expire_snapshots().by_ids(old).commit()
-            except (CommitFailedException, ValueError):  # the committer, or another that expires, was quicker
-                continue
-            return len(old)
+            except (CommitFailedException, CommitStateUnknownException, ValueError):
+                continue  # another was quicker, or nobody knows: the next look finds which are left
+            return asked
         raise LabError(f"the table {record_type} is committed to all the time: run this again")
 
     @property

@@ -77,7 +77,7 @@ def test_a_copy_that_fails_keeps_out_its_chunk(
         return made(**params)
 
     monkeypatch.setattr(lake.aws, call, refuse)
-    with pytest.raises(NotCommittedError, match="1 chunks are not committed: S3"):
+    with pytest.raises(NotCommittedError, match="1 chunk is not committed: S3"):
         lake.round().run()
     assert len(lake.in_table()) == 1
 

@@ -265,9 +265,9 @@ def test_tables_that_fail_in_different_ways_are_all_told_of(lake: TableLake, ing
 
 
 def test_an_error_that_nobody_knows_stops_one_table(
-    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch
+    lake: TableLake, ingested: Ingested, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Pyiceberg meets something that it can't read, in whatever way it says so."""
+    """Pyiceberg meets something that it can't read, in whatever way it says so; the log says where."""
     _line(lake, ingested, 1)
     lake.round().run()
     _line(lake, ingested, 2)
@@ -282,6 +282,7 @@ def test_an_error_that_nobody_knows_stops_one_table(
         patch.setattr(lake.catalog, "load_table", fail)
         with pytest.raises(NotCommittedError, match=r"the table shipments can't be worked with: .*format-version 9"):
             lake.round().run()
+    assert "in fail" in capsys.readouterr().out
     assert lake.in_table("tracking_events") == _files(lake, "tracking_events")
 
     lake.round().run()
@@ -320,7 +321,7 @@ def test_a_file_with_other_columns_keeps_out_its_chunk_alone(
     first, second = _files(lake)
     lake.aws.versions[SILVER, first][0].content = silver.encode(pa.table(column))
 
-    with pytest.raises(NotCommittedError, match=f"1 chunks are not committed: .*{message}"):
+    with pytest.raises(NotCommittedError, match=f"1 chunk is not committed: .*{message}"):
         lake.round().run()
 
     assert lake.in_table() == [second]
@@ -334,7 +335,7 @@ def test_a_chunk_whose_record_has_expired_is_told_of_until_it_is_replayed(lake: 
     del lake.aws.items[lost]
 
     for _ in range(2):
-        with pytest.raises(NotCommittedError, match=r"1 chunks .*shipments/1.jsonl.* is gone before .*: replay it"):
+        with pytest.raises(NotCommittedError, match=r"1 chunk .*shipments/1.jsonl.* is gone before .*: replay it"):
             lake.round().run()
     assert len(lake.in_table()) == 1
     assert lake.in_table("tracking_events") == _files(lake, "tracking_events")
@@ -360,7 +361,7 @@ def test_a_replay_of_a_type_that_is_no_more_takes_its_rows_out(
     lake.clock.advance(1000)
     ingested(lines(shipment(1)), "bronze/shipments/1.jsonl", replay="r-1")
 
-    with pytest.raises(NotCommittedError, match=r"1 chunks .*there is no type shipments, .*: bring it back"):
+    with pytest.raises(NotCommittedError, match=r"1 chunk .*there is no type shipments, .*: bring it back"):
         lake.round().run()
     assert len(lake.in_table()) == 1
     assert len(lake.tables_aws.noted) == 1
@@ -369,7 +370,7 @@ def test_a_replay_of_a_type_that_is_no_more_takes_its_rows_out(
     del lake.tables_aws.ledger[lake.mark()]
     lake.clock.advance(1000)
     ingested(lines(shipment(2)), "bronze/shipments/2.jsonl", replay="r-2")
-    with pytest.raises(NotCommittedError, match=r"1 chunks .*there is no type shipments"):
+    with pytest.raises(NotCommittedError, match=r"1 chunk .*there is no type shipments"):
         lake.round().run()
     assert lake.catalog.list_tables(DATABASE) == []
 
